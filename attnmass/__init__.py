@@ -1,0 +1,55 @@
+"""Rerank retrieved text by the attention that a query pays it inside a transformer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attnmass.errors import (
+    AttnMassError,
+    CaptureError,
+    UnsupportedModelError,
+    WeightsNotFoundError,
+)
+from attnmass.types import Chunk, RankedChunk, Ranking, Timings
+
+if TYPE_CHECKING:
+    from attnmass.loading import release, shared_ranker
+    from attnmass.profiles import HeadProfile, load_profile
+    from attnmass.ranker import AttentionRanker
+
+# Names that bring torch with them: imported when they are first asked for.
+_LAZY = {
+    "AttentionRanker": "attnmass.ranker",
+    "HeadProfile": "attnmass.profiles",
+    "load_profile": "attnmass.profiles",
+    "release": "attnmass.loading",
+    "shared_ranker": "attnmass.loading",
+}
+
+__all__ = [
+    "AttentionRanker",
+    "AttnMassError",
+    "CaptureError",
+    "Chunk",
+    "HeadProfile",
+    "RankedChunk",
+    "Ranking",
+    "Timings",
+    "UnsupportedModelError",
+    "WeightsNotFoundError",
+    "load_profile",
+    "release",
+    "shared_ranker",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

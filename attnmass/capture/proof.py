@@ -1,0 +1,111 @@
+"""Proof, on a few tokens, that what a reader reads is the model's own attention."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attnmass.capture.forward import KeyValues
+from attnmass.capture.reader import Reader
+from attnmass.capture.view import find_decoder, shared_view
+from attnmass.errors import CaptureError, UnsupportedModelError
+
+_PREFIX, _CHUNK, _SHORT, _QUERY = 3, 6, 2, 3
+
+
+def prove(reader: Reader, model: nn.Module) -> None:
+    """Compare a reader with eager attention of the same model, and chunks with their permutation.
+
+    A prefix, one chunk and a query, read in three passes, have to give what the model's own eager
+    attention gives over the three in one sequence; two chunks have to give the same in either order.
+    Takes a few passes over 12 tokens.
+
+    Args:
+        reader: The reader to prove.
+        model: The model it was built from.
+
+    Raises:
+        UnsupportedModelError: If attention differs; says where and by how much.
+        CaptureError: If attention has NaN, or rows that do not sum to 1.
+    """
+    vocabulary = int(reader.config.vocab_size)
+    ids = (torch.arange(_PREFIX + _CHUNK + _SHORT + _QUERY, device=reader.device) * 7 + 5) % vocabulary
+    prefix_ids, chunk_ids, short_ids, query_ids = ids.split([_PREFIX, _CHUNK, _SHORT, _QUERY])
+
+    prefix = _states(reader, prefix_ids, 0, ())
+    chunk = _states(reader, chunk_ids, _PREFIX, (prefix,))
+    short = _states(reader, short_ids, _PREFIX, (prefix,))
+
+    def look(*chunks: KeyValues) -> Tensor:
+        positions = torch.arange(_QUERY, device=reader.device) + _PREFIX + _CHUNK
+        rows = [torch.arange(_QUERY, device=reader.device)]
+        return reader.look(query_ids, positions, (prefix, *chunks), rows)[0]  # [head, key]
+
+    expected = _eager(reader, model, torch.cat([prefix_ids, chunk_ids, query_ids]))
+    _compare(reader, look(chunk), expected, "its eager attention over the same tokens")
+
+    there, back = look(chunk, short), look(short, chunk)
+    moved = torch.cat(
+        [
+            back[:, :_PREFIX],
+            back[:, _PREFIX + _SHORT : -_QUERY],
+            back[:, _PREFIX : _PREFIX + _SHORT],
+            back[:, -_QUERY:],
+        ],
+        dim=1,
+    )
+    _compare(reader, there, moved, "the same chunks in another order")
+
+
+def _states(reader: Reader, ids: Tensor, start: int, past: tuple[KeyValues, ...]) -> KeyValues:
+    positions = torch.arange(len(ids), device=ids.device) + start
+    keys, values = reader.read(ids[None], positions, past)
+    return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
+
+
+@torch.inference_mode()
+def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
+    """The query's mean attention in one plain causal pass, `[head, key]`."""
+    view = shared_view(
+        find_decoder(model), n_layers=reader.last_layer + 1, implementation="eager"
+    )
+    output = view(input_ids=ids[None], use_cache=False, output_attentions=True)
+    layers: tuple[Tensor | None, ...] = output.attentions or ()
+    name = type(view).__name__
+    if len(layers) != reader.last_layer + 1:
+        raise UnsupportedModelError(
+            f"{name} returned attention of {len(layers)} layers where {reader.last_layer + 1} ran, "
+            "so heads cannot be told apart: pass a model from the README's table of families."
+        )
+    rows = []
+    for layer, head in reader.heads:
+        weights = layers[layer]
+        if weights is None or weights.ndim != 4 or weights.shape[-1] != len(ids):
+            raise UnsupportedModelError(
+                f"layer {layer} of {name} has no attention over all tokens: choose other heads."
+            )
+        rows.append(weights[0, head].float())
+    attention = torch.stack(rows)  # [head, query, key]
+    if attention.triu(1).abs().max() > 0:
+        raise UnsupportedModelError(
+            f"{name} looks ahead, so it is no causal decoder, which the parallel layout needs: "
+            "pass a decoder such as SmolLM2, Llama or Qwen."
+        )
+    return attention[:, -_QUERY:].mean(dim=1)
+
+
+def _compare(reader: Reader, found: Tensor, expected: Tensor, what: str) -> None:
+    half = reader.dtype in (torch.float16, torch.bfloat16)
+    tolerance = 5e-2 if half else 2e-3
+    name = type(reader.config).__name__.removesuffix("Config")
+    if not torch.isfinite(found).all():
+        raise CaptureError(f"attention of {name} has NaN or infinite values in {reader.dtype}")
+    gap = (found - expected).abs().amax(dim=1)  # [head]
+    worst = int(gap.argmax())
+    if gap[worst] > tolerance:
+        layer, head = reader.heads[worst]
+        raise UnsupportedModelError(
+            f"{name}: attention of layer {layer}, head {head} differs from {what} by "
+            f"{float(gap[worst]):.2g} (allowed: {tolerance}), so its scores could not be trusted. "
+            "Pass a model from the README's table of families, or report the family."
+        )

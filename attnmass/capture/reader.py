@@ -1,0 +1,212 @@
+"""Runs a model's layers over tokens and reads the attention of selected heads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnmass.capture import interface
+from attnmass.capture.forward import ACTIVE, ForwardPass, KeyValues, StopForward
+from attnmass.capture.view import find_decoder, find_layers, shared_view
+from attnmass.errors import UnsupportedModelError
+
+Head = tuple[int, int]
+
+
+class Reader:
+    """A transformers decoder, cut after the last selected head.
+
+    Nothing of the model that is passed in is written to: the reader works on a view that shares its
+    weights. One thread at a time may use a reader.
+
+    Attributes:
+        heads: The selected heads in the order of the results, `(layer, head)`.
+        path: `"interface"` where attention goes through transformers' attention interface,
+            `"eager"` where a family's own eager attention is read on the layers needed.
+    """
+
+    def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
+        """Build the view.
+
+        Args:
+            model: A transformers decoder, with or without its language-model head.
+            heads: `(layer, head)`, 0-based.
+
+        Raises:
+            ValueError: If there are no heads or the model has no such head.
+            UnsupportedModelError: If the model's attention cannot be read.
+        """
+        decoder = find_decoder(model)
+        self.config: Any = decoder.config
+        self.heads = tuple(heads)
+        _check_heads(self.heads, self.config)
+        _check_positions(decoder)
+        self.last_layer = max(layer for layer, _ in self.heads)
+        self._by_layer: dict[int, list[int]] = {}
+        for layer, head in self.heads:
+            self._by_layer.setdefault(layer, []).append(head)
+        self.path = "interface" if _uses_interface(decoder) else "eager"
+        self._view = shared_view(
+            decoder,
+            n_layers=self.last_layer + 1,
+            implementation=interface.INTERFACE if self.path == "interface" else interface.EAGER,
+        )
+        if self.path == "eager":
+            self._hook_layers()
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return next(self._view.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self._view.parameters()).dtype
+
+    @property
+    def max_positions(self) -> int | None:
+        """How many positions the model knows, or `None` for no limit."""
+        limit = getattr(self.config, "max_position_embeddings", None)
+        return int(limit) if limit else None
+
+    def read(
+        self, ids: Tensor, positions: Tensor, past: Sequence[KeyValues] = ()
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Run tokens and keep the keys and values that they leave.
+
+        Args:
+            ids: `[batch, token]`; shorter rows are filled up at their end with any id, which no
+                token before it sees.
+            positions: `[token]`, shared by the rows.
+            past: What comes before, shared by the rows.
+
+        Returns:
+            Keys by layer, each `[batch, kv_head, token, dim]`, and values likewise but for the last
+            layer, where nothing reads them.
+        """
+        state = ForwardPass(positions, self.last_layer, past, keep=True)
+        self._run(ids, state)
+        return state.keys, state.values
+
+    def look(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        past: Sequence[KeyValues],
+        rows: Sequence[Tensor],
+        segments: Tensor | None = None,
+    ) -> Tensor:
+        """Run tokens and read where the selected heads look from some of them.
+
+        Args:
+            ids: `[token]`.
+            positions: `[token]`.
+            past: What the tokens may look at beside themselves.
+            rows: For each segment (query), the indices of the tokens that are read.
+            segments: Segment number of each token; segments do not see each other.
+
+        Returns:
+            Attention averaged over the rows of each segment, fp32, `[segment, head, key]`, keys
+            being the past's and then the new tokens'.
+        """
+        heads = {
+            layer: torch.tensor(numbers, device=self.device)
+            for layer, numbers in self._by_layer.items()
+        }
+        state = ForwardPass(positions, self.last_layer, past, segments, heads, rows)
+        self._run(ids[None], state)
+        missing = set(heads) - set(state.recorded)
+        if missing:
+            raise UnsupportedModelError(
+                f"layer {min(missing)} of {type(self._view).__name__} has no softmax attention to "
+                "read: choose heads of other layers."
+            )
+        row = {
+            (layer, head): state.recorded[layer][:, i]
+            for layer, numbers in self._by_layer.items()
+            for i, head in enumerate(numbers)
+        }
+        return torch.stack([row[head] for head in self.heads], dim=1)
+
+    @torch.inference_mode()
+    def _run(self, ids: Tensor, state: ForwardPass) -> None:
+        token = ACTIVE.set(state)
+        try:
+            self._view(
+                input_ids=ids,
+                position_ids=state.positions[None].expand_as(ids),
+                past_key_values=interface.PassCache() if self.path == "eager" else None,
+                use_cache=self.path == "eager",
+            )
+        except StopForward:
+            pass
+        finally:
+            ACTIVE.reset(token)
+
+    def _hook_layers(self) -> None:
+        """Read a family's own attention weights from the modules that return them."""
+        _, layers = find_layers(self._view)
+
+        def listen(layer: int) -> Any:
+            def hook(module: nn.Module, args: Any, output: Any) -> None:
+                state = ACTIVE.get()
+                if layer not in state.heads or layer in state.recorded:
+                    return
+                weights = _attention_weights(output, len(state.positions))
+                if weights is not None:
+                    chosen = weights[0, state.heads[layer]].float()  # [selected, token, key]
+                    state.keep_rows(layer, chosen[:, torch.cat(list(state.rows))], weights.dtype)
+
+            return hook
+
+        for layer in self._by_layer:
+            for module in layers[layer].modules():
+                if module is not layers[layer]:
+                    module.register_forward_hook(listen(layer))
+
+
+def _attention_weights(output: Any, n_tokens: int) -> Tensor | None:
+    """The `[batch, head, token, key]` tensor in what an attention module returns, if it is there."""
+    if not isinstance(output, tuple):
+        return None
+    for item in output[1:]:
+        if isinstance(item, Tensor) and item.ndim == 4 and item.shape[2] == n_tokens:
+            return item
+    return None
+
+
+def _uses_interface(decoder: nn.Module) -> bool:
+    """Whether the family's code asks the attention interface which function to run."""
+    module = inspect.getmodule(type(decoder))
+    return hasattr(module, "ALL_ATTENTION_FUNCTIONS")
+
+
+def _check_heads(heads: Sequence[Head], config: Any) -> None:
+    n_layers, n_heads = config.num_hidden_layers, config.num_attention_heads
+    if not heads:
+        raise ValueError("no heads were selected: pass at least one (layer, head)")
+    if len(set(heads)) != len(heads):
+        raise ValueError(f"a head was selected twice: {sorted(heads)}")
+    for layer, head in heads:
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise ValueError(
+                f"head ({layer}, {head}) is not in this model: it has layers 0 to {n_layers - 1} "
+                f"and heads 0 to {n_heads - 1}"
+            )
+
+
+def _check_positions(decoder: nn.Module) -> None:
+    """Refuse models whose sense of distance cannot be told that chunks share positions."""
+    name = type(decoder).__name__
+    takes_positions = "position_ids" in inspect.signature(decoder.forward).parameters
+    if getattr(decoder.config, "alibi", False) or not takes_positions:
+        raise UnsupportedModelError(
+            f"{name} takes distances from the index of a key in its cache (ALiBi) and cannot be told "
+            "that chunks share positions, which the parallel layout needs: pass a decoder with "
+            "rotary or learned positions, such as SmolLM2, Llama or Qwen."
+        )

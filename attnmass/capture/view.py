@@ -1,0 +1,85 @@
+"""A second module tree over a caller's weights, so that nothing of the caller's model is written to."""
+
+from __future__ import annotations
+
+import copy
+from itertools import chain
+from typing import Any
+
+from torch import nn
+
+from attnmass.errors import UnsupportedModelError
+
+
+def find_decoder(model: nn.Module) -> nn.Module:
+    """The stack of decoder layers inside `model`, without its language-model head.
+
+    Wrappers of `torch.compile`, `DataParallel` and PEFT are looked through.
+
+    Raises:
+        UnsupportedModelError: If `model` is no transformers decoder.
+    """
+    inner: Any = model
+    if hasattr(inner, "get_base_model"):  # PEFT: the adapters sit inside the base model's layers
+        inner = inner.get_base_model()
+    inner = getattr(inner, "_orig_mod", inner)  # torch.compile
+    if isinstance(inner, nn.DataParallel):
+        inner = inner.module
+    config = getattr(inner, "config", None)
+    if config is None or not hasattr(inner, "get_decoder"):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} is not a transformers model: pass a PreTrainedModel "
+            "(what AutoModelForCausalLM.from_pretrained returns) or a name to from_pretrained()."
+        )
+    if getattr(config, "is_encoder_decoder", False):
+        raise UnsupportedModelError(
+            f"{type(inner).__name__} is an encoder-decoder, and the parallel layout reads the "
+            "self-attention of a decoder: pass a decoder such as SmolLM2, Llama or Qwen."
+        )
+    decoder: nn.Module = inner.get_decoder()
+    return decoder
+
+
+def find_text_config(model: nn.Module) -> Any:
+    """The config of a model's decoder.
+
+    Raises:
+        UnsupportedModelError: As in `find_decoder`.
+    """
+    return find_decoder(model).config
+
+
+def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Attribute name and list of the decoder's layers.
+
+    Raises:
+        UnsupportedModelError: If no list of `config.num_hidden_layers` modules is there.
+    """
+    n_layers = getattr(decoder.config, "num_hidden_layers", None)
+    for name, child in decoder.named_children():
+        if isinstance(child, nn.ModuleList) and len(child) == n_layers:
+            return name, child
+    raise UnsupportedModelError(
+        f"{type(decoder).__name__} has no list of {n_layers} layers, so its attention cannot be "
+        "reached: pass a decoder from the README's table of families."
+    )
+
+
+def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn.Module:
+    """Copy the modules of `decoder` but not its weights.
+
+    The copy shares every parameter and buffer with the original, has a config of its own that
+    names `implementation` as its attention, is in eval mode, and ends after `n_layers` layers.
+    The original is neither changed nor slowed, also while another thread generates with it.
+    """
+    tensors = chain(decoder.parameters(), decoder.buffers())
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
+    view = copy.deepcopy(decoder, memo)
+    name, layers = find_layers(view)
+    setattr(view, name, layers[:n_layers])
+    config: Any = view.config
+    config.num_hidden_layers = n_layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:n_layers]
+    config._attn_implementation = implementation
+    return view.eval()

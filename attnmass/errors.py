@@ -1,0 +1,19 @@
+"""The errors that attnmass raises beside `ValueError` and `TypeError` for bad arguments."""
+
+from __future__ import annotations
+
+
+class AttnMassError(Exception):
+    """Base of every error that is not simply a bad argument."""
+
+
+class UnsupportedModelError(AttnMassError):
+    """The model, tokenizer or layout cannot give the attention that is needed; says what to pass."""
+
+
+class WeightsNotFoundError(AttnMassError):
+    """No weights were found for a model name; names the places looked at and how to fetch them."""
+
+
+class CaptureError(AttnMassError):
+    """A forward pass gave attention that cannot be trusted (NaN, infinity, rows that do not sum to 1)."""

@@ -1,0 +1,98 @@
+"""The one interface that every layout keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from attnmass.capture import Reader
+from attnmass.text import PlainTokenizer, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutOptions:
+    """Bounds on what a layout gives the model at once.
+
+    Attributes:
+        max_batch_tokens: Tokens in one forward pass, padding included.
+        batch_size: Chunks in one forward pass, `None` for no bound beside `max_batch_tokens`.
+        max_chunk_tokens: A chunk of more tokens is split; `None` is the model's own limit.
+        overlap: Tokens that two windows of a split chunk share.
+    """
+
+    max_batch_tokens: int = 4096
+    batch_size: int | None = None
+    max_chunk_tokens: int | None = None
+    overlap: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("max_batch_tokens", "batch_size", "max_chunk_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if self.overlap < 0:
+            raise ValueError(f"overlap must not be negative, not {self.overlap}")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAttention:
+    """Where the selected heads look from one query.
+
+    Attributes:
+        chunks: For each chunk the attention on each of its tokens, averaged over the query's
+            tokens, `[head, token]`, fp32 on the CPU.
+        context: Attention on everything else (template, instruction, the query itself), `[head]`.
+    """
+
+    chunks: tuple[Tensor, ...]
+    context: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutResult:
+    """What a layout returns for several queries over one set of chunks.
+
+    Attributes:
+        queries: One for each query.
+        windows: Into how many windows each chunk was split, 1 where it was not.
+        encode_seconds: Time spent on reading chunks.
+        query_seconds: Time spent on the queries.
+        notes: What a caller should know, in sentences.
+    """
+
+    queries: tuple[QueryAttention, ...]
+    windows: tuple[int, ...]
+    encode_seconds: float
+    query_seconds: float
+    notes: tuple[str, ...] = ()
+
+
+class Layout(Protocol):
+    """Turns tokens of chunks and queries into attention, and knows nothing of scores."""
+
+    name: ClassVar[str]
+
+    def __init__(self, reader: Reader, tokenizer: Any, plain: PlainTokenizer) -> None:
+        """Bind a layout to a model; tokenizes its prompt."""
+
+    def attend(
+        self,
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """Read the chunks, then look at them from each query.
+
+        Args:
+            queries: At least one, each of at least one token.
+            chunks: Likewise.
+            options: Bounds on one forward pass.
+            advance: Called with the number of chunks read since the last call.
+
+        Raises:
+            ValueError: If a query is longer than the model allows.
+        """

@@ -1,0 +1,61 @@
+"""Which device and which number format a model runs in when the user does not say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """`device`, or the best there is: CUDA, MPS, XPU, CPU.
+
+    Raises:
+        ValueError: If the name is no device.
+    """
+    if device is not None:
+        try:
+            return torch.device(device)
+        except RuntimeError as error:
+            raise ValueError(f"{device!r} is not a device: pass 'cpu', 'cuda', ...") from error
+    for name in ("cuda", "mps", "xpu"):
+        backend: Any = getattr(torch, name, None)
+        if backend is not None and backend.is_available():
+            return torch.device(name)
+    return torch.device("cpu")
+
+
+def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """`dtype`, or for `"auto"` the fastest that the device does well.
+
+    That is bfloat16 on accelerators and on CPUs with instructions for it, else float32.
+
+    Raises:
+        ValueError: If the name is no dtype.
+    """
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype != "auto":
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype {dtype!r} is not one of 'auto', {', '.join(map(repr, DTYPES))}")
+        return DTYPES[dtype]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "xpu" or (device.type == "cpu" and _cpu_multiplies_bfloat16()):
+        return torch.bfloat16
+    return torch.float32
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch >= 2.12
+    if get_capabilities is not None:
+        found = get_capabilities()
+        return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16"))
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)

@@ -1,0 +1,60 @@
+"""One ranker for everyone who names the same model, loaded when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attnmass.ranker import AttentionRanker
+
+
+@dataclass
+class _Slot:
+    """A ranker that is there or being loaded; its lock makes others wait for the one who loads."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ranker: AttentionRanker | None = None
+
+
+_slots: dict[Hashable, _Slot] = {}
+_guard = threading.Lock()
+
+
+def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker:
+    """The ranker of a model, loaded on the first call and shared by every later one.
+
+    Args:
+        name: As in `AttentionRanker.from_pretrained`.
+        **options: Its options; other options are another ranker. Each must be hashable.
+
+    Raises:
+        TypeError: If an option is not hashable.
+        AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
+    """
+    from attnmass.ranker import AttentionRanker
+
+    key = (name, *sorted(options.items(), key=lambda item: item[0]))
+    with _guard:
+        slot = _slots.setdefault(key, _Slot())
+    with slot.lock:
+        if slot.ranker is None:
+            slot.ranker = AttentionRanker.from_pretrained(name, **options)
+        return slot.ranker
+
+
+def release(name: str | None = None) -> int:
+    """Forget shared rankers, so that their memory is freed once nobody else holds them.
+
+    Args:
+        name: Only those of this name; default: all.
+
+    Returns:
+        How many were forgotten.
+    """
+    with _guard:
+        keys = [key for key in _slots if name is None or key[0] == name]  # type: ignore[index]
+        forgotten = [_slots.pop(key) for key in keys]
+    return sum(slot.ranker is not None for slot in forgotten)

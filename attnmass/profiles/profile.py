@@ -1,0 +1,187 @@
+"""The profile itself, its file format, and the choice of one for a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from attnmass.prompt import PROMPT_VERSION
+
+# On configs of our own that were cut: how many layers the model has when it is whole.
+FULL_DEPTH = "attnmass_full_depth"
+
+_SHAPE = (
+    "model_type",
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadProfile:
+    """The selected heads of one model in one layout.
+
+    Attributes:
+        model: The model that the heads belong to.
+        layout: The layout that they were selected in.
+        heads: `(layer, head)`, 0-based, in the model's own numbering.
+        weights: One for each head; they sum to 1.
+        fingerprint: Of the model's config, see `fingerprint`; `None` fits any model.
+        prompt_version: Of the wording that the heads were selected with.
+        source: `"fitted"`, `"default"` or `"user"`, or a citation.
+        fitted_on: The data that selected the heads.
+        measured: Scores on data that did not select them.
+    """
+
+    model: str
+    layout: str
+    heads: tuple[tuple[int, int], ...]
+    weights: tuple[float, ...]
+    fingerprint: str | None = None
+    prompt_version: int = PROMPT_VERSION
+    source: str = "user"
+    fitted_on: str = ""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.heads:
+            raise ValueError("a head profile needs at least one (layer, head)")
+        if len(self.heads) != len(self.weights):
+            raise ValueError(
+                f"{len(self.heads)} heads need as many weights, not {len(self.weights)}"
+            )
+        if min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError(f"weights must be >= 0 and sum to 1, not {sum(self.weights):.6g}")
+
+    @property
+    def last_layer(self) -> int:
+        """The layer to stop at, 0-based."""
+        return max(layer for layer, _ in self.heads)
+
+    @classmethod
+    def from_heads(
+        cls, heads: Iterable[tuple[int, int]], *, model: str, layout: str, **fields: Any
+    ) -> HeadProfile:
+        """Equal weights over `(layer, head)` pairs."""
+        pairs = tuple((int(layer), int(head)) for layer, head in heads)
+        weights = tuple(1 / len(pairs) for _ in pairs)
+        return cls(model, layout, pairs, weights, **fields)
+
+    def to_json(self) -> str:
+        """The profile as its file holds it; `load_profile` reads it back."""
+        data = asdict(self) | {"stop_layer": self.last_layer}
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def choose_profile(
+    config: Any,
+    layout: str,
+    *,
+    profile: HeadProfile | str | Path | None = None,
+    heads: Iterable[tuple[int, int]] | None = None,
+) -> HeadProfile:
+    """The heads to read of a model: what the user says, else what ships, else a default.
+
+    Args:
+        config: The model's config (of its text part).
+        layout: The layout that they are for.
+        profile: A profile or the path of one.
+        heads: `(layer, head)` pairs, weighed alike.
+
+    Raises:
+        ValueError: If both are given, or the profile is of another layout or model.
+    """
+    if profile is not None and heads is not None:
+        raise ValueError("pass profile or heads, not both")
+    if heads is not None:
+        return HeadProfile.from_heads(heads, model=str(config.model_type), layout=layout)
+    if profile is None:
+        found = packaged_profile(config, layout)
+        if found is not None:
+            return found
+        warnings.warn(
+            f"no head profile ships for this {config.model_type} model, so all heads of its middle "
+            "layers are read, which ranks worse than a few selected ones. To select them: "
+            "python benchmarks/select_heads.py --model MODEL (in attnmass's repository), then pass "
+            "profile='FILE.json'.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return default_profile(config, layout)
+    found = profile if isinstance(profile, HeadProfile) else load_profile(profile)
+    if found.layout != layout:
+        raise ValueError(f"the profile is for layout {found.layout!r}, not {layout!r}")
+    if found.fingerprint is not None and found.fingerprint != fingerprint(config):
+        raise ValueError(
+            f"the profile is for {found.model} (fingerprint {found.fingerprint}), not for this "
+            f"{config.model_type} model (fingerprint {fingerprint(config)})"
+        )
+    return found
+
+
+def load_profile(path: str | Path) -> HeadProfile:
+    """Read a profile from its JSON file.
+
+    Raises:
+        ValueError: If the file is no profile; names the file and what is wrong.
+    """
+    return _parse(Path(path).read_text(encoding="utf-8"), str(path))
+
+
+def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
+    """The profile that ships for a model with this config, or `None`."""
+    wanted = fingerprint(config)
+    for entry in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(f".{layout}.json"):
+            profile = _parse(entry.read_text(encoding="utf-8"), entry.name)
+            if profile.fingerprint == wanted:
+                return profile
+    return None
+
+
+def default_profile(config: Any, layout: str) -> HeadProfile:
+    """All heads of the layers between 50% and 65% of the depth, for models without a profile.
+
+    Retrieval heads sit in the middle layers of the decoders that were studied (QRHead,
+    arXiv 2506.09944, and CoRe, arXiv 2510.02219), so this is a start, not a fit.
+    """
+    n_layers, n_heads = full_depth(config), int(config.num_attention_heads)
+    first = n_layers // 2
+    last = max(first, round(n_layers * 0.65) - 1)
+    heads = [(layer, head) for layer in range(first, last + 1) for head in range(n_heads)]
+    return HeadProfile.from_heads(
+        heads, model=str(config.model_type), layout=layout, source="default"
+    )
+
+
+def fingerprint(config: Any) -> str:
+    """Digest of the numbers that give a config its layers and heads; fine-tunes share it."""
+    shape = {name: getattr(config, name, None) for name in _SHAPE}
+    shape["num_hidden_layers"] = full_depth(config)
+    return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def full_depth(config: Any) -> int:
+    """Number of layers of the whole model, also where it was loaded only in part."""
+    return int(getattr(config, FULL_DEPTH, config.num_hidden_layers))
+
+
+def _parse(text: str, name: str) -> HeadProfile:
+    try:
+        data = json.loads(text)
+        data.pop("stop_layer", None)
+        data["heads"] = tuple((int(layer), int(head)) for layer, head in data["heads"])
+        data["weights"] = tuple(float(weight) for weight in data["weights"])
+        return HeadProfile(**data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{name} is not a head profile: {error}") from error

@@ -1,0 +1,93 @@
+"""What is written around chunks and query, cut into the pieces that are tokenized apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from attnmass.errors import UnsupportedModelError
+from attnmass.text import PlainTokenizer
+from attnmass.types import Chunk
+
+# Any change to the wording below changes scores and needs a new version and new profiles.
+PROMPT_VERSION = 1
+
+_CHUNKS, _QUERY = "ATTNMASS0CHUNKS0HERE", "ATTNMASS0QUERY0HERE"
+
+# Some templates print today's date, and scores must not change overnight.
+_FIXED_DATE = "26 Jul 2024"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The wording of the parallel layout.
+
+    Attributes:
+        announce: Said before the chunks.
+        instruction: Said between the chunks and the query.
+        label: Said right before the query.
+    """
+
+    announce: str = "Here are some paragraphs:\n\n"
+    instruction: str = (
+        "\n\nPlease find information that is relevant to the following query in the paragraphs "
+        "above.\n\n"
+    )
+    label: str = "Query: "
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTokens:
+    """Token ids around the chunks and the query.
+
+    Attributes:
+        before: From the start of the template to the first chunk.
+        between: From the end of the chunks to the query.
+    """
+
+    before: tuple[int, ...]
+    between: tuple[int, ...]
+
+
+def tokenize_prompt(prompt: Prompt, tokenizer: Any, plain: PlainTokenizer) -> PromptTokens:
+    """Put a prompt into the model's own chat template and cut it at the chunks and the query.
+
+    Nothing after the query is needed: no token of it is read.
+
+    Args:
+        prompt: The wording.
+        tokenizer: The transformers tokenizer, for its template and its first token.
+        plain: The same tokenizer's own copy.
+
+    Raises:
+        UnsupportedModelError: If the chat template loses what a user turn says.
+    """
+    content = f"{prompt.announce}{_CHUNKS}{prompt.instruction}{prompt.label}{_QUERY}"
+    if getattr(tokenizer, "chat_template", None):
+        try:
+            rendered = tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}],
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=_FIXED_DATE,
+            )
+        except Exception as error:
+            raise UnsupportedModelError(
+                f"the tokenizer's chat template fails on a single user turn: {error}. "
+                "Pass a tokenizer whose chat_template takes one, or set none."
+            ) from error
+    else:
+        rendered = f"{tokenizer.bos_token or ''}{content}"
+    before, found_chunks, rest = rendered.partition(_CHUNKS)
+    between, found_query, _ = rest.partition(_QUERY)
+    if not (found_chunks and found_query):
+        raise UnsupportedModelError(
+            "the tokenizer's chat template does not repeat what the user turn says: "
+            "pass a tokenizer whose template does, or set none."
+        )
+    return PromptTokens(plain.template(before), plain.template(between))
+
+
+def chunk_text(chunk: Chunk) -> str:
+    """What the model reads of a chunk: its title on a line of its own, then its text."""
+    return chunk.text if chunk.title is None else f"{chunk.title}\n{chunk.text}"

@@ -1,0 +1,301 @@
+"""The public entry: a model, and questions to its heads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tqdm.auto import tqdm
+
+from attnmass import scoring
+from attnmass.capture import Reader, find_text_config, prove
+from attnmass.layouts import LAYOUTS, LayoutOptions, LayoutResult, QueryAttention
+from attnmass.loading.load import load
+from attnmass.loading.sources import DEFAULT_MODEL
+from attnmass.profiles import HeadProfile, choose_profile
+from attnmass.prompt import chunk_text
+from attnmass.selection import Selection
+from attnmass.text import PlainTokenizer, Tokens
+from attnmass.types import Chunk, Ranking, Timings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class AttentionRanker:
+    """Ranks chunks by the attention that a query pays them inside a transformer.
+
+    One instance may be called from many threads; its model is used by one at a time.
+
+    Example:
+        >>> ranker = AttentionRanker.from_pretrained("smollm2-135m")
+        >>> ranking = ranker.rank("Who wrote Hamlet?", ["Paris is in France.", "Shakespeare wrote it."])
+        >>> ranking.chunks[0].index
+        1
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        *,
+        profile: HeadProfile | str | Path | None = None,
+        heads: Iterable[tuple[int, int]] | None = None,
+        layout: str = "parallel",
+        max_batch_tokens: int = 4096,
+        batch_size: int | None = None,
+        max_chunk_tokens: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        """Prepare a loaded model; nothing of it or of the tokenizer is changed.
+
+        Args:
+            model: A transformers decoder, such as the one that a pipeline generates with.
+            tokenizer: Its fast tokenizer.
+            profile: The heads to read: a profile, or the path of one. Default: the one that ships
+                for the model, else all heads of its middle layers, with a warning.
+            heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile.
+            layout: How chunks and query are laid out; `"parallel"`.
+            max_batch_tokens: Tokens in one forward pass, padding included.
+            batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
+            max_chunk_tokens: Longer chunks are split into overlapping windows; default: the
+                model's own limit.
+            progress: Whether to show a progress bar while chunks are read.
+
+        Raises:
+            ValueError: If options contradict each other or do not fit the model.
+            UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
+        """
+        if layout not in LAYOUTS:
+            raise ValueError(f"layout {layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
+        self._options = LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens)
+        self._progress = progress
+        self._profile = choose_profile(find_text_config(model), layout, profile=profile, heads=heads)
+        self._plain = PlainTokenizer(tokenizer)
+        reader = Reader(model, self._profile.heads)
+        prove(reader, model)
+        self._layout = LAYOUTS[layout](reader, tokenizer, self._plain)
+        self._lock = threading.Lock()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="attnmass")
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype = "auto",
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        profile: HeadProfile | str | Path | None = None,
+        heads: Iterable[tuple[int, int]] | None = None,
+        layout: str = "parallel",
+        **options: Any,
+    ) -> AttentionRanker:
+        """Load a model by name, no more of it than the heads need.
+
+        Args:
+            name_or_path: A folder, a GGUF file, a short name (`smollm2-135m`), or a repository of
+                the Hugging Face Hub. Only safetensors and GGUF are read, and no code.
+            device: Where it runs; default: the best there is (CUDA, MPS, XPU, CPU).
+            dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`, the fastest that the device
+                does well.
+            revision: Branch, tag or commit on the Hub.
+            cache_dir: The Hub's cache; weights converted from GGUF are kept there too.
+            local_files_only: Never ask the Hub.
+            profile: As in the constructor.
+            heads: As in the constructor.
+            layout: As in the constructor.
+            **options: The constructor's other options.
+
+        Raises:
+            WeightsNotFoundError: If no weights were found.
+            ValueError: As in the constructor.
+            UnsupportedModelError: As in the constructor.
+        """
+        heads = None if heads is None else tuple(heads)
+        loaded = load(
+            os.fspath(name_or_path),
+            partial(choose_profile, layout=layout, profile=profile, heads=heads),
+            device=device,
+            dtype=dtype,
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        return cls(
+            loaded.model, loaded.tokenizer, profile=loaded.profile, layout=layout, **options
+        )
+
+    @property
+    def profile(self) -> HeadProfile:
+        """The heads that are read."""
+        return self._profile
+
+    def rank(
+        self,
+        query: str,
+        chunks: Sequence[str | Chunk],
+        *,
+        top_n: int | None = None,
+        score_threshold: float | None = None,
+        retrieval_scores: Sequence[float | None] | None = None,
+        fuse: float | None = None,
+        batch_size: int | None = None,
+    ) -> Ranking:
+        """Order chunks by the attention mass that they get from the query.
+
+        Args:
+            query: The question; never truncated.
+            chunks: Texts, or `Chunk`s with titles. Empty, blank or non-text ones are not scored:
+                they come last with score 0.0.
+            top_n: Keep the best so many; default: all.
+            score_threshold: Keep only chunks of at least this attention mass.
+            retrieval_scores: The retriever's score of each chunk, for the result and for `fuse`.
+            fuse: Order by a blend of both scores in which the retriever's has this share, in
+                [0, 1]; 0.5 is the sum of the two z-scores. Default: by attention alone. Scores
+                stay attention mass either way.
+            batch_size: As in the constructor, for this call.
+
+        Returns:
+            The ranking; empty where `chunks` is.
+
+        Raises:
+            ValueError: If the query is blank or too long for the model, or an option is off.
+            TypeError: If the query is not a string.
+            CaptureError: If the attention has NaN.
+        """
+        return self.rank_batch(
+            [query],
+            chunks,
+            top_n=top_n,
+            score_threshold=score_threshold,
+            retrieval_scores=retrieval_scores,
+            fuse=fuse,
+            batch_size=batch_size,
+        )[0]
+
+    def rank_batch(
+        self,
+        queries: Sequence[str],
+        chunks: Sequence[str | Chunk],
+        *,
+        top_n: int | None = None,
+        score_threshold: float | None = None,
+        retrieval_scores: Sequence[float | None] | None = None,
+        fuse: float | None = None,
+        batch_size: int | None = None,
+    ) -> list[Ranking]:
+        """Rank one set of chunks for several queries; the chunks are read once.
+
+        Args, errors: as in `rank`.
+
+        Returns:
+            One ranking for each query.
+        """
+        started = time.perf_counter()
+        _check_queries(queries)
+        selection = Selection(top_n, score_threshold, retrieval_scores, fuse)
+        selection.check(len(chunks))
+        options = self._options
+        if batch_size is not None:
+            options = replace(options, batch_size=batch_size)
+        texts, skipped = _readable(chunks)
+        tokens = dict(zip(texts, self._plain.content(list(texts.values())), strict=True))
+        for index in [index for index, found in tokens.items() if not len(found)]:
+            skipped[index] = "no tokens"
+            del tokens[index]
+        asked = self._plain.content([query.strip() for query in queries])
+        tokenized = time.perf_counter()
+        result = self._attend(asked, list(tokens.values()), options)
+        timings = Timings(
+            tokenize=tokenized - started,
+            encode=result.encode_seconds,
+            query=result.query_seconds,
+            total=time.perf_counter() - started,
+        )
+        n_tokens = {index: len(found) for index, found in tokens.items()}
+        n_windows = dict(zip(tokens, result.windows, strict=True))
+        rankings = []
+        for query, attention in zip(queries, result.queries, strict=True):
+            masses = scoring.chunk_masses(attention, self._profile.weights)
+            scored = dict(zip(tokens, masses, strict=True))
+            rankings.append(
+                Ranking(
+                    query=query,
+                    chunks=selection.apply(scored, n_tokens, n_windows, skipped),
+                    scores=tuple(scored.get(index, 0.0) for index in range(len(chunks))),
+                    profile=self._profile,
+                    timings=timings,
+                    notes=_notes(n_windows, skipped),
+                )
+            )
+        return rankings
+
+    async def arank(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
+        """`rank` in a worker thread of the ranker's own, so that the event loop goes on.
+
+        Args, returns, errors: as in `rank`.
+        """
+        context = contextvars.copy_context()
+        call = partial(context.run, self.rank, query, chunks, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+    def _attend(
+        self, queries: Sequence[Tokens], chunks: Sequence[Tokens], options: LayoutOptions
+    ) -> LayoutResult:
+        if not chunks:
+            nothing = QueryAttention((), torch.zeros(len(self._profile.heads)))
+            return LayoutResult((nothing,) * len(queries), (), 0.0, 0.0)
+        with (
+            self._lock,
+            tqdm(
+                total=len(chunks), desc="Reading chunks", unit="chunk", disable=not self._progress
+            ) as bar,
+        ):
+            return self._layout.attend(queries, chunks, options, bar.update)
+
+
+def _check_queries(queries: Sequence[str]) -> None:
+    if isinstance(queries, str):
+        raise TypeError("queries must be a sequence of strings: pass [query], or call rank()")
+    for query in queries:
+        if not isinstance(query, str):
+            raise TypeError(f"the query must be a string, not {type(query).__name__}")
+        if not query.strip():
+            raise ValueError(f"the query is empty or blank: {query!r}")
+
+
+def _readable(chunks: Sequence[str | Chunk]) -> tuple[dict[int, str], dict[int, str]]:
+    """What the model reads of each chunk by input index, and why it reads nothing of the others."""
+    texts: dict[int, str] = {}
+    skipped: dict[int, str] = {}
+    for index, item in enumerate(chunks):
+        chunk = Chunk(item) if isinstance(item, str) else item
+        if not isinstance(chunk, Chunk) or not isinstance(chunk.text, str):
+            skipped[index] = "not text"
+        elif not chunk.text.strip():
+            skipped[index] = "blank"
+        else:
+            texts[index] = chunk_text(chunk)
+    return texts, skipped
+
+
+def _notes(n_windows: dict[int, int], skipped: dict[int, str]) -> tuple[str, ...]:
+    split = [
+        f"chunk {index} was longer than the model's window and read in {count} parts"
+        for index, count in n_windows.items()
+        if count > 1
+    ]
+    return (*split, *(f"chunk {index} was not scored: {why}" for index, why in skipped.items()))

@@ -1,0 +1,61 @@
+"""From attention to scores and order: pure functions over arrays, without a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, pstdev
+
+import torch
+from torch import Tensor
+
+from attnmass.layouts.base import QueryAttention
+
+
+def token_masses(attention: Tensor, weights: Sequence[float]) -> Tensor:
+    """Attention mass of each token: the heads' weighted mean.
+
+    Args:
+        attention: Mean attention of the query's tokens, `[head, token]`.
+        weights: One for each head, summing to 1.
+
+    Returns:
+        `[token]`.
+    """
+    return torch.tensor(weights, dtype=attention.dtype) @ attention
+
+
+def chunk_masses(attention: QueryAttention, weights: Sequence[float]) -> list[float]:
+    """Attention mass of each chunk: the sum over its tokens, between 0 and 1."""
+    return [
+        min(1.0, float(token_masses(chunk, weights).double().sum())) for chunk in attention.chunks
+    ]
+
+
+def fuse(masses: Sequence[float], retrieval: Sequence[float], weight: float) -> list[float]:
+    """Blend two scores as a weighted sum of their z-scores over the candidates.
+
+    Args:
+        masses: Attention mass of each chunk.
+        retrieval: The retriever's score of each chunk, higher is better.
+        weight: Share of the retrieval score, in [0, 1]; 0.5 weighs both alike.
+
+    Returns:
+        One number for each chunk, comparable within this set of candidates only.
+    """
+    pairs = zip(_standardize(masses), _standardize(retrieval), strict=True)
+    return [(1 - weight) * mass + weight * score for mass, score in pairs]
+
+
+def order(keys: Sequence[float]) -> list[int]:
+    """Indices by falling key; equal keys keep their order."""
+    return sorted(range(len(keys)), key=lambda index: -keys[index])
+
+
+def _standardize(values: Sequence[float]) -> list[float]:
+    """Z-scores; zeros where all values are alike."""
+    mean = fmean(values)
+    spread = pstdev(values, mean)
+    if spread == 0 or not math.isfinite(spread):
+        return [0.0] * len(values)
+    return [(value - mean) / spread for value in values]
