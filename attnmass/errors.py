@@ -8,7 +8,7 @@ class AttnMassError(Exception):
 
 
 class UnsupportedModelError(AttnMassError):
-    """The model, tokenizer or layout cannot give the attention that is needed; says what to pass."""
+    """The model, tokenizer or layout cannot give the attention needed; says what to pass."""
 
 
 class WeightsNotFoundError(AttnMassError):
@@ -16,4 +16,4 @@ class WeightsNotFoundError(AttnMassError):
 
 
 class CaptureError(AttnMassError):
-    """A forward pass gave attention that cannot be trusted (NaN, infinity, rows that do not sum to 1)."""
+    """A forward pass gave attention that cannot be trusted: NaN or infinite values."""

@@ -46,11 +46,15 @@ class Selection:
         if self.fuse is None:
             return
         if scores is None:
-            raise ValueError("fuse needs retrieval_scores: pass the retriever's scores, or fuse=None")
+            raise ValueError(
+                "fuse needs retrieval_scores: pass the retriever's scores, or fuse=None"
+            )
         for index, score in enumerate(scores):
             if score is None or not math.isfinite(score):
-                raise ValueError(f"fuse needs a finite retrieval score for every chunk, but chunk "
-                                 f"{index} has {score}: pass one, or fuse=None")
+                raise ValueError(
+                    f"fuse needs a finite retrieval score for every chunk, but chunk "
+                    f"{index} has {score}: pass one, or fuse=None"
+                )
 
     def apply(
         self,

@@ -71,7 +71,9 @@ class PlainTokenizer:
         """
         clean = [_SURROGATE.sub("\ufffd", text) for text in texts]
         encodings = self._content.encode_batch(clean, add_special_tokens=False)
-        return [self._checked(text, encoding) for text, encoding in zip(clean, encodings, strict=True)]
+        return [
+            self._checked(text, encoding) for text, encoding in zip(clean, encodings, strict=True)
+        ]
 
     def template(self, text: str) -> tuple[int, ...]:
         """Token ids of template text, in which control tokens count."""

@@ -29,7 +29,7 @@ class RankedChunk:
     Attributes:
         index: Position of the chunk in the input, 0-based.
         score: Attention mass, the share of the query's attention that the chunk got, in [0, 1].
-        n_tokens: Tokens that the model read for this chunk (title included); 0 where it was skipped.
+        n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.
         fused_score: What the order is by when scores were fused, else `None`.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.errors import CaptureError
 
 MaskFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -105,7 +105,7 @@ class ForwardPass:
         return allowed
 
     def store(self, key: Tensor, value: Tensor, layer: int) -> None:
-        """Keep the new tokens' keys and values, `[batch, kv_head, token, dim]`; stop if all are in."""
+        """Keep the new tokens' keys and values, `[batch, kv_head, token, dim]`, and maybe stop."""
         if not self.keep:
             return
         self.keys.append(key)
@@ -143,7 +143,7 @@ class ForwardPass:
             mask: From `mask`, `[1, 1, token, key]`.
             scaling: Factor on the products of queries and keys.
             softcap: Scores become `softcap * tanh(score / softcap)` (Gemma 2).
-            sinks: A learned score for each head that takes a share of every row (GPT-OSS), `[head]`.
+            sinks: A learned score by head that takes a share of every row (GPT-OSS), `[head]`.
 
         Returns:
             `[batch, token, head, dim]`.
@@ -182,7 +182,7 @@ class ForwardPass:
         softcap: float | None = None,
         sinks: Tensor | None = None,
     ) -> None:
-        """Recompute the rows of the selected heads in fp32 and keep their mean over each segment."""
+        """Recompute the selected heads' rows in fp32 and keep their mean over each segment."""
         heads = self.heads[layer]  # [selected]
         group = query.shape[1] // key.shape[1]
         keys = key[:, heads // group].float()  # [1, selected, key, dim]
@@ -204,8 +204,10 @@ class ForwardPass:
                 f"attention of layer {layer} has NaN or infinite values in {dtype}: "
                 "load the model in float32 or bfloat16 (dtype='float32')."
             )
-        parts = weights.split([len(rows) for rows in self.rows], dim=1)
-        self.recorded[layer] = torch.stack([part.mean(dim=1) for part in parts])  # [query, sel, key]
+        parts = torch.split(weights, [len(rows) for rows in self.rows], dim=1)
+        self.recorded[layer] = torch.stack(
+            [part.mean(dim=1) for part in parts]
+        )  # [query, sel, key]
 
 
 def attention_rows(

@@ -53,9 +53,7 @@ def attention_function(
     return out, None
 
 
-def mask_by_position(
-    *, mask_function: MaskFunction, use_vmap: bool = False, **_: object
-) -> Tensor:
+def mask_by_position(*, mask_function: MaskFunction, use_vmap: bool = False, **_: object) -> Tensor:
     """What views name as their mask; see `transformers.AttentionMaskInterface`."""
     if use_vmap:
         raise UnsupportedModelError(
@@ -66,7 +64,7 @@ def mask_by_position(
 
 
 def additive_mask_by_position(*, dtype: torch.dtype = torch.float32, **kwargs: Any) -> Tensor:
-    """The same for a family's own eager attention: 0, or the dtype's minimum where it is blocked."""
+    """The same for a family's own eager attention: 0, or the dtype's minimum where blocked."""
     allowed = mask_by_position(**kwargs)
     mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
     return mask.masked_fill(~allowed, torch.finfo(dtype).min)

@@ -17,8 +17,8 @@ def prove(reader: Reader, model: nn.Module) -> None:
     """Compare a reader with eager attention of the same model, and chunks with their permutation.
 
     A prefix, one chunk and a query, read in three passes, have to give what the model's own eager
-    attention gives over the three in one sequence; two chunks have to give the same in either order.
-    Takes a few passes over 12 tokens.
+    attention gives over the three in one sequence; two chunks have to give the same in either
+    order. Takes a few passes over a dozen tokens.
 
     Args:
         reader: The reader to prove.
@@ -26,11 +26,15 @@ def prove(reader: Reader, model: nn.Module) -> None:
 
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
-        CaptureError: If attention has NaN, or rows that do not sum to 1.
+        CaptureError: If attention has NaN or infinite values.
     """
     vocabulary = int(reader.config.vocab_size)
-    ids = (torch.arange(_PREFIX + _CHUNK + _SHORT + _QUERY, device=reader.device) * 7 + 5) % vocabulary
-    prefix_ids, chunk_ids, short_ids, query_ids = ids.split([_PREFIX, _CHUNK, _SHORT, _QUERY])
+    ids = (
+        torch.arange(_PREFIX + _CHUNK + _SHORT + _QUERY, device=reader.device) * 7 + 5
+    ) % vocabulary
+    prefix_ids, chunk_ids, short_ids, query_ids = torch.split(
+        ids, [_PREFIX, _CHUNK, _SHORT, _QUERY]
+    )
 
     prefix = _states(reader, prefix_ids, 0, ())
     chunk = _states(reader, chunk_ids, _PREFIX, (prefix,))
@@ -66,9 +70,7 @@ def _states(reader: Reader, ids: Tensor, start: int, past: tuple[KeyValues, ...]
 @torch.inference_mode()
 def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
     """The query's mean attention in one plain causal pass, `[head, key]`."""
-    view = shared_view(
-        find_decoder(model), n_layers=reader.last_layer + 1, implementation="eager"
-    )
+    view = shared_view(find_decoder(model), n_layers=reader.last_layer + 1, implementation="eager")
     output = view(input_ids=ids[None], use_cache=False, output_attentions=True)
     layers: tuple[Tensor | None, ...] = output.attentions or ()
     name = type(view).__name__

@@ -137,11 +137,14 @@ class Reader:
     def _run(self, ids: Tensor, state: ForwardPass) -> None:
         token = ACTIVE.set(state)
         try:
+            eager = self.path == "eager"
             self._view(
                 input_ids=ids,
                 position_ids=state.positions[None].expand_as(ids),
-                past_key_values=interface.PassCache() if self.path == "eager" else None,
-                use_cache=self.path == "eager",
+                # Without a mask, positions that start again would be taken for packed sequences.
+                attention_mask=None if eager else torch.ones_like(ids),
+                past_key_values=interface.PassCache() if eager else None,
+                use_cache=eager,
             )
         except StopForward:
             pass
@@ -171,7 +174,7 @@ class Reader:
 
 
 def _attention_weights(output: Any, n_tokens: int) -> Tensor | None:
-    """The `[batch, head, token, key]` tensor in what an attention module returns, if it is there."""
+    """The `[batch, head, token, key]` tensor in what an attention module returns, if any."""
     if not isinstance(output, tuple):
         return None
     for item in output[1:]:
@@ -206,7 +209,7 @@ def _check_positions(decoder: nn.Module) -> None:
     takes_positions = "position_ids" in inspect.signature(decoder.forward).parameters
     if getattr(decoder.config, "alibi", False) or not takes_positions:
         raise UnsupportedModelError(
-            f"{name} takes distances from the index of a key in its cache (ALiBi) and cannot be told "
-            "that chunks share positions, which the parallel layout needs: pass a decoder with "
-            "rotary or learned positions, such as SmolLM2, Llama or Qwen."
+            f"{name} takes distances from the index of a key in its cache (ALiBi) and cannot be "
+            "told that chunks share positions, which the parallel layout needs: pass a decoder "
+            "with rotary or learned positions, such as SmolLM2, Llama or Qwen."
         )

@@ -1,4 +1,4 @@
-"""A second module tree over a caller's weights, so that nothing of the caller's model is written to."""
+"""A second module tree over a caller's weights, so that nothing of the caller's is written to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from torch import nn
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from attnmass.errors import UnsupportedModelError
 
@@ -34,6 +35,12 @@ def find_decoder(model: nn.Module) -> nn.Module:
     if getattr(config, "is_encoder_decoder", False):
         raise UnsupportedModelError(
             f"{type(inner).__name__} is an encoder-decoder, and the parallel layout reads the "
+            "self-attention of a decoder: pass a decoder such as SmolLM2, Llama or Qwen."
+        )
+    is_encoder = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if is_encoder and not getattr(config, "is_decoder", False):
+        raise UnsupportedModelError(
+            f"{type(inner).__name__} is an encoder, and the parallel layout reads the "
             "self-attention of a decoder: pass a decoder such as SmolLM2, Llama or Qwen."
         )
     decoder: nn.Module = inner.get_decoder()

@@ -23,7 +23,7 @@ class LayoutOptions:
         overlap: Tokens that two windows of a split chunk share.
     """
 
-    max_batch_tokens: int = 4096
+    max_batch_tokens: int = 1024
     batch_size: int | None = None
     max_chunk_tokens: int | None = None
     overlap: int = 64

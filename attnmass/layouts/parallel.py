@@ -136,7 +136,9 @@ class ParallelLayout:
         device = self._reader.device
         longest = max(len(row) for row in rows)
         filler = rows[0][0]
-        ids = torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows], device=device)
+        ids = torch.tensor(
+            [[*row, *[filler] * (longest - len(row))] for row in rows], device=device
+        )
         positions = torch.arange(longest, device=device) + len(self._prefix)
         keys, values = self._reader.read(ids, positions, (self._prefix,))
         return [
@@ -158,9 +160,7 @@ class ParallelLayout:
         tails = [(*self._prompt.between, *query.ids) for query in queries]
 
         def look(batch: Sequence[int]) -> list[Tensor]:
-            return self._look(
-                [tails[i] for i in batch], [len(queries[i]) for i in batch], states
-            )
+            return self._look([tails[i] for i in batch], [len(queries[i]) for i in batch], states)
 
         found: list[Tensor] = []
         for batch in _query_batches(tails, options):
@@ -254,7 +254,10 @@ def _by_chunk(
     sums = [torch.zeros(n_heads, len(chunk)) for chunk in chunks]
     times = [torch.zeros(len(chunk)) for chunk in chunks]
     parts = attention[:, n_prefix:].split_with_sizes(
-        [*(len(window) for window in windows), attention.shape[1] - n_prefix - sum(map(len, windows))],
+        [
+            *(len(window) for window in windows),
+            attention.shape[1] - n_prefix - sum(map(len, windows)),
+        ],
         dim=1,
     )
     for window, part in zip(windows, parts, strict=False):

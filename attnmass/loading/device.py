@@ -43,7 +43,9 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
         return dtype
     if dtype != "auto":
         if dtype not in DTYPES:
-            raise ValueError(f"dtype {dtype!r} is not one of 'auto', {', '.join(map(repr, DTYPES))}")
+            raise ValueError(
+                f"dtype {dtype!r} is not one of 'auto', {', '.join(map(repr, DTYPES))}"
+            )
         return DTYPES[dtype]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ import transformers
 from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from attnmass.capture.view import find_decoder, find_layers
 from attnmass.errors import UnsupportedModelError
@@ -54,7 +53,7 @@ def load(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype = "auto",
     revision: str | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Loaded:
     """Load a model by name; see `AttentionRanker.from_pretrained` for arguments and errors.
@@ -70,9 +69,7 @@ def load(
     """
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
-    source = locate(
-        name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
-    )
+    source = locate(name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only)
     passed_on: dict[str, Any] = {
         "revision": revision or "main",
         "cache_dir": cache_dir,
@@ -132,7 +129,7 @@ def _cut_config(config: Any, n_layers: int) -> None:
 def _quiet_class(config: Any) -> Any:
     """The model's class, not reporting the layers and heads that were left out on purpose."""
     try:
-        base = transformers.MODEL_MAPPING[type(config)]
+        base: Any = transformers.MODEL_MAPPING[type(config)]
     except KeyError as error:
         raise UnsupportedModelError(
             f"transformers has no model for {type(config).__name__}, and code from a repository is "
@@ -142,9 +139,11 @@ def _quiet_class(config: Any) -> Any:
         base = base[0]
     known = list(getattr(base, "_keys_to_ignore_on_load_unexpected", None) or [])
     ignored = [*known, r"(^|\.)(layers|h|blocks)\.\d+\.", r"^(lm_head|embed_out|score)\."]
-    return type(base.__name__, (base,), {
-        "_keys_to_ignore_on_load_unexpected": ignored, "__module__": base.__module__
-    })
+    return type(
+        base.__name__,
+        (base,),
+        {"_keys_to_ignore_on_load_unexpected": ignored, "__module__": base.__module__},
+    )
 
 
 def _converted(
@@ -164,7 +163,7 @@ def _converted(
     for folder in sorted(root.glob(f"{stem}-*")):
         if (folder / "config.json").is_file():
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
-            if choose_profile(config).last_layer < config.num_hidden_layers:
+            if choose_profile(text_config(config)).last_layer < config.num_hidden_layers:
                 return folder
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -199,7 +198,8 @@ def _save(loaded: Loaded, n_layers: int, folder: Path) -> None:
     }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     loaded.tokenizer.save_pretrained(folder)
-    config: Any = type(decoder.config).from_dict(decoder.config.to_dict())
+    full: Any = decoder.config
+    config = type(full).from_dict(full.to_dict())
     for leftover in ("quantization_config", "_name_or_path"):
         if hasattr(config, leftover):
             delattr(config, leftover)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ def locate(
     name: str,
     *,
     revision: str | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Source:
     """Find the weights of a model: a local path, a pip package, the Hub's cache, the Hub.
@@ -117,8 +116,10 @@ def _from_folder(path: Path) -> Source:
     files = sorted(file.name for file in path.glob("*.gguf"))
     if len(files) == 1:
         return Source(str(path), files[0])
-    what = f"several GGUF files ({', '.join(files)}): pass the path of one" if files else (
-        "neither *.safetensors nor *.gguf; other formats are not read"
+    what = (
+        f"several GGUF files ({', '.join(files)}): pass the path of one"
+        if files
+        else ("neither *.safetensors nor *.gguf; other formats are not read")
     )
     raise WeightsNotFoundError(f"the folder {path} has {what}")
 

@@ -1,0 +1,76 @@
+"""What is checked of every family: against eager attention, worked out the slow way here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attnmass.capture import KeyValues, Reader
+
+HEADS = ((0, 1), (0, 3), (1, 0), (1, 2))
+PREFIX, QUERY = [3, 17, 40], [9, 77, 5, 31]
+CHUNKS = [[11, 12, 13, 14, 15, 16, 17], [50, 51, 52], [90, 20, 33, 64, 71]]
+LONGEST = max(map(len, CHUNKS))
+
+
+def read_states(reader: Reader) -> tuple[KeyValues, list[KeyValues]]:
+    """Prefix alone, then all chunks in one padded batch."""
+    positions = torch.arange(len(PREFIX))
+    keys, values = reader.read(torch.tensor([PREFIX]), positions)
+    prefix = KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
+    padded = torch.tensor([chunk + [88] * (LONGEST - len(chunk)) for chunk in CHUNKS])
+    positions = torch.arange(LONGEST) + len(PREFIX)
+    keys, values = reader.read(padded, positions, (prefix,))
+    states = [
+        KeyValues(
+            tuple(key[i, :, : len(chunk)] for key in keys),
+            tuple(value[i, :, : len(chunk)] for value in values),
+            positions[: len(chunk)],
+        )
+        for i, chunk in enumerate(CHUNKS)
+    ]
+    return prefix, states
+
+
+def look(reader: Reader, prefix: KeyValues, states: list[KeyValues]) -> Tensor:
+    """Where the query looks, `[head, key]`."""
+    positions = torch.arange(len(QUERY)) + len(PREFIX) + max(len(state) for state in states)
+    rows = [torch.arange(len(QUERY))]
+    return reader.look(torch.tensor(QUERY), positions, (prefix, *states), rows)[0]
+
+
+def eager_attention(model: Any, ids: list[int]) -> Tensor:
+    """Mean attention of the last `len(QUERY)` tokens in one plain causal forward, `[head, key]`."""
+    model.config._attn_implementation = "eager"  # also families without a setter for it
+    with torch.inference_mode():
+        out = model(input_ids=torch.tensor([ids]), output_attentions=True, use_cache=False)
+    rows = [out.attentions[layer][0, head, -len(QUERY) :].float() for layer, head in HEADS]
+    return torch.stack(rows).mean(dim=1)
+
+
+def gap_to_eager(model: Any) -> float:
+    """Largest difference between three passes over one chunk and the plain causal forward."""
+    reader = Reader(model, HEADS)
+    prefix, states = read_states(reader)
+    found = look(reader, prefix, states[:1])
+    return float((found - eager_attention(model, PREFIX + CHUNKS[0] + QUERY)).abs().max())
+
+
+def gap_between_orders(model: Any) -> float:
+    """Largest difference in any chunk's mass between two orders of the chunks."""
+    reader = Reader(model, HEADS)
+    prefix, states = read_states(reader)
+    order = [2, 0, 1]
+    there = look(reader, prefix, states)[:, len(PREFIX) :].split([*map(len, CHUNKS), len(QUERY)], 1)
+    moved = [states[i] for i in order]
+    sizes = [len(CHUNKS[i]) for i in order]
+    back = look(reader, prefix, moved)[:, len(PREFIX) :].split([*sizes, len(QUERY)], 1)
+    return max(float((there[i] - back[place]).abs().max()) for place, i in enumerate(order))
+
+
+def gap_to_one(model: Any) -> float:
+    """How far the rows of the query are from summing to 1."""
+    reader = Reader(model, HEADS)
+    return float((look(reader, *read_states(reader)).sum(dim=1) - 1).abs().max())

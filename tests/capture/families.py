@@ -1,0 +1,149 @@
+"""The model families that are checked, each as a small config, and what is expected of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import transformers as hf
+
+_SIZE = {
+    "vocab_size": 101,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 128,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+_GROUPED = {**_SIZE, "num_key_value_heads": 2}
+_GPT = {
+    "vocab_size": 101,
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_positions": 128,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_FALCON = {
+    "vocab_size": 101,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """One row of the support table.
+
+    Attributes:
+        name: As people call it.
+        feature: What is special about its attention.
+        config: A two-layer model of it.
+        path: How its attention is read, `None` where it is refused.
+        refused: A part of the error where it is refused.
+    """
+
+    name: str
+    feature: str
+    config: Any
+    path: str | None = "interface"
+    refused: str | None = None
+
+
+FAMILIES = [
+    Family("Llama, SmolLM2", "grouped-query attention", hf.LlamaConfig(**_GROUPED)),
+    Family("Qwen2", "biases on queries and keys", hf.Qwen2Config(**_GROUPED)),
+    Family("Qwen3", "query-key norm", hf.Qwen3Config(**_GROUPED, head_dim=8)),
+    Family("Mistral", "sliding window", hf.MistralConfig(**_GROUPED, sliding_window=5)),
+    Family(
+        "Gemma 2",
+        "soft-capping, sliding window in every other layer",
+        hf.Gemma2Config(
+            **_GROUPED,
+            head_dim=8,
+            sliding_window=5,
+            attn_logit_softcapping=3.0,
+            query_pre_attn_scalar=8,
+        ),
+    ),
+    Family(
+        "Gemma 3",
+        "sliding window, two RoPE bases, query-key norm",
+        hf.Gemma3TextConfig(
+            **_GROUPED,
+            head_dim=8,
+            sliding_window=5,
+            layer_types=["sliding_attention", "full_attention"],
+        ),
+    ),
+    Family("Phi-3", "fused projections", hf.Phi3Config(**_GROUPED)),
+    Family("Phi-2", "partial rotary", hf.PhiConfig(**_SIZE)),
+    Family("GPT-2", "learned positions", hf.GPT2Config(**_GPT)),
+    Family("GPT-NeoX, Pythia", "partial rotary, parallel MLP", hf.GPTNeoXConfig(**_SIZE)),
+    Family(
+        "OPT",
+        "learned positions with an offset",
+        hf.OPTConfig(
+            vocab_size=101,
+            hidden_size=32,
+            ffn_dim=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=128,
+            word_embed_proj_dim=32,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+        ),
+    ),
+    Family("OLMo 2", "query-key norm, post-norm", hf.Olmo2Config(**_GROUPED)),
+    Family("Granite", "scaled attention", hf.GraniteConfig(**_GROUPED, attention_multiplier=0.2)),
+    Family("StarCoder2", "sliding window", hf.Starcoder2Config(**_GROUPED, sliding_window=5)),
+    Family(
+        "SmolLM3", "layers without positions", hf.SmolLM3Config(**_GROUPED, no_rope_layers=[1, 0])
+    ),
+    Family("GPT-J", "partial rotary", hf.GPTJConfig(**_GPT, rotary_dim=4), path="eager"),
+    Family(
+        "Falcon (rotary)",
+        "multi-query attention",
+        hf.FalconConfig(**_FALCON, multi_query=True, alibi=False),
+        path="eager",
+    ),
+    Family(
+        "Falcon (new architecture)",
+        "grouped-query attention",
+        hf.FalconConfig(**_FALCON, new_decoder_architecture=True, num_kv_heads=2, alibi=False),
+        path="eager",
+    ),
+    Family(
+        "Falcon (ALiBi)",
+        "distances by index",
+        hf.FalconConfig(**_FALCON, alibi=True),
+        path=None,
+        refused="ALiBi",
+    ),
+    Family(
+        "BLOOM",
+        "ALiBi, distances by index",
+        hf.BloomConfig(vocab_size=101, hidden_size=32, n_layer=2, n_head=4),
+        path=None,
+        refused="ALiBi",
+    ),
+    Family(
+        "MPT",
+        "ALiBi, distances by index",
+        hf.MptConfig(vocab_size=101, d_model=32, n_layers=2, n_heads=4),
+        path=None,
+        refused="ALiBi",
+    ),
+]
+
+DECODERS = [family for family in FAMILIES if family.path is not None]
+REFUSED = [family for family in FAMILIES if family.path is None]

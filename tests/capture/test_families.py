@@ -1,0 +1,62 @@
+"""Every family of the README's table, on a seeded two-layer model of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from attnmass import UnsupportedModelError
+from attnmass.capture import Reader, prove
+from tests.capture import checks
+from tests.capture.families import DECODERS, FAMILIES, REFUSED, Family
+from tests.capture.table import render_table, table_in_readme
+from tests.tiny import tiny_model
+
+each_decoder = pytest.mark.parametrize("family", DECODERS, ids=lambda family: family.name)
+
+
+@each_decoder
+def test_equals_eager(family: Family) -> None:
+    """Prefix, one chunk and query in three passes give the plain causal forward's attention."""
+    assert checks.gap_to_eager(tiny_model(family.config)) < 1e-5
+
+
+@each_decoder
+def test_order_of_chunks_does_not_matter(family: Family) -> None:
+    """A permutation of the chunks permutes their masses."""
+    assert checks.gap_between_orders(tiny_model(family.config)) < 1e-5
+
+
+@each_decoder
+def test_rows_sum_to_one(family: Family) -> None:
+    """Prefix, chunks and query share all of the query's attention."""
+    assert checks.gap_to_one(tiny_model(family.config)) < 1e-5
+
+
+@each_decoder
+def test_path_and_proof(family: Family) -> None:
+    """The family is read in the way that the table says, and proved at load."""
+    model = tiny_model(family.config)
+    reader = Reader(model, checks.HEADS)
+    prove(reader, model)
+    assert reader.path == family.path
+
+
+@pytest.mark.parametrize("family", REFUSED, ids=lambda family: family.name)
+def test_refused_with_a_reason(family: Family) -> None:
+    """A family that cannot be right in the parallel layout is refused, and the error says why."""
+    assert family.refused is not None
+    with pytest.raises(UnsupportedModelError, match=family.refused):
+        Reader(tiny_model(family.config), checks.HEADS)
+
+
+def test_masses_are_not_uniform() -> None:
+    """The tiny models' attention varies enough for these checks to be able to fail."""
+    attention = checks.eager_attention(
+        tiny_model(FAMILIES[0].config), [*checks.CHUNKS[0], 9, 77, 5, 31]
+    )
+    assert float(attention.max()) > 3 * float(attention.mean())
+
+
+def test_table_in_readme_is_what_these_checks_give() -> None:
+    """The README's table of families is generated, not written: `make families` renews it."""
+    assert table_in_readme() == render_table()

@@ -1,0 +1,113 @@
+"""The proof at load has to fail where attention is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel, T5Config, T5Model
+
+from attnmass import AttentionRanker, CaptureError, UnsupportedModelError
+from attnmass.capture import Reader, prove
+from attnmass.capture.forward import ForwardPass
+from tests.tiny import tiny_model, tiny_tokenizer
+
+HEADS = ((0, 1), (1, 2))
+
+
+def test_wrong_positions_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that ignores positions does not get past the proof."""
+    model = tiny_model()
+    reader = Reader(model, HEADS)
+    original = ForwardPass.__init__
+
+    def from_zero(self: ForwardPass, positions: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        original(self, positions - positions[0], *args, **kwargs)
+
+    monkeypatch.setattr(ForwardPass, "__init__", from_zero)
+    with pytest.raises(UnsupportedModelError, match="differs from its eager attention"):
+        prove(reader, model)
+
+
+def test_dropped_mask_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader whose tokens look ahead does not get past the proof."""
+    model = tiny_model()
+    reader = Reader(model, HEADS)
+    monkeypatch.setattr(
+        ForwardPass,
+        "mask",
+        lambda self, rule: torch.ones(
+            1, 1, len(self.positions), len(self.positions) + sum(map(len, self.past))
+        ).bool(),
+    )
+    with pytest.raises(UnsupportedModelError, match="differs"):
+        prove(reader, model)
+
+
+def test_order_of_chunks_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader whose result depends on the order of the chunks does not get past the proof."""
+    model = tiny_model()
+    reader = Reader(model, HEADS)
+    original = Reader.look
+
+    def favour_first(self: Reader, ids: Any, positions: Any, past: Any, rows: Any) -> torch.Tensor:
+        found = original(self, ids, positions, past, rows)
+        if len(past) > 2:
+            found[:, :, 3] += 0.1
+        return found
+
+    monkeypatch.setattr(Reader, "look", favour_first)
+    with pytest.raises(UnsupportedModelError, match="in another order"):
+        prove(reader, model)
+
+
+def test_nan_names_layer_and_dtype() -> None:
+    """NaN in the attention is an error that names the layer and the dtype."""
+    model = tiny_model()
+    with torch.no_grad():
+        model.model.layers[1].self_attn.q_proj.weight[:] = float("nan")
+    with pytest.raises(CaptureError, match=r"layer 1 .*float32"):
+        AttentionRanker(model, tiny_tokenizer(), heads=((1, 0),))
+
+
+def test_encoder_is_refused() -> None:
+    """An encoder is refused by the parallel layout, with what to pass instead."""
+    config = BertConfig(
+        vocab_size=101,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+    )
+    with pytest.raises(UnsupportedModelError, match="encoder"):
+        Reader(BertModel(config), HEADS)
+
+
+def test_encoder_decoder_is_refused() -> None:
+    """An encoder-decoder is refused by the parallel layout, with what to pass instead."""
+    config = T5Config(vocab_size=101, d_model=32, num_layers=2, num_heads=4, d_kv=8, d_ff=64)
+    with pytest.raises(UnsupportedModelError, match="encoder-decoder"):
+        Reader(T5Model(config), HEADS)
+
+
+def test_not_a_model_is_refused() -> None:
+    """Something that is no transformers model is refused."""
+    with pytest.raises(UnsupportedModelError, match="not a transformers model"):
+        Reader(torch.nn.Linear(2, 2), HEADS)
+
+
+@pytest.mark.parametrize(
+    ("heads", "match"),
+    [
+        ((), "no heads"),
+        (((0, 1), (0, 1)), "twice"),
+        (((3, 0),), "layers 0 to 2"),
+        (((0, 4),), "heads 0 to 3"),
+        (((-1, 0),), "not in this model"),
+    ],
+)
+def test_heads_that_are_not_there(heads: Any, match: str) -> None:
+    """Heads that the model does not have are an error that says which it has."""
+    with pytest.raises(ValueError, match=match):
+        Reader(tiny_model(), heads)

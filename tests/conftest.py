@@ -1,0 +1,43 @@
+"""What every test has: no network, no model hub, and a small model."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnmass import AttentionRanker, release
+from tests.tiny import tiny_model, tiny_tokenizer
+
+torch.set_num_threads(1)  # tiny models: threads cost more than they give
+
+HEADS = ((1, 0), (1, 3), (2, 1))
+
+
+@pytest.fixture(scope="session")
+def ranker() -> AttentionRanker:
+    """A ranker over a tiny Llama: meaningless scores, real code."""
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model as a folder that can be named."""
+    folder = tmp_path_factory.mktemp("tiny-llama")
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _forget_shared_rankers() -> object:
+    """No test sees a model that another one loaded."""
+    yield
+    release()
+    return None

@@ -1,0 +1,199 @@
+"""The parallel layout, through the ranker, against a plain causal forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attnmass import AttentionRanker
+from attnmass.capture import Reader
+from attnmass.layouts import LayoutOptions
+from attnmass.layouts.parallel import ParallelLayout
+from tests.conftest import HEADS
+from tests.tiny import tiny_model, tiny_tokenizer
+
+QUERY = "Who developed the theory of relativity?"
+CHUNKS = [
+    "Albert Einstein, a physicist, developed the theory of relativity in 1905.",
+    "The river runs through the city.",
+    "Trains, books and music.",
+    "words",
+    "The river runs through the city.",
+    "Numbers are made of numbers, and the query is made of words; " * 4,
+]
+
+
+def test_single_chunk_equals_the_plain_causal_forward(ranker: AttentionRanker) -> None:
+    """With one chunk the score is what eager attention over prompt, chunk and query gives."""
+    layout: Any = ranker._layout
+    chunk, query = ranker._plain.content([CHUNKS[0], QUERY])
+    before, between = layout._prompt.before, layout._prompt.between
+    ids = torch.tensor([[*before, *chunk.ids, *between, *query.ids]])
+    model = tiny_model()
+    model.config._attn_implementation = "eager"
+    with torch.inference_mode():
+        attention = model(input_ids=ids, output_attentions=True).attentions
+    rows = torch.stack([attention[layer][0, head, -len(query) :] for layer, head in HEADS])
+    expected = rows[:, :, len(before) : len(before) + len(chunk)].sum(-1).mean()
+    found = ranker.rank(QUERY, [CHUNKS[0]]).scores[0]
+    assert found == pytest.approx(float(expected), abs=1e-5)
+    assert found > 0.01
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(len(CHUNKS))))
+def test_permuting_chunks_permutes_scores(order: list[int]) -> None:
+    """The order in which chunks come in plays no part in their scores."""
+    ranker = _shared()
+    expected = ranker.rank(QUERY, CHUNKS).scores
+    found = ranker.rank(QUERY, [CHUNKS[i] for i in order]).scores
+    assert found == pytest.approx([expected[i] for i in order], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_batch_tokens": 1}, {"batch_size": 2}, {"max_batch_tokens": 64}]
+)
+def test_batches_do_not_change_scores(options: dict[str, int]) -> None:
+    """However chunks are batched, scores are the same."""
+    batched = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, **options)
+    assert batched.rank(QUERY, CHUNKS).scores == pytest.approx(
+        _shared().rank(QUERY, CHUNKS).scores, abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("max_batch_tokens", [1, 8192])
+def test_queries_in_one_pass_do_not_see_each_other(max_batch_tokens: int) -> None:
+    """Several queries over one chunk set score as each of them alone."""
+    queries = [QUERY, "What are trains?", "numbers", "Where does the river run to, and why?"]
+    ranker = AttentionRanker(
+        tiny_model(), tiny_tokenizer(), heads=HEADS, max_batch_tokens=max_batch_tokens
+    )
+    together = ranker.rank_batch(queries, CHUNKS)
+    for query, ranking in zip(queries, together, strict=True):
+        alone = _shared().rank(query, CHUNKS)
+        assert ranking.query == query
+        assert ranking.scores == pytest.approx(alone.scores, abs=1e-5)
+
+
+def test_split_chunk_is_marked_and_merged() -> None:
+    """A chunk over the limit is read in overlapping windows, and says so."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, max_chunk_tokens=80)
+    long = CHUNKS[5] * 2
+    ranking = ranker.rank(QUERY, [CHUNKS[0], long])
+    found = next(chunk for chunk in ranking.chunks if chunk.index == 1)
+    assert found.n_windows > 1
+    assert found.n_tokens == len(ranker._plain.content([long])[0])
+    assert ranking.split == (1,)
+    assert "chunk 1 was longer" in ranking.notes[0]
+    assert 0 < sum(ranking.scores) < 1
+
+
+@pytest.mark.parametrize(("n_tokens", "limit"), [(10, 4), (10, 10), (11, 10), (200, 70), (3, 1)])
+def test_windows_cover_every_token(n_tokens: int, limit: int) -> None:
+    """Windows overlap, leave no token out, and none is longer than the limit."""
+    layout: Any = _shared()._layout
+    tokens = _shared()._plain.content(["x" * n_tokens])[0]
+    n_tokens = len(tokens)
+    options = LayoutOptions(max_chunk_tokens=limit)
+    windows = list(layout._windows([tokens], [tokens], options))
+    covered = {i for window in windows for i in range(window.start, window.end)}
+    assert covered == set(range(n_tokens))
+    assert all(0 < len(window) <= limit for window in windows)
+    assert len({window.start for window in windows}) == len(windows)
+
+
+def test_chunk_longer_than_the_model_is_split() -> None:
+    """A chunk beyond the model's own positions is read in windows, not cut off."""
+    long = "numbers and words " * 600
+    ranking = _shared().rank(QUERY, [long, "words"])
+    assert ranking.chunks[0].n_tokens + ranking.chunks[1].n_tokens > 1024
+    assert ranking.split == (0,)
+
+
+def test_query_longer_than_the_model_is_an_error() -> None:
+    """A query is never truncated: one that cannot fit is an error with both numbers."""
+    with pytest.raises(ValueError, match=r"the query has \d+ tokens.* room for \d+"):
+        _shared().rank("why " * 2000, CHUNKS)
+
+
+def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a batch does not fit into memory, smaller ones are read, with the same scores."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    expected = ranker.rank(QUERY, CHUNKS).scores
+    original = Reader.read
+    sizes: list[int] = []
+
+    def small(self: Reader, ids: torch.Tensor, *args: Any) -> Any:
+        sizes.append(len(ids))
+        if len(ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, ids, *args)
+
+    monkeypatch.setattr(Reader, "read", small)
+    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
+    assert max(sizes) > 2
+    assert min(sizes) <= 2
+
+
+def test_out_of_memory_halves_the_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where several queries do not fit into one pass, fewer share it."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    queries = [QUERY, "trains", "numbers"]
+    expected = [ranking.scores for ranking in ranker.rank_batch(queries, CHUNKS)]
+    original = Reader.look
+
+    def one(self: Reader, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if len(kwargs["rows"]) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Reader, "look", one)
+    found = [ranking.scores for ranking in ranker.rank_batch(queries, CHUNKS)]
+    assert found == [pytest.approx(scores, abs=1e-5) for scores in expected]
+
+
+def test_out_of_memory_for_one_chunk_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be made smaller is the caller's to know."""
+
+    def full(*args: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    monkeypatch.setattr(Reader, "read", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        ranker.rank(QUERY, CHUNKS)
+
+
+def test_other_errors_are_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only an error about memory makes batches smaller."""
+    calls = 0
+
+    def broken(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("something else")
+
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    monkeypatch.setattr(Reader, "read", broken)
+    with pytest.raises(RuntimeError, match="something else"):
+        ranker.rank(QUERY, CHUNKS)
+    assert calls == 1
+
+
+def test_layout_names_itself() -> None:
+    """The name of the layout is what profiles and options call it."""
+    assert ParallelLayout.name == "parallel"
+
+
+_CACHE: list[AttentionRanker] = []
+
+
+def _shared() -> AttentionRanker:
+    """One ranker for tests that hypothesis calls again and again."""
+    if not _CACHE:
+        _CACHE.append(AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS))
+    return _CACHE[0]
