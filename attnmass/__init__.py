@@ -10,10 +10,10 @@ from attnmass.errors import (
     UnsupportedModelError,
     WeightsNotFoundError,
 )
+from attnmass.shared import release, shared_ranker
 from attnmass.types import Chunk, RankedChunk, Ranking, Timings
 
 if TYPE_CHECKING:
-    from attnmass.loading import release, shared_ranker
     from attnmass.profiles import HeadProfile, load_profile
     from attnmass.ranker import AttentionRanker
 
@@ -22,8 +22,6 @@ _LAZY = {
     "AttentionRanker": "attnmass.ranker",
     "HeadProfile": "attnmass.profiles",
     "load_profile": "attnmass.profiles",
-    "release": "attnmass.loading",
-    "shared_ranker": "attnmass.loading",
 }
 
 __all__ = [

@@ -155,6 +155,7 @@ class AttentionRanker:
         retrieval_scores: Sequence[float | None] | None = None,
         fuse: float | None = None,
         batch_size: int | None = None,
+        progress: bool | None = None,
     ) -> Ranking:
         """Order chunks by the attention mass that they get from the query.
 
@@ -169,6 +170,7 @@ class AttentionRanker:
                 [0, 1]; 0.5 is the sum of the two z-scores. Default: by attention alone. Scores
                 stay attention mass either way.
             batch_size: As in the constructor, for this call.
+            progress: Likewise.
 
         Returns:
             The ranking; empty where `chunks` is.
@@ -186,6 +188,7 @@ class AttentionRanker:
             retrieval_scores=retrieval_scores,
             fuse=fuse,
             batch_size=batch_size,
+            progress=progress,
         )[0]
 
     def rank_batch(
@@ -198,6 +201,7 @@ class AttentionRanker:
         retrieval_scores: Sequence[float | None] | None = None,
         fuse: float | None = None,
         batch_size: int | None = None,
+        progress: bool | None = None,
     ) -> list[Ranking]:
         """Rank one set of chunks for several queries; the chunks are read once.
 
@@ -220,7 +224,8 @@ class AttentionRanker:
             del tokens[index]
         asked = self._plain.content([query.strip() for query in queries])
         tokenized = time.perf_counter()
-        result = self._attend(asked, list(tokens.values()), options)
+        show = self._progress if progress is None else progress
+        result = self._attend(asked, list(tokens.values()), options, show)
         timings = Timings(
             tokenize=tokenized - started,
             encode=result.encode_seconds,
@@ -252,8 +257,35 @@ class AttentionRanker:
         """
         return await self._worker.run(self.rank, query, chunks, **options)
 
+    def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
+        """Where each selected head looks from the query, before anything is made of it.
+
+        Args:
+            query: As in `rank`.
+            chunks: As in `rank`; those without text get no tokens.
+
+        Returns:
+            For each chunk `[head, token]`, the heads in the profile's order.
+
+        Raises:
+            ValueError, TypeError, CaptureError: As in `rank`.
+        """
+        _check_queries([query])
+        texts, _ = _readable(chunks)
+        asked, *tokens = self._plain.content([query.strip(), *texts.values()])
+        read = {index: found for index, found in zip(texts, tokens, strict=True) if len(found)}
+        result = self._attend([asked], list(read.values()), self._options, self._progress)
+        found = dict(zip(read, result.queries[0].chunks, strict=True))
+        nothing = torch.zeros(len(self._profile.heads), 0)
+        by_chunk = tuple(found.get(index, nothing) for index in range(len(chunks)))
+        return QueryAttention(by_chunk, result.queries[0].context)
+
     def _attend(
-        self, queries: Sequence[Tokens], chunks: Sequence[Tokens], options: LayoutOptions
+        self,
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        progress: bool,
     ) -> LayoutResult:
         if not chunks:
             nothing = QueryAttention((), torch.zeros(len(self._profile.heads)))
@@ -261,7 +293,7 @@ class AttentionRanker:
         with (
             self._lock,
             tqdm(
-                total=len(chunks), desc="Reading chunks", unit="chunk", disable=not self._progress
+                total=len(chunks), desc="Reading chunks", unit="chunk", disable=not progress
             ) as bar,
         ):
             return self._layout.attend(queries, chunks, options, bar.update)

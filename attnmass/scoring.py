@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import fmean, pstdev
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from attnmass.layouts.base import QueryAttention
+if TYPE_CHECKING:
+    from attnmass.layouts.base import QueryAttention
 
 
 def token_masses(attention: Tensor, weights: Sequence[float]) -> Tensor:

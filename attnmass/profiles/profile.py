@@ -104,7 +104,7 @@ def choose_profile(
     if profile is not None and heads is not None:
         raise ValueError("pass profile or heads, not both")
     if heads is not None:
-        return HeadProfile.from_heads(heads, model=str(config.model_type), layout=layout)
+        return HeadProfile.from_heads(heads, model=_name(config), layout=layout)
     if profile is None:
         found = packaged_profile(config, layout)
         if found is not None:
@@ -159,9 +159,7 @@ def default_profile(config: Any, layout: str) -> HeadProfile:
     first = n_layers // 2
     last = max(first, round(n_layers * 0.65) - 1)
     heads = [(layer, head) for layer in range(first, last + 1) for head in range(n_heads)]
-    return HeadProfile.from_heads(
-        heads, model=str(config.model_type), layout=layout, source="default"
-    )
+    return HeadProfile.from_heads(heads, model=_name(config), layout=layout, source="default")
 
 
 def fingerprint(config: Any) -> str:
@@ -174,6 +172,11 @@ def fingerprint(config: Any) -> str:
 def full_depth(config: Any) -> int:
     """Number of layers of the whole model, also where it was loaded only in part."""
     return int(getattr(config, FULL_DEPTH, config.num_hidden_layers))
+
+
+def _name(config: Any) -> str:
+    """What the model was loaded from, else its kind."""
+    return str(getattr(config, "_name_or_path", None) or config.model_type)
 
 
 def _parse(text: str, name: str) -> HeadProfile:

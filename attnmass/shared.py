@@ -10,6 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
+# What says how a model is loaded, as the adapters' fields and `shared_ranker`'s options name it.
+LOADING_OPTIONS = (
+    "device",
+    "dtype",
+    "profile",
+    "heads",
+    "revision",
+    "cache_dir",
+    "local_files_only",
+)
+
+_DEFAULTS = (None, False, "auto")
+
 
 @dataclass
 class _Slot:
@@ -28,7 +41,8 @@ def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker
 
     Args:
         name: As in `AttentionRanker.from_pretrained`.
-        **options: Its options; other options are another ranker. Each must be hashable.
+        **options: Its options; other options are another ranker. Each must be hashable, so heads
+            are a tuple of pairs.
 
     Raises:
         TypeError: If an option is not hashable.
@@ -36,6 +50,7 @@ def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker
     """
     from attnmass.ranker import AttentionRanker
 
+    options = {option: value for option, value in options.items() if value not in _DEFAULTS}
     key = (name, *sorted(options.items(), key=lambda item: item[0]))
     with _guard:
         slot = _slots.setdefault(key, _Slot())

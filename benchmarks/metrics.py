@@ -1,0 +1,42 @@
+"""How good an order is, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+from sklearn.metrics import ndcg_score
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean over queries with its 95% bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def ndcg_at_10(relevant: Sequence[int], scores: Sequence[float]) -> float:
+    """Normalised discounted cumulative gain of the ten best; ties count as their average."""
+    return float(ndcg_score([list(relevant)], [list(scores)], k=10))
+
+
+def recall_at_2(relevant: Sequence[int], scores: Sequence[float]) -> float:
+    """Share of the supporting chunks, of at most two, that are among the two best."""
+    best = sorted(range(len(scores)), key=lambda i: -scores[i])[:2]
+    return sum(relevant[i] for i in best) / min(2, sum(relevant))
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and bootstrap interval (BCa, 2,000 resamples) over queries."""
+    data = np.asarray(values)
+    mean = float(data.mean())
+    if np.all(data == data[0]):
+        return Interval(mean, mean, mean)
+    found = bootstrap((data,), np.mean, n_resamples=2000, rng=np.random.default_rng(0))
+    return Interval(
+        mean, float(found.confidence_interval.low), float(found.confidence_interval.high)
+    )

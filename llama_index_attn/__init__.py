@@ -1,0 +1,6 @@
+"""LlamaIndex components that rerank by the attention a query pays inside a local transformer."""
+
+from llama_index_attn.rerank import AttentionRerank
+from llama_index_attn.retriever import AttentionRetriever
+
+__all__ = ["AttentionRerank", "AttentionRetriever"]

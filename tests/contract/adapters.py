@@ -1,0 +1,128 @@
+"""Each framework's way to build candidates, to rerank them, and to read the result back."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a retriever found, or what a reranker returned."""
+
+    text: str
+    score: float | None = None
+    id: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hidden(self) -> dict[str, Any]:
+        """What the adapter added."""
+        return self.metadata["attnmass"]
+
+
+class Adapter(Protocol):
+    """One framework; `Rerank` is the adapter's class, native objects are its own."""
+
+    Rerank: Any
+
+    def build(self, candidates: Sequence[Candidate]) -> list[Any]:
+        """Native candidates."""
+
+    def read(self, found: Sequence[Any]) -> list[Candidate]:
+        """Plain candidates."""
+
+    def visible(self, found: Any) -> list[str]:
+        """What an LLM or an embedder is shown of a native candidate."""
+
+    def run(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
+        """Rerank."""
+
+    async def arun(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
+        """Rerank from an event loop."""
+
+
+class LlamaIndexAdapter:
+    """Nodes with scores."""
+
+    def __init__(self) -> None:
+        pytest.importorskip("llama_index.core")
+        self.Rerank = importlib.import_module("llama_index_attn").AttentionRerank
+
+    def build(self, candidates: Sequence[Candidate]) -> list[Any]:
+        """Native candidates."""
+        from llama_index.core.schema import NodeWithScore, TextNode
+
+        found = []
+        for candidate in candidates:
+            named = {} if candidate.id is None else {"id_": candidate.id}
+            node = TextNode(text=candidate.text, metadata=dict(candidate.metadata), **named)
+            found.append(NodeWithScore(node=node, score=candidate.score))
+        return found
+
+    def read(self, found: Sequence[Any]) -> list[Candidate]:
+        """Plain candidates."""
+        return [
+            Candidate(item.node.get_content(), item.score, item.node.node_id, item.node.metadata)
+            for item in found
+        ]
+
+    def visible(self, found: Any) -> list[str]:
+        """What models are shown."""
+        from llama_index.core.schema import MetadataMode
+
+        return [found.node.get_content(mode) for mode in (MetadataMode.LLM, MetadataMode.EMBED)]
+
+    def run(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
+        """Rerank."""
+        return rerank.postprocess_nodes(found, query_str=query)
+
+    async def arun(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
+        """Rerank from an event loop."""
+        return await rerank.apostprocess_nodes(found, query_str=query)
+
+
+class LangChainAdapter:
+    """Documents whose metadata has the score."""
+
+    def __init__(self) -> None:
+        pytest.importorskip("langchain_core")
+        self.Rerank = importlib.import_module("langchain_attn").AttentionRerank
+
+    def build(self, candidates: Sequence[Candidate]) -> list[Any]:
+        """Native candidates."""
+        from langchain_core.documents import Document
+
+        found = []
+        for candidate in candidates:
+            scored = {} if candidate.score is None else {"relevance_score": candidate.score}
+            metadata = {**candidate.metadata, **scored}
+            found.append(Document(candidate.text, id=candidate.id, metadata=metadata))
+        return found
+
+    def read(self, found: Sequence[Any]) -> list[Candidate]:
+        """Plain candidates."""
+        return [
+            Candidate(
+                item.page_content, item.metadata.get("relevance_score"), item.id, item.metadata
+            )
+            for item in found
+        ]
+
+    def visible(self, found: Any) -> list[str]:
+        """What models are shown."""
+        from langchain_core.prompts import PromptTemplate, format_document
+
+        return [format_document(found, PromptTemplate.from_template("{page_content}"))]
+
+    def run(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
+        """Rerank."""
+        return list(rerank.compress_documents(found, query))
+
+    async def arun(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
+        """Rerank from an event loop."""
+        return list(await rerank.acompress_documents(found, query))

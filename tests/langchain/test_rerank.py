@@ -1,0 +1,527 @@
+"""The document compressor by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import logging
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnableParallel, RunnablePassthrough
+from pydantic import ValidationError
+
+from attnmass import AttentionRanker, HeadProfile, shared_ranker
+from attnmass.shared import LOADING_OPTIONS
+from langchain_attn import AttentionRerank
+from tests.conftest import HEADS
+from tests.contract.stub import StubRanker
+from tests.langchain.support import QUERY, CountingHandler, ListRetriever, fake, word_ranker
+from tests.tiny import tiny_model, tiny_tokenizer
+
+
+def plain(documents: list[Document]) -> list[dict[str, Any]]:
+    """Everything about documents, detached from them."""
+    return copy.deepcopy([document.model_dump() for document in documents])
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The options of every model that is loaded by name during a test."""
+    seen: list[dict[str, Any]] = []
+    load = AttentionRanker.from_pretrained
+
+    def counted(name: str, **options: Any) -> AttentionRanker:
+        seen.append({"name": name, **options})
+        return load(name, **options)
+
+    monkeypatch.setattr(AttentionRanker, "from_pretrained", counted)
+    return seen
+
+
+class Page(Document):
+    """A document of a subclass."""
+
+    page: int = 0
+
+
+class TestResults:
+    """What comes back."""
+
+    def test_equals_the_core(
+        self, ranker: AttentionRanker, rerank: AttentionRerank, documents: list[Document]
+    ) -> None:
+        """Order and scores are those of the ranker."""
+        ranked = rerank.compress_documents(documents, QUERY)
+        expected = ranker.rank(QUERY, [document.page_content for document in documents], top_n=3)
+        assert [document.id for document in ranked] == [f"id-{c.index}" for c in expected.chunks]
+        assert [document.metadata["relevance_score"] for document in ranked] == pytest.approx(
+            [chunk.score for chunk in expected.chunks]
+        )
+
+    def test_details_are_plain_data(
+        self, rerank: AttentionRerank, documents: list[Document]
+    ) -> None:
+        """The one added key holds data that JSON can hold, with Python floats."""
+        first = rerank.compress_documents(documents, QUERY)[0]
+        details = first.metadata["attnmass"]
+        assert json.loads(json.dumps(details)) == details
+        assert set(details) == {"score", "retrieval_score", "rank_before", "n_tokens", "model"}
+        assert type(first.metadata["relevance_score"]) is float
+        assert details["score"] == first.metadata["relevance_score"]
+        assert first.id == f"id-{details['rank_before']}"
+        assert details["model"] == rerank.model
+        assert details["n_tokens"] > 0
+
+    def test_nothing_is_changed(self, rerank: AttentionRerank, documents: list[Document]) -> None:
+        """List, documents and metadata stay as they were, even when results are edited."""
+        before, same = plain(documents), list(documents)
+        for document in rerank.compress_documents(documents, QUERY):
+            document.metadata["nested"]["at"].append("edited")
+            document.page_content = "edited"
+        assert plain(documents) == before
+        assert all(left is right for left, right in zip(documents, same, strict=True))
+
+    def test_subclass_and_fields_survive(self) -> None:
+        """A document of a subclass stays one, with its id and its own fields."""
+        page = Page("developed", id="p", metadata={"a": 1}, page=7)
+        [found] = fake().compress_documents([page], QUERY)
+        assert type(found) is Page
+        assert (found.id, found.page, found.metadata["a"]) == ("p", 7, 1)
+
+    def test_ties_and_duplicates_keep_their_places(self) -> None:
+        """Equal documents with equal ids are separate candidates in input order."""
+        twins = [Document("same", id="x", metadata={"n": n}) for n in range(3)]
+        ranked = fake().compress_documents(twins, QUERY)
+        assert [document.metadata["n"] for document in ranked] == [0, 1, 2]
+
+    def test_blank_documents_come_last(
+        self, rerank: AttentionRerank, documents: list[Document]
+    ) -> None:
+        """Blank documents are kept, unscored, behind all others."""
+        rerank = rerank.model_copy(update={"top_n": None})
+        ranked = rerank.compress_documents([Document(" \n"), *documents], QUERY)
+        assert len(ranked) == len(documents) + 1
+        assert ranked[-1].metadata["relevance_score"] == 0.0
+        assert ranked[-1].metadata["attnmass"]["skipped"] == "blank"
+
+    def test_split_documents_say_so(self) -> None:
+        """A document that is longer than the window names how many parts were read."""
+        ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, max_chunk_tokens=32)
+        rerank = AttentionRerank.from_ranker(ranker)
+        [found] = rerank.compress_documents([Document("A river and a city. " * 20)], QUERY)
+        assert found.metadata["attnmass"]["n_windows"] > 1
+
+    def test_score_threshold(self, documents: list[Document]) -> None:
+        """Documents below the threshold are left out."""
+        ranked = fake(score_threshold=0.6).compress_documents(documents, QUERY)
+        assert [document.id for document in ranked] == ["id-1"]
+
+    def test_options_reach_the_ranker(self, documents: list[Document]) -> None:
+        """Every option of ranking is passed on as it was given."""
+        ranker = word_ranker()
+        rerank = fake(ranker, top_n=2, score_threshold=0.1, batch_size=4, show_progress=True)
+        rerank.compress_documents(documents, QUERY)
+        assert ranker.calls[0].options == {
+            "top_n": 2,
+            "score_threshold": 0.1,
+            "batch_size": 4,
+            "fuse": None,
+            "retrieval_scores": [None] * 8,
+            "progress": True,
+        }
+
+    def test_tuple_of_documents(self, documents: list[Document]) -> None:
+        """Any sequence of documents will do."""
+        assert len(fake().compress_documents(tuple(documents), QUERY)) == 5
+
+    def test_blank_query(self, rerank: AttentionRerank, documents: list[Document]) -> None:
+        """A blank query is a ValueError that says so."""
+        with pytest.raises(ValueError, match="blank"):
+            rerank.compress_documents(documents, "  ")
+
+
+class TestConstruction:
+    """What a constructor takes."""
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"top_k": 3},
+            {"top_n": 0},
+            {"top_n": -1},
+            {"batch_size": 0},
+            {"fuse": 1.5},
+            {"fuse": float("nan")},
+            {"score_threshold": float("nan")},
+            {"dtype": "int3"},
+            {"on_error": "ignore"},
+            {"document_template": "{title}"},
+            {"document_template": "{page_content"},
+        ],
+    )
+    def test_bad_fields(self, fields: dict[str, Any]) -> None:
+        """Unknown and invalid fields fail at construction with a ValueError."""
+        with pytest.raises(ValueError, match=next(iter(fields))):
+            AttentionRerank(**fields)
+
+    def test_assignment_is_checked(self) -> None:
+        """A field cannot be set to what the constructor refuses."""
+        rerank = AttentionRerank()
+        with pytest.raises(ValidationError):
+            rerank.top_n = 0
+
+    def test_from_ranker_names_its_model(self, ranker: AttentionRanker) -> None:
+        """An adapter over a ranker names the ranker's model, unless told another name."""
+        assert AttentionRerank.from_ranker(ranker).model == ranker.profile.model
+        assert AttentionRerank.from_ranker(ranker, model="mine").model == "mine"
+
+    def test_from_ranker_refuses_loading_fields(self, ranker: AttentionRanker) -> None:
+        """What says how to load a model contradicts a ranker that is loaded."""
+        with pytest.raises(ValueError, match="leave out device"):
+            AttentionRerank.from_ranker(ranker, device="cpu")
+
+    def test_from_model(self, ranker: AttentionRanker, documents: list[Document]) -> None:
+        """A loaded model and its tokenizer score as a ranker over them does."""
+        rerank = AttentionRerank.from_model(tiny_model(), tiny_tokenizer(), heads=HEADS, top_n=1)
+        [found] = rerank.compress_documents(documents, QUERY)
+        expected = ranker.rank(QUERY, [document.page_content for document in documents], top_n=1)
+        assert found.metadata["relevance_score"] == pytest.approx(expected.chunks[0].score)
+
+    def test_from_model_refuses_two_profiles(self) -> None:
+        """Heads and profile contradict each other."""
+        profile = HeadProfile.from_heads(HEADS, model="tiny", layout="parallel")
+        with pytest.raises(ValueError, match="not both"):
+            AttentionRerank.from_model(tiny_model(), tiny_tokenizer(), heads=HEADS, profile=profile)
+
+
+class TestTemplate:
+    """What the model reads of a document."""
+
+    def test_default_is_the_text(self, documents: list[Document]) -> None:
+        """Without a template the model reads the text alone."""
+        ranker = word_ranker()
+        fake(ranker).compress_documents(documents[:1], QUERY)
+        assert ranker.read == ["The river runs through the city."]
+
+    def test_metadata_around_the_text(self, documents: list[Document]) -> None:
+        """A template puts metadata around the text, and the text is returned without it."""
+        ranker = word_ranker()
+        rerank = fake(ranker, document_template="{title}: {page_content}!")
+        [found] = rerank.compress_documents(documents[:1], QUERY)
+        assert ranker.read == ["T0: The river runs through the city.!"]
+        assert found.page_content == "The river runs through the city."
+
+    def test_braces_are_text(self) -> None:
+        """Braces in a document are not read as a template."""
+        ranker = word_ranker()
+        rerank = fake(ranker, document_template="{t}\n{page_content}")
+        rerank.compress_documents([Document("{x} {t}", metadata={"t": "{page_content}"})], QUERY)
+        assert ranker.read == ["{page_content}\n{x} {t}"]
+
+    def test_metadata_does_not_replace_the_text(self) -> None:
+        """A metadata key that is called page_content is not taken for the text."""
+        ranker = word_ranker()
+        rerank = fake(ranker, document_template="- {page_content}")
+        rerank.compress_documents([Document("real", metadata={"page_content": "not"})], QUERY)
+        assert ranker.read == ["- real"]
+
+    def test_blank_text_stays_blank(self) -> None:
+        """A title alone does not make a blank document worth reading."""
+        rerank = fake(document_template="{t}\n{page_content}")
+        [found] = rerank.compress_documents([Document(" ", metadata={"t": "T"})], QUERY)
+        assert found.metadata["attnmass"]["skipped"] == "blank"
+
+    def test_missing_metadata(self, documents: list[Document]) -> None:
+        """A document that lacks what the template names is an error with its index and the key."""
+        del documents[4].metadata["title"]
+        rerank = fake(document_template="{title}\n{page_content}")
+        with pytest.raises(ValueError, match="document 4 has no metadata 'title'"):
+            rerank.compress_documents(documents, QUERY)
+
+
+class TestFuse:
+    """The retriever's score."""
+
+    def test_order_is_blended(self, documents: list[Document]) -> None:
+        """With all the share, the retriever's score decides, and both scores are kept."""
+        for place, document in enumerate(documents):
+            document.metadata["bm25"] = float(place)
+        ranked = fake(fuse=1.0, score_key="bm25", top_n=2).compress_documents(documents, QUERY)
+        assert [document.id for document in ranked] == ["id-7", "id-6"]
+        details = ranked[0].metadata["attnmass"]
+        assert details["retrieval_score"] == 7.0
+        assert type(details["fused_score"]) is float
+        assert ranked[0].metadata["relevance_score"] == details["score"]
+        assert ranked[0].metadata["bm25"] == 7.0
+
+    def test_second_reranker_takes_the_score_of_the_first(self, documents: list[Document]) -> None:
+        """The default key is where another reranker leaves its score."""
+        first = fake(top_n=None).compress_documents(documents, QUERY)
+        [best] = fake(fuse=0.5, top_n=1).compress_documents(first, QUERY)
+        assert best.metadata["attnmass"]["retrieval_score"] == first[0].metadata["relevance_score"]
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            (np.float32(0.5), 0.5),
+            (np.int64(2), 2.0),
+            (3, 3.0),
+            ("0.5", None),
+            (True, None),
+            (float("nan"), None),
+            (None, None),
+        ],
+    )
+    def test_numbers_only(self, value: Any, expected: float | None) -> None:
+        """Any finite number counts as a score, and becomes a Python float."""
+        document = Document("text", metadata={"relevance_score": value})
+        [found] = fake().compress_documents([document], QUERY)
+        score = found.metadata["attnmass"]["retrieval_score"]
+        assert score == expected
+        assert expected is None or type(score) is float
+
+    def test_missing_score(self, documents: list[Document]) -> None:
+        """A document without a score is an error that names it and the key, before any loading."""
+        documents[0].metadata["bm25"] = 1.0
+        with pytest.raises(ValueError, match=r"document 1 .*'bm25'"):
+            AttentionRerank(fuse=0.5, score_key="bm25").compress_documents(documents, QUERY)
+
+
+class TestErrors:
+    """What a failure does."""
+
+    def test_raise(self, documents: list[Document]) -> None:
+        """By default an error reaches the caller as it is."""
+        with pytest.raises(RuntimeError, match="broken"):
+            fake(word_ranker(error=RuntimeError("broken"))).compress_documents(documents, QUERY)
+
+    def test_passthrough(self, documents: list[Document], caplog: pytest.LogCaptureFixture) -> None:
+        """The very documents come back, all and in order, with a warning that names the error."""
+        rerank = fake(word_ranker(error=RuntimeError("broken")), on_error="passthrough", top_n=1)
+        before = plain(documents)
+        with (
+            caplog.at_level(logging.WARNING, "langchain_attn"),
+            pytest.warns(RuntimeWarning, match="RuntimeError: broken"),
+        ):
+            found = rerank.compress_documents(documents, QUERY)
+        assert [id(document) for document in found] == [id(document) for document in documents]
+        assert plain(documents) == before
+        assert "RuntimeError: broken" in caplog.text
+
+    async def test_passthrough_async(self, documents: list[Document]) -> None:
+        """The asynchronous call passes documents through in the same way."""
+        rerank = fake(word_ranker(error=RuntimeError("broken")), on_error="passthrough")
+        with pytest.warns(RuntimeWarning, match="broken"):
+            found = await rerank.acompress_documents(documents, QUERY)
+        assert [id(document) for document in found] == [id(document) for document in documents]
+
+    def test_missing_weights_pass_through(self, documents: list[Document]) -> None:
+        """A model that cannot be found is an error like any other."""
+        rerank = AttentionRerank(
+            model="/nowhere/at/all", local_files_only=True, on_error="passthrough"
+        )
+        with pytest.warns(RuntimeWarning, match="/nowhere/at/all"):
+            assert rerank.compress_documents(documents, QUERY) == documents
+
+
+class TestCallbacks:
+    """What a tracer sees."""
+
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    @pytest.mark.parametrize("error", [None, RuntimeError("broken")])
+    def test_balanced(
+        self, documents: list[Document], asynchronous: bool, error: Exception | None
+    ) -> None:
+        """A call is one chain run that starts once and ends once, well or with an error."""
+        handler, rerank = CountingHandler(), fake(word_ranker(error=error))
+
+        def call() -> None:
+            if asynchronous:
+                asyncio.run(rerank.acompress_documents(documents, QUERY, [handler]))
+            else:
+                rerank.compress_documents(documents, QUERY, [handler])
+
+        if error is None:
+            call()
+        else:
+            with pytest.raises(RuntimeError):
+                call()
+        assert handler.counts == {"chain start": 1, f"chain {'error' if error else 'end'}": 1}
+        assert set(handler.names.values()) == {"AttentionRerank"}
+
+    def test_no_documents(self) -> None:
+        """A call without documents is balanced too."""
+        handler = CountingHandler()
+        assert AttentionRerank().compress_documents([], QUERY, [handler]) == []
+        assert handler.counts == {"chain start": 1, "chain end": 1}
+
+
+class TestConcurrency:
+    """Event loops and threads."""
+
+    async def test_loop_goes_on(self, documents: list[Document]) -> None:
+        """The event loop ticks while a slow model works in a thread of its own."""
+        ranker = word_ranker(seconds=0.3)
+        task = asyncio.ensure_future(fake(ranker).acompress_documents(documents, QUERY))
+        ticks = 0
+        while not task.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        assert (await task)[0].id == "id-1"
+        assert ticks >= 5
+        assert ranker.calls[0].thread.startswith("attnmass")
+
+    async def test_async_equals_sync(
+        self, rerank: AttentionRerank, documents: list[Document]
+    ) -> None:
+        """The asynchronous call gives what the synchronous one gives."""
+        expected = rerank.compress_documents(documents, QUERY)
+        assert await rerank.acompress_documents(documents, QUERY) == expected
+
+    def test_sixteen_threads(self, rerank: AttentionRerank, documents: list[Document]) -> None:
+        """Sixteen threads on one instance get the scores of one."""
+        expected = rerank.compress_documents(documents, QUERY)
+        with ThreadPoolExecutor(16) as pool:
+            calls = [pool.submit(rerank.compress_documents, documents, QUERY) for _ in range(32)]
+            assert all(call.result() == expected for call in calls)
+
+
+class TestLoading:
+    """When a model is loaded, and forgotten."""
+
+    def test_no_documents_load_nothing(self, loads: list[dict[str, Any]]) -> None:
+        """Without documents the result is empty and no model is loaded."""
+        assert AttentionRerank().compress_documents([], QUERY) == []
+        assert loads == []
+
+    def test_shared_and_released(
+        self,
+        loads: list[dict[str, Any]],
+        tiny_folder: Path,
+        profile_file: str,
+        documents: list[Document],
+    ) -> None:
+        """Adapters of one model load it once, on first use, and again after a release."""
+        fields: dict[str, Any] = {"model": tiny_folder, "profile": profile_file}
+        first, second = AttentionRerank(**fields), AttentionRerank(**fields, top_n=1)
+        assert loads == []
+        first.compress_documents(documents, QUERY)
+        second.compress_documents(documents, QUERY)
+        assert loads == [{"name": str(tiny_folder), "profile": profile_file}]
+        first.release()
+        second.compress_documents(documents, QUERY)
+        assert len(loads) == 2
+
+    def test_loading_options_are_passed_on(
+        self, monkeypatch: pytest.MonkeyPatch, documents: list[Document]
+    ) -> None:
+        """Every option about loading reaches the loader under its own name."""
+        options = {
+            "device": "cpu",
+            "dtype": "float32",
+            "profile": "p.json",
+            "heads": ((1, 0), (2, 1)),
+            "revision": "abc",
+            "cache_dir": "/cache",
+            "local_files_only": True,
+        }
+        assert set(options) == set(LOADING_OPTIONS)
+        seen: dict[str, Any] = {}
+
+        def shared(name: str, **given: Any) -> StubRanker:
+            seen.update(given, name=name)
+            return word_ranker()
+
+        monkeypatch.setattr("langchain_attn.rerank.shared_ranker", shared)
+        AttentionRerank(model="m", **options).compress_documents(documents, QUERY)
+        assert seen == {"name": "m", **options}
+
+    def test_only_what_was_set_is_loaded_with(
+        self, monkeypatch: pytest.MonkeyPatch, documents: list[Document]
+    ) -> None:
+        """Defaults are left out, so that keys of shared models stay equal."""
+        asked: list[tuple[str, dict[str, Any]]] = []
+
+        def load(name: str, **options: Any) -> StubRanker:
+            asked.append((name, options))
+            return word_ranker()
+
+        monkeypatch.setattr(AttentionRanker, "from_pretrained", load)
+        AttentionRerank().compress_documents(documents, QUERY)
+        assert AttentionRerank()._load() is shared_ranker()
+        AttentionRerank(model="m", dtype="float32", local_files_only=True)._load()
+        assert asked == [
+            ("smollm2-135m", {}),
+            ("m", {"dtype": "float32", "local_files_only": True}),
+        ]
+
+
+class TestSerialization:
+    """Adapters as data."""
+
+    def test_dump_and_validate(self) -> None:
+        """Fields go through JSON and come back."""
+        rerank = AttentionRerank(top_n=None, fuse=0.5, document_template="{a} {page_content}")
+        data = json.loads(rerank.model_dump_json())
+        assert AttentionRerank.model_validate(data).model_dump() == rerank.model_dump()
+        assert not [name for name in data if name.startswith("_")]
+
+    def test_pickle_reloads_by_name(
+        self, tiny_folder: Path, profile_file: str, documents: list[Document]
+    ) -> None:
+        """A pickled adapter holds no weights and loads its model by name on first use."""
+        rerank = AttentionRerank(model=str(tiny_folder), profile=profile_file)
+        expected = rerank.compress_documents(documents, QUERY)
+        data = pickle.dumps(rerank)
+        assert len(data) < 2000
+        assert pickle.loads(data).compress_documents(documents, QUERY) == expected
+
+    def test_pickle_of_a_ranker_drops_it(self, rerank: AttentionRerank) -> None:
+        """A ranker that was handed in stays behind when its adapter is pickled."""
+        copied = pickle.loads(pickle.dumps(rerank))
+        assert copied.model_dump() == rerank.model_dump()
+        assert copied._ranker is None
+        assert rerank._ranker is not None
+
+    @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+    def test_copies_share_the_ranker(
+        self, rerank: AttentionRerank, documents: list[Document], copied: Any
+    ) -> None:
+        """A copy works with the same model in memory."""
+        other = copied(rerank)
+        assert other._ranker is rerank._ranker
+        assert other.compress_documents(documents, QUERY) == rerank.compress_documents(
+            documents, QUERY
+        )
+
+
+class TestRunnable:
+    """The compressor as a step of a chain."""
+
+    def test_sync(self, rerank: AttentionRerank, documents: list[Document]) -> None:
+        """The step takes documents and query by name and gives what the compressor gives."""
+        step = rerank.as_runnable()
+        expected = rerank.compress_documents(documents, QUERY)
+        inputs = {"documents": documents, "query": QUERY}
+        assert step.invoke(inputs) == expected
+        assert step.batch([inputs, inputs]) == [expected, expected]
+        assert list(step.stream(inputs)) == [expected]
+
+    async def test_async_in_a_chain(
+        self, rerank: AttentionRerank, documents: list[Document]
+    ) -> None:
+        """The step works behind a retriever in an asynchronous chain, and streams."""
+        source = ListRetriever(documents=documents, k=8)
+        chain = (
+            RunnableParallel(documents=source, query=RunnablePassthrough()) | rerank.as_runnable()
+        )
+        expected = rerank.compress_documents(documents, QUERY)
+        assert await chain.ainvoke(QUERY) == expected
+        assert [found async for found in chain.astream(QUERY)] == [expected]

@@ -1,0 +1,100 @@
+"""Loading by name: no more than the layers that run, on the device and in the dtype asked for."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnmass import AttentionRanker, UnsupportedModelError
+from attnmass.loading import load
+from attnmass.loading.device import choose_device, choose_dtype
+from attnmass.profiles import HeadProfile, choose_profile
+from tests.conftest import HEADS
+from tests.tiny import tiny_model, tiny_tokenizer
+
+CHUNKS = ["Albert Einstein developed it.", "The river runs through the city.", "Trains and books."]
+
+
+def one_head(config: object) -> HeadProfile:
+    """A profile that stops after the first of three layers."""
+    return choose_profile(config, "parallel", heads=[(0, 1)])
+
+
+def test_only_layers_that_run_are_in_memory(tiny_folder: Path) -> None:
+    """Layers above the last selected head and the language-model head are never loaded."""
+    loaded = load(str(tiny_folder), one_head, dtype="float32")
+    assert len(loaded.model.layers) == 1
+    assert "lm_head" not in dict(loaded.model.named_modules())
+
+
+def test_same_scores_as_the_whole_model(tiny_folder: Path) -> None:
+    """Loaded in part or passed in whole, a model scores the same."""
+    heads = [(0, 1), (1, 2)]
+    part = AttentionRanker.from_pretrained(tiny_folder, heads=heads, dtype="float32")
+    whole = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=heads)
+    assert part.rank("who?", CHUNKS).scores == pytest.approx(
+        whole.rank("who?", CHUNKS).scores, abs=1e-6
+    )
+
+
+def test_nothing_is_reported(tiny_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Leaving out layers on purpose is not reported as missing or unexpected weights."""
+    with caplog.at_level(logging.WARNING):
+        AttentionRanker.from_pretrained(tiny_folder, heads=[(0, 1)], dtype="float32")
+    assert caplog.records == []
+
+
+def test_profile_is_chosen_for_the_whole_model(tiny_folder: Path) -> None:
+    """A model that is loaded in part has the fingerprint of the whole one."""
+    whole = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    from attnmass.profiles import fingerprint
+
+    profile = HeadProfile.from_heads(
+        [(0, 1)],
+        model="tiny",
+        layout="parallel",
+        fingerprint=fingerprint(tiny_model().config),
+    )
+    part = AttentionRanker.from_pretrained(tiny_folder, profile=profile)
+    assert part.profile == profile
+    assert whole.profile.heads == HEADS
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", torch.float16])
+def test_dtype(tiny_folder: Path, dtype: str | torch.dtype) -> None:
+    """Weights are in the dtype asked for."""
+    loaded = load(str(tiny_folder), one_head, device="cpu", dtype=dtype)
+    expected = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype)
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {expected}
+
+
+def test_choices() -> None:
+    """Without a wish the best device is taken, and a dtype that it does well."""
+    assert choose_device("cpu") == torch.device("cpu")
+    device = choose_device(None)
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert device.type == expected or torch.backends.mps.is_available()
+    assert choose_dtype("auto", device) in (torch.float32, torch.bfloat16, torch.float16)
+    assert choose_dtype("float16", device) == torch.float16
+
+
+def test_wishes_that_cannot_be() -> None:
+    """A device or dtype that does not exist is an error with its name."""
+    with pytest.raises(ValueError, match="'fridge' is not a device"):
+        choose_device("fridge")
+    with pytest.raises(ValueError, match="'int3' is not one of"):
+        choose_dtype("int3", torch.device("cpu"))
+
+
+def test_model_that_transformers_does_not_know(tiny_folder: Path, tmp_path: Path) -> None:
+    """A folder that asks for its own code is refused, and the code is not run."""
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "mine", "auto_map": {"AutoConfig": "evil.Config"}}'
+    )
+    (tmp_path / "evil.py").write_text("raise SystemExit('code was run')")
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises((UnsupportedModelError, ValueError), match=r"mine|evil|trust_remote_code"):
+        AttentionRanker.from_pretrained(tmp_path, heads=[(0, 0)])

@@ -1,0 +1,82 @@
+"""What imports what, and what the public names are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import attnmass
+
+FRAMEWORKS = {"llama_index", "langchain_core", "langchain_classic"}
+HEAVY = {"torch", "transformers", "sentence_transformers"}
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level modules that are there after `code` in a clean interpreter."""
+    script = f"import sys\n{code}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_core_is_light_until_it_is_used() -> None:
+    """Importing the core brings in neither torch nor a framework."""
+    assert not imported_by("import attnmass; attnmass.Chunk('a')") & (HEAVY | FRAMEWORKS)
+
+
+def test_core_knows_no_framework() -> None:
+    """The whole core, used, imports neither LlamaIndex nor LangChain."""
+    found = imported_by("from attnmass import AttentionRanker, shared_ranker, HeadProfile")
+    assert "torch" in found
+    assert not found & FRAMEWORKS
+
+
+@pytest.mark.parametrize(
+    ("adapter", "own", "other"),
+    [
+        ("llama_index_attn", "llama_index", "langchain_core"),
+        ("langchain_attn", "langchain_core", "llama_index"),
+    ],
+)
+def test_adapter_imports_its_own_framework_only(adapter: str, own: str, other: str) -> None:
+    """An adapter imports its framework, not the other one, and no torch before it is needed."""
+    found = imported_by(f"import {adapter}")
+    assert own in found
+    assert other not in found
+    assert not found & HEAVY
+
+
+@pytest.mark.parametrize("module", ["scoring", "selection", "types"])
+def test_after_capture_nothing_touches_a_model(module: str) -> None:
+    """What comes after capture works without transformers."""
+    assert "transformers" not in imported_by(f"import attnmass.{module}")
+
+
+def test_public_names() -> None:
+    """The public names are these; a change of them is a change of the interface."""
+    assert attnmass.__all__ == [
+        "AttentionRanker",
+        "AttnMassError",
+        "CaptureError",
+        "Chunk",
+        "HeadProfile",
+        "RankedChunk",
+        "Ranking",
+        "Timings",
+        "UnsupportedModelError",
+        "WeightsNotFoundError",
+        "load_profile",
+        "release",
+        "shared_ranker",
+    ]
+    assert all(getattr(attnmass, name) is not None for name in attnmass.__all__)
+    assert dir(attnmass) == attnmass.__all__
+
+
+def test_unknown_name() -> None:
+    """A name that is not there is an AttributeError, as for any module."""
+    with pytest.raises(AttributeError, match="Nothing"):
+        attnmass.Nothing  # noqa: B018
