@@ -1,34 +1,23 @@
-"""Loads only the layers that run, and keeps what had to be converted for the next time."""
+"""Loads the layers that run, and no others."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from logging import getLogger
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import constants
-from safetensors.torch import save_file
-from torch import nn
 from transformers import AutoConfig, AutoTokenizer
 
 from attnmass.capture.view import find_decoder, find_layers
 from attnmass.errors import UnsupportedModelError
+from attnmass.loading import converted
 from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.loading.sources import Source, locate, not_fetched
 from attnmass.profiles import HeadProfile
 from attnmass.profiles.profile import FULL_DEPTH
-
-_logger = getLogger(__name__)
-
-_SAMPLE = 4 << 20  # bytes at each end of a GGUF file that tell it from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +30,7 @@ class Loaded:
         profile: The heads to read.
     """
 
-    model: nn.Module
+    model: Any
     tokenizer: Any
     profile: HeadProfile
 
@@ -76,44 +65,62 @@ def load(
         "local_files_only": local_files_only or source.local,
     }
     if source.gguf is not None:
-        root = Path(cache_dir or constants.HF_HOME) / "attnmass"
-        folder = _converted(source, root, choose_profile, kind)
-        if folder is not None:
-            source, passed_on = Source(str(folder)), {"local_files_only": True}
+        kept = converted.root(None if cache_dir is None else Path(cache_dir))
+
+        def suffices(config: Any) -> bool:
+            text = text_config(config)
+            return choose_profile(text).last_layer < int(text.num_hidden_layers)
+
+        folder = converted.find(source, kept, kind, suffices)
+        if folder is None:
+            loaded = _load_gguf(source, choose_profile, kind)
+            converted.keep(loaded.model, loaded.tokenizer, source, kept, kind)
+            return Loaded(loaded.model.to(where), loaded.tokenizer, loaded.profile)
+        source, passed_on = Source(str(folder)), {"local_files_only": True}
     try:
-        return _load(source, choose_profile, where, kind, passed_on)
+        return _load_safetensors(source, choose_profile, where, kind, passed_on)
     except OSError as error:
         raise not_fetched(name)(error) from error
 
 
-def _load(
+def text_config(config: Any) -> Any:
+    """The part of a config that is about text: all of it, but for models with images or sound."""
+    return config.get_text_config(decoder=True)
+
+
+def _load_safetensors(
     source: Source,
     choose_profile: Callable[[Any], HeadProfile],
     device: torch.device,
     dtype: torch.dtype,
     passed_on: dict[str, Any],
 ) -> Loaded:
-    gguf = {} if source.gguf is None else {"gguf_file": source.gguf}
-    config = AutoConfig.from_pretrained(source.name, **gguf, **passed_on)
-    profile = choose_profile(text_config(config))
-    tokenizer = AutoTokenizer.from_pretrained(source.name, **gguf, **passed_on)
-    cut = text_config(config)
-    if source.gguf is None:  # a GGUF file is always read whole
-        _cut_config(cut, profile.last_layer + 1)
+    """Read no more than the layers that run."""
+    config = AutoConfig.from_pretrained(source.name, **passed_on)
+    text = text_config(config)
+    profile = choose_profile(text)
+    tokenizer = AutoTokenizer.from_pretrained(source.name, **passed_on)
+    _cut_config(text, profile.last_layer + 1)
     model = _quiet_class(config).from_pretrained(
-        source.name,
-        config=config,
-        dtype=dtype,
-        use_safetensors=None if gguf else True,
-        **gguf,
-        **passed_on,
+        source.name, config=config, dtype=dtype, use_safetensors=True, **passed_on
     )
     return Loaded(model.to(device).eval(), tokenizer, profile)
 
 
-def text_config(config: Any) -> Any:
-    """The part of a config that is about text: all of it, but for models with images or sound."""
-    return config.get_text_config(decoder=True)
+def _load_gguf(
+    source: Source, choose_profile: Callable[[Any], HeadProfile], dtype: torch.dtype
+) -> Loaded:
+    """Read a GGUF file, which transformers always converts whole, and drop the layers above."""
+    file = {"gguf_file": source.gguf, "local_files_only": True}
+    config = AutoConfig.from_pretrained(source.name, **file)
+    profile = choose_profile(text_config(config))
+    tokenizer = AutoTokenizer.from_pretrained(source.name, **file)
+    whole = _quiet_class(config).from_pretrained(source.name, config=config, dtype=dtype, **file)
+    model: Any = find_decoder(whole)
+    name, layers = find_layers(model)
+    setattr(model, name, layers[: profile.last_layer + 1])
+    _cut_config(model.config, profile.last_layer + 1)
+    return Loaded(model.eval(), tokenizer, profile)
 
 
 def _cut_config(config: Any, n_layers: int) -> None:
@@ -138,81 +145,9 @@ def _quiet_class(config: Any) -> Any:
     if isinstance(base, tuple):
         base = base[0]
     known = list(getattr(base, "_keys_to_ignore_on_load_unexpected", None) or [])
-    ignored = [*known, r"(^|\.)(layers|h|blocks)\.\d+\.", r"^(lm_head|embed_out|score)\."]
-    return type(
-        base.__name__,
-        (base,),
-        {"_keys_to_ignore_on_load_unexpected": ignored, "__module__": base.__module__},
-    )
-
-
-def _converted(
-    source: Source,
-    root: Path,
-    choose_profile: Callable[[Any], HeadProfile],
-    dtype: torch.dtype,
-) -> Path | None:
-    """Folder with the layers that run, already in `dtype`; made from a GGUF file if not there.
-
-    Returns:
-        The folder, or `None` where it cannot be written: the GGUF file is then read directly.
-    """
-    digest = _digest(Path(source.name) / str(source.gguf))
-    kind = str(dtype).removeprefix("torch.")
-    stem = f"{re.sub(r'[^A-Za-z0-9.-]', '-', str(source.gguf))}-{digest}-{kind}"
-    for folder in sorted(root.glob(f"{stem}-*")):
-        if (folder / "config.json").is_file():
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
-            if choose_profile(text_config(config)).last_layer < config.num_hidden_layers:
-                return folder
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=root))
-    except OSError as error:
-        _logger.info("converted weights are not kept: %s", error)
-        return None
-    try:
-        loaded = _load(source, choose_profile, torch.device("cpu"), dtype, {})
-        n_layers = loaded.profile.last_layer + 1
-        _save(loaded, n_layers, scratch)
-        target = root / f"{stem}-{n_layers}"
-        try:
-            scratch.rename(target)
-        except OSError:  # another process was quicker
-            if not (target / "config.json").is_file():
-                raise
-        return target
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _save(loaded: Loaded, n_layers: int, folder: Path) -> None:
-    """Write the first layers as safetensors with config and tokenizer."""
-    decoder = find_decoder(loaded.model)
-    name, _ = find_layers(decoder)
-    beyond = re.compile(rf"^{name}\.(\d+)\.")
-    weights = {
-        key: tensor.contiguous()
-        for key, tensor in decoder.state_dict().items()
-        if not (found := beyond.match(key)) or int(found.group(1)) < n_layers
+    left_out = [r"(^|\.)(layers|h|blocks)\.\d+\.", r"^(lm_head|embed_out|score)\."]
+    overrides = {
+        "_keys_to_ignore_on_load_unexpected": [*known, *left_out],
+        "__module__": base.__module__,
     }
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    loaded.tokenizer.save_pretrained(folder)
-    full: Any = decoder.config
-    config = type(full).from_dict(full.to_dict())
-    for leftover in ("quantization_config", "_name_or_path"):
-        if hasattr(config, leftover):
-            delattr(config, leftover)
-    _cut_config(config, n_layers)
-    config.architectures = [type(decoder).__name__]
-    config.save_pretrained(folder)
-
-
-def _digest(path: Path) -> str:
-    """Tells a GGUF file from another by its size and both its ends."""
-    digest = hashlib.sha256(str(path.stat().st_size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_SAMPLE))
-        file.seek(max(0, path.stat().st_size - _SAMPLE))
-        digest.update(file.read(_SAMPLE))
-    return digest.hexdigest()[:16]
+    return type(base.__name__, (base,), overrides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -41,9 +42,11 @@ def test_folder_without_weights(tmp_path: Path) -> None:
 
 def test_package_is_not_imported() -> None:
     """The pip package with the default model is found without importing it."""
-    if locate("smollm2-135m", local_files_only=True).gguf is None:
+    alias = ALIASES["smollm2-135m"]
+    if importlib.util.find_spec(alias.package) is None:
         pytest.skip("the package is not installed")
-    assert ALIASES["smollm2-135m"].package not in sys.modules
+    assert locate("smollm2-135m", local_files_only=True).gguf == alias.file
+    assert alias.package not in sys.modules
 
 
 @pytest.mark.usefixtures("no_package")

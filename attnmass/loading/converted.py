@@ -1,0 +1,122 @@
+"""Weights that had to be converted are kept, so that they load quickly the next time.
+
+A kept model is a folder of safetensors, config and tokenizer in the Hugging Face cache (or the
+`cache_dir` that the user names), made elsewhere and then renamed: another process sees all of it or
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from transformers import AutoConfig
+
+from attnmass.loading.sources import Source
+
+_logger = getLogger(__name__)
+
+_SAMPLE = 4 << 20  # bytes at each end of a GGUF file that tell it from another
+
+
+def root(cache_dir: Path | None) -> Path:
+    """Where converted models are kept."""
+    return Path(cache_dir or constants.HF_HOME) / "attnmass"
+
+
+def find(
+    source: Source, where: Path, dtype: torch.dtype, suffices: Callable[[Any], bool]
+) -> Path | None:
+    """The folder of a converted model that is whole and has the layers needed, if it is there.
+
+    Args:
+        source: The GGUF file.
+        where: See `root`.
+        dtype: Of the weights.
+        suffices: Whether a config has all layers that are needed.
+    """
+    for folder in sorted(where.glob(f"{_stem(source, dtype)}-*")):
+        if _is_whole(folder) and suffices(AutoConfig.from_pretrained(folder)):
+            return folder
+    return None
+
+
+def keep(model: Any, tokenizer: Any, source: Source, where: Path, dtype: torch.dtype) -> None:
+    """Write a decoder that was converted, with its tokenizer; where that fails, do without.
+
+    Args:
+        model: A decoder of ours, cut to the layers that run.
+        tokenizer: Its tokenizer.
+        source: The GGUF file.
+        where: See `root`.
+        dtype: Of the weights.
+    """
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=where))
+    except OSError as error:
+        _logger.info("converted weights are not kept: %s", error)
+        return
+    try:
+        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        save_file(weights, scratch / "model.safetensors", metadata={"format": "pt"})
+        tokenizer.save_pretrained(scratch)
+        _plain_config(model).save_pretrained(scratch)
+        target = where / f"{_stem(source, dtype)}-{model.config.num_hidden_layers}"
+        if not _is_whole(target):
+            shutil.rmtree(target, ignore_errors=True)
+            scratch.rename(target)
+    except OSError as error:  # the disk is full, or another process was quicker
+        _logger.info("converted weights are not kept: %s", error)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _plain_config(model: Any) -> Any:
+    """A copy of the model's config that says nothing of where it came from."""
+    config = type(model.config).from_dict(model.config.to_dict())
+    for leftover in ("quantization_config", "_name_or_path"):
+        if hasattr(config, leftover):
+            delattr(config, leftover)
+    config.architectures = [type(model).__name__]
+    return config
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether nothing of a kept model is missing or cut off."""
+    try:
+        for name in ("config.json", "tokenizer.json"):
+            json.loads((folder / name).read_text(encoding="utf-8"))
+        with safe_open(folder / "model.safetensors", framework="pt"):
+            return True
+    except (OSError, ValueError, SafetensorError):
+        return False
+
+
+def _stem(source: Source, dtype: torch.dtype) -> str:
+    """What the folders of one GGUF file in one dtype are called, but for the number of layers."""
+    name = re.sub(r"[^A-Za-z0-9.-]", "-", str(source.gguf))
+    digest = _digest(Path(source.name) / str(source.gguf))
+    return f"{name}-{digest}-{str(dtype).removeprefix('torch.')}"
+
+
+def _digest(path: Path) -> str:
+    """Tells a GGUF file from another by its size and both its ends."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_SAMPLE))
+        file.seek(max(0, size - _SAMPLE))
+        digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()[:16]

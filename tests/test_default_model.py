@@ -1,0 +1,146 @@
+"""The default model for real: its weights from the installed package, its profile, its sense."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnmass import AttentionRanker, Chunk
+from attnmass.loading.sources import locate
+
+pytestmark = pytest.mark.slow
+
+CHUNKS = [
+    Chunk("A Jersey cow gives milk that is rich in butterfat.", title="Jersey cattle"),
+    Chunk(
+        "In 1905 he proposed that the laws of physics are the same in all inertial frames; in 1915 "
+        "he extended his theory of relativity to gravitation.",
+        title="Albert Einstein",
+    ),
+    Chunk("The Eiffel Tower was built from 1887 to 1889.", title="Eiffel Tower"),
+    Chunk("Relational databases store rows in tables.", title="Relational database"),
+]
+QUESTION = "Who invented the theory of relativity?"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that starts empty."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def default(cache: Path) -> AttentionRanker:
+    """The default model in float32, converted into the empty cache."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no word about a missing profile
+        return AttentionRanker.from_pretrained(cache_dir=cache, dtype="float32")
+
+
+def test_comes_with_its_profile(default: AttentionRanker) -> None:
+    """The default model is read at the heads that were selected for it."""
+    assert default.profile.source == "fitted"
+    assert default.profile.layout == "parallel"
+
+
+def test_finds_the_evidence(default: AttentionRanker) -> None:
+    """The chunk that answers the question is first, far ahead of the others."""
+    ranking = default.rank(QUESTION, CHUNKS)
+    assert ranking.chunks[0].index == 1
+    assert ranking.chunks[0].score > 3 * ranking.chunks[1].score
+
+
+def test_lone_irrelevant_chunk_scores_low(default: AttentionRanker) -> None:
+    """A score is absolute: alone or in company, what says nothing gets little."""
+    alone = default.rank(QUESTION, [CHUNKS[0]]).scores[0]
+    assert alone < default.rank(QUESTION, [CHUNKS[1]]).scores[0] / 2
+
+
+def test_permutation(default: AttentionRanker) -> None:
+    """With real weights, too, the order of the chunks plays no part."""
+    there = default.rank(QUESTION, CHUNKS).scores
+    back = default.rank(QUESTION, CHUNKS[::-1]).scores
+    assert there == pytest.approx(back[::-1], abs=1e-5)
+
+
+def test_second_load_is_quick(default: AttentionRanker, cache: Path) -> None:
+    """What was converted is there, and only the layers that run are read: under 2 s."""
+    started = time.perf_counter()
+    again = AttentionRanker.from_pretrained(cache_dir=cache, dtype="float32")
+    assert time.perf_counter() - started < 2
+    assert again.rank(QUESTION, CHUNKS).scores == pytest.approx(
+        default.rank(QUESTION, CHUNKS).scores, abs=1e-6
+    )
+    folders = list((cache / "attnmass").iterdir())
+    assert len(folders) == 1
+    assert folders[0].name.endswith(f"-float32-{default.profile.last_layer + 1}")
+
+
+def test_from_a_local_folder(default: AttentionRanker, cache: Path) -> None:
+    """The same model as a folder gets the same profile and gives the same scores."""
+    (folder,) = (cache / "attnmass").iterdir()
+    ranker = AttentionRanker.from_pretrained(folder, dtype="float32")
+    assert ranker.profile == default.profile
+    assert ranker.rank(QUESTION, CHUNKS).scores == pytest.approx(
+        default.rank(QUESTION, CHUNKS).scores, abs=1e-6
+    )
+
+
+def test_from_the_hub_cache(
+    default: AttentionRanker, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the package the short name finds the same model in the Hub's cache."""
+    (folder,) = (cache / "attnmass").iterdir()
+    entry = tmp_path / "models--HuggingFaceTB--SmolLM2-135M-Instruct"
+    (entry / "refs").mkdir(parents=True)
+    (entry / "refs" / "main").write_text("abc")
+    (entry / "snapshots").mkdir()
+    (entry / "snapshots" / "abc").symlink_to(folder)
+    monkeypatch.setattr("attnmass.loading.sources._package_folder", lambda package: None)
+    assert locate("smollm2-135m", cache_dir=tmp_path).gguf is None
+    ranker = AttentionRanker.from_pretrained(cache_dir=tmp_path, dtype="float32")
+    assert ranker.rank(QUESTION, CHUNKS).scores == pytest.approx(
+        default.rank(QUESTION, CHUNKS).scores, abs=1e-6
+    )
+
+
+def test_bfloat16_gives_the_same_order(default: AttentionRanker, cache: Path) -> None:
+    """Half precision moves scores by little, and not this order."""
+    half = AttentionRanker.from_pretrained(cache_dir=cache, dtype="bfloat16")
+    found, expected = half.rank(QUESTION, CHUNKS), default.rank(QUESTION, CHUNKS)
+    assert [chunk.index for chunk in found.chunks] == [chunk.index for chunk in expected.chunks]
+    assert found.scores == pytest.approx(expected.scores, abs=0.02)
+    assert next(half._layout._reader._view.parameters()).dtype == torch.bfloat16  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("adapter", ["llama_index_attn", "langchain_attn"])
+def test_nothing_is_printed_or_warned(adapter: str) -> None:
+    """Reranking by name in a new process writes nothing but the bar of loading weights."""
+    code = {
+        "llama_index_attn": (
+            "from llama_index.core.schema import NodeWithScore, TextNode\n"
+            "nodes = [NodeWithScore(node=TextNode(text=t)) for t in ('a cow', 'Einstein')]\n"
+            "out = AttentionRerank().postprocess_nodes(nodes, query_str='who?')\n"
+        ),
+        "langchain_attn": (
+            "from langchain_core.documents import Document\n"
+            "docs = [Document(t) for t in ('a cow', 'Einstein')]\n"
+            "out = AttentionRerank().compress_documents(docs, 'who?')\n"
+        ),
+    }[adapter]
+    script = f"from {adapter} import AttentionRerank\n{code}assert len(out) == 2\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip()]
+    assert [line for line in lines if "Loading weights" not in line] == []

@@ -1,0 +1,29 @@
+"""What is in the wheel: three typed packages and the profiles, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_wheel(tmp_path: Path) -> None:
+    """The wheel has each package's marker for type checkers, every profile, and no tests."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run(
+        [*command, "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)], check=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {"attnmass", "langchain_attn", "llama_index_attn"}
+    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == packages
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
+    shipped = {path.name for path in (ROOT / "attnmass" / "profiles").glob("*.json")}
+    assert {f"attnmass/profiles/{name}" for name in shipped} <= set(names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
