@@ -63,6 +63,7 @@ def main() -> None:
     arguments.out.parent.mkdir(exist_ok=True)
     about = {
         "profile": json.loads(ranker.profile.to_json())["heads"],
+        "dtype": str(ranker._layout._reader.dtype).removeprefix("torch."),  # type: ignore[attr-defined]
         "fit_queries_left_out": N_FIT,
         "rows": rows,
     }
