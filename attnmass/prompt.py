@@ -23,12 +23,13 @@ class Prompt:
     """The wording of the parallel layout.
 
     Attributes:
-        announce: Said before the chunks.
+        announce: Said before the chunks; that says what they are read for, which helps: the model
+            reads each chunk without the query.
         instruction: Said between the chunks and the query.
         label: Said right before the query.
     """
 
-    announce: str = "Here are some paragraphs:\n\n"
+    announce: str = "Find the paragraphs that are relevant to the query at the end.\n\n"
     instruction: str = (
         "\n\nPlease find information that is relevant to the following query in the paragraphs "
         "above.\n\n"

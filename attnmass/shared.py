@@ -10,17 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
-# What says how a model is loaded, as the adapters' fields and `shared_ranker`'s options name it.
-LOADING_OPTIONS = (
-    "device",
-    "dtype",
-    "profile",
-    "heads",
-    "revision",
-    "cache_dir",
-    "local_files_only",
-)
-
 _DEFAULTS = (None, False, "auto")
 
 

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
-from attnmass.shared import LOADING_OPTIONS, release, shared_ranker
+from attnmass.adapter import UsesRanker
 from attnmass.worker import Worker
 from langchain_attn import convert
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from langchain_core.callbacks import Callbacks
     from typing_extensions import Self
 
-    from attnmass import AttentionRanker, HeadProfile
 
 _logger = logging.getLogger(__name__)
 
 
-class AttentionRerank(BaseDocumentCompressor):
+class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     r"""Ranks documents by the attention that a query pays them inside a local transformer.
 
     The model loads on first use and is shared by every adapter that names it with the same
@@ -95,54 +91,6 @@ class AttentionRerank(BaseDocumentCompressor):
             convert.parse_template(template)
         return template
 
-    @classmethod
-    def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
-        """Use a ranker that is already built.
-
-        It is never serialized: what is unpickled, or used after `release`, loads the model that
-        `model` names, by default the one that the ranker's head profile names.
-
-        Args:
-            ranker: The ranker.
-            **fields: Other fields, but none that says how a model is loaded.
-
-        Raises:
-            ValueError: If a field is unknown, invalid, or says how a model is loaded.
-        """
-        if clash := [name for name in LOADING_OPTIONS if name in fields]:
-            raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
-        rerank = cls(**{"model": ranker.profile.model, **fields})
-        rerank._ranker = ranker
-        return rerank
-
-    @classmethod
-    def from_model(
-        cls,
-        model: Any,
-        tokenizer: Any,
-        *,
-        heads: Iterable[tuple[int, int]] | None = None,
-        profile: HeadProfile | str | Path | None = None,
-        **fields: Any,
-    ) -> Self:
-        """Use a transformers model that is already loaded, such as a pipeline's generator.
-
-        Args:
-            model: The model.
-            tokenizer: Its fast tokenizer.
-            heads: `(layer, head)` pairs to read, 0-based.
-            profile: A head profile, or the path of one, instead of `heads`.
-            **fields: As in `from_ranker`.
-
-        Raises:
-            ValueError: As in `from_ranker`, or if heads and profile contradict each other.
-            UnsupportedModelError: If the model's attention cannot be read.
-        """
-        from attnmass import AttentionRanker
-
-        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile)
-        return cls.from_ranker(ranker, **fields)
-
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> list[Document]:
@@ -179,22 +127,9 @@ class AttentionRerank(BaseDocumentCompressor):
         """A step for chains: from `{"documents": ..., "query": ...}` to the ranked documents."""
         return RunnableLambda(self._run, self._arun, name=type(self).__name__)
 
-    def release(self) -> None:
-        """Forget the model, for every adapter that names it; the next call loads it again."""
-        self._ranker = None
-        release(self.model)
-
     def _run(self, inputs: Mapping[str, Any]) -> list[Document]:
         documents = list(inputs["documents"])
-        try:
-            return self._rerank(documents, inputs["query"])
-        except Exception as error:
-            if self.on_error == "raise":
-                raise
-            message = f"documents are not reranked: {type(error).__name__}: {error}"
-            _logger.warning(message, exc_info=True)
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-            return documents
+        return self._or_untouched(lambda: self._rerank(documents, inputs["query"]), documents)
 
     async def _arun(self, inputs: Mapping[str, Any]) -> list[Document]:
         return await self._worker.run(self._run, inputs)
@@ -221,11 +156,6 @@ class AttentionRerank(BaseDocumentCompressor):
             progress=self.show_progress or None,
         )
         return convert.to_documents(documents, ranking, self.model)
-
-    def _load(self) -> AttentionRanker:
-        if self._ranker is not None:
-            return self._ranker  # type: ignore[no-any-return]
-        return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_OPTIONS})
 
     def __getstate__(self) -> dict[Any, Any]:
         """Weights never enter a pickle."""

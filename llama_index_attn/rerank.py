@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.bridge.pydantic import (
@@ -22,20 +19,19 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 
-from attnmass.shared import LOADING_OPTIONS, release, shared_ranker
+from attnmass.adapter import UsesRanker
 from attnmass.worker import Worker
 from llama_index_attn.convert import copy_node, is_text, to_chunk, to_node
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from attnmass import AttentionRanker, HeadProfile
 
 logger = logging.getLogger(__name__)
 dispatcher = get_dispatcher(__name__)
 
 
-class AttentionRerank(BaseNodePostprocessor):
+class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     """Orders nodes by the attention that the query pays them, and keeps the best `top_n`.
 
     The model loads on first use and is shared by all that name the same one in the same way.
@@ -121,59 +117,6 @@ class AttentionRerank(BaseNodePostprocessor):
         """The name in serialized pipelines."""
         return "AttentionRerank"
 
-    @classmethod
-    def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
-        """Use a ranker that is there already.
-
-        It is never serialized: what is unpickled, or used after `release`, loads the model that
-        `model` names, by default the one that the ranker's head profile names.
-
-        Args:
-            ranker: The ranker.
-            **fields: Other fields, but none that says how a model is loaded.
-
-        Raises:
-            ValueError: If a field is unknown, invalid, or says how a model is loaded.
-        """
-        if clash := [name for name in LOADING_OPTIONS if name in fields]:
-            raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
-        rerank = cls(**{"model": ranker.profile.model, **fields})
-        rerank._ranker = ranker
-        return rerank
-
-    @classmethod
-    def from_model(
-        cls,
-        model: Any,
-        tokenizer: Any,
-        *,
-        heads: Iterable[tuple[int, int]] | None = None,
-        profile: HeadProfile | str | Path | None = None,
-        **fields: Any,
-    ) -> Self:
-        """Use a model that is in memory already, such as the one that a pipeline generates with.
-
-        Args:
-            model: A transformers model.
-            tokenizer: Its fast tokenizer.
-            heads: `(layer, head)` pairs to read, 0-based.
-            profile: A head profile, or the path of one, instead of `heads`.
-            **fields: As in `from_ranker`.
-
-        Raises:
-            ValueError: As in `from_ranker`, or if both `heads` and `profile` are given.
-            UnsupportedModelError: If the model's attention cannot be read.
-        """
-        from attnmass import AttentionRanker
-
-        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile)
-        return cls.from_ranker(ranker, **fields)
-
-    def release(self) -> None:
-        """Forget the model, for all that share it; the next use loads it again by its name."""
-        self._ranker = None
-        release(self.model)
-
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
@@ -191,7 +134,7 @@ class AttentionRerank(BaseNodePostprocessor):
         dispatcher.event(started)
         try:
             with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
-                result = self._rank_or_pass(nodes, query_bundle)
+                result = self._or_untouched(lambda: self._rank(nodes, query_bundle), list(nodes))
                 event.on_end(payload={EventPayload.NODES: result})
         finally:
             dispatcher.event(ReRankEndEvent(nodes=result))
@@ -201,19 +144,6 @@ class AttentionRerank(BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         return await self._worker.run(self._postprocess_nodes, nodes, query_bundle)
-
-    def _rank_or_pass(
-        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
-    ) -> list[NodeWithScore]:
-        try:
-            return self._rank(nodes, query_bundle)
-        except Exception as error:
-            if self.on_error == "raise":
-                raise
-            message = f"nodes are not reranked: {type(error).__name__}: {error}"
-            logger.warning(message, exc_info=True)
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-            return list(nodes)
 
     def _rank(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
@@ -247,12 +177,6 @@ class AttentionRerank(BaseNodePostprocessor):
             to_node(nodes[place], chunk, rank_before=place, model=self.model)
             for place, chunk in ranked
         ]
-
-    def _load(self) -> AttentionRanker:
-        """The ranker passed in, else the shared one of that name."""
-        if self._ranker is not None:
-            return self._ranker  # type: ignore[no-any-return]
-        return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_OPTIONS})
 
     def __getstate__(self) -> dict[str, Any]:
         """Weights stay behind."""

@@ -19,7 +19,7 @@ def _decoded(chat: bool) -> tuple[str, str]:
 def test_chat_template_is_kept() -> None:
     """The user turn opens before the chunks, and the query's label comes last."""
     before, between = _decoded(chat=True)
-    assert before == "<|im_start|>user\nHere are some paragraphs:\n\n"
+    assert before == f"<|im_start|>user\n{Prompt().announce}"
     assert between.startswith("\n\nPlease find information")
     assert between.endswith("Query: ")
 
@@ -27,7 +27,7 @@ def test_chat_template_is_kept() -> None:
 def test_without_a_template_the_first_token_is_kept() -> None:
     """A model without chat template gets its first token and the same wording."""
     before, between = _decoded(chat=False)
-    assert before == "<|endoftext|>Here are some paragraphs:\n\n"
+    assert before == f"<|endoftext|>{Prompt().announce}"
     assert between.endswith("Query: ")
 
 

@@ -57,6 +57,48 @@ class KeyValues:
         )
 
 
+@dataclass(frozen=True)
+class ScoreRule:
+    """How a family makes scores of the products of queries and keys.
+
+    Attributes:
+        scaling: Factor on the products.
+        softcap: Scores become `softcap * tanh(score / softcap)` (Gemma 2).
+        sinks: A learned score by head that takes a share of every row (GPT-OSS), `[head]`.
+    """
+
+    scaling: float
+    softcap: float | None = None
+    sinks: Tensor | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether scaled dot-product attention can run it."""
+        return self.softcap is None and self.sinks is None
+
+    def of(self, heads: Tensor) -> ScoreRule:
+        """The rule of some of the heads, `[selected]`."""
+        sinks = None if self.sinks is None else self.sinks[heads]
+        return ScoreRule(self.scaling, self.softcap, sinks)
+
+    def weights(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+        """Softmax attention in fp32, `[batch, head, row, key]`, as eager attention has it.
+
+        Args:
+            query: `[batch, head, row, dim]`.
+            key: `[batch, head, key, dim]`, one for each head.
+            mask: Broadcasts to the result, `True` where a row may look.
+        """
+        scores = (query @ key.transpose(2, 3)).float() * self.scaling
+        if self.softcap is not None:
+            scores = self.softcap * torch.tanh(scores / self.softcap)
+        scores = scores.masked_fill(~mask, -math.inf)
+        if self.sinks is None:
+            return scores.softmax(dim=-1)
+        shared = self.sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+        return torch.cat([scores, shared], dim=-1).softmax(dim=-1)[..., :-1]
+
+
 @dataclass
 class ForwardPass:
     """What one forward pass sees and leaves. Used by one thread, once.
@@ -122,16 +164,7 @@ class ForwardPass:
         return torch.cat([old.expand(new.shape[0], -1, -1, -1), new], dim=2)
 
     def attend(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Tensor,
-        *,
-        scaling: float,
-        softcap: float | None = None,
-        sinks: Tensor | None = None,
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rule: ScoreRule
     ) -> Tensor:
         """The model's own attention over past and new tokens, recording on the way.
 
@@ -141,9 +174,7 @@ class ForwardPass:
             key: New tokens' keys, `[batch, kv_head, token, dim]`.
             value: New tokens' values, likewise.
             mask: From `mask`, `[1, 1, token, key]`.
-            scaling: Factor on the products of queries and keys.
-            softcap: Scores become `softcap * tanh(score / softcap)` (Gemma 2).
-            sinks: A learned score by head that takes a share of every row (GPT-OSS), `[head]`.
+            rule: How the family makes scores of products.
 
         Returns:
             `[batch, token, head, dim]`.
@@ -151,50 +182,31 @@ class ForwardPass:
         self.store(key, value, layer)
         key = self.with_past(key, layer, "keys")
         if layer in self.heads:
-            self.record(layer, query, key, mask, scaling=scaling, softcap=softcap, sinks=sinks)
+            self.record(layer, query, key, mask, rule)
             if layer == self.last_layer:
                 raise StopForward
         value = self.with_past(value, layer, "values")
         batch, n_heads, n_tokens, _ = query.shape
-        n_kv = key.shape[1]
-        if softcap is None and sinks is None:
+        group = n_heads // key.shape[1]
+        if rule.is_plain:
             # Heads that share keys become rows of one head: no copy of keys and values for each.
-            group = n_heads // n_kv
-            rows = query.reshape(batch, n_kv, group * n_tokens, -1)
+            rows = query.reshape(batch, key.shape[1], group * n_tokens, -1)
             out = functional.scaled_dot_product_attention(
-                rows, key, value, attn_mask=mask.repeat(1, 1, group, 1), scale=scaling
+                rows, key, value, attn_mask=mask.repeat(1, 1, group, 1), scale=rule.scaling
             )
             out = out.reshape(batch, n_heads, n_tokens, -1)
         else:
-            key, value = (x.repeat_interleave(n_heads // n_kv, dim=1) for x in (key, value))
-            weights = attention_rows(query, key, mask, scaling, softcap, sinks)
-            out = weights.to(value.dtype) @ value
+            key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
+            out = rule.weights(query, key, mask).to(value.dtype) @ value
         return out.transpose(1, 2).contiguous()
 
-    def record(
-        self,
-        layer: int,
-        query: Tensor,
-        key: Tensor,
-        mask: Tensor,
-        *,
-        scaling: float,
-        softcap: float | None = None,
-        sinks: Tensor | None = None,
-    ) -> None:
+    def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor, rule: ScoreRule) -> None:
         """Recompute the selected heads' rows in fp32 and keep their mean over each segment."""
         heads = self.heads[layer]  # [selected]
-        group = query.shape[1] // key.shape[1]
-        keys = key[:, heads // group].float()  # [1, selected, key, dim]
+        keys = key[:, heads // (query.shape[1] // key.shape[1])]  # [1, selected, key, dim]
         rows = torch.cat(list(self.rows))
-        weights = attention_rows(
-            query[:, heads][:, :, rows].float(),
-            keys,
-            mask[:, :, rows],
-            scaling,
-            softcap,
-            None if sinks is None else sinks[heads],
-        )
+        queries = query[:, heads][:, :, rows]  # [1, selected, row, dim]
+        weights = rule.of(heads).weights(queries.float(), keys.float(), mask[:, :, rows])
         self.keep_rows(layer, weights[0], query.dtype)
 
     def keep_rows(self, layer: int, weights: Tensor, dtype: torch.dtype) -> None:
@@ -208,31 +220,3 @@ class ForwardPass:
         self.recorded[layer] = torch.stack(
             [part.mean(dim=1) for part in parts]
         )  # [query, sel, key]
-
-
-def attention_rows(
-    query: Tensor,
-    key: Tensor,
-    mask: Tensor,
-    scaling: float,
-    softcap: float | None = None,
-    sinks: Tensor | None = None,
-) -> Tensor:
-    """Softmax attention in fp32, `[batch, head, row, key]`, as eager attention has it.
-
-    Args:
-        query: `[batch, head, row, dim]`.
-        key: `[batch, head, key, dim]`, one for each head.
-        mask: Broadcasts to the result, `True` where a row may look.
-        scaling: Factor on the products.
-        softcap: See `ForwardPass.attend`.
-        sinks: Likewise; rows then sum to less than 1.
-    """
-    scores = (query @ key.transpose(2, 3)).float() * scaling
-    if softcap is not None:
-        scores = softcap * torch.tanh(scores / softcap)
-    scores = scores.masked_fill(~mask, -math.inf)
-    if sinks is None:
-        return scores.softmax(dim=-1)
-    shared = sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
-    return torch.cat([scores, shared], dim=-1).softmax(dim=-1)[..., :-1]

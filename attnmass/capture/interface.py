@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import Cache
 
-from attnmass.capture.forward import ACTIVE, MaskFunction
+from attnmass.capture.forward import ACTIVE, MaskFunction, ScoreRule
 from attnmass.errors import UnsupportedModelError
 
 # A view names one of these in its own config; no other model ever sees them.
@@ -40,16 +40,13 @@ def attention_function(
             "a key, not its position, so chunks cannot share positions in the parallel layout."
         )
     softcap, sinks = kwargs.get("softcap"), kwargs.get("s_aux")
-    out = ACTIVE.get().attend(
-        int(module.layer_idx),  # type: ignore[arg-type]
-        query,
-        key,
-        value,
-        attention_mask,
+    rule = ScoreRule(
         scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
         softcap=float(softcap) if isinstance(softcap, (int, float)) else None,
         sinks=sinks if isinstance(sinks, Tensor) else None,
     )
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
+    out = ACTIVE.get().attend(layer, query, key, value, attention_mask, rule)
     return out, None
 
 

@@ -18,7 +18,7 @@ from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
 
 from attnmass import AttentionRanker, HeadProfile, shared_ranker
-from attnmass.shared import LOADING_OPTIONS
+from attnmass.adapter import LOADING_FIELDS
 from langchain_attn import AttentionRerank
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
@@ -432,14 +432,14 @@ class TestLoading:
             "cache_dir": "/cache",
             "local_files_only": True,
         }
-        assert set(options) == set(LOADING_OPTIONS)
+        assert set(options) == set(LOADING_FIELDS)
         seen: dict[str, Any] = {}
 
         def shared(name: str, **given: Any) -> StubRanker:
             seen.update(given, name=name)
             return word_ranker()
 
-        monkeypatch.setattr("langchain_attn.rerank.shared_ranker", shared)
+        monkeypatch.setattr("attnmass.adapter.shared_ranker", shared)
         AttentionRerank(model="m", **options).compress_documents(documents, QUERY)
         assert seen == {"name": "m", **options}
 

@@ -28,7 +28,7 @@ from llama_index.core.schema import (
 
 import attnmass
 from attnmass import AttentionRanker
-from attnmass.shared import LOADING_OPTIONS
+from attnmass.adapter import LOADING_FIELDS
 from llama_index_attn import AttentionRerank
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, TEXTS, Callbacks, Recorder
@@ -136,10 +136,10 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "cache_dir": "/cache",
         "local_files_only": True,
     }
-    assert set(options) == set(LOADING_OPTIONS)
+    assert set(options) == set(LOADING_FIELDS)
     asked: list[Any] = []
     monkeypatch.setattr(
-        "llama_index_attn.rerank.shared_ranker",
+        "attnmass.adapter.shared_ranker",
         lambda name, **given: asked.append((name, given)),
     )
     AttentionRerank(model="m", **options)._load()
@@ -287,7 +287,7 @@ PATHS = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.filterwarnings("ignore:nodes are not reranked")
+@pytest.mark.filterwarnings("ignore:candidates are not reranked")
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @PATHS
 async def test_events_are_balanced(
