@@ -104,7 +104,7 @@ def paired(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 def without_capture(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> None:
-    """The same passes, but no row is recomputed; the last layer runs its own attention instead."""
+    """The same passes, up to the same layer, but no row of attention is recomputed."""
     original = ForwardPass.record
 
     def nothing(self: ForwardPass, layer: int, q: torch.Tensor, *_: Any, **__: Any) -> None:

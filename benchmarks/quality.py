@@ -25,8 +25,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
-    parser.add_argument("--icr-queries", type=int, default=15, help="of each set, for the slow one")
-    parser.add_argument("--float32", type=int, default=150, help="of each set, also in float32")
+    parser.add_argument("--icr-queries", type=int, default=12, help="of each set, for the slow one")
+    parser.add_argument("--float32", type=int, default=60, help="of each set, also in float32")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
 
