@@ -32,6 +32,9 @@ LOADING_FIELDS = (
     "local_files_only",
 )
 
+# What a device may be called; checked before torch is there to ask.
+DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"
+
 
 class UsesRanker:
     """A pydantic model that ranks: mixed in beside the framework's own base class.
@@ -49,7 +52,8 @@ class UsesRanker:
         """Use a ranker that is there already.
 
         It is never serialized: what is unpickled, or used after `release`, loads the model that
-        `model` names, by default the one that the ranker's head profile names.
+        `model` names, by default the one that the ranker's head profile names, and reads the same
+        heads of it.
 
         Args:
             ranker: The ranker.
@@ -60,7 +64,10 @@ class UsesRanker:
         """
         if clash := [name for name in LOADING_FIELDS if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
-        adapter = cls(**{"model": ranker.profile.model, **fields})
+        found = ranker.profile
+        same_weights = len(set(found.weights)) == 1  # else heads alone would not say it all
+        heads = found.heads if same_weights else None
+        adapter = cls(**{"model": found.model, "heads": heads, **fields})
         adapter._ranker = ranker
         return adapter
 
@@ -93,9 +100,13 @@ class UsesRanker:
         return cls.from_ranker(ranker, **fields)
 
     def release(self) -> None:
-        """Forget the model, for all that share it; the next use loads it again by its name."""
+        """Forget the model; the next use loads it again by its name.
+
+        One that was loaded by name is forgotten for all that share it.
+        """
+        if self._ranker is None:
+            release(self.model)
         self._ranker = None
-        release(self.model)
 
     def _load(self) -> AttentionRanker:
         """The ranker passed in, else the shared one of that name."""

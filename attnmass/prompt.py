@@ -14,7 +14,7 @@ PROMPT_VERSION = 1
 
 _CHUNKS, _QUERY = "ATTNMASS0CHUNKS0HERE", "ATTNMASS0QUERY0HERE"
 
-# Some templates print today's date, and scores must not change overnight.
+# Some templates print the date that they are given, else today's: scores would change overnight.
 _FIXED_DATE = "26 Jul 2024"
 
 

@@ -77,14 +77,13 @@ class AttentionRanker:
         """
         if layout not in LAYOUTS:
             raise ValueError(f"layout {layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
+        config = find_text_config(model)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
         self._options = LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens)
         self._progress = progress
-        self._profile = choose_profile(
-            find_text_config(model), layout, profile=profile, heads=heads
-        )
+        self._profile = choose_profile(config, layout, profile=profile, heads=heads)
         self._plain = PlainTokenizer(tokenizer)
         reader = Reader(model, self._profile.heads)
         prove(reader, model)
@@ -212,6 +211,8 @@ class AttentionRanker:
         """
         started = time.perf_counter()
         _check_queries(queries)
+        if not queries:
+            return []
         selection = Selection(top_n, score_threshold, retrieval_scores, fuse)
         selection.check(len(chunks))
         options = self._options
@@ -222,7 +223,7 @@ class AttentionRanker:
         for index in [index for index, found in tokens.items() if not len(found)]:
             skipped[index] = "no tokens"
             del tokens[index]
-        asked = self._plain.content([query.strip() for query in queries])
+        asked = self._tokenize(queries)
         tokenized = time.perf_counter()
         show = self._progress if progress is None else progress
         result = self._attend(asked, list(tokens.values()), options, show)
@@ -245,7 +246,7 @@ class AttentionRanker:
                     scores=tuple(scored.get(index, 0.0) for index in range(len(chunks))),
                     profile=self._profile,
                     timings=timings,
-                    notes=_notes(n_windows, skipped),
+                    notes=(*result.notes, *_notes(n_windows, skipped)),
                 )
             )
         return rankings
@@ -272,13 +273,21 @@ class AttentionRanker:
         """
         _check_queries([query])
         texts, _ = _readable(chunks)
-        asked, *tokens = self._plain.content([query.strip(), *texts.values()])
+        (asked,) = self._tokenize([query])
+        tokens = self._plain.content(list(texts.values()))
         read = {index: found for index, found in zip(texts, tokens, strict=True) if len(found)}
         result = self._attend([asked], list(read.values()), self._options, self._progress)
         found = dict(zip(read, result.queries[0].chunks, strict=True))
         nothing = torch.zeros(len(self._profile.heads), 0)
         by_chunk = tuple(found.get(index, nothing) for index in range(len(chunks)))
         return QueryAttention(by_chunk, result.queries[0].context)
+
+    def _tokenize(self, queries: Sequence[str]) -> list[Tokens]:
+        found = self._plain.content([query.strip() for query in queries])
+        for query, tokens in zip(queries, found, strict=True):
+            if not len(tokens):
+                raise ValueError(f"the query has no tokens for this model: {query!r}")
+        return found
 
     def _attend(
         self,
@@ -311,6 +320,8 @@ def _check_queries(queries: Sequence[str]) -> None:
 
 def _readable(chunks: Sequence[str | Chunk]) -> tuple[dict[int, str], dict[int, str]]:
     """What the model reads of each chunk by input index, and why it reads nothing of the others."""
+    if isinstance(chunks, str):
+        raise TypeError("chunks must be a sequence of texts: pass [text]")
     texts: dict[int, str] = {}
     skipped: dict[int, str] = {}
     for index, item in enumerate(chunks):

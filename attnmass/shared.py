@@ -37,8 +37,10 @@ def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker
         TypeError: If an option is not hashable.
         AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
     """
+    from attnmass.loading.sources import ALIASES
     from attnmass.ranker import AttentionRanker
 
+    name = name.lower() if name.lower() in ALIASES else name
     options = {option: value for option, value in options.items() if value not in _DEFAULTS}
     key = (name, *sorted(options.items(), key=lambda item: item[0]))
     with _guard:
@@ -58,7 +60,8 @@ def release(name: str | None = None) -> int:
     Returns:
         How many were forgotten.
     """
+    names = None if name is None else (name, name.lower())  # short names are kept in lower case
     with _guard:
-        keys = [key for key in _slots if name is None or key[0] == name]  # type: ignore[index]
+        keys = [key for key in _slots if names is None or key[0] in names]  # type: ignore[index]
         forgotten = [_slots.pop(key) for key in keys]
     return sum(slot.ranker is not None for slot in forgotten)

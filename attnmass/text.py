@@ -56,10 +56,11 @@ class PlainTokenizer:
         serialized = json.loads(backend.to_str())
         self._template = _rebuild(serialized)
         # What the chat template writes between turns must be plain text in content, also where the
-        # tokenizer does not call it special.
+        # tokenizer does not call it special; white space, which some add as tokens, it may share.
         template = str(getattr(tokenizer, "chat_template", None) or "")
         for token in serialized["added_tokens"]:
-            token["special"] = token["special"] or token["content"] in template
+            word = token["content"].strip()
+            token["special"] = token["special"] or (word != "" and token["content"] in template)
         self._content = _rebuild(serialized)
         self._content.encode_special_tokens = True
         self._control = {token["id"] for token in serialized["added_tokens"] if token["special"]}

@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--measure", type=int, default=100, help="held-out queries of each set")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    out = arguments.out or PROFILES / f"{arguments.model.replace('/', '--')}.parallel.json"
+    out.touch()  # fails now rather than in the end
 
     first = AttentionRanker.from_pretrained(arguments.model)
     config = first._layout._reader.config  # type: ignore[attr-defined]
@@ -87,7 +89,6 @@ def main() -> None:
             "interval95": [round(found.low, 3), round(found.high, 3)],
         }
     profile = replace(profile, measured=measured)
-    out = arguments.out or PROFILES / f"{arguments.model}.parallel.json"
     out.write_text(profile.to_json(), encoding="utf-8")
     print(out, profile.to_json())
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
-from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from attnmass.adapter import UsesRanker
+from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.worker import Worker
 from langchain_attn import convert
 
@@ -62,7 +62,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     model: str = "smollm2-135m"
     top_n: int | None = Field(default=5, ge=1)
     score_threshold: float | None = Field(default=None, allow_inf_nan=False)
-    device: str | None = None
+    device: str | None = Field(default=None, pattern=DEVICE)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch_size: int | None = Field(default=None, ge=1)
     document_template: str | None = None
@@ -78,6 +78,12 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
 
     _ranker: Any = PrivateAttr(default=None)
     _worker: Worker = PrivateAttr(default_factory=Worker)
+
+    @model_validator(mode="after")
+    def _check_contradictions(self) -> Self:
+        if self.profile is not None and self.heads is not None:
+            raise ValueError("pass profile or heads, not both")
+        return self
 
     @field_validator("model", "profile", "cache_dir", mode="before")
     @classmethod

@@ -19,7 +19,7 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 
-from attnmass.adapter import UsesRanker
+from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.worker import Worker
 from llama_index_attn.convert import copy_node, is_text, to_chunk, to_node
 
@@ -67,7 +67,9 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         allow_inf_nan=False,
         description="Keep only nodes of at least this attention mass.",
     )
-    device: str | None = Field(default=None, description="Where the model runs; default: the best.")
+    device: str | None = Field(
+        default=None, pattern=DEVICE, description="Where the model runs; default: the best."
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Number format; auto: the fastest that the device does well."
     )
@@ -106,6 +108,12 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         if isinstance(data, dict) and data.get("class_name") == cls.class_name():
             return {name: value for name, value in data.items() if name != "class_name"}
         return data
+
+    @model_validator(mode="after")
+    def _check_contradictions(self) -> Self:
+        if self.profile is not None and self.heads is not None:
+            raise ValueError("pass profile or heads, not both")
+        return self
 
     @field_validator("model", "profile", "cache_dir", mode="before")
     @classmethod

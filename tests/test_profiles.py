@@ -59,7 +59,7 @@ def test_impossible_profiles(
 
 def test_unknown_model_warns_and_takes_the_middle() -> None:
     """A model without a profile is read at mid-depth, with a warning that names the command."""
-    with pytest.warns(UserWarning, match=r"select_heads\.py"):
+    with pytest.warns(UserWarning, match=r"python -m benchmarks\.select_heads"):
         ranker = AttentionRanker(tiny_model(), tiny_tokenizer())
     assert ranker.profile.source == "default"
     assert {layer for layer, _ in ranker.profile.heads} == {1}
@@ -71,6 +71,13 @@ def test_profile_of_another_model_is_refused() -> None:
         HEADS, model="other", layout="parallel", fingerprint="0123456789abcdef"
     )
     with pytest.raises(ValueError, match="is for other"):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
+
+
+def test_profile_of_another_prompt_warns() -> None:
+    """Heads that were selected with other wording are used with a warning."""
+    profile = HeadProfile.from_heads(HEADS, model="tiny", layout="parallel", prompt_version=0)
+    with pytest.warns(UserWarning, match="version 0 of the prompt"):
         AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
 
 
@@ -100,10 +107,14 @@ def test_weights_of_the_profile_count(ranker: AttentionRanker) -> None:
 
 
 def test_fingerprint_tells_models_apart() -> None:
-    """Another number of layers is another model."""
+    """Another number of layers, or other rotations, are another model."""
     config = tiny_model().config
     other = type(config).from_dict({**config.to_dict(), "num_hidden_layers": 4})
     assert fingerprint(config) != fingerprint(other)
+    rotary = type(config).from_dict(
+        {**config.to_dict(), "rope_parameters": {"rope_type": "default", "rope_theta": 5000.0}}
+    )
+    assert fingerprint(config) != fingerprint(rotary)
     assert fingerprint(config) == fingerprint(type(config).from_dict(config.to_dict()))
 
 

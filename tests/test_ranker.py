@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnmass import AttentionRanker, Chunk, Ranking
+from attnmass import AttentionRanker, Chunk, Ranking, UnsupportedModelError
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -65,6 +65,23 @@ def test_query_that_is_no_string(ranker: AttentionRanker) -> None:
         ranker.rank(3, CHUNKS)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"pass \[query\]"):
         ranker.rank_batch(QUERY, CHUNKS)
+
+
+def test_no_queries(ranker: AttentionRanker) -> None:
+    """No queries give no rankings."""
+    assert ranker.rank_batch([], CHUNKS) == []
+
+
+def test_chunks_that_are_one_string(ranker: AttentionRanker) -> None:
+    """One string for several chunks is an error, not a ranking of its letters."""
+    with pytest.raises(TypeError, match=r"pass \[text\]"):
+        ranker.rank(QUERY, "abc")
+
+
+def test_model_that_is_a_name() -> None:
+    """A name belongs to `from_pretrained`, and the error says so."""
+    with pytest.raises(UnsupportedModelError, match="from_pretrained"):
+        AttentionRanker("smollm2-135m", tiny_tokenizer())  # type: ignore[arg-type]
 
 
 def test_blank_and_non_text_chunks_come_last(ranker: AttentionRanker) -> None:

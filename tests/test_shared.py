@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from attnmass import AttentionRanker, WeightsNotFoundError, release, shared_ranker
+from attnmass import (
+    AttentionRanker,
+    HeadProfile,
+    WeightsNotFoundError,
+    release,
+    shared_ranker,
+)
 
 OPTIONS: dict[str, Any] = {"heads": ((0, 1),), "dtype": "float32"}
 
@@ -20,6 +26,13 @@ def test_one_for_all_who_name_it(tiny_folder: Path) -> None:
     first = shared_ranker(str(tiny_folder), **OPTIONS)
     assert shared_ranker(str(tiny_folder), **OPTIONS) is first
     assert shared_ranker(str(tiny_folder), heads=((0, 2),), dtype="float32") is not first
+
+
+def test_profile_object_is_an_option(tiny_folder: Path) -> None:
+    """A profile can be passed as an object."""
+    profile = HeadProfile.from_heads([(0, 1)], model="tiny", layout="parallel", measured={"a": 1})
+    first = shared_ranker(str(tiny_folder), profile=profile)
+    assert shared_ranker(str(tiny_folder), profile=profile) is first
 
 
 def test_threads_load_it_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,15 @@ def test_tokens_of_the_template_are_plain_text_even_if_not_special() -> None:
     assert tool not in PlainTokenizer(tokenizer).content(["a <|tool|> b"])[0].ids
 
 
+def test_white_space_that_is_a_token_stays_content() -> None:
+    """A line break that the tokenizer adds as a token, and the template uses, is still text."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["\n"])
+    line_break = tokenizer.convert_tokens_to_ids("\n")
+    tokens = PlainTokenizer(tokenizer).content(["a\nb\n\na"])[0]
+    assert tokens.ids.count(line_break) == 3
+
+
 def test_control_token_that_is_in_the_vocabulary_itself() -> None:
     """A Unigram vocabulary holds its own end token as a piece; it is spelled out all the same."""
     pieces = [("<unk>", 0.0), ("</s>", 0.0), *((letter, -5.0) for letter in "</s>abc")]

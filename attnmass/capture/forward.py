@@ -7,7 +7,7 @@ mask function and the cache all ask the pass that is active in their thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -89,14 +89,18 @@ class ScoreRule:
             key: `[batch, head, key, dim]`, one for each head.
             mask: Broadcasts to the result, `True` where a row may look.
         """
-        scores = (query @ key.transpose(2, 3)).float() * self.scaling
-        if self.softcap is not None:
-            scores = self.softcap * torch.tanh(scores / self.softcap)
-        scores = scores.masked_fill(~mask, -math.inf)
+        scores = self.scores(query, key, mask)
         if self.sinks is None:
             return scores.softmax(dim=-1)
         shared = self.sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
         return torch.cat([scores, shared], dim=-1).softmax(dim=-1)[..., :-1]
+
+    def scores(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+        """What the softmax is taken of, fp32, sinks left out; arguments as in `weights`."""
+        scores = (query @ key.transpose(2, 3)).float() * self.scaling
+        if self.softcap is not None:
+            scores = self.softcap * torch.tanh(scores / self.softcap)
+        return scores.masked_fill(~mask, -math.inf)
 
 
 @dataclass
@@ -112,6 +116,8 @@ class ForwardPass:
         rows: The rows (new tokens) whose attention is recorded, one tensor for each segment.
         last_layer: The layer after which nothing is needed.
         keep: Whether keys and values of the new tokens are kept.
+        key_block: Past keys that are looked at together; `None` for all. Blocks need less memory
+            and give the same.
     """
 
     positions: Tensor
@@ -121,6 +127,7 @@ class ForwardPass:
     heads: Mapping[int, Tensor] = field(default_factory=dict)
     rows: Sequence[Tensor] = ()
     keep: bool = False
+    key_block: int | None = None
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     recorded: dict[int, Tensor] = field(default_factory=dict)
@@ -159,8 +166,7 @@ class ForwardPass:
         """Past and new keys or values of a layer, `[batch, kv_head, key, dim]`."""
         if not self.past:
             return new
-        old = torch.cat([getattr(part, kind)[layer] for part in self.past], dim=1)
-        old = old.to(device=new.device, dtype=new.dtype)
+        old = self._gather(self.past, layer, kind, new)
         return torch.cat([old.expand(new.shape[0], -1, -1, -1), new], dim=2)
 
     def attend(
@@ -179,7 +185,10 @@ class ForwardPass:
         Returns:
             `[batch, token, head, dim]`.
         """
+        mask = mask.to(query.device)  # layers may lie on several devices
         self.store(key, value, layer)
+        if self.key_block is not None:
+            return self._attend_in_blocks(layer, query, key, value, mask, rule)
         key = self.with_past(key, layer, "keys")
         if layer in self.heads:
             self.record(layer, query, key, mask, rule)
@@ -200,11 +209,85 @@ class ForwardPass:
             out = rule.weights(query, key, mask).to(value.dtype) @ value
         return out.transpose(1, 2).contiguous()
 
+    def _attend_in_blocks(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rule: ScoreRule
+    ) -> Tensor:
+        """`attend`, block of keys by block, merged exactly by their log-sum-exp.
+
+        As in online softmax (Milakov and Gimelshein, arXiv 1805.02867, algorithm 3).
+        """
+        group = query.shape[1] // key.shape[1]
+        needed = layer != self.last_layer
+        shape = query.shape[:3]
+        if rule.sinks is None:
+            best = query.new_full((*shape, 1), -math.inf, dtype=torch.float32)
+            total = torch.zeros_like(best)
+        else:
+            best = rule.sinks.float().reshape(1, -1, 1, 1).expand(*shape, 1)
+            total = torch.ones_like(best)
+        out = query.new_zeros((*shape, value.shape[-1]), dtype=torch.float32)
+        chosen = self.heads[layer].to(query.device) if layer in self.heads else None
+        rows = torch.cat(list(self.rows)).to(query.device) if chosen is not None else None
+        seen: list[Tensor] = []
+        start = 0
+        for block in self._blocks():
+            keys = self._gather(block, layer, "keys", key)
+            end = start + keys.shape[2]
+            keys = keys.repeat_interleave(group, dim=1)
+            scores = rule.scores(query, keys, mask[..., start:end])  # [1, head, token, key]
+            higher = torch.maximum(best, scores.amax(dim=-1, keepdim=True))
+            safe = higher.masked_fill(higher == -math.inf, 0.0)  # rows that have seen nothing yet
+            shrink = torch.exp(best - safe)
+            weights = torch.exp(scores - safe)
+            total = total * shrink + weights.sum(dim=-1, keepdim=True)
+            if needed:
+                values = self._gather(block, layer, "values", value)
+                out = out * shrink + weights @ values.repeat_interleave(group, dim=1).float()
+            if chosen is not None and rows is not None:
+                exact = rule.of(chosen).scores(
+                    query[:, chosen][:, :, rows].float(),
+                    keys[:, chosen].float(),
+                    mask[:, :, rows, start:end],
+                )
+                seen.append(exact)
+            best, start = higher, end
+        if chosen is not None and rows is not None:
+            every = torch.cat(seen, dim=-1)
+            if rule.sinks is not None:
+                shared = rule.sinks[chosen].float().reshape(1, -1, 1, 1)
+                every = torch.cat([every, shared.expand(*every.shape[:3], 1)], dim=-1)
+            weights = every.softmax(dim=-1)[..., : mask.shape[-1]]
+            self.keep_rows(layer, weights[0], query.dtype)
+            if not needed:
+                raise StopForward
+        return (out / total).to(value.dtype).transpose(1, 2).contiguous()
+
+    def _blocks(self) -> Iterator[Sequence[KeyValues] | None]:
+        """The past in runs of at most `key_block` tokens, then `None` for the new tokens."""
+        block: list[KeyValues] = []
+        for part in self.past:
+            if block and sum(map(len, block)) + len(part) > (self.key_block or 0):
+                yield block
+                block = []
+            block.append(part)
+        if block:
+            yield block
+        yield None
+
+    def _gather(
+        self, block: Sequence[KeyValues] | None, layer: int, kind: str, new: Tensor
+    ) -> Tensor:
+        """Keys or values of a block, `[1, kv_head, key, dim]`, where the new ones are."""
+        if block is None:
+            return new
+        parts = [getattr(part, kind)[layer].to(new.device, new.dtype) for part in block]
+        return torch.cat(parts, dim=1)[None]
+
     def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor, rule: ScoreRule) -> None:
         """Recompute the selected heads' rows in fp32 and keep their mean over each segment."""
-        heads = self.heads[layer]  # [selected]
+        heads = self.heads[layer].to(query.device)  # [selected]
         keys = key[:, heads // (query.shape[1] // key.shape[1])]  # [1, selected, key, dim]
-        rows = torch.cat(list(self.rows))
+        rows = torch.cat(list(self.rows)).to(query.device)
         queries = query[:, heads][:, :, rows]  # [1, selected, row, dim]
         weights = rule.of(heads).weights(queries.float(), keys.float(), mask[:, :, rows])
         self.keep_rows(layer, weights[0], query.dtype)
@@ -217,6 +300,5 @@ class ForwardPass:
                 "load the model in float32 or bfloat16 (dtype='float32')."
             )
         parts = torch.split(weights, [len(rows) for rows in self.rows], dim=1)
-        self.recorded[layer] = torch.stack(
-            [part.mean(dim=1) for part in parts]
-        )  # [query, sel, key]
+        means = torch.stack([part.mean(dim=1) for part in parts])  # [query, selected, key]
+        self.recorded[layer] = means.to(self.positions.device)

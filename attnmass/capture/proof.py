@@ -98,7 +98,7 @@ def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
 
 def _compare(reader: Reader, found: Tensor, expected: Tensor, what: str) -> None:
     half = reader.dtype in (torch.float16, torch.bfloat16)
-    tolerance = 5e-2 if half else 2e-3
+    tolerance = 2e-2 if half else 2e-3
     name = type(reader.config).__name__.removesuffix("Config")
     if not torch.isfinite(found).all():
         raise CaptureError(f"attention of {name} has NaN or infinite values in {reader.dtype}")

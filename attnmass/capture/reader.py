@@ -57,6 +57,7 @@ class Reader:
         )
         if self.path == "eager":
             self._hook_layers()
+        self._home = self.device
 
     @property
     def device(self) -> torch.device:
@@ -100,6 +101,7 @@ class Reader:
         past: Sequence[KeyValues],
         rows: Sequence[Tensor],
         segments: Tensor | None = None,
+        key_block: int | None = None,
     ) -> Tensor:
         """Run tokens and read where the selected heads look from some of them.
 
@@ -109,6 +111,8 @@ class Reader:
             past: What the tokens may look at beside themselves.
             rows: For each segment (query), the indices of the tokens that are read.
             segments: Segment number of each token; segments do not see each other.
+            key_block: Past keys that are looked at together, fewer of them in less memory; default:
+                all. A family that is read from its own eager attention looks at all.
 
         Returns:
             Attention averaged over the rows of each segment, fp32, `[segment, head, key]`, keys
@@ -118,7 +122,9 @@ class Reader:
             layer: torch.tensor(numbers, device=self.device)
             for layer, numbers in self._by_layer.items()
         }
-        state = ForwardPass(positions, self.last_layer, past, segments, heads, rows)
+        state = ForwardPass(
+            positions, self.last_layer, past, segments, heads, rows, key_block=key_block
+        )
         self._run(ids[None], state)
         missing = set(heads) - set(state.recorded)
         if missing:
@@ -135,6 +141,11 @@ class Reader:
 
     @torch.inference_mode()
     def _run(self, ids: Tensor, state: ForwardPass) -> None:
+        if self.device != self._home:
+            raise UnsupportedModelError(
+                f"the model was moved from {self._home} to {self.device} after the ranker was "
+                "built: build a new ranker"
+            )
         token = ACTIVE.set(state)
         try:
             eager = self.path == "eager"
@@ -162,8 +173,10 @@ class Reader:
                     return
                 weights = _attention_weights(output, len(state.positions))
                 if weights is not None:
-                    chosen = weights[0, state.heads[layer]].float()  # [selected, token, key]
-                    state.keep_rows(layer, chosen[:, torch.cat(list(state.rows))], weights.dtype)
+                    heads = state.heads[layer].to(weights.device)
+                    rows = torch.cat(list(state.rows)).to(weights.device)
+                    chosen = weights[0, heads][:, rows].float()  # [selected, row, key]
+                    state.keep_rows(layer, chosen, weights.dtype)
 
             return hook
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, ClassVar, TypeVar
 
@@ -25,6 +25,9 @@ from attnmass.prompt import Prompt, tokenize_prompt
 from attnmass.text import PlainTokenizer, Tokens
 
 Result = TypeVar("Result")
+
+_SHORTEST_WINDOW = 64  # tokens; where not even these fit, the error is the caller's
+_LARGEST_BLOCK, _SMALLEST_BLOCK = 16384, 256  # keys, each a quarter of the one before
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,7 @@ class ParallelLayout:
     ) -> LayoutResult:
         """See `Layout.attend`."""
         started = time.perf_counter()
-        windows = list(self._windows(queries, chunks, options))
-        states = self._read(chunks, windows, options, advance)
+        windows, states, notes = self._read_all(queries, chunks, options, advance)
         read = time.perf_counter()
         attention = self._look_all(queries, states, options)
         counts = [0] * len(chunks)
@@ -77,7 +79,29 @@ class ParallelLayout:
             windows=tuple(counts),
             encode_seconds=read - started,
             query_seconds=time.perf_counter() - read,
+            notes=notes,
         )
+
+    def _read_all(
+        self,
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> tuple[list[_Window], list[KeyValues | None], tuple[str, ...]]:
+        """Windows and what each leaves; shorter windows where one is too much for the memory."""
+        notes: tuple[str, ...] = ()
+        while True:
+            windows = list(self._windows(queries, chunks, options))
+            try:
+                return windows, self._read(chunks, windows, options, advance), notes
+            except (RuntimeError, MemoryError) as error:
+                limit = max(map(len, windows)) // 2
+                if limit < _SHORTEST_WINDOW or not is_out_of_memory(error):
+                    raise
+            release()
+            options = replace(options, max_chunk_tokens=limit)
+            notes = (f"memory did not suffice for longer windows than {limit} tokens",)
 
     def _windows(
         self, queries: Sequence[Tokens], chunks: Sequence[Tokens], options: LayoutOptions
@@ -159,12 +183,23 @@ class ParallelLayout:
         """Attention of each query, `[head, past key and own token]`, fp32 on the CPU."""
         tails = [(*self._prompt.between, *query.ids) for query in queries]
 
-        def look(batch: Sequence[int]) -> list[Tensor]:
-            return self._look([tails[i] for i in batch], [len(queries[i]) for i in batch], states)
+        def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
+            return lambda batch: self._look(
+                [tails[i] for i in batch], [len(queries[i]) for i in batch], states, key_block
+            )
 
         found: list[Tensor] = []
+        key_block: int | None = None
         for batch in _query_batches(tails, options):
-            found += _with_room(look, batch, states)
+            done: list[Tensor] | None = None
+            while done is None:
+                try:
+                    done = _with_room(look_in(key_block), batch, states)
+                except (RuntimeError, MemoryError) as error:
+                    if key_block == _SMALLEST_BLOCK or not is_out_of_memory(error):
+                        raise
+                    key_block = _LARGEST_BLOCK if key_block is None else key_block // 4
+            found += done
         return found
 
     def _look(
@@ -172,6 +207,7 @@ class ParallelLayout:
         tails: Sequence[Sequence[int]],
         lengths: Sequence[int],
         states: Sequence[KeyValues | None],
+        key_block: int | None,
     ) -> list[Tensor]:
         """Attention of queries that share one pass.
 
@@ -181,6 +217,7 @@ class ParallelLayout:
             tails: What follows the chunks, for each query: instruction and query.
             lengths: How many of the last tokens of each tail are the query.
             states: What the chunks left.
+            key_block: See `Reader.look`.
         """
         device = self._reader.device
         read = [state for state in states if state is not None]
@@ -197,6 +234,7 @@ class ParallelLayout:
                 for end, length in zip(ends, lengths, strict=True)
             ],
             segments=segments,
+            key_block=key_block,
         )
         return list(attention.cpu())
 
@@ -210,12 +248,13 @@ def _with_room(
     try:
         return halving(run, batch)
     except (RuntimeError, MemoryError) as error:
-        held = [state for state in states if state is not None]
-        if not is_out_of_memory(error) or all(state.device.type == "cpu" for state in held):
+        movable = any(state is not None and state.device.type != "cpu" for state in states)
+        if not movable or not is_out_of_memory(error):
             raise
     for i, state in enumerate(states):
         if state is not None:
             states[i] = state.to(torch.device("cpu"))
+        del state  # the last reference to what lies on the device
     release()
     return halving(run, batch)
 

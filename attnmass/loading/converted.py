@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from huggingface_hub import constants
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -27,7 +28,7 @@ from attnmass.loading.sources import Source
 
 _logger = getLogger(__name__)
 
-_SAMPLE = 4 << 20  # bytes at each end of a GGUF file that tell it from another
+_BLOCK = 1 << 20  # bytes
 
 
 def root(cache_dir: Path | None) -> Path:
@@ -73,11 +74,13 @@ def keep(model: Any, tokenizer: Any, source: Source, where: Path, dtype: torch.d
         save_file(weights, scratch / "model.safetensors", metadata={"format": "pt"})
         tokenizer.save_pretrained(scratch)
         _plain_config(model).save_pretrained(scratch)
+        scratch.chmod(0o755)  # others may share the cache
         target = where / f"{_stem(source, dtype)}-{model.config.num_hidden_layers}"
         if not _is_whole(target):
             shutil.rmtree(target, ignore_errors=True)
             scratch.rename(target)
-    except OSError as error:  # the disk is full, or another process was quicker
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # The disk is full, weights are tied, or another process was quicker.
         _logger.info("converted weights are not kept: %s", error)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -108,15 +111,12 @@ def _stem(source: Source, dtype: torch.dtype) -> str:
     """What the folders of one GGUF file in one dtype are called, but for the number of layers."""
     name = re.sub(r"[^A-Za-z0-9.-]", "-", str(source.gguf))
     digest = _digest(Path(source.name) / str(source.gguf))
-    return f"{name}-{digest}-{str(dtype).removeprefix('torch.')}"
+    return f"{name}-{digest}-{transformers.__version__}-{str(dtype).removeprefix('torch.')}"
 
 
 def _digest(path: Path) -> str:
-    """Tells a GGUF file from another by its size and both its ends."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        digest.update(file.read(_SAMPLE))
-        file.seek(max(0, size - _SAMPLE))
-        digest.update(file.read(_SAMPLE))
+        while block := file.read(_BLOCK):
+            digest.update(block)
     return digest.hexdigest()[:16]

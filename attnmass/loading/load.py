@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from attnmass.capture.view import find_decoder, find_layers
 from attnmass.errors import UnsupportedModelError
 from attnmass.loading import converted
 from attnmass.loading.device import choose_device, choose_dtype
-from attnmass.loading.sources import Source, locate, not_fetched
+from attnmass.loading.sources import Source, locate, not_found
 from attnmass.profiles import HeadProfile
 from attnmass.profiles.profile import FULL_DEPTH
 
@@ -59,11 +60,6 @@ def load(
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
     source = locate(name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only)
-    passed_on: dict[str, Any] = {
-        "revision": revision or "main",
-        "cache_dir": cache_dir,
-        "local_files_only": local_files_only or source.local,
-    }
     if source.gguf is not None:
         kept = converted.root(None if cache_dir is None else Path(cache_dir))
 
@@ -76,11 +72,15 @@ def load(
             loaded = _load_gguf(source, choose_profile, kind)
             converted.keep(loaded.model, loaded.tokenizer, source, kept, kind)
             return Loaded(loaded.model.to(where), loaded.tokenizer, loaded.profile)
-        source, passed_on = Source(str(folder)), {"local_files_only": True}
+        source = Source(str(folder))
+    passed_on: dict[str, Any] = {"trust_remote_code": False, "local_files_only": source.local}
+    if not source.local:
+        passed_on |= {"revision": revision or "main", "cache_dir": cache_dir}
     try:
         return _load_safetensors(source, choose_profile, where, kind, passed_on)
-    except OSError as error:
-        raise not_fetched(name)(error) from error
+    except OSError as error:  # files that are missing, or a network that is
+        place = f"the folder {source.name}" if source.local else "the Hugging Face Hub"
+        raise not_found(name, [place], error) from error
 
 
 def text_config(config: Any) -> Any:
@@ -96,10 +96,13 @@ def _load_safetensors(
     passed_on: dict[str, Any],
 ) -> Loaded:
     """Read no more than the layers that run."""
-    config = AutoConfig.from_pretrained(source.name, **passed_on)
+    config = _read_config(source, passed_on)
     text = text_config(config)
     profile = choose_profile(text)
-    tokenizer = AutoTokenizer.from_pretrained(source.name, **passed_on)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.name, **passed_on)
+    except ValueError as error:  # what transformers says where there are no files of one
+        raise OSError(f"no tokenizer: {error}") from error
     _cut_config(text, profile.last_layer + 1)
     model = _quiet_class(config).from_pretrained(
         source.name, config=config, dtype=dtype, use_safetensors=True, **passed_on
@@ -111,7 +114,11 @@ def _load_gguf(
     source: Source, choose_profile: Callable[[Any], HeadProfile], dtype: torch.dtype
 ) -> Loaded:
     """Read a GGUF file, which transformers always converts whole, and drop the layers above."""
-    file = {"gguf_file": source.gguf, "local_files_only": True}
+    if importlib.util.find_spec("gguf") is None or importlib.util.find_spec("accelerate") is None:
+        raise UnsupportedModelError(
+            f"reading {source.gguf} needs two more packages: pip install 'attnmass[gguf]'"
+        )
+    file = {"gguf_file": source.gguf, "local_files_only": True, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(source.name, **file)
     profile = choose_profile(text_config(config))
     tokenizer = AutoTokenizer.from_pretrained(source.name, **file)
@@ -121,6 +128,16 @@ def _load_gguf(
     setattr(model, name, layers[: profile.last_layer + 1])
     _cut_config(model.config, profile.last_layer + 1)
     return Loaded(model.eval(), tokenizer, profile)
+
+
+def _read_config(source: Source, passed_on: dict[str, Any]) -> Any:
+    try:
+        return AutoConfig.from_pretrained(source.name, **passed_on)
+    except (ValueError, KeyError) as error:
+        raise UnsupportedModelError(
+            f"{source.name} asks for code or a kind of model that transformers does not have, and "
+            f"code from a repository is never run: {error}"
+        ) from error
 
 
 def _cut_config(config: Any, n_layers: int) -> None:

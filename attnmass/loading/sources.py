@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +74,18 @@ def locate(
 
     Raises:
         WeightsNotFoundError: If no place has them; names the places and what would fetch them.
+        ValueError: If a local path is given with a revision.
     """
     path = Path(name).expanduser()
-    if path.is_dir():
-        return _from_folder(path)
-    if path.is_file() and path.suffix == ".gguf":
-        return Source(str(path.parent), path.name)
+    local = path.is_dir() or (path.is_file() and path.suffix == ".gguf")
+    if local and revision is not None:
+        raise ValueError(f"revision {revision!r} is for repositories, and {name} is a local path")
+    if local:
+        return _from_folder(path) if path.is_dir() else Source(str(path.parent), path.name)
     alias = ALIASES.get(name.lower())
     repo = alias.repo if alias else name
     looked = [f"the path {name}"]
-    if alias is not None:
+    if alias is not None and revision is None:  # a package has one revision, nobody knows which
         folder = _package_folder(alias.package)
         if folder is not None and (folder / alias.file).is_file():
             return Source(str(folder), alias.file)
@@ -90,24 +93,40 @@ def locate(
     try:
         cached = try_to_load_from_cache(repo, "config.json", cache_dir=cache_dir, revision=revision)
     except ValueError:  # not the form of a repository's name
-        raise _not_found(name, alias, looked) from None
-    if isinstance(cached, str):
-        return Source(repo)
+        raise not_found(name, looked) from None
+    if isinstance(cached, str) and _is_complete(Path(cached).parent):
+        return Source(str(Path(cached).parent))
     looked.append(f"the Hugging Face cache for {repo}")
     if local_files_only or constants.HF_HUB_OFFLINE:
-        raise _not_found(name, alias, looked)
+        raise not_found(name, looked)
     return Source(repo, local=False)
 
 
-def not_fetched(name: str) -> Callable[[Exception], WeightsNotFoundError]:
-    """Makes the error for a name whose weights the Hub did not give."""
+def not_found(name: str, looked: Sequence[str], cause: Exception | None = None) -> Exception:
+    """The error for a name without weights: where they were sought, and what would fetch them."""
     alias = ALIASES.get(name.lower())
-    looked = [f"the path {name}", "the Hugging Face cache", "the Hugging Face Hub"]
+    fetch = [f"hf download {alias.repo if alias else name}"]
+    if alias is not None:
+        fetch.insert(0, alias.install)
+    known = "" if alias else f" Known short names: {', '.join(ALIASES)}."
+    why = "" if cause is None else f" ({type(cause).__name__}: {cause})"
+    return WeightsNotFoundError(
+        f"no weights for {name!r}: looked at {', '.join(looked)}{why}. "
+        f"To fetch them: {' or '.join(fetch)}.{known}"
+    )
 
-    def error(cause: Exception) -> WeightsNotFoundError:
-        return _not_found(name, alias, looked, f" ({type(cause).__name__}: {cause})")
 
-    return error
+def _is_complete(folder: Path) -> bool:
+    """Whether a folder of the Hub's cache has all weights and a tokenizer, not only some files."""
+    if not (folder / "tokenizer.json").is_file():
+        return False
+    if (folder / "model.safetensors").is_file():
+        return True
+    try:
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        return all((folder / name).is_file() for name in set(index["weight_map"].values()))
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _from_folder(path: Path) -> Source:
@@ -128,16 +147,3 @@ def _package_folder(package: str) -> Path | None:
     """The folder of an installed package, without importing it."""
     spec = importlib.util.find_spec(package)
     return None if spec is None or spec.origin is None else Path(spec.origin).parent
-
-
-def _not_found(
-    name: str, alias: Alias | None, looked: list[str], cause: str = ""
-) -> WeightsNotFoundError:
-    fetch = [f"hf download {alias.repo if alias else name}"]
-    if alias is not None:
-        fetch.insert(0, alias.install)
-    known = "" if alias else f" Known short names: {', '.join(ALIASES)}."
-    return WeightsNotFoundError(
-        f"no weights for {name!r}: looked at {', '.join(looked)}{cause}. "
-        f"To fetch them: {' or '.join(fetch)}.{known}"
-    )

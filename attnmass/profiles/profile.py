@@ -24,6 +24,7 @@ _SHAPE = (
     "num_attention_heads",
     "num_key_value_heads",
     "intermediate_size",
+    "max_position_embeddings",
 )
 
 
@@ -51,7 +52,7 @@ class HeadProfile:
     prompt_version: int = PROMPT_VERSION
     source: str = "user"
     fitted_on: str = ""
-    measured: Mapping[str, Any] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.heads:
@@ -112,8 +113,8 @@ def choose_profile(
         warnings.warn(
             f"no head profile ships for this {config.model_type} model, so all heads of its middle "
             "layers are read, which ranks worse than a few selected ones. To select them: "
-            "python benchmarks/select_heads.py --model MODEL (in attnmass's repository), then pass "
-            "profile='FILE.json'.",
+            "python -m benchmarks.select_heads FOLDER --model MODEL --out FILE.json (in a clone of "
+            "attnmass's repository), then pass profile='FILE.json'.",
             UserWarning,
             stacklevel=4,
         )
@@ -125,6 +126,13 @@ def choose_profile(
         raise ValueError(
             f"the profile is for {found.model} (fingerprint {found.fingerprint}), not for this "
             f"{config.model_type} model (fingerprint {fingerprint(config)})"
+        )
+    if found.prompt_version != PROMPT_VERSION:
+        warnings.warn(
+            f"the profile's heads were selected with version {found.prompt_version} of the prompt, "
+            f"and this is version {PROMPT_VERSION}: select them anew",
+            UserWarning,
+            stacklevel=4,
         )
     return found
 
@@ -166,6 +174,8 @@ def fingerprint(config: Any) -> str:
     """Digest of the numbers that give a config its layers and heads; fine-tunes share it."""
     shape = {name: getattr(config, name, None) for name in _SHAPE}
     shape["num_hidden_layers"] = full_depth(config)
+    rotary = getattr(config, "rope_parameters", None) or {}
+    shape["rope_theta"] = float(rotary["rope_theta"]) if "rope_theta" in rotary else None
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
 
 

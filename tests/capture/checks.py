@@ -34,11 +34,15 @@ def read_states(reader: Reader) -> tuple[KeyValues, list[KeyValues]]:
     return prefix, states
 
 
-def look(reader: Reader, prefix: KeyValues, states: list[KeyValues]) -> Tensor:
+def look(
+    reader: Reader, prefix: KeyValues, states: list[KeyValues], key_block: int | None = None
+) -> Tensor:
     """Where the query looks, `[head, key]`."""
     positions = torch.arange(len(QUERY)) + len(PREFIX) + max(len(state) for state in states)
     rows = [torch.arange(len(QUERY))]
-    return reader.look(torch.tensor(QUERY), positions, (prefix, *states), rows)[0]
+    return reader.look(
+        torch.tensor(QUERY), positions, (prefix, *states), rows, key_block=key_block
+    )[0]
 
 
 def eager_attention(model: Any, ids: list[int]) -> Tensor:
@@ -68,6 +72,14 @@ def gap_between_orders(model: Any) -> float:
     sizes = [len(CHUNKS[i]) for i in order]
     back = look(reader, prefix, moved)[:, len(PREFIX) :].split([*sizes, len(QUERY)], 1)
     return max(float((there[i] - back[place]).abs().max()) for place, i in enumerate(order))
+
+
+def gap_between_blocks(model: Any, key_block: int) -> float:
+    """Largest difference between keys seen at once and in blocks."""
+    reader = Reader(model, HEADS)
+    prefix, states = read_states(reader)
+    at_once, in_blocks = look(reader, prefix, states), look(reader, prefix, states, key_block)
+    return float((at_once - in_blocks).abs().max())
 
 
 def gap_to_one(model: Any) -> float:

@@ -48,6 +48,7 @@ class Family:
         config: A two-layer model of it.
         path: How its attention is read, `None` where it is refused.
         refused: A part of the error where it is refused.
+        sinks: Whether a part of each row falls on no token.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Family:
     config: Any
     path: str | None = "interface"
     refused: str | None = None
+    sinks: bool = False
 
 
 FAMILIES = [
@@ -108,6 +110,19 @@ FAMILIES = [
     Family("StarCoder2", "sliding window", hf.Starcoder2Config(**_GROUPED, sliding_window=5)),
     Family(
         "SmolLM3", "layers without positions", hf.SmolLM3Config(**_GROUPED, no_rope_layers=[1, 0])
+    ),
+    Family(
+        "GPT-OSS",
+        "sinks, sliding window",
+        hf.GptOssConfig(
+            **_GROUPED,
+            head_dim=8,
+            num_local_experts=2,
+            num_experts_per_tok=1,
+            sliding_window=5,
+            rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        ),
+        sinks=True,
     ),
     Family("GPT-J", "partial rotary", hf.GPTJConfig(**_GPT, rotary_dim=4), path="eager"),
     Family(

@@ -62,6 +62,17 @@ def test_order_of_chunks_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
         prove(reader, model)
 
 
+def test_swapped_heads_are_noticed_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bfloat16, too, another head's attention does not pass for this one's."""
+    model = tiny_model().bfloat16()
+    prove(Reader(model, HEADS), model)
+    reader = Reader(model, HEADS)
+    original = Reader.look
+    monkeypatch.setattr(Reader, "look", lambda self, *a, **k: original(self, *a, **k).flip(1))
+    with pytest.raises(UnsupportedModelError, match="differs"):
+        prove(reader, model)
+
+
 def test_nan_names_layer_and_dtype() -> None:
     """NaN in the attention is an error that names the layer and the dtype."""
     model = tiny_model()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnmass import AttentionRanker
-from attnmass.capture import Reader
+from attnmass.capture import KeyValues, Reader
 from attnmass.layouts import LayoutOptions
 from attnmass.layouts.parallel import ParallelLayout
 from tests.conftest import HEADS
@@ -156,14 +157,84 @@ def test_out_of_memory_halves_the_queries(monkeypatch: pytest.MonkeyPatch) -> No
     assert found == [pytest.approx(scores, abs=1e-5) for scores in expected]
 
 
-def test_out_of_memory_for_one_chunk_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_for_one_chunk_makes_shorter_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where even one chunk does not fit, it is read in shorter windows, and the notes say so."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    original = Reader.read
+
+    def small(self: Reader, ids: torch.Tensor, *args: Any) -> Any:
+        if ids.numel() > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, ids, *args)
+
+    monkeypatch.setattr(Reader, "read", small)
+    ranking = ranker.rank(QUERY, [CHUNKS[0], CHUNKS[5] * 4])
+    assert ranking.split == (1,)
+    assert "memory did not suffice" in ranking.notes[0]
+    assert 0 < sum(ranking.scores) < 1
+
+
+def test_out_of_memory_for_all_keys_makes_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the query's pass over all keys does not fit, it goes block by block, same scores."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    chunks = [f"{text} {number}" for number in range(20) for text in CHUNKS]
+    expected = ranker.rank(QUERY, chunks).scores
+    original = Reader.look
+    blocks: list[int | None] = []
+
+    def small(self: Reader, *args: Any, key_block: int | None = None, **kwargs: Any) -> Any:
+        blocks.append(key_block)
+        if key_block is None or key_block > 1000:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, *args, key_block=key_block, **kwargs)
+
+    monkeypatch.setattr(Reader, "look", small)
+    assert ranker.rank(QUERY, chunks).scores == pytest.approx(expected, abs=1e-5)
+    assert blocks == [None, 16384, 4096, 1024, 256]
+
+
+def test_out_of_memory_on_a_device_moves_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits on a full device is moved to main memory, and nothing holds it there."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    expected = ranker.rank(QUERY, CHUNKS).scores
+    home = {"device": "cuda"}
+    moved: list[KeyValues] = []
+    on_device: list[weakref.ref[KeyValues]] = []
+
+    def to(self: KeyValues, device: torch.device) -> KeyValues:
+        on_device.append(weakref.ref(self))
+        home["device"] = "cpu"
+        moved.append(KeyValues(self.keys, self.values, self.positions))
+        return moved[-1]
+
+    original = Reader.look
+
+    def look(self: Reader, *args: Any, **kwargs: Any) -> Any:
+        if not moved:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert not any(reference() is not None for reference in on_device)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(KeyValues, "to", to)
+    monkeypatch.setattr(KeyValues, "device", property(lambda self: torch.device(home["device"])))
+    monkeypatch.setattr(Reader, "look", look)
+    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-6)
+    assert len(moved) == len(CHUNKS)
+
+
+@pytest.mark.parametrize("method", ["read", "look"])
+def test_out_of_memory_for_the_least_is_raised(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     """What cannot be made smaller is the caller's to know."""
 
-    def full(*args: Any) -> Any:
+    def full(*args: Any, **kwargs: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
-    monkeypatch.setattr(Reader, "read", full)
+    monkeypatch.setattr(Reader, method, full)
     with pytest.raises(torch.OutOfMemoryError):
         ranker.rank(QUERY, CHUNKS)
 

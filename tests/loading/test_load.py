@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from attnmass import AttentionRanker, UnsupportedModelError
+from attnmass import AttentionRanker, UnsupportedModelError, WeightsNotFoundError
 from attnmass.loading import load
 from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.profiles import HeadProfile, choose_profile
@@ -96,5 +97,21 @@ def test_model_that_transformers_does_not_know(tiny_folder: Path, tmp_path: Path
     )
     (tmp_path / "evil.py").write_text("raise SystemExit('code was run')")
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises((UnsupportedModelError, ValueError), match=r"mine|evil|trust_remote_code"):
+    with pytest.raises(UnsupportedModelError, match="code from a repository is never run"):
         AttentionRanker.from_pretrained(tmp_path, heads=[(0, 0)])
+
+
+def test_folder_without_tokenizer(tiny_folder: Path, tmp_path: Path) -> None:
+    """A folder that lacks its tokenizer is an error that names the folder."""
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(tiny_folder / name)
+    with pytest.raises(WeightsNotFoundError, match=re.escape(str(tmp_path))):
+        AttentionRanker.from_pretrained(tmp_path, heads=[(0, 0)])
+
+
+def test_gguf_without_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where GGUF cannot be read the error names the extra that reads it."""
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UnsupportedModelError, match=r"attnmass\[gguf\]"):
+        AttentionRanker.from_pretrained(tmp_path / "model.gguf", cache_dir=tmp_path)

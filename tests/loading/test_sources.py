@@ -78,13 +78,53 @@ def test_name_that_is_no_name(tmp_path: Path) -> None:
         AttentionRanker.from_pretrained(tmp_path / "not" / "there")
 
 
+def hub_cache(folder: Path, files: tuple[str, ...]) -> Path:
+    """A Hub cache that holds some files of the default model's repository."""
+    entry = folder / "models--HuggingFaceTB--SmolLM2-135M-Instruct"
+    (entry / "refs").mkdir(parents=True)
+    (entry / "refs" / "main").write_text("abc")
+    snapshot = entry / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    for name in files:
+        (snapshot / name).write_text('{"weight_map": {"a": "one.safetensors"}}')
+    return snapshot
+
+
 @pytest.mark.usefixtures("no_package")
-def test_hub_cache_is_used(tmp_path: Path) -> None:
-    """A repository that is in the Hub's cache is loaded from there."""
-    snapshot = tmp_path / "models--HuggingFaceTB--SmolLM2-135M-Instruct"
-    (snapshot / "refs").mkdir(parents=True)
-    (snapshot / "refs" / "main").write_text("abc")
-    (snapshot / "snapshots" / "abc").mkdir(parents=True)
-    (snapshot / "snapshots" / "abc" / "config.json").write_text("{}")
+@pytest.mark.parametrize(
+    "weights", [("model.safetensors",), ("model.safetensors.index.json", "one.safetensors")]
+)
+def test_hub_cache_is_used(tmp_path: Path, weights: tuple[str, ...]) -> None:
+    """A repository that is whole in the Hub's cache is loaded from there, without asking."""
+    snapshot = hub_cache(tmp_path, ("config.json", "tokenizer.json", *weights))
     found = locate("smollm2-135m", cache_dir=tmp_path, local_files_only=True)
-    assert found == Source("HuggingFaceTB/SmolLM2-135M-Instruct")
+    assert found == Source(str(snapshot))
+
+
+@pytest.mark.usefixtures("no_package")
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("config.json", "tokenizer.json"),
+        ("config.json", "model.safetensors"),
+        ("config.json", "tokenizer.json", "model.safetensors.index.json"),
+    ],
+)
+def test_hub_cache_that_lacks_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...]
+) -> None:
+    """What is there only in part is fetched, or an error where nothing may be asked."""
+    hub_cache(tmp_path, files)
+    with pytest.raises(WeightsNotFoundError, match="cache for HuggingFaceTB"):
+        locate("smollm2-135m", cache_dir=tmp_path, local_files_only=True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    found = locate("smollm2-135m", cache_dir=tmp_path)
+    assert found == Source("HuggingFaceTB/SmolLM2-135M-Instruct", local=False)
+
+
+def test_revision_is_not_ignored(tmp_path: Path, tiny_folder: Path) -> None:
+    """A revision asks for a repository: the package is passed by, a local path is an error."""
+    with pytest.raises(WeightsNotFoundError, match="looked at the path smollm2-135m, the Hugging"):
+        locate("smollm2-135m", revision="abc", cache_dir=tmp_path, local_files_only=True)
+    with pytest.raises(ValueError, match="'abc' is for repositories"):
+        locate(str(tiny_folder), revision="abc")
