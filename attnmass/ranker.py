@@ -302,7 +302,11 @@ class AttentionRanker:
         with (
             self._lock,
             tqdm(
-                total=len(chunks), desc="Reading chunks", unit="chunk", disable=not progress
+                total=len(chunks),
+                desc="Reading chunks",
+                unit="chunk",
+                leave=False,
+                disable=not progress,
             ) as bar,
         ):
             return self._layout.attend(queries, chunks, options, bar.update)

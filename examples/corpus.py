@@ -36,11 +36,11 @@ def embedding_model() -> str:
 
 def show(question: str, rows: Iterable[tuple[int, int, float, str, str]]) -> None:
     """Print rank after, rank before, score, title and first words of each kept chunk."""
-    table = Table(title=question, title_justify="left", title_style="bold")
+    table = Table(title=question, title_justify="left", title_style="bold", expand=True)
     for name in ("now", "before", "score"):
-        table.add_column(name, justify="right")
-    table.add_column("title")
-    table.add_column("first words", no_wrap=True, overflow="ellipsis", max_width=58)
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    table.add_column("title", no_wrap=True, min_width=25)
+    table.add_column("first words", no_wrap=True, overflow="ellipsis", ratio=1)
     for now, before, score, title, text in rows:
         table.add_row(str(now), str(before), f"{score:.3f}", title, " ".join(text.split()))
     Console().print(table)

@@ -113,10 +113,12 @@ class ParallelLayout:
             longest = max(len(query) for query in queries)
             around = len(self._prompt.before) + len(self._prompt.between)
             free = limit - around - longest
-            if free < 1:
+            least = min(_SHORTEST_WINDOW, max(map(len, chunks)))
+            if free < least:
                 raise ValueError(
                     f"the query has {longest} tokens, and this model has room for "
-                    f"{max(0, limit - around - 1)} beside the prompt: shorten the query"
+                    f"{max(0, limit - around - least)} beside the prompt and a piece of a chunk: "
+                    "shorten the query"
                 )
             room = free if room is None else min(room, free)
         for index, chunk in enumerate(chunks):

@@ -1,0 +1,40 @@
+"""The example programs, run as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+QUESTION = "Who invented the theory of relativity?"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llama_index_rerank.py", "langchain_rerank.py"])
+def test_example(name: str) -> None:
+    """Each prints a table for each question, Einstein comes first, and nothing warns."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    _, _, answer = done.stdout.partition(QUESTION)
+    rows = re.findall(r"│ +(\d+) │ +(\d+) │ (0\.\d{3}) │ (.+?) +│", answer)
+    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5"] * 4
+    assert rows[0][3] == "Albert Einstein"
+    assert any(now != before for now, before, *_ in rows)
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    assert "Reading chunks" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["llama_index_rerank.py", "langchain_rerank.py"])
+def test_example_is_short(name: str) -> None:
+    """A program that shows how to use a thing is under 60 lines."""
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 60
