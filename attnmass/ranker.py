@@ -75,8 +75,7 @@ class AttentionRanker:
             ValueError: If options contradict each other or do not fit the model.
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
         """
-        if layout not in LAYOUTS:
-            raise ValueError(f"layout {layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
+        _check_layout(layout)
         config = find_text_config(model)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
@@ -127,6 +126,7 @@ class AttentionRanker:
             ValueError: As in the constructor.
             UnsupportedModelError: As in the constructor.
         """
+        _check_layout(layout)
         heads = None if heads is None else tuple(heads)
         loaded = load(
             os.fspath(name_or_path),
@@ -310,6 +310,11 @@ class AttentionRanker:
             ) as bar,
         ):
             return self._layout.attend(queries, chunks, options, bar.update)
+
+
+def _check_layout(layout: str) -> None:
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout {layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
 
 
 def _check_queries(queries: Sequence[str]) -> None:

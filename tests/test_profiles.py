@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,3 +134,19 @@ def test_no_profile_for_a_tiny_model() -> None:
     config = tiny_model().config
     assert packaged_profile(config, "parallel") is None
     assert default_profile(config, "parallel").layout == "parallel"
+
+
+@pytest.mark.parametrize(
+    ("heads", "match"),
+    [
+        ((), "at least one"),
+        (((0, 1), (0, 1)), "twice"),
+        (((3, 0),), "layers 0 to 2"),
+        (((0, 4),), "heads 0 to 3"),
+        (((-1, 0),), "not in this model"),
+    ],
+)
+def test_heads_that_are_not_there(heads: Any, match: str) -> None:
+    """Heads that the model does not have are an error that says which it has."""
+    with pytest.raises(ValueError, match=match):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), heads=heads)

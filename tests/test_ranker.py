@@ -245,4 +245,4 @@ def test_progress_only_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS).rank(QUERY, CHUNKS)
     assert capsys.readouterr() == ("", "")
     AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, progress=True).rank(QUERY, CHUNKS)
-    assert "Reading chunks: 100%" in capsys.readouterr().err
+    assert "Reading chunks" in capsys.readouterr().err

@@ -34,16 +34,14 @@ class Reader:
 
         Args:
             model: A transformers decoder, with or without its language-model head.
-            heads: `(layer, head)`, 0-based.
+            heads: `(layer, head)`, 0-based, as a checked profile has them.
 
         Raises:
-            ValueError: If there are no heads or the model has no such head.
             UnsupportedModelError: If the model's attention cannot be read.
         """
         decoder = find_decoder(model)
         self.config: Any = decoder.config
         self.heads = tuple(heads)
-        _check_heads(self.heads, self.config)
         _check_positions(decoder)
         self.last_layer = max(layer for layer, _ in self.heads)
         self._by_layer: dict[int, list[int]] = {}
@@ -200,20 +198,6 @@ def _uses_interface(decoder: nn.Module) -> bool:
     """Whether the family's code asks the attention interface which function to run."""
     module = inspect.getmodule(type(decoder))
     return hasattr(module, "ALL_ATTENTION_FUNCTIONS")
-
-
-def _check_heads(heads: Sequence[Head], config: Any) -> None:
-    n_layers, n_heads = config.num_hidden_layers, config.num_attention_heads
-    if not heads:
-        raise ValueError("no heads were selected: pass at least one (layer, head)")
-    if len(set(heads)) != len(heads):
-        raise ValueError(f"a head was selected twice: {sorted(heads)}")
-    for layer, head in heads:
-        if not (0 <= layer < n_layers and 0 <= head < n_heads):
-            raise ValueError(
-                f"head ({layer}, {head}) is not in this model: it has layers 0 to {n_layers - 1} "
-                f"and heads 0 to {n_heads - 1}"
-            )
 
 
 def _check_positions(decoder: nn.Module) -> None:

@@ -17,13 +17,18 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     """`device`, or the best there is: CUDA, MPS, XPU, CPU.
 
     Raises:
-        ValueError: If the name is no device.
+        ValueError: If the name is no device, or not one of this machine.
     """
     if device is not None:
         try:
-            return torch.device(device)
+            chosen = torch.device(device)
         except RuntimeError as error:
             raise ValueError(f"{device!r} is not a device: pass 'cpu', 'cuda', ...") from error
+        try:
+            torch.empty(0, device=chosen)
+        except (AssertionError, ImportError, NotImplementedError, RuntimeError) as error:
+            raise ValueError(f"{device!r} cannot be used here: {error}. Pass 'cpu'.") from error
+        return chosen
     for name in ("cuda", "mps", "xpu"):
         backend: Any = getattr(torch, name, None)
         if backend is not None and backend.is_available():

@@ -122,12 +122,14 @@ def _load_gguf(
     config = AutoConfig.from_pretrained(source.name, **file)
     profile = choose_profile(text_config(config))
     tokenizer = AutoTokenizer.from_pretrained(source.name, **file)
-    whole = _quiet_class(config).from_pretrained(source.name, config=config, dtype=dtype, **file)
+    whole = _quiet_class(config).from_pretrained(
+        source.name, config=config, dtype=torch.float32, **file
+    )
     model: Any = find_decoder(whole)
     name, layers = find_layers(model)
     setattr(model, name, layers[: profile.last_layer + 1])
     _cut_config(model.config, profile.last_layer + 1)
-    return Loaded(model.eval(), tokenizer, profile)
+    return Loaded(model.to(dtype).eval(), tokenizer, profile)
 
 
 def _read_config(source: Source, passed_on: dict[str, Any]) -> Any:

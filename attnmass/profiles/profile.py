@@ -100,12 +100,15 @@ def choose_profile(
         heads: `(layer, head)` pairs, weighed alike.
 
     Raises:
-        ValueError: If both are given, or the profile is of another layout or model.
+        ValueError: If both are given, the profile is of another layout or model, or the model has
+            no such heads.
     """
     if profile is not None and heads is not None:
         raise ValueError("pass profile or heads, not both")
     if heads is not None:
-        return HeadProfile.from_heads(heads, model=_name(config), layout=layout)
+        chosen = HeadProfile.from_heads(heads, model=_name(config), layout=layout)
+        _check_heads(chosen, config)
+        return chosen
     if profile is None:
         found = packaged_profile(config, layout)
         if found is not None:
@@ -127,6 +130,7 @@ def choose_profile(
             f"the profile is for {found.model} (fingerprint {found.fingerprint}), not for this "
             f"{config.model_type} model (fingerprint {fingerprint(config)})"
         )
+    _check_heads(found, config)
     if found.prompt_version != PROMPT_VERSION:
         warnings.warn(
             f"the profile's heads were selected with version {found.prompt_version} of the prompt, "
@@ -182,6 +186,18 @@ def fingerprint(config: Any) -> str:
 def full_depth(config: Any) -> int:
     """Number of layers of the whole model, also where it was loaded only in part."""
     return int(getattr(config, FULL_DEPTH, config.num_hidden_layers))
+
+
+def _check_heads(profile: HeadProfile, config: Any) -> None:
+    n_layers, n_heads = full_depth(config), int(config.num_attention_heads)
+    if len(set(profile.heads)) != len(profile.heads):
+        raise ValueError(f"a head was selected twice: {sorted(profile.heads)}")
+    for layer, head in profile.heads:
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise ValueError(
+                f"head ({layer}, {head}) is not in this model: it has layers 0 to {n_layers - 1} "
+                f"and heads 0 to {n_heads - 1}"
+            )
 
 
 def _name(config: Any) -> str:

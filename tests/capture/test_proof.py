@@ -106,19 +106,3 @@ def test_not_a_model_is_refused() -> None:
     """Something that is no transformers model is refused."""
     with pytest.raises(UnsupportedModelError, match="not a transformers model"):
         Reader(torch.nn.Linear(2, 2), HEADS)
-
-
-@pytest.mark.parametrize(
-    ("heads", "match"),
-    [
-        ((), "no heads"),
-        (((0, 1), (0, 1)), "twice"),
-        (((3, 0),), "layers 0 to 2"),
-        (((0, 4),), "heads 0 to 3"),
-        (((-1, 0),), "not in this model"),
-    ],
-)
-def test_heads_that_are_not_there(heads: Any, match: str) -> None:
-    """Heads that the model does not have are an error that says which it has."""
-    with pytest.raises(ValueError, match=match):
-        Reader(tiny_model(), heads)

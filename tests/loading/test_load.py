@@ -86,6 +86,8 @@ def test_wishes_that_cannot_be() -> None:
     """A device or dtype that does not exist is an error with its name."""
     with pytest.raises(ValueError, match="'fridge' is not a device"):
         choose_device("fridge")
+    with pytest.raises(ValueError, match="'xpu:7' cannot be used here"):
+        choose_device("xpu:7")
     with pytest.raises(ValueError, match="'int3' is not one of"):
         choose_dtype("int3", torch.device("cpu"))
 
