@@ -24,6 +24,7 @@ def main() -> None:
     """Measure and store one value for each query and method."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--start", type=int, default=0, help="go on from this query of each set")
     parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
     parser.add_argument("--icr-queries", type=int, default=12, help="of each set, for the slow one")
     parser.add_argument("--float32", type=int, default=60, help="of each set, also in float32")
@@ -35,9 +36,14 @@ def main() -> None:
     exact = AttentionRanker.from_pretrained("smollm2-135m", dtype="float32")
     minilm, icr = MiniLM(), SlowICR()
     rows = []
+    if arguments.start:
+        known = json.loads(arguments.out.read_text(encoding="utf-8"))["rows"]
+        rows = [row for row in known if row["query"] < arguments.start]
     for name in SETS:
         queries = test_part(arguments.data, name)[: arguments.limit]
         for number, item in enumerate(tqdm(queries, desc=name)):
+            if number < arguments.start:
+                continue
             cosine = minilm(item.query, item.texts)
             mass = list(ranker.rank(item.query, item.texts).scores)
             scores = {
