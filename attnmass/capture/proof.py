@@ -98,11 +98,13 @@ def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
 
 def _compare(reader: Reader, found: Tensor, expected: Tensor, what: str) -> None:
     half = reader.dtype in (torch.float16, torch.bfloat16)
-    tolerance = 2e-2 if half else 2e-3
+    # Rounding alone moved a 30-layer model by 0.016 in bfloat16 and grows with depth.
+    tolerance = 6e-2 if half else 2e-3
     name = type(reader.config).__name__.removesuffix("Config")
     if not torch.isfinite(found).all():
         raise CaptureError(f"attention of {name} has NaN or infinite values in {reader.dtype}")
-    gap = (found - expected).abs().amax(dim=1)  # [head]
+    # Total variation: the share of a row that lies elsewhere, whether on one key or on many.
+    gap = (found - expected).abs().sum(dim=1) / 2  # [head]
     worst = int(gap.argmax())
     if gap[worst] > tolerance:
         layer, head = reader.heads[worst]
