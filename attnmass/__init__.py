@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 from attnmass.errors import (
     AttnMassError,
     CaptureError,
+    NoEvidenceError,
     UnsupportedModelError,
     WeightsNotFoundError,
 )
 from attnmass.shared import release, shared_ranker
-from attnmass.types import Chunk, RankedChunk, Ranking, Timings
+from attnmass.types import Chunk, RankedChunk, Ranking, Span, Timings
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile, load_profile
     from attnmass.ranker import AttentionRanker
+    from attnmass.trimming import Trim
 
-# Names that bring torch with them: imported when they are first asked for.
+# Names that bring torch or numpy with them: imported when they are first asked for.
 _LAZY = {
     "AttentionRanker": "attnmass.ranker",
     "HeadProfile": "attnmass.profiles",
+    "Trim": "attnmass.trimming",
     "load_profile": "attnmass.profiles",
 }
 
@@ -30,9 +33,12 @@ __all__ = [
     "CaptureError",
     "Chunk",
     "HeadProfile",
+    "NoEvidenceError",
     "RankedChunk",
     "Ranking",
+    "Span",
     "Timings",
+    "Trim",
     "UnsupportedModelError",
     "WeightsNotFoundError",
     "load_profile",

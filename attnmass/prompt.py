@@ -91,4 +91,13 @@ def tokenize_prompt(prompt: Prompt, tokenizer: Any, plain: PlainTokenizer) -> Pr
 
 def chunk_text(chunk: Chunk) -> str:
     """What the model reads of a chunk: its title on a line of its own, then its text."""
-    return chunk.text if chunk.title is None else f"{chunk.title}\n{chunk.text}"
+    return f"{_lead(chunk)}{chunk.text}{chunk.after}"
+
+
+def text_start(chunk: Chunk) -> int:
+    """Where the chunk's own text begins in `chunk_text`."""
+    return len(_lead(chunk))
+
+
+def _lead(chunk: Chunk) -> str:
+    return chunk.before if chunk.title is None else f"{chunk.title}\n{chunk.before}"

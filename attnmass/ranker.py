@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,16 @@ from tqdm.auto import tqdm
 
 from attnmass import scoring
 from attnmass.capture import Reader, find_text_config, prove
-from attnmass.layouts import LAYOUTS, LayoutOptions, LayoutResult, QueryAttention
+from attnmass.errors import NoEvidenceError
+from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
+from attnmass.layouts import LAYOUTS, Layout, LayoutOptions, LayoutResult, QueryAttention
 from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.profiles import HeadProfile, choose_profile
-from attnmass.prompt import chunk_text
-from attnmass.selection import Selection
+from attnmass.selection import OnNoEvidence, Order, Selection
 from attnmass.text import PlainTokenizer, Tokens
+from attnmass.trimmer import Trimmer
+from attnmass.trimming import Render, Trim
 from attnmass.types import Chunk, Ranking, Timings
 from attnmass.worker import Worker
 
@@ -80,13 +83,32 @@ class AttentionRanker:
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
-        self._options = LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens)
-        self._progress = progress
-        self._profile = choose_profile(config, layout, profile=profile, heads=heads)
-        self._plain = PlainTokenizer(tokenizer)
-        reader = Reader(model, self._profile.heads)
+        chosen = choose_profile(config, layout, profile=profile, heads=heads)
+        plain = PlainTokenizer(tokenizer)
+        reader = Reader(model, chosen.all_heads)
         prove(reader, model)
-        self._layout = LAYOUTS[layout](reader, tokenizer, self._plain)
+        self._set_up(
+            chosen,
+            plain,
+            LAYOUTS[layout](reader, tokenizer, plain),
+            LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
+            progress,
+        )
+
+    def _set_up(
+        self,
+        profile: HeadProfile,
+        plain: PlainTokenizer,
+        layout: Layout,
+        options: LayoutOptions,
+        progress: bool,
+    ) -> None:
+        self._profile = profile
+        self._plain = plain
+        self._layout = layout
+        self._options = options
+        self._progress = progress
+        self._trimmer = Trimmer(profile, layout, plain)
         self._lock = threading.Lock()
         self._worker = Worker()
 
@@ -153,6 +175,11 @@ class AttentionRanker:
         score_threshold: float | None = None,
         retrieval_scores: Sequence[float | None] | None = None,
         fuse: float | None = None,
+        order: Order = "score",
+        evidence_threshold: float | None = None,
+        on_no_evidence: OnNoEvidence = "keep",
+        trim: Trim | None = None,
+        render: Render | None = None,
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> Ranking:
@@ -168,6 +195,14 @@ class AttentionRanker:
             fuse: Order by a blend of both scores in which the retriever's has this share, in
                 [0, 1]; 0.5 is the sum of the two z-scores. Default: by attention alone. Scores
                 stay attention mass either way.
+            order: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
+                `"best_last"`, next to a question that follows them.
+            evidence_threshold: Less evidence than this is none; default: the profile's.
+            on_no_evidence: Then `"keep"` the chunks all the same, return none (`"empty"`), or
+                `"raise"`.
+            trim: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
+            render: For trimming to a budget: what the reader gets of a chunk, called with its
+                input index and its kept text. Default: its title on a line, then the text.
             batch_size: As in the constructor, for this call.
             progress: Likewise.
 
@@ -175,9 +210,11 @@ class AttentionRanker:
             The ranking; empty where `chunks` is.
 
         Raises:
-            ValueError: If the query is blank or too long for the model, or an option is off.
+            ValueError: If the query is blank or too long for the model, an option is off, or no
+                span fits into the budget.
             TypeError: If the query is not a string.
             CaptureError: If the attention has NaN.
+            NoEvidenceError: If there is too little and `on_no_evidence` is `"raise"`.
         """
         return self.rank_batch(
             [query],
@@ -186,9 +223,29 @@ class AttentionRanker:
             score_threshold=score_threshold,
             retrieval_scores=retrieval_scores,
             fuse=fuse,
+            order=order,
+            evidence_threshold=evidence_threshold,
+            on_no_evidence=on_no_evidence,
+            trim=trim,
+            render=render,
             batch_size=batch_size,
             progress=progress,
         )[0]
+
+    def trim(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
+        """Rank chunks and keep only the spans of them that matter: `rank` with a `Trim`.
+
+        Args:
+            query: As in `rank`.
+            chunks: As in `rank`.
+            **options: Fields of `Trim`, such as `max_tokens=800`, and options of `rank`.
+
+        Returns, errors: as in `rank`.
+        """
+        names = {field.name for field in fields(Trim) if field.init}
+        wanted = {name: value for name, value in options.items() if name in names}
+        rest = {name: value for name, value in options.items() if name not in names}
+        return self.rank(query, chunks, trim=Trim(**wanted), **rest)
 
     def rank_batch(
         self,
@@ -199,6 +256,11 @@ class AttentionRanker:
         score_threshold: float | None = None,
         retrieval_scores: Sequence[float | None] | None = None,
         fuse: float | None = None,
+        order: Order = "score",
+        evidence_threshold: float | None = None,
+        on_no_evidence: OnNoEvidence = "keep",
+        trim: Trim | None = None,
+        render: Render | None = None,
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> list[Ranking]:
@@ -210,46 +272,87 @@ class AttentionRanker:
             One ranking for each query.
         """
         started = time.perf_counter()
-        _check_queries(queries)
+        check_queries(queries)
         if not queries:
             return []
-        selection = Selection(top_n, score_threshold, retrieval_scores, fuse)
+        selection = Selection(
+            top_n,
+            score_threshold,
+            retrieval_scores,
+            fuse,
+            order,
+            evidence_threshold,
+            on_no_evidence,
+        )
         selection.check(len(chunks))
         options = self._options
         if batch_size is not None:
             options = replace(options, batch_size=batch_size)
-        texts, skipped = _readable(chunks)
-        tokens = dict(zip(texts, self._plain.content(list(texts.values())), strict=True))
-        for index in [index for index, found in tokens.items() if not len(found)]:
-            skipped[index] = "no tokens"
-            del tokens[index]
-        asked = self._tokenize(queries)
+        inputs = read_chunks(chunks, self._plain)
+        asked = read_queries(queries, self._plain)
         tokenized = time.perf_counter()
         show = self._progress if progress is None else progress
-        result = self._attend(asked, list(tokens.values()), options, show)
+        result = self._attend(asked, list(inputs.tokens.values()), options, show)
+        attended = time.perf_counter()
+        n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
+        notes = (*result.notes, *_notes(n_windows, inputs.skipped))
+        rankings = [
+            self._ranking(query, attention, inputs, n_windows, selection)
+            for query, attention in zip(queries, result.queries, strict=True)
+        ]
+        if trim is not None:
+            by_chunk = [dict(zip(inputs.tokens, one.chunks, strict=True)) for one in result.queries]
+            with self._lock:
+                rankings = [
+                    self._trimmer.trim(ranking, inputs, found, trim, render, options)
+                    for ranking, found in zip(rankings, by_chunk, strict=True)
+                ]
+        ended = time.perf_counter()
         timings = Timings(
             tokenize=tokenized - started,
             encode=result.encode_seconds,
             query=result.query_seconds,
-            total=time.perf_counter() - started,
+            total=ended - started,
+            trim=ended - attended if trim is not None else 0.0,
         )
-        n_tokens = {index: len(found) for index, found in tokens.items()}
-        n_windows = dict(zip(tokens, result.windows, strict=True))
-        rankings = []
-        for query, attention in zip(queries, result.queries, strict=True):
-            masses = scoring.chunk_masses(attention, self._profile.weights)
-            scored = dict(zip(tokens, masses, strict=True))
-            rankings.append(
-                Ranking(
-                    query=query,
-                    chunks=selection.apply(scored, n_tokens, n_windows, skipped),
-                    scores=tuple(scored.get(index, 0.0) for index in range(len(chunks))),
-                    profile=self._profile,
-                    timings=timings,
-                    notes=(*result.notes, *_notes(n_windows, skipped)),
-                )
-            )
+        rankings = [replace(ranking, timings=timings, notes=notes) for ranking in rankings]
+        for ranking in rankings:
+            if ranking.no_evidence and on_no_evidence == "raise":
+                raise NoEvidenceError(ranking, self._threshold(selection) or 0.0)
         return rankings
+
+    def _ranking(
+        self,
+        query: str,
+        attention: QueryAttention,
+        inputs: Inputs,
+        n_windows: dict[int, int],
+        selection: Selection,
+    ) -> Ranking:
+        """What one query's attention says of whole chunks."""
+        masses = scoring.chunk_masses(attention, self._profile.chunk_weights)
+        scored = dict(zip(inputs.tokens, masses, strict=True))
+        n_tokens = {index: len(found) for index, found in inputs.tokens.items()}
+        evidence = self._profile.evidence(masses, list(n_tokens.values()))
+        threshold = self._threshold(selection)
+        no_evidence = bool(masses) and threshold is not None and evidence < threshold
+        ranked = selection.rank(inputs.texts, scored, n_tokens, n_windows, inputs.skipped)
+        kept, dropped = selection.cut(ranked, no_evidence)
+        return Ranking(
+            query=query,
+            chunks=tuple(kept),
+            scores=tuple(scored.get(index, 0.0) for index in range(len(inputs.chunks))),
+            profile=self._profile,
+            timings=Timings(0.0, 0.0, 0.0, 0.0),
+            evidence=evidence,
+            no_evidence=no_evidence,
+            dropped=tuple(dropped),
+        )
+
+    def _threshold(self, selection: Selection) -> float | None:
+        if selection.evidence_threshold is not None:
+            return selection.evidence_threshold
+        return self._profile.evidence.threshold
 
     async def arank(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
         """`rank` in a worker thread of the ranker's own, so that the event loop goes on.
@@ -266,28 +369,19 @@ class AttentionRanker:
             chunks: As in `rank`; those without text get no tokens.
 
         Returns:
-            For each chunk `[head, token]`, the heads in the profile's order.
+            For each chunk `[head, token]`, the heads as in the profile's `all_heads`.
 
         Raises:
             ValueError, TypeError, CaptureError: As in `rank`.
         """
-        _check_queries([query])
-        texts, _ = _readable(chunks)
-        (asked,) = self._tokenize([query])
-        tokens = self._plain.content(list(texts.values()))
-        read = {index: found for index, found in zip(texts, tokens, strict=True) if len(found)}
-        result = self._attend([asked], list(read.values()), self._options, self._progress)
-        found = dict(zip(read, result.queries[0].chunks, strict=True))
-        nothing = torch.zeros(len(self._profile.heads), 0)
+        check_queries([query])
+        inputs = read_chunks(chunks, self._plain)
+        asked = read_queries([query], self._plain)
+        result = self._attend(asked, list(inputs.tokens.values()), self._options, self._progress)
+        found = dict(zip(inputs.tokens, result.queries[0].chunks, strict=True))
+        nothing = torch.zeros(len(self._profile.all_heads), 0)
         by_chunk = tuple(found.get(index, nothing) for index in range(len(chunks)))
         return QueryAttention(by_chunk, result.queries[0].context)
-
-    def _tokenize(self, queries: Sequence[str]) -> list[Tokens]:
-        found = self._plain.content([query.strip() for query in queries])
-        for query, tokens in zip(queries, found, strict=True):
-            if not len(tokens):
-                raise ValueError(f"the query has no tokens for this model: {query!r}")
-        return found
 
     def _attend(
         self,
@@ -297,7 +391,7 @@ class AttentionRanker:
         progress: bool,
     ) -> LayoutResult:
         if not chunks:
-            nothing = QueryAttention((), torch.zeros(len(self._profile.heads)))
+            nothing = QueryAttention((), torch.zeros(len(self._profile.all_heads)))
             return LayoutResult((nothing,) * len(queries), (), 0.0, 0.0)
         with (
             self._lock,
@@ -315,33 +409,6 @@ class AttentionRanker:
 def _check_layout(layout: str) -> None:
     if layout not in LAYOUTS:
         raise ValueError(f"layout {layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
-
-
-def _check_queries(queries: Sequence[str]) -> None:
-    if isinstance(queries, str):
-        raise TypeError("queries must be a sequence of strings: pass [query], or call rank()")
-    for query in queries:
-        if not isinstance(query, str):
-            raise TypeError(f"the query must be a string, not {type(query).__name__}")
-        if not query.strip():
-            raise ValueError(f"the query is empty or blank: {query!r}")
-
-
-def _readable(chunks: Sequence[str | Chunk]) -> tuple[dict[int, str], dict[int, str]]:
-    """What the model reads of each chunk by input index, and why it reads nothing of the others."""
-    if isinstance(chunks, str):
-        raise TypeError("chunks must be a sequence of texts: pass [text]")
-    texts: dict[int, str] = {}
-    skipped: dict[int, str] = {}
-    for index, item in enumerate(chunks):
-        chunk = Chunk(item) if isinstance(item, str) else item
-        if not isinstance(chunk, Chunk) or not isinstance(chunk.text, str):
-            skipped[index] = "not text"
-        elif not chunk.text.strip():
-            skipped[index] = "blank"
-        else:
-            texts[index] = chunk_text(chunk)
-    return texts, skipped
 
 
 def _notes(n_windows: dict[int, int], skipped: dict[int, str]) -> tuple[str, ...]:

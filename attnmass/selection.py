@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from attnmass import scoring
 from attnmass.types import RankedChunk
+
+Order = Literal["score", "input", "best_last"]
+OnNoEvidence = Literal["keep", "empty", "raise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,19 @@ class Selection:
         score_threshold: Keep chunks of at least this attention mass, `None` for all.
         retrieval_scores: One for each chunk, `None` where the caller passed none.
         fuse: Share of the retrieval score in the order, `None` for none of it.
+        order: How what is kept is ordered: best first by `"score"`, as in the `"input"`, or
+            `"best_last"`, next to a question that follows.
+        evidence_threshold: Less evidence than this is none; `None` is the profile's own.
+        on_no_evidence: Then the chunks are kept all the same, or the result is empty, or an error.
     """
 
     top_n: int | None = None
     score_threshold: float | None = None
     retrieval_scores: Sequence[float | None] | None = None
     fuse: float | None = None
+    order: Order = "score"
+    evidence_threshold: float | None = None
+    on_no_evidence: OnNoEvidence = "keep"
 
     def __post_init__(self) -> None:
         if self.top_n is not None and self.top_n < 1:
@@ -33,6 +44,16 @@ class Selection:
             raise ValueError(f"score_threshold must be a number, not {self.score_threshold}")
         if self.fuse is not None and not 0 <= self.fuse <= 1:
             raise ValueError(f"fuse must be between 0 and 1, not {self.fuse}")
+        if self.order not in get_args(Order):
+            raise ValueError(f"order must be one of {get_args(Order)}, not {self.order!r}")
+        threshold = self.evidence_threshold
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"evidence_threshold must be between 0 and 1, not {threshold}")
+        if self.on_no_evidence not in get_args(OnNoEvidence):
+            raise ValueError(
+                f"on_no_evidence must be one of {get_args(OnNoEvidence)}, "
+                f"not {self.on_no_evidence!r}"
+            )
 
     def check(self, n_chunks: int) -> None:
         """Hold the retrieval scores against the chunks.
@@ -56,16 +77,18 @@ class Selection:
                     f"{index} has {score}: pass one, or fuse=None"
                 )
 
-    def apply(
+    def rank(
         self,
+        texts: Mapping[int, str],
         masses: Mapping[int, float],
         n_tokens: Mapping[int, int],
         n_windows: Mapping[int, int],
         skipped: Mapping[int, str],
-    ) -> tuple[RankedChunk, ...]:
-        """Order, then cut by `score_threshold`, then by `top_n`.
+    ) -> list[RankedChunk]:
+        """All chunks, best first; those that were not scored come last.
 
         Args:
+            texts: The chunks' own texts by input index, `""` for what is no text.
             masses: Attention mass by input index, of the chunks that were scored, in input order.
             n_tokens: Tokens, likewise.
             n_windows: Windows, likewise.
@@ -91,13 +114,48 @@ class Selection:
                 n_windows=n_windows[i],
                 retrieval_score=retrieval(i),
                 fused_score=fused.get(i),
+                text=texts[i],
             )
             for i in (indices[place] for place in scoring.order(keys))
         ]
         ranked += [
-            RankedChunk(index=i, score=0.0, n_tokens=0, retrieval_score=retrieval(i), skipped=why)
+            RankedChunk(
+                index=i,
+                score=0.0,
+                n_tokens=0,
+                retrieval_score=retrieval(i),
+                skipped=why,
+                text=texts[i],
+            )
             for i, why in sorted(skipped.items())
         ]
-        if self.score_threshold is not None:
-            ranked = [chunk for chunk in ranked if chunk.score >= self.score_threshold]
-        return tuple(ranked[: self.top_n])
+        return ranked
+
+    def cut(
+        self, ranked: Sequence[RankedChunk], no_evidence: bool = False
+    ) -> tuple[list[RankedChunk], list[RankedChunk]]:
+        """Cut by evidence, then by `score_threshold`, then by `top_n`; then order what is left.
+
+        Args:
+            ranked: From `rank`.
+            no_evidence: Whether there is too little.
+
+        Returns:
+            What is kept, in the order asked for, and what is dropped, best first, with its reason.
+        """
+        kept: list[RankedChunk] = []
+        dropped: list[RankedChunk] = []
+        for chunk in ranked:
+            why = None
+            if no_evidence and self.on_no_evidence != "keep":
+                why = "no_evidence"
+            elif self.score_threshold is not None and chunk.score < self.score_threshold:
+                why = "score_threshold"
+            elif len(kept) == self.top_n:
+                why = "top_n"
+            (dropped if why else kept).append(replace(chunk, dropped=why))
+        if self.order == "input":
+            kept.sort(key=lambda chunk: chunk.index)
+        elif self.order == "best_last":
+            kept.reverse()
+        return kept, dropped

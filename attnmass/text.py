@@ -80,6 +80,10 @@ class PlainTokenizer:
         """Token ids of template text, in which control tokens count."""
         return tuple(self._template.encode(text, add_special_tokens=False).ids)
 
+    def as_reader(self) -> Tokenizer:
+        """The tokenizer as a model that reads the text as it is would use it; not to be changed."""
+        return self._template
+
     def _checked(self, text: str, encoding: Any) -> Tokens:
         """Spell out any control token that the vocabulary itself would still produce."""
         ids: list[int] = []

@@ -14,12 +14,44 @@ class Chunk:
     """One retrieved text.
 
     Attributes:
-        text: The text that is scored.
+        text: The text that is scored, and trimmed on request.
         title: A line put before the text for the model to read; its tokens count as the chunk's.
+        before: What the model reads between title and text, as it is: counted, never trimmed.
+        after: What it reads after the text, likewise.
     """
 
     text: str
     title: str | None = None
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One sentence, heading, code block, table or list item of a chunk.
+
+    Attributes:
+        start: First character, into the chunk's own text.
+        end: One past its last character.
+        kind: What it is, see `attnmass.segmentation.Segment`.
+        score: What spans are ordered by over all chunks: attention mass for its length, and its
+            chunk's mass, as the head profile mixes them; in [0, 1].
+        mass: Share of the query's attention that it got, by the heads that score spans.
+        kept: Whether it is in the trimmed text.
+        reason: Why. Kept: `"score"`, or with another span as its `"title"`, `"context"` or
+            `"neighbor"`. Dropped: `"max_tokens"`, `"keep_ratio"` or `"top_p"`; the reason of its
+            chunk where that was dropped; `"title"` for a heading over nothing that is kept.
+        id: The same for the same place in the same text, whatever the query.
+    """
+
+    start: int
+    end: int
+    kind: str
+    score: float
+    mass: float
+    kept: bool
+    reason: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +66,10 @@ class RankedChunk:
         retrieval_score: The score that the caller passed for it, if any.
         fused_score: What the order is by when scores were fused, else `None`.
         skipped: Why the chunk was not scored (it is then last, with score 0.0), else `None`.
+        text: Its text, or what trimming kept of it; empty where that is nothing or there was none.
+        spans: All its spans in reading order where trimming was asked for, else none.
+        dropped: Why it is not in the result, on the chunks of `Ranking.dropped`: `"top_n"`,
+            `"score_threshold"`, `"no_evidence"`, or what left none of its spans.
     """
 
     index: int
@@ -43,6 +79,14 @@ class RankedChunk:
     retrieval_score: float | None = None
     fused_score: float | None = None
     skipped: str | None = None
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    dropped: str | None = None
+
+    @property
+    def kept_spans(self) -> tuple[Span, ...]:
+        """The spans that are in `text`."""
+        return tuple(span for span in self.spans if span.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +98,14 @@ class Timings:
         encode: Reading the chunks.
         query: The query's pass over what was read.
         total: The whole call, waiting for another thread's call to end included.
+        trim: Finding, scoring and choosing spans.
     """
 
     tokenize: float
     encode: float
     query: float
     total: float
+    trim: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +114,17 @@ class Ranking:
 
     Attributes:
         query: The query.
-        chunks: Best first; ties keep input order; cut by `top_n` and `score_threshold`.
+        chunks: What is kept, in the order asked for, best first by default; ties keep input order.
         scores: Attention mass of every input chunk, in input order, whatever was cut.
         profile: The heads that were read.
         timings: Seconds by stage. In `AttentionRanker.rank_batch` the queries share one set.
         notes: What a caller should know: chunks that were split or skipped, in sentences.
+        evidence: How much the query's attention found, in [0, 1]; see `HeadProfile.evidence`.
+        no_evidence: Whether that is less than the threshold, so that the answer is likely not here.
+        dropped: Chunks that are not kept, best first, each with its reason.
+        n_tokens_before: Tokens of all chunks as the reader would get them, counted with the
+            reader's tokenizer; `None` where trimming was not asked for.
+        n_tokens_after: The same of what is kept.
     """
 
     query: str
@@ -81,6 +133,11 @@ class Ranking:
     profile: HeadProfile
     timings: Timings
     notes: tuple[str, ...] = ()
+    evidence: float = 0.0
+    no_evidence: bool = False
+    dropped: tuple[RankedChunk, ...] = ()
+    n_tokens_before: int | None = None
+    n_tokens_after: int | None = None
 
     @property
     def split(self) -> tuple[int, ...]:

@@ -22,7 +22,12 @@ def apply(**options: Any) -> tuple[RankedChunk, ...]:
     """Five chunks, of which the fourth was skipped."""
     selection = Selection(**options)
     selection.check(5)
-    return selection.apply(MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    texts = dict.fromkeys(range(5), "text")
+    ranked = selection.rank(texts, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    kept, dropped = selection.cut(ranked)
+    assert sorted(c.index for c in [*kept, *dropped]) == [0, 1, 2, 3, 4]
+    assert all(chunk.dropped for chunk in dropped)
+    return tuple(kept)
 
 
 def indices(chunks: tuple[RankedChunk, ...]) -> list[int]:

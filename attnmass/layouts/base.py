@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor
 
 from attnmass.capture import Reader
+from attnmass.layouts.within import Groups
 from attnmass.text import PlainTokenizer, Tokens
 
 
@@ -95,4 +96,19 @@ class Layout(Protocol):
 
         Raises:
             ValueError: If a query is longer than the model allows.
+        """
+
+    def within(
+        self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
+    ) -> list[Tensor]:
+        """See where groups of a chunk's tokens look inside the chunk, each chunk on its own.
+
+        Args:
+            chunks: The chunks.
+            groups: For each chunk the token indices of each group.
+            options: Bounds on one forward pass.
+
+        Returns:
+            For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
+            fp32 on the CPU; zeros where a token is not in the group's window.
         """

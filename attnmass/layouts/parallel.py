@@ -21,6 +21,7 @@ from torch import Tensor
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.layouts.memory import halving, is_out_of_memory, release
+from attnmass.layouts.within import Groups, look_within
 from attnmass.prompt import Prompt, tokenize_prompt
 from attnmass.text import PlainTokenizer, Tokens
 
@@ -80,6 +81,24 @@ class ParallelLayout:
             encode_seconds=read - started,
             query_seconds=time.perf_counter() - read,
             notes=notes,
+        )
+
+    def within(
+        self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
+    ) -> list[Tensor]:
+        """See `Layout.within`."""
+        room = options.max_chunk_tokens
+        limit = self._reader.max_positions
+        if limit is not None:
+            free = limit - len(self._prefix)
+            room = free if room is None else min(room, free)
+        return look_within(
+            self._reader,
+            self._prefix,
+            chunks,
+            groups,
+            max_batch_tokens=options.max_batch_tokens,
+            room=room,
         )
 
     def _read_all(

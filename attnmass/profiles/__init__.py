@@ -8,9 +8,12 @@ from attnmass.profiles.profile import (
     load_profile,
     packaged_profile,
 )
+from attnmass.profiles.rules import EvidenceRule, SpanRule
 
 __all__ = [
+    "EvidenceRule",
     "HeadProfile",
+    "SpanRule",
     "choose_profile",
     "default_profile",
     "fingerprint",

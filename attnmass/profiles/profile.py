@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_weights
 from attnmass.prompt import PROMPT_VERSION
 
 # On configs of our own that were cut: how many layers the model has when it is whole.
@@ -42,32 +43,62 @@ class HeadProfile:
         source: `"fitted"`, `"default"` or `"user"`, or a citation.
         fitted_on: The data that selected the heads.
         measured: Scores on data that did not select them.
+        spans: How spans are scored; default: by the heads that rank chunks.
+        evidence: How much was found; default: the largest mass of a chunk, and no threshold.
+        context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
+            on; default: those that rank chunks.
     """
 
     model: str
     layout: str
-    heads: tuple[tuple[int, int], ...]
+    heads: tuple[Head, ...]
     weights: tuple[float, ...]
     fingerprint: str | None = None
     prompt_version: int = PROMPT_VERSION
     source: str = "user"
     fitted_on: str = ""
     measured: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    spans: SpanRule | None = None
+    evidence: EvidenceRule = field(default_factory=EvidenceRule)
+    context: tuple[Head, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.heads:
-            raise ValueError("a head profile needs at least one (layer, head)")
-        if len(self.heads) != len(self.weights):
-            raise ValueError(
-                f"{len(self.heads)} heads need as many weights, not {len(self.weights)}"
-            )
-        if min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6:
-            raise ValueError(f"weights must be >= 0 and sum to 1, not {sum(self.weights):.6g}")
+        check_weights(self.heads, self.weights)
+
+    @property
+    def span_rule(self) -> SpanRule:
+        """`spans`, or what stands for it."""
+        return self.spans or SpanRule(self.heads, self.weights)
+
+    @property
+    def all_heads(self) -> tuple[Head, ...]:
+        """Every head that is read: those that rank chunks, then those for spans and context."""
+        return tuple(dict.fromkeys([*self.heads, *self.span_rule.heads, *self.context]))
 
     @property
     def last_layer(self) -> int:
         """The layer to stop at, 0-based."""
-        return max(layer for layer, _ in self.heads)
+        return max(layer for layer, _ in self.all_heads)
+
+    @property
+    def chunk_weights(self) -> tuple[float, ...]:
+        """The weight of each of `all_heads` in a chunk's mass."""
+        return self._spread(self.heads, self.weights)
+
+    @property
+    def span_weights(self) -> tuple[float, ...]:
+        """The weight of each of `all_heads` in a span's mass."""
+        return self._spread(self.span_rule.heads, self.span_rule.weights)
+
+    @property
+    def context_weights(self) -> tuple[float, ...]:
+        """The weight of each of `all_heads` in what a sentence leans on."""
+        heads = self.context or self.heads
+        return self._spread(heads, [1 / len(heads)] * len(heads))
+
+    def _spread(self, heads: Sequence[Head], weights: Sequence[float]) -> tuple[float, ...]:
+        known = dict(zip(heads, weights, strict=True))
+        return tuple(known.get(head, 0.0) for head in self.all_heads)
 
     @classmethod
     def from_heads(
@@ -192,7 +223,7 @@ def _check_heads(profile: HeadProfile, config: Any) -> None:
     n_layers, n_heads = full_depth(config), int(config.num_attention_heads)
     if len(set(profile.heads)) != len(profile.heads):
         raise ValueError(f"a head was selected twice: {sorted(profile.heads)}")
-    for layer, head in profile.heads:
+    for layer, head in profile.all_heads:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(
                 f"head ({layer}, {head}) is not in this model: it has layers 0 to {n_layers - 1} "
@@ -209,8 +240,21 @@ def _parse(text: str, name: str) -> HeadProfile:
     try:
         data = json.loads(text)
         data.pop("stop_layer", None)
-        data["heads"] = tuple((int(layer), int(head)) for layer, head in data["heads"])
-        data["weights"] = tuple(float(weight) for weight in data["weights"])
+        data |= _heads(data)
+        data["context"] = _pairs(data.get("context", ()))
+        if data.get("spans") is not None:
+            data["spans"] = SpanRule(**{**data["spans"], **_heads(data["spans"])})
+        data["evidence"] = EvidenceRule(**data.get("evidence", {}))
         return HeadProfile(**data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{name} is not a head profile: {error}") from error
+
+
+def _heads(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Heads and their weights as they stand in a file."""
+    weights = tuple(float(weight) for weight in data["weights"])
+    return {"heads": _pairs(data["heads"]), "weights": weights}
+
+
+def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
+    return tuple((int(layer), int(head)) for layer, head in heads)

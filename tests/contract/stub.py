@@ -8,47 +8,42 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from attnmass import Chunk, Ranking, Timings
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import Tensor
+
+from attnmass import AttentionRanker, Chunk, Ranking
+from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.profiles import HeadProfile
-from attnmass.selection import Selection
+from attnmass.prompt import chunk_text
+from attnmass.text import PlainTokenizer, Tokens
 
 
-class StubRanker:
-    """Gives chunks with text the mass that `mass` says; remembers what it was asked and where."""
+class StubRanker(AttentionRanker):
+    """Gives chunks the mass that `mass` says, nearly all of it on words with `hot` in them.
+
+    All else is the real ranker's. It remembers what it was asked and where.
+    """
 
     def __init__(
         self,
         mass: Callable[[Chunk], float] = lambda chunk: 0.01,
         *,
+        hot: str = "",
+        profile: HeadProfile | None = None,
         seconds: float = 0.0,
         error: Exception | None = None,
         windows: int = 1,
     ) -> None:
-        self.profile = HeadProfile("stub", "parallel", ((0, 0),), (1.0,))
+        plain = PlainTokenizer(word_tokenizer())
+        self._stub = StubLayout(windows)
+        profile = profile or HeadProfile("stub", "parallel", ((0, 0),), (1.0,))
+        self._set_up(profile, plain, self._stub, LayoutOptions(), False)
         self.calls: list[SimpleNamespace] = []
-        self._mass, self._seconds, self._error, self._windows = mass, seconds, error, windows
+        self._mass, self._hot, self._seconds, self._error = mass, hot, seconds, error
 
-    def rank(
-        self,
-        query: str,
-        chunks: Sequence[Chunk],
-        *,
-        top_n: int | None = None,
-        score_threshold: float | None = None,
-        retrieval_scores: Sequence[float | None] | None = None,
-        fuse: float | None = None,
-        batch_size: int | None = None,
-        progress: bool | None = None,
-    ) -> Ranking:
+    def rank(self, query: str, chunks: Sequence[Chunk], **options: Any) -> Ranking:
         """As `AttentionRanker.rank`."""
-        options: dict[str, Any] = {
-            "top_n": top_n,
-            "score_threshold": score_threshold,
-            "retrieval_scores": retrieval_scores,
-            "fuse": fuse,
-            "batch_size": batch_size,
-            "progress": progress,
-        }
         thread = threading.current_thread().name
         self.calls.append(
             SimpleNamespace(query=query, chunks=chunks, thread=thread, options=options)
@@ -56,17 +51,53 @@ class StubRanker:
         time.sleep(self._seconds)
         if self._error is not None:
             raise self._error
-        full = {index: chunk for index, chunk in enumerate(chunks) if chunk.text.strip()}
-        masses = {index: self._mass(chunk) for index, chunk in full.items()}
-        n_tokens = {index: len(chunk.text.split()) for index, chunk in full.items()}
-        skipped = {index: "blank" for index in range(len(chunks)) if index not in full}
-        selection = Selection(top_n, score_threshold, retrieval_scores, fuse)
-        selection.check(len(chunks))
-        kept = selection.apply(masses, n_tokens, dict.fromkeys(masses, self._windows), skipped)
-        scores = tuple(masses.get(index, 0.0) for index in range(len(chunks)))
-        return Ranking(query, kept, scores, self.profile, Timings(0, 0, 0, 0))
+        self._stub.rows = [self._row(chunk) for chunk in chunks if chunk.text.strip()]
+        return super().rank(query, chunks, **options)
+
+    def _row(self, chunk: Chunk) -> Tensor:
+        words = chunk_text(chunk).split()
+        if not self._hot:  # exact, whatever the number of words
+            return torch.tensor([[self._mass(chunk), *[0.0] * (len(words) - 1)]])
+        weights = torch.tensor([100.0 if self._hot in word else 1.0 for word in words])
+        return self._mass(chunk) * weights[None] / weights.sum()
 
     @property
     def read(self) -> list[str]:
         """The texts of the last call."""
         return [chunk.text for chunk in self.calls[-1].chunks]
+
+
+class StubLayout:
+    """Gives the attention that it is told to give."""
+
+    name = "parallel"
+
+    def __init__(self, windows: int) -> None:
+        self.rows: list[Tensor] = []
+        self._windows = windows
+
+    def attend(
+        self, queries: Sequence[Tokens], chunks: Sequence[Tokens], *_: object
+    ) -> LayoutResult:
+        """As `Layout.attend`."""
+        found = QueryAttention(tuple(self.rows), torch.ones(1))
+        return LayoutResult((found,) * len(queries), (self._windows,) * len(chunks), 0.0, 0.0)
+
+    def within(
+        self, chunks: Sequence[Tokens], groups: Sequence[Any], options: LayoutOptions
+    ) -> list[Tensor]:
+        """As `Layout.within`: every sentence looks at the first one."""
+        found = [
+            torch.zeros(len(mine), 1, len(chunk))
+            for chunk, mine in zip(chunks, groups, strict=True)
+        ]
+        for attention, mine in zip(found, groups, strict=True):
+            attention[:, :, mine[0][0]] = 1.0
+        return found
+
+
+def word_tokenizer() -> Any:
+    """A tokenizer with a token for every word between white space."""
+    tokenizer = Tokenizer(models.WordLevel({"word": 0}, unk_token="word"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return SimpleNamespace(backend_tokenizer=tokenizer, chat_template=None)

@@ -1,0 +1,118 @@
+"""Attention inside chunks: where some of a chunk's tokens look at what stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from attnmass.capture import KeyValues, Reader
+from attnmass.text import Tokens
+
+Groups = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Tokens `[start, end)` of a chunk that are read together, for some of its groups."""
+
+    chunk: int
+    start: int
+    end: int
+    groups: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+def look_within(
+    reader: Reader,
+    prefix: KeyValues,
+    chunks: Sequence[Tokens],
+    groups: Sequence[Groups],
+    *,
+    max_batch_tokens: int,
+    room: int | None = None,
+) -> list[Tensor]:
+    """Read chunks on their own and see where groups of their tokens look.
+
+    Several chunks lie in one pass, at the same positions, and do not see each other.
+
+    Args:
+        reader: The heads to read.
+        prefix: What every chunk stands after.
+        chunks: The chunks.
+        groups: For each chunk the token indices of each group, none of them empty.
+        max_batch_tokens: Tokens in one pass, unless a single chunk has more.
+        room: Tokens that a chunk may have; a longer one is read in windows that share half of
+            their tokens, each group in one of them.
+
+    Returns:
+        For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
+        fp32 on the CPU; zeros outside a group's window.
+    """
+    found = [
+        torch.zeros(len(mine), len(reader.heads), len(chunk))
+        for mine, chunk in zip(groups, chunks, strict=True)
+    ]
+    parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
+    for batch in _batches(parts, max_batch_tokens):
+        sizes = [len(part) for part in batch]
+        starts = [0, *accumulate(sizes)][:-1]
+        device = reader.device
+        rows = [
+            [
+                token - part.start + start
+                for token in groups[part.chunk][group]
+                if part.start <= token < part.end
+            ]
+            for part, start in zip(batch, starts, strict=True)
+            for group in part.groups
+        ]
+        ids = [token for part in batch for token in chunks[part.chunk].ids[part.start : part.end]]
+        attention = reader.look(
+            torch.tensor(ids, device=device),
+            torch.cat([torch.arange(size, device=device) + len(prefix) for size in sizes]),
+            (prefix,),
+            rows=[torch.tensor(row, device=device) for row in rows],
+            segments=torch.arange(len(batch)).repeat_interleave(torch.tensor(sizes)).to(device),
+        ).cpu()
+        row = 0
+        for part, start in zip(batch, starts, strict=True):
+            begin = len(prefix) + start
+            for group in part.groups:
+                looked = attention[row, :, begin : begin + len(part)]
+                found[part.chunk][group, :, part.start : part.end] = looked
+                row += 1
+    return found
+
+
+def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iterator[_Part]:
+    """Windows of a chunk that have groups to read; one window where the chunk is short enough."""
+    size = len(tokens) if room is None else min(room, len(tokens))
+    starts = [*range(0, len(tokens) - size, max(1, size // 2)), len(tokens) - size]
+    mine: dict[int, list[int]] = {}
+    for number, group in enumerate(groups):
+        # The first window that has the group's end, else the last one that has its beginning.
+        whole = [s for s in starts if s <= group[0] and group[-1] < s + size]
+        mine.setdefault(whole[0] if whole else max(s for s in starts if s <= group[0]), []).append(
+            number
+        )
+    for start, numbers in mine.items():
+        yield _Part(chunk, start, start + size, tuple(numbers))
+
+
+def _batches(parts: Sequence[_Part], max_batch_tokens: int) -> Iterator[list[_Part]]:
+    batch: list[_Part] = []
+    size = 0
+    for part in parts:
+        if batch and size + len(part) > max_batch_tokens:
+            yield batch
+            batch, size = [], 0
+        batch.append(part)
+        size += len(part)
+    if batch:
+        yield batch

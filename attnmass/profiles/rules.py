@@ -1,0 +1,89 @@
+"""What a head profile holds beside the heads that rank chunks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Head = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRule:
+    """How spans (sentences and the like) are scored.
+
+    Attributes:
+        heads: `(layer, head)`, 0-based; they may differ from those that rank chunks.
+        weights: One for each head; they sum to 1.
+        length_exponent: Mass is divided by the span's tokens to this power: 0 is plain mass, 1 the
+            mean.
+        chunk_share: Share of the chunk's mass in the score, in the logarithm; 0 is none of it.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    heads: tuple[Head, ...]
+    weights: tuple[float, ...]
+    length_exponent: float = 0.5
+    chunk_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_weights(self.heads, self.weights)
+        for name in ("length_exponent", "chunk_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRule:
+    """How the masses of all chunks become one number, by logistic regression.
+
+    `evidence = sigmoid(best * log(b) + total * log(t) + bias)`, where `b` is the largest mass of a
+    chunk divided by its tokens to the power `length_exponent`, and `t` is the mass of all chunks.
+
+    Attributes:
+        best: Coefficient of the best chunk.
+        total: Coefficient of all chunks together.
+        bias: Constant.
+        length_exponent: As in `SpanRule`, for chunks.
+        threshold: Less than this is no evidence; `None` where no data set one.
+    """
+
+    best: float = 1.0
+    total: float = 0.0
+    bias: float = 0.0
+    length_exponent: float = 0.0
+    threshold: float | None = None
+
+    def features(self, masses: Sequence[float], n_tokens: Sequence[int]) -> tuple[float, float]:
+        """`log(b)` and `log(t)`.
+
+        Args:
+            masses: Attention mass of each chunk, at least one.
+            n_tokens: Tokens of each chunk.
+        """
+        best = max(
+            mass / max(count, 1) ** self.length_exponent
+            for mass, count in zip(masses, n_tokens, strict=True)
+        )
+        return math.log(max(best, 1e-9)), math.log(max(sum(masses), 1e-9))
+
+    def __call__(self, masses: Sequence[float], n_tokens: Sequence[int]) -> float:
+        """Evidence in [0, 1]; 0.0 where there are no chunks. Arguments as in `features`."""
+        if not masses:
+            return 0.0
+        best, total = self.features(masses, n_tokens)
+        logit = self.best * best + self.total * total + self.bias
+        return 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
+
+
+def check_weights(heads: Sequence[Head], weights: Sequence[float]) -> None:
+    """Raise `ValueError` unless there is a head and every head has its share of 1."""
+    if not heads:
+        raise ValueError("a head profile needs at least one (layer, head)")
+    if len(heads) != len(weights):
+        raise ValueError(f"{len(heads)} heads need as many weights, not {len(weights)}")
+    if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
+        raise ValueError(f"weights must be >= 0 and sum to 1, not {sum(weights):.6g}")

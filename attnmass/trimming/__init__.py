@@ -1,0 +1,29 @@
+"""From attention on tokens to the spans that are kept: pure functions, no model."""
+
+from attnmass.trimming.budget import TokenCounter
+from attnmass.trimming.chunks import (
+    Leaning,
+    Render,
+    ScoredText,
+    Trimmed,
+    score_text,
+    trim_chunks,
+)
+from attnmass.trimming.context import leaning
+from attnmass.trimming.options import Trim
+from attnmass.trimming.scores import TokenMass, span_masses, span_scores
+
+__all__ = [
+    "Leaning",
+    "Render",
+    "ScoredText",
+    "TokenCounter",
+    "TokenMass",
+    "Trim",
+    "Trimmed",
+    "leaning",
+    "score_text",
+    "span_masses",
+    "span_scores",
+    "trim_chunks",
+]

@@ -1,0 +1,73 @@
+"""Counting with the reader's tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tokenizers import Tokenizer
+
+
+class TokenCounter:
+    """How many tokens the reader makes of a text.
+
+    Control tokens in the text count as the reader would read them; none are added around it.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        """Bind a counter; the tokenizer is not changed and its truncation does not matter.
+
+        Args:
+            tokenizer: A transformers or tokenizers tokenizer, one with an `encode` method, or a
+                callable that returns a text's tokens or their number.
+
+        Raises:
+            TypeError: If it is none of these.
+        """
+        self._count = _counter(tokenizer)
+
+    def __call__(self, text: str) -> int:
+        """Tokens of one text."""
+        return self._count(text) if text else 0
+
+    def total(self, texts: Sequence[str]) -> int:
+        """Tokens of texts that are sent together, joined by blank lines.
+
+        Tokenizers may merge across a join or not, and readers may join otherwise: the larger count
+        of the texts joined and the texts apart.
+        """
+        if not texts:
+            return 0
+        return max(self("\n\n".join(texts)), sum(map(self, texts)))
+
+
+def _counter(tokenizer: Any) -> Callable[[str], int]:
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if isinstance(backend, Tokenizer):
+        own = Tokenizer.from_str(backend.to_str())  # truncation and padding are the caller's
+        own.no_truncation()
+        own.no_padding()
+        return lambda text: len(own.encode(_encodable(text), add_special_tokens=False).ids)
+    if hasattr(tokenizer, "encode_ordinary"):  # tiktoken
+        return lambda text: len(tokenizer.encode_ordinary(text))
+    if hasattr(tokenizer, "convert_tokens_to_ids"):  # transformers, without a fast backend
+        return lambda text: len(
+            tokenizer.encode(text, add_special_tokens=False, truncation=False, verbose=False)
+        )
+    if callable(tokenizer):
+        return lambda text: _number(tokenizer(text))
+    if hasattr(tokenizer, "encode"):
+        return lambda text: _number(tokenizer.encode(text))
+    raise TypeError(
+        f"{type(tokenizer).__name__} is no tokenizer: pass one of transformers, tokenizers or "
+        "tiktoken, or a callable from a text to its tokens or their number"
+    )
+
+
+def _number(found: Any) -> int:
+    return found if isinstance(found, int) else len(found)
+
+
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no tokenizer takes, as U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,79 @@
+"""Attention on tokens brought to spans of characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from attnmass.profiles import SpanRule
+
+Floats = npt.NDArray[np.float64]
+Spans = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMass:
+    """Attention on the tokens of one chunk, and where they are in its own text.
+
+    Attributes:
+        masses: `[token]`.
+        offsets: `[token, 2]`, `[start, end)` in characters into what the model read.
+        shift: Where the chunk's own text begins in what the model read.
+    """
+
+    masses: Floats
+    offsets: npt.NDArray[np.int64]
+    shift: int = 0
+
+
+def span_masses(tokens: TokenMass, spans: Spans) -> tuple[Floats, Floats]:
+    """Mass and number of tokens of each span.
+
+    A token counts for the spans that it lies in by its share of characters there, so that spans
+    that cover the text have all its mass between them, and several tokens of one character all
+    count where it is.
+
+    Returns:
+        Masses and token counts, each `[span]`; counts are fractional where a token is shared.
+    """
+    if not spans:
+        return np.zeros(0), np.zeros(0)
+    start = tokens.offsets[:, 0] - tokens.shift
+    # A token of no characters is where the next character is.
+    end = np.maximum(tokens.offsets[:, 1] - tokens.shift, start + 1)
+    size = (end - start).astype(np.float64)
+    bounds = np.asarray(spans, dtype=np.int64)
+    first = np.searchsorted(np.maximum.accumulate(end), bounds[:, 0], side="right")
+    last = np.searchsorted(start, bounds[:, 1], side="left")
+    masses, counts = np.zeros(len(bounds)), np.zeros(len(bounds))
+    for i, (low, high) in enumerate(bounds):
+        some = slice(first[i], last[i])
+        inside = np.minimum(end[some], high) - np.maximum(start[some], low)
+        share = np.maximum(inside, 0) / size[some]
+        masses[i], counts[i] = share @ tokens.masses[some], share.sum()
+    return masses, counts
+
+
+def span_scores(masses: Floats, counts: Floats, chunk_mass: float, rule: SpanRule) -> Floats:
+    """What spans of different chunks are ordered by.
+
+    `(mass / tokens ** length_exponent) ** (1 - chunk_share) * chunk_mass ** chunk_share`: long
+    spans gather mass by their length alone, and a sentence of a chunk that matters matters more.
+
+    Args:
+        masses: From `span_masses`, `[span]`.
+        counts: Likewise.
+        chunk_mass: Attention mass of their chunk.
+        rule: The profile's.
+
+    Returns:
+        `[span]`, in [0, 1].
+    """
+    by_length = masses / np.maximum(counts, 1.0) ** rule.length_exponent
+    mixed: Floats = by_length ** (1 - rule.chunk_share) * chunk_mass**rule.chunk_share
+    return np.asarray(np.clip(mixed, 0.0, 1.0))
