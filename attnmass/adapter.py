@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import pickle
 import warnings
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from attnmass.errors import NoEvidenceError
+from attnmass.selection import Selection
 from attnmass.shared import release, shared_ranker
 
 if TYPE_CHECKING:
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
 
     from attnmass.profiles import HeadProfile
     from attnmass.ranker import AttentionRanker
+    from attnmass.trimming import Render, Trim
+    from attnmass.types import Chunk, Ranking
 
 Result = TypeVar("Result")
 
@@ -32,6 +39,39 @@ LOADING_FIELDS = (
     "local_files_only",
 )
 
+# Fields that say which chunks are kept and how they are ordered, as `Selection` names them too.
+SELECTION_FIELDS = (
+    "top_n",
+    "score_threshold",
+    "fuse",
+    "order",
+    "evidence_threshold",
+    "on_no_evidence",
+)
+
+# Fields that ask for trimming, one of them or more, and those that only say how; see `Trim`.
+TRIM_FIELDS = ("max_tokens", "keep_ratio", "top_p")
+TRIM_DETAILS = (
+    "min_keep",
+    "keep_titles",
+    "neighbors",
+    "resolve_context",
+    "separator",
+    "on_empty",
+    "tokenizer",
+    "language",
+)
+
+# Fields that make no other result; the model is told by its profile.
+_NO_MATTER = {
+    *(name for name in LOADING_FIELDS if name != "revision"),
+    "batch_size",
+    "callback_manager",
+    "on_error",
+    "show_progress",
+    "tokenizer",
+}
+
 # What a device may be called; checked before torch is there to ask.
 DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"
 
@@ -39,13 +79,22 @@ DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"
 class UsesRanker:
     """A pydantic model that ranks: mixed in beside the framework's own base class.
 
-    The fields are the adapter's: `model`, `on_error` and `LOADING_FIELDS`, and a private `_ranker`.
+    The fields are the adapter's, since the core knows no pydantic: `model`, `on_error`,
+    `batch_size`, `show_progress`, those named above, and private ones, `_ranker` and `_counted`.
     """
 
     if TYPE_CHECKING:
         model: str
         on_error: str
+        batch_size: int | None
+        show_progress: bool
+        profile: str | None
+        heads: tuple[tuple[int, int], ...] | None
+        tokenizer: Any
+        model_fields: ClassVar[dict[str, Any]]
+        model_dump: Any
         _ranker: Any
+        _counted: Any
 
     @classmethod
     def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
@@ -85,7 +134,8 @@ class UsesRanker:
 
         Args:
             model: A transformers model.
-            tokenizer: Its fast tokenizer.
+            tokenizer: Its fast tokenizer; not the field of that name, the reader's, which can be
+                set on what is returned.
             heads: `(layer, head)` pairs to read, 0-based.
             profile: A head profile, or the path of one, instead of `heads`.
             **fields: As in `from_ranker`.
@@ -114,10 +164,126 @@ class UsesRanker:
             return self._ranker  # type: ignore[no-any-return]
         return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_FIELDS})
 
+    def _check_options(self, *trim_details: str) -> None:
+        """Refuse options that are off or contradict each other.
+
+        Args:
+            *trim_details: The adapter's own fields that only say how to trim.
+
+        Raises:
+            ValueError: Naming the option and what to set instead.
+            TypeError: If `tokenizer` is none.
+        """
+        if self.profile is not None and self.heads is not None:
+            raise ValueError("pass profile or heads, not both")
+        # The retriever's scores, which `fuse` needs, come with the query.
+        Selection(**{name: getattr(self, name) for name in SELECTION_FIELDS})
+        if self._trim() is not None:
+            return
+        fields = type(self).model_fields
+        names = (*TRIM_DETAILS, *trim_details)
+        if idle := [name for name in names if getattr(self, name) != fields[name].default]:
+            raise ValueError(
+                f"without trimming there is no use for {', '.join(idle)}: set {TRIM_FIELDS[0]}, "
+                f"{TRIM_FIELDS[1]} or {TRIM_FIELDS[2]} as well, or leave out {', '.join(idle)}"
+            )
+
+    def _trim(self, default: Callable[[], Any] = lambda: None) -> Trim | None:
+        """What is asked of trimming, `None` where it is not asked for.
+
+        Args:
+            default: Gives what counts where no `tokenizer` is set; `None` is the ranking model's.
+        """
+        if all(getattr(self, name) is None for name in TRIM_FIELDS):
+            return None
+        from attnmass.trimming import TokenCounter, Trim
+
+        tokenizer = default() if self.tokenizer is None else self.tokenizer
+        counted = self._counted
+        if counted is None or counted[0] is not tokenizer:  # it may copy a whole vocabulary
+            counted = (tokenizer, None if tokenizer is None else TokenCounter(tokenizer))
+            self._counted = counted
+        options = {name: getattr(self, name) for name in (*TRIM_FIELDS, *TRIM_DETAILS)}
+        return Trim(**{**options, "tokenizer": counted[1]})
+
+    def _rank_chunks(
+        self,
+        query: str,
+        chunks: Sequence[Chunk],
+        scores: Sequence[float | None],
+        trim: Trim | None,
+        render: Render | None,
+    ) -> Ranking:
+        """`AttentionRanker.rank` with the adapter's options."""
+        return self._load().rank(
+            query,
+            chunks,
+            **{name: getattr(self, name) for name in SELECTION_FIELDS},
+            retrieval_scores=scores,
+            trim=trim,
+            render=render,
+            batch_size=self.batch_size,
+            progress=self.show_progress or None,
+        )
+
+    def _request(
+        self, query: str, results: Sequence[tuple[str | None, str]], n_tokens: int | None
+    ) -> str:
+        """A digest of one call: what was asked, of which heads, and what came of it.
+
+        Results in it and not just options: two results of one request may be too much together.
+
+        Args:
+            query: The query.
+            results: Ids and texts, in order.
+            n_tokens: What they take, which also tells one tokenizer from another.
+        """
+        options = self.model_dump(exclude=_NO_MATTER)
+        heads = self._load().profile.to_json()
+        asked = json.dumps([query, options, heads, results, n_tokens], sort_keys=True, default=str)
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
+
+    def _is_settled(
+        self,
+        query: str,
+        hidden: Sequence[Mapping[str, Any]],
+        results: Sequence[tuple[str | None, str]],
+        count: Callable[[], int | None],
+    ) -> bool:
+        """Whether the candidates are what this very call would give, for it gave them.
+
+        Args:
+            query: The query.
+            hidden: What adapters wrote into the candidates.
+            results: As in `_request`.
+            count: Gives what they take, as in `_request`.
+        """
+        requests = {found.get("request") for found in hidden}
+        if len(requests) != 1 or None in requests:
+            return False
+        return requests == {self._request(query, results, count())}
+
+    def _light_tokenizer(self) -> Any:
+        """The tokenizer for a pickle, `None` where it does not go into one."""
+        try:
+            pickle.dumps(self.tokenizer)
+        except Exception as error:
+            _logger.warning(
+                "the tokenizer stays behind, a pickle of this reranker counts with the default "
+                f"one: {type(error).__name__}: {error}"
+            )
+            return None
+        return self.tokenizer
+
     def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:
-        """What `rank` gives; where it fails, under `on_error="passthrough"`, the candidates."""
+        """What `rank` gives; where it fails, under `on_error="passthrough"`, the candidates.
+
+        That there is no evidence is an answer, not a failure, and is raised all the same.
+        """
         try:
             return rank()
+        except NoEvidenceError:
+            raise
         except Exception as error:
             if self.on_error == "raise":
                 raise

@@ -108,8 +108,8 @@ class AttentionRanker:
         self._layout = layout
         self._options = options
         self._progress = progress
-        self._trimmer = Trimmer(profile, layout, plain)
         self._lock = threading.Lock()
+        self._trimmer = Trimmer(profile, layout, plain, self._lock)
         self._worker = Worker()
 
     @classmethod
@@ -301,12 +301,7 @@ class AttentionRanker:
             for query, attention in zip(queries, result.queries, strict=True)
         ]
         if trim is not None:
-            by_chunk = [dict(zip(inputs.tokens, one.chunks, strict=True)) for one in result.queries]
-            with self._lock:
-                rankings = [
-                    self._trimmer.trim(ranking, inputs, found, trim, render, options)
-                    for ranking, found in zip(rankings, by_chunk, strict=True)
-                ]
+            rankings = self._trimmer.trim(rankings, inputs, result.queries, trim, render, options)
         ended = time.perf_counter()
         timings = Timings(
             tokenize=tokenized - started,

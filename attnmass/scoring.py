@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from attnmass.layouts.base import QueryAttention
 
 
@@ -24,7 +23,7 @@ def token_masses(attention: Tensor, weights: Sequence[float]) -> Tensor:
     Returns:
         `[token]`.
     """
-    return torch.tensor(weights, dtype=attention.dtype) @ attention
+    return attention.new_tensor(weights) @ attention
 
 
 def chunk_masses(attention: QueryAttention, weights: Sequence[float]) -> list[float]:

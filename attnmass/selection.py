@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from attnmass import scoring
+from attnmass.checks import check_count, check_finite, check_share
 from attnmass.types import RankedChunk
 
 Order = Literal["score", "input", "best_last"]
@@ -38,17 +39,12 @@ class Selection:
     on_no_evidence: OnNoEvidence = "keep"
 
     def __post_init__(self) -> None:
-        if self.top_n is not None and self.top_n < 1:
-            raise ValueError(f"top_n must be at least 1, or None for all, not {self.top_n}")
-        if self.score_threshold is not None and not math.isfinite(self.score_threshold):
-            raise ValueError(f"score_threshold must be a number, not {self.score_threshold}")
-        if self.fuse is not None and not 0 <= self.fuse <= 1:
-            raise ValueError(f"fuse must be between 0 and 1, not {self.fuse}")
+        check_count("top_n", self.top_n, 1, optional="all")
+        check_finite("score_threshold", self.score_threshold, optional="all")
+        check_share("fuse", self.fuse, optional="none")
+        check_share("evidence_threshold", self.evidence_threshold, optional="the profile's")
         if self.order not in get_args(Order):
             raise ValueError(f"order must be one of {get_args(Order)}, not {self.order!r}")
-        threshold = self.evidence_threshold
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise ValueError(f"evidence_threshold must be between 0 and 1, not {threshold}")
         if self.on_no_evidence not in get_args(OnNoEvidence):
             raise ValueError(
                 f"on_no_evidence must be one of {get_args(OnNoEvidence)}, "

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 from torch import Tensor
 
 from attnmass.inputs import Inputs
-from attnmass.layouts import Layout, LayoutOptions
+from attnmass.layouts import Layout, LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.prompt import chunk_text
 from attnmass.scoring import token_masses
@@ -24,35 +25,48 @@ from attnmass.trimming import (
     Trim,
     leaning,
     score_text,
+    tokens_of,
     trim_chunks,
 )
 from attnmass.types import RankedChunk, Ranking
 
+_LARGEST_LOAD = 2**26  # numbers, of four bytes
+
 
 class Trimmer:
-    """Trims rankings of one ranker; the caller holds the ranker's lock."""
+    """Trims rankings of one ranker."""
 
-    def __init__(self, profile: HeadProfile, layout: Layout, plain: PlainTokenizer) -> None:
-        """Bind to a ranker's parts."""
+    def __init__(
+        self, profile: HeadProfile, layout: Layout, plain: PlainTokenizer, lock: Lock
+    ) -> None:
+        """Bind to a ranker's parts.
+
+        Args:
+            profile: The heads that are read.
+            layout: What reads them.
+            plain: The tokenizer.
+            lock: Held while the model is used, and only then.
+        """
         self._profile = profile
         self._layout = layout
         self._count = TokenCounter(plain.as_reader())
+        self._lock = lock
 
     def trim(
         self,
-        ranking: Ranking,
+        rankings: Sequence[Ranking],
         inputs: Inputs,
-        attention: Mapping[int, Tensor],
+        attention: Sequence[QueryAttention],
         trim: Trim,
         render: Render | None,
         options: LayoutOptions,
-    ) -> Ranking:
-        """The ranking with its chunks trimmed.
+    ) -> list[Ranking]:
+        """Rankings of one set of chunks with their chunks trimmed.
 
         Args:
-            ranking: As whole chunks gave it.
-            inputs: What it was made of.
-            attention: By input index `[head, token]`.
+            rankings: As whole chunks gave them.
+            inputs: What they were made of.
+            attention: That of each query, on the chunks that were read.
             trim: What was asked for.
             render: As in `AttentionRanker.rank`.
             options: Bounds on a forward pass.
@@ -60,10 +74,28 @@ class Trimmer:
         Raises:
             ValueError: If no span fits into the budget and `on_empty` is `"raise"`.
         """
-        scored = {
-            index: self._score(inputs, index, found, ranking.scores[index], trim.language)
-            for index, found in attention.items()
+        segments = {
+            index: segment(inputs.chunks[index].text, language=trim.language)
+            for index in inputs.tokens
         }
+        found = []
+        for ranking, looked in zip(rankings, attention, strict=True):
+            scored = {
+                index: self._score(inputs, index, mine, ranking.scores[index], segments[index])
+                for index, mine in zip(inputs.tokens, looked.chunks, strict=True)
+            }
+            found.append(self._trim(ranking, inputs, scored, trim, render, options))
+        return found
+
+    def _trim(
+        self,
+        ranking: Ranking,
+        inputs: Inputs,
+        scored: Mapping[int, ScoredText],
+        trim: Trim,
+        render: Render | None,
+        options: LayoutOptions,
+    ) -> Ranking:
         count = trim.counter or self._count
 
         def as_read(index: int, text: str) -> str:
@@ -86,7 +118,12 @@ class Trimmer:
         return run(self._leaning(result.chunks, scored, inputs, options))
 
     def _score(
-        self, inputs: Inputs, index: int, attention: Tensor, mass: float, language: str | None
+        self,
+        inputs: Inputs,
+        index: int,
+        attention: Tensor,
+        mass: float,
+        segments: tuple[Segment, ...],
     ) -> ScoredText:
         tokens = TokenMass(
             token_masses(attention, self._profile.span_weights).double().numpy(),
@@ -94,7 +131,6 @@ class Trimmer:
             inputs.start(index),
         )
         text = inputs.chunks[index].text
-        segments = segment(text, language=language)
         return score_text(text, segments, tokens, mass, self._profile.span_rule)
 
     def _leaning(
@@ -103,35 +139,55 @@ class Trimmer:
         scored: Mapping[int, ScoredText],
         inputs: Inputs,
         options: LayoutOptions,
-    ) -> dict[int, Leaning]:
+    ) -> Mapping[int, Leaning]:
         """For each chunk what its spans lean on, by attention inside the chunk."""
-        indices = [chunk.index for chunk in chunks]
-        groups = [_groups(inputs.tokens[i], scored[i].segments, inputs.start(i)) for i in indices]
-        looked = self._layout.within(
-            [inputs.tokens[i] for i in indices], [list(mine.values()) for mine in groups], options
-        )
-        weights = self._profile.context_weights
-        return {
-            i: leaning(
-                {
-                    number: token_masses(rows, weights).numpy()
-                    for number, rows in zip(mine, attention, strict=True)
-                },
-                mine,
+        groups = {
+            chunk.index: _groups(
+                inputs.tokens[chunk.index],
+                scored[chunk.index].segments,
+                inputs.start(chunk.index),
             )
-            for i, attention, mine in zip(indices, looked, groups, strict=True)
+            for chunk in chunks
         }
+        groups = {i: mine for i, mine in groups.items() if len(mine) > 1}
+        weights = self._profile.context_weights
+        found: dict[int, dict[int, int]] = {i: {} for i in groups}
+        widths = {i: len(weights) * len(inputs.tokens[i]) for i in groups}
+        for load in _loads(groups, widths):
+            with self._lock:
+                looked = self._layout.within(
+                    [inputs.tokens[i] for i, _ in load],
+                    [[groups[i][number] for number in numbers] for i, numbers in load],
+                    options,
+                )
+            for (i, numbers), attention in zip(load, looked, strict=True):
+                rows = (token_masses(each, weights).numpy() for each in attention)
+                found[i] |= leaning(dict(zip(numbers, rows, strict=True)), groups[i])
+        return found
+
+
+def _loads(
+    groups: Mapping[int, Mapping[int, object]], widths: Mapping[int, int]
+) -> Iterator[list[tuple[int, list[int]]]]:
+    """Spans of chunks in parts whose attention can be held at once, by `widths` for each span."""
+    load: list[tuple[int, list[int]]] = []
+    size = 0
+    for i, mine in groups.items():
+        numbers, most = list(mine), max(1, _LARGEST_LOAD // widths[i])
+        for start in range(0, len(numbers), most):
+            part = numbers[start : start + most]
+            if load and size + len(part) * widths[i] > _LARGEST_LOAD:
+                yield load
+                load, size = [], 0
+            load.append((i, part))
+            size += len(part) * widths[i]
+    if load:
+        yield load
 
 
 def _groups(tokens: Tokens, segments: Sequence[Segment], start: int) -> dict[int, list[int]]:
     """The tokens of each span that has some; headings, which come along anyway, left out."""
-    groups = {
-        i: [
-            number
-            for number, (first, last) in enumerate(tokens.offsets)
-            if first - start < span.end and last - start > span.start
-        ]
-        for i, span in enumerate(segments)
-        if span.kind != "heading"
-    }
-    return {i: group for i, group in groups.items() if group}
+    body = {i: (span.start, span.end) for i, span in enumerate(segments) if span.kind != "heading"}
+    offsets = np.array(tokens.offsets, dtype=np.int64)
+    groups = zip(body, tokens_of(offsets, start, list(body.values())), strict=True)
+    return {i: group for i, group in groups if group}

@@ -69,7 +69,8 @@ class RankedChunk:
         text: Its text, or what trimming kept of it; empty where that is nothing or there was none.
         spans: All its spans in reading order where trimming was asked for, else none.
         dropped: Why it is not in the result, on the chunks of `Ranking.dropped`: `"top_n"`,
-            `"score_threshold"`, `"no_evidence"`, or what left none of its spans.
+            `"score_threshold"`, `"no_evidence"`, or what left none of its spans; where trimming was
+            asked for and it was skipped, why that was.
     """
 
     index: int

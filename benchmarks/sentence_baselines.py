@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from llama_index.core.postprocessor.optimizer import SentenceEmbeddingOptimizer
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
@@ -17,8 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from attnmass import AttentionRanker
 from attnmass.loading.sources import locate
 from benchmarks.baselines import MiniLM, bm25, minilm_path
-
-Spans = Sequence[Sequence[tuple[int, int]]]
+from benchmarks.spans import AttentionSpans, Spans
 
 
 class SentenceScorer(Protocol):
@@ -143,7 +142,7 @@ class RagCompressAttention:
 
 
 class AllHeads:
-    """Attention mass of a sentence, in our parallel layout, mean of all heads of all layers."""
+    """Attention in our parallel layout, of all heads of all layers, all else as in the profile."""
 
     def __init__(self, dtype: str = "auto") -> None:
         name, gguf = _default_model()
@@ -153,28 +152,14 @@ class AllHeads:
             for layer in range(config.num_hidden_layers)
             for head in range(config.num_attention_heads)
         ]
-        self._ranker = AttentionRanker.from_pretrained("smollm2-135m", heads=heads, dtype=dtype)
+        ranker = AttentionRanker.from_pretrained("smollm2-135m", heads=heads, dtype=dtype)
+        mine = AttentionRanker.from_pretrained("smollm2-135m").profile.span_rule
+        rule = replace(mine, heads=tuple(heads), weights=(1 / len(heads),) * len(heads))
+        self._scorer = AttentionSpans(ranker, rule)
 
     def __call__(self, query: str, texts: Sequence[str], spans: Spans) -> list[list[float]]:
         """See `SentenceScorer`."""
-        attention = self._ranker.attention(query, texts)
-        tokens = self._ranker._plain.content(texts)
-        return [
-            _span_masses(chunk.mean(dim=0).tolist(), found.offsets, each)
-            for chunk, found, each in zip(attention.chunks, tokens, spans, strict=True)
-        ]
-
-
-# TODO: swap for attnmass's own, once it is there.
-def _span_masses(
-    masses: Sequence[float], offsets: Sequence[tuple[int, int]], spans: Iterable[tuple[int, int]]
-) -> list[float]:
-    """Sum of the masses of each span's tokens, tokens across a boundary shared by characters."""
-    by_character = np.zeros(max((end for _, end in offsets), default=0))
-    for mass, (start, end) in zip(masses, offsets, strict=False):  # a blank text has no masses
-        if end > start:
-            by_character[start:end] += mass / (end - start)
-    return [float(by_character[start:end].sum()) for start, end in spans]
+        return self._scorer(query, texts, spans)
 
 
 def _default_model() -> tuple[str, dict[str, Any]]:

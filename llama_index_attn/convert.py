@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
 
-from attnmass import Chunk, RankedChunk
+from attnmass import Chunk, RankedChunk, Ranking, hidden
 
 # The one metadata key that is added to nodes.
-HIDDEN_KEY = "attnmass"
+HIDDEN_KEY = hidden.KEY
 
 _MEDIA = ("image_resource", "audio_resource", "video_resource")
+_OFFSETS = ("start_char_idx", "end_char_idx")
+
+Found = TypeVar("Found", bound=NodeWithScore | BaseNode)
 
 
 def is_text(node: BaseNode) -> bool:
@@ -24,40 +29,148 @@ def is_text(node: BaseNode) -> bool:
 
 def to_chunk(node: BaseNode, mode: MetadataMode) -> Chunk:
     """The node's text, under its metadata as `mode` renders it, without what we added before."""
-    if HIDDEN_KEY in node.metadata:
-        metadata = {key: value for key, value in node.metadata.items() if key != HIDDEN_KEY}
-        node = node.model_copy(update={"metadata": metadata})
-    title = node.get_metadata_str(mode).strip() or None
+    title = _without_ours(node).get_metadata_str(mode).strip() or None
     return Chunk(node.get_content(MetadataMode.NONE), title)
 
 
-def copy_node(found: NodeWithScore) -> NodeWithScore:
+def copy_node(found: Found) -> Found:
     """A deep copy; only what an `IndexNode` refers to (an index, a retriever) is shared."""
-    target = getattr(found.node, "obj", None)
+    target = getattr(_node(found), "obj", None)
     return copy.deepcopy(found, {id(target): target})
 
 
 def to_node(
-    found: NodeWithScore, ranked: RankedChunk, *, rank_before: int, model: str
+    found: NodeWithScore, chunk: RankedChunk, ranking: Ranking, *, place: int, model: str
 ) -> NodeWithScore:
-    """A copy of the retrieved node with its new score, and with the old one in its metadata."""
-    optional = {
-        "fused_score": ranked.fused_score,
-        "n_windows": ranked.n_windows if ranked.n_windows > 1 else None,
-        "skipped": ranked.skipped,
-    }
+    """A copy of a retrieved node with its new score, and with the old one in its metadata."""
     result = copy_node(found)
-    result.score = ranked.score
-    result.node.metadata[HIDDEN_KEY] = {
-        "score": ranked.score,
-        "retrieval_score": ranked.retrieval_score,
-        "rank_before": rank_before,
-        "n_tokens": ranked.n_tokens,
-        "model": model,
-        **{name: value for name, value in optional.items() if value is not None},
-    }
+    result.score = chunk.score
     node = result.node
-    for hidden in (node.excluded_llm_metadata_keys, node.excluded_embed_metadata_keys):
-        if HIDDEN_KEY not in hidden:
-            hidden.append(HIDDEN_KEY)
+    before = hidden.read(node.metadata).get("hidden_from", [])
+    lists = _excluded_keys(node)
+    added = [name for name, keys in lists.items() if HIDDEN_KEY not in keys]
+    for name in added:
+        lists[name].append(HIDDEN_KEY)
+    node.metadata[HIDDEN_KEY] = {
+        **hidden.describe(ranking, chunk, place=place, model=model),
+        "hidden_from": [*before, *(name for name in added if name not in before)],
+    }
     return result
+
+
+def trim_node(result: NodeWithScore, chunk: RankedChunk, separator: str) -> None:
+    """Cut a node that `to_node` gave to what is kept of it, and write down what that is."""
+    node = result.node
+    original = node.get_content(MetadataMode.NONE)
+    offset = parent_offset(node)
+    found = hidden.describe_trim(chunk, original, offset=offset, separator=separator)
+    if chunk.text != original:
+        found |= {f"original_{name}": getattr(node, name) for name in _OFFSETS if _has(node, name)}
+        named = hidden.one_slice(chunk.kept_spans, original, chunk.text)
+        known = named is not None and offset is not None
+        for name, place in zip(_OFFSETS, named or (0, 0), strict=True):
+            if _has(node, name):
+                setattr(node, name, (offset or 0) + place if known else None)
+        set_text(node, chunk.text)
+    node.metadata[HIDDEN_KEY] |= found
+
+
+def restore(found: Found) -> Found:
+    """What was passed to the reranker that gave this node, as far as that reranker changed it.
+
+    Args:
+        found: A node, with or without a score, from `AttentionRerank` or `AttentionRetriever`.
+
+    Returns:
+        A copy with the original text, offsets and retrieval score, and without what is under
+        `"attnmass"`. Its `embedding` is `None` where the text had been trimmed. A score that
+        another postprocessor set since is kept. What no reranker of this package gave is copied.
+    """
+    result = copy_node(found)
+    node = _node(result)
+    ours = hidden.read(node.metadata)
+    if not ours:
+        return result
+    del node.metadata[HIDDEN_KEY]
+    lists = _excluded_keys(node)
+    for name in ours.get("hidden_from", []):
+        if HIDDEN_KEY in lists[name]:
+            lists[name].remove(HIDDEN_KEY)
+    if "original_text" in ours:
+        set_text(node, ours["original_text"])
+        for name in _OFFSETS:
+            if _has(node, name):
+                setattr(node, name, ours.get(f"original_{name}"))
+    if isinstance(result, NodeWithScore) and result.score == ours["score"]:
+        result.score = ours["retrieval_score"]
+    return result
+
+
+def as_retrieved(found: NodeWithScore) -> NodeWithScore:
+    """The node itself, or what it was before we trimmed it, unless others changed its text since.
+
+    Whoever masks names in a trimmed node, for one, does not get them back.
+    """
+    trimmed = hidden.read(found.node.metadata)
+    text = found.node.get_content(MetadataMode.NONE)
+    return found if hidden.source_text(trimmed, text) is None else restore(found)
+
+
+def set_text(node: BaseNode, text: str) -> None:
+    """Replace the text; embeddings of it go with it."""
+    resource = getattr(node, "text_resource", None)
+    node.set_content(text)
+    if resource is not None:  # of which `set_content` keeps nothing
+        update = {"text": text, "embeddings": None}
+        node.text_resource = resource.model_copy(update=update)  # type: ignore[attr-defined]
+    for name in ("embedding", "text_embedding"):
+        if _has(node, name):
+            setattr(node, name, None)
+
+
+def parent_offset(node: BaseNode) -> int | None:
+    """Where the node's text begins in its parent's, if its offsets name as much as it has."""
+    start, end = (getattr(node, name, None) for name in _OFFSETS)
+    if start is None or end is None:
+        return None
+    return start if end - start == len(node.get_content(MetadataMode.NONE)) else None
+
+
+class Rendered:
+    """What the reader gets of nodes: `MetadataMode.LLM`, as response synthesizers render them."""
+
+    def __init__(self, nodes: Sequence[BaseNode]) -> None:
+        """Take light copies."""
+        self._nodes = [_without_ours(node) for node in nodes]
+
+    def __call__(self, index: int, text: str) -> str:
+        """One of them with another text."""
+        node = self._nodes[index].model_copy()
+        node.set_content(text)
+        return node.get_content(MetadataMode.LLM)
+
+
+def _without_ours(node: BaseNode) -> BaseNode:
+    """A shallow copy without what we added to the metadata."""
+    metadata = {key: value for key, value in node.metadata.items() if key != HIDDEN_KEY}
+    return node.model_copy(update={"metadata": metadata})
+
+
+def _excluded_keys(node: BaseNode) -> dict[str, list[str]]:
+    return {
+        "llm": node.excluded_llm_metadata_keys,
+        "embed": node.excluded_embed_metadata_keys,
+    }
+
+
+def _has(node: BaseNode, name: str) -> bool:
+    return name in type(node).model_fields
+
+
+def _node(found: NodeWithScore | BaseNode) -> BaseNode:
+    return found.node if isinstance(found, NodeWithScore) else found
+
+
+def visible_metadata(node: BaseNode) -> dict[str, Any]:
+    """The metadata without what we added."""
+    return _without_ours(node).metadata if hidden.read(node.metadata) else dict(node.metadata)

@@ -18,13 +18,28 @@ from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from llama_index.core.utils import get_tokenizer
 
+from attnmass import hidden
 from attnmass.adapter import DEVICE, UsesRanker
+from attnmass.selection import OnNoEvidence, Order
 from attnmass.worker import Worker
-from llama_index_attn.convert import copy_node, is_text, to_chunk, to_node
+from llama_index_attn.budget import less, n_tokens, reserve
+from llama_index_attn.convert import (
+    Rendered,
+    as_retrieved,
+    copy_node,
+    is_text,
+    to_chunk,
+    to_node,
+    trim_node,
+)
+from llama_index_attn.events import AttentionTrimEvent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from attnmass import Ranking, Trim
 
 
 logger = logging.getLogger(__name__)
@@ -32,24 +47,43 @@ dispatcher = get_dispatcher(__name__)
 
 
 class AttentionRerank(UsesRanker, BaseNodePostprocessor):
-    """Orders nodes by the attention that the query pays them, and keeps the best `top_n`.
+    """Orders nodes by the attention that the query pays them, keeps the best, and trims them.
 
     The model loads on first use and is shared by all that name the same one in the same way.
     Kept nodes are copies; their score is the attention mass, in [0, 1], and what it came from is
     in their metadata under `"attnmass"`, hidden from the LLM and the embedder: `score`,
-    `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`, and
-    `fused_score`, `n_windows`, `skipped` where they apply.
+    `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
+    `evidence` and `no_evidence` of all nodes together, `hidden_from` (what it was hidden from),
+    and `fused_score`, `n_windows`, `skipped` where they apply.
 
-    Images and other nodes without text are neither ranked nor counted in `top_n`: copies of them
-    stay at their position in the list. Blank texts come last with score 0.0.
+    Nodes are trimmed to their best spans (sentences, list items, tables, ...) if `max_tokens`,
+    `keep_ratio` or `top_p` is set; `attnmass.Trim` says how the options combine. Nodes of which
+    nothing is kept are left out, blank ones too. Those whose text got shorter lose their
+    `embedding`; `start_char_idx` and `end_char_idx` name what is left if that is one slice of the
+    parent, else they are `None`. Under `"attnmass"` there are also `spans`, the kept ones, each
+    with `id`, `start` and `end` into the text before trimming, `doc_start` and `doc_end` into the
+    parent's where that place is known, `score`, `kind` and `reason`; further `n_dropped_spans`,
+    `request` (a digest), and where the text got shorter `original_text`, `separator`,
+    `original_start_char_idx` and `original_end_char_idx`. `restore` undoes it.
 
-    `postprocess_nodes` raises `ValueError` for a blank query and, with `fuse`, for nodes without a
-    score, `WeightsNotFoundError` or `UnsupportedModelError` if the model cannot be loaded or read,
-    and `CaptureError` if its attention has NaN; with `on_error="passthrough"` it warns instead and
-    returns all candidates as they came. So it does, with a logged warning, where there is no query.
+    `max_tokens` is a ceiling on what the LLM gets: each node with the metadata that it is shown,
+    as its templates render it. A trimmed result that comes in again with the same query and
+    options stays as it is; else trimmed nodes are ranked, and trimmed if that is asked for, by
+    their original text.
+
+    Images and other nodes without text are neither ranked nor counted in `top_n`, and never left
+    out: copies of them stay at their position in the list, and what metadata of them the LLM is
+    shown counts in `max_tokens`. Blank texts come last with score 0.0.
+
+    `postprocess_nodes` raises `ValueError` for a blank query, with `fuse`, for nodes without a
+    score, and where no span fits `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError`
+    if the model cannot be loaded or read, and `CaptureError` if its attention has NaN; with
+    `on_error="passthrough"` it warns instead and returns all candidates as they came, whatever
+    they take. So it does, with a logged warning, where there is no query. `NoEvidenceError` is
+    raised whatever `on_error` is, and only with `on_no_evidence="raise"`.
 
     Example:
-        >>> rerank = AttentionRerank(top_n=3)
+        >>> rerank = AttentionRerank(top_n=None, max_tokens=800)
         >>> engine = index.as_query_engine(similarity_top_k=20, node_postprocessors=[rerank])
     """
 
@@ -98,7 +132,59 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         default=False, description="Whether to show a progress bar while nodes are read."
     )
 
+    order: Order = Field(
+        default="score",
+        description="Order of the kept nodes: best first by score, input, or best_last.",
+    )
+    evidence_threshold: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Less evidence than this, in [0, 1], is none; default: the head profile's.",
+    )
+    on_no_evidence: OnNoEvidence = Field(
+        default="keep",
+        description="Then keep the nodes, return no texts (empty), or raise a NoEvidenceError.",
+    )
+    max_tokens: int | None = Field(
+        default=None, description="Trim to so many tokens, as the LLM gets all kept nodes."
+    )
+    keep_ratio: float | None = Field(
+        default=None, description="Trim to this share of the tokens of all spans."
+    )
+    top_p: float | None = Field(
+        default=None, description="Trim to the best spans with this share of the mass."
+    )
+    min_keep: int = Field(
+        default=1, description="Spans that are kept whatever keep_ratio and top_p say."
+    )
+    keep_titles: bool = Field(
+        default=True, description="Whether the headings over a kept span are kept with it."
+    )
+    neighbors: int = Field(
+        default=0, description="Spans before and after a kept one that are kept if there is room."
+    )
+    resolve_context: bool = Field(
+        default=False,
+        description="Whether the earlier span that a kept one leans on is kept if there is room.",
+    )
+    separator: str = Field(default="…", description="Stands where text was dropped.")
+    on_empty: Literal["raise", "empty", "cut"] = Field(
+        default="raise",
+        description="Where no span fits: an error, no texts, or the beginning of the best span.",
+    )
+    tokenizer: Any = Field(
+        default=None,
+        exclude=True,
+        description="Counts max_tokens: a tokenizer of transformers, tokenizers or tiktoken, or a "
+        "callable; default: LlamaIndex's own. Never serialized, pickled if it can be: what is "
+        "built without it counts with the default.",
+    )
+    language: str | None = Field(
+        default=None, description="ISO 639-1 code for the split into sentences; default: by script."
+    )
+
     _ranker: Any = PrivateAttr(default=None)
+    _counted: Any = PrivateAttr(default=None)
     _worker: Worker = PrivateAttr(default_factory=Worker)
 
     @model_validator(mode="before")
@@ -111,8 +197,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Self:
-        if self.profile is not None and self.heads is not None:
-            raise ValueError("pass profile or heads, not both")
+        self._check_options()
         return self
 
     @field_validator("model", "profile", "cache_dir", mode="before")
@@ -161,40 +246,96 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         if query_bundle is None:
             logger.warning("nodes are not reranked: there is no query to rank them by")
             return list(nodes)
+        query = query_bundle.query_str
+        trim = self._trim(get_tokenizer)
+        if trim is not None and self._has_trimmed(nodes, query, trim):
+            return [copy_node(found) for found in nodes]
+        nodes = [as_retrieved(found) for found in nodes]
         places = [place for place, found in enumerate(nodes) if is_text(found.node)]
-        result = self._rank_texts(nodes, places, query_bundle.query_str) if places else []
-        for place in sorted(set(range(len(nodes))) - set(places)):
-            result.insert(place, copy_node(nodes[place]))
-        return result
+        if not places:
+            return [copy_node(found) for found in nodes]
+        if trim is None:
+            return self._rank_texts(nodes, places, query)[1]
+        return self._trim_texts(nodes, places, query, trim)
 
     def _rank_texts(
-        self, nodes: list[NodeWithScore], places: list[int], query: str
-    ) -> list[NodeWithScore]:
-        ranking = self._load().rank(
+        self,
+        nodes: list[NodeWithScore],
+        places: list[int],
+        query: str,
+        trim: Trim | None = None,
+    ) -> tuple[Ranking, list[NodeWithScore]]:
+        """Rank the nodes at `places`; all others stay where they are."""
+        texts = [nodes[place] for place in places]
+        ranking = self._rank_chunks(
             query,
-            [to_chunk(nodes[place].node, self.metadata_mode) for place in places],
-            top_n=self.top_n,
-            score_threshold=self.score_threshold,
-            retrieval_scores=[nodes[place].score for place in places],
-            fuse=self.fuse,
-            batch_size=self.batch_size,
-            progress=self.show_progress or None,
+            [to_chunk(found.node, self.metadata_mode) for found in texts],
+            [found.score for found in texts],
+            trim,
+            None if trim is None else Rendered([found.node for found in texts]),
         )
-        ranked = [(places[chunk.index], chunk) for chunk in ranking.chunks]
-        return [
-            to_node(nodes[place], chunk, rank_before=place, model=self.model)
-            for place, chunk in ranked
-        ]
+        result = []
+        for chunk in ranking.chunks:
+            place = places[chunk.index]
+            node = to_node(nodes[place], chunk, ranking, place=place, model=self.model)
+            if trim is not None:
+                trim_node(node, chunk, trim.separator)
+            result.append(node)
+        for place in sorted(set(range(len(nodes))) - set(places)):
+            result.insert(place, copy_node(nodes[place]))
+        return ranking, result
+
+    def _trim_texts(
+        self, nodes: list[NodeWithScore], places: list[int], query: str, trim: Trim
+    ) -> list[NodeWithScore]:
+        """`_rank_texts` within the budget that nodes without text leave."""
+        taken = reserve(trim, [found for place, found in enumerate(nodes) if place not in places])
+        while True:  # once, unless the tokenizer makes more of texts together than of each
+            ranking, result = self._rank_texts(nodes, places, query, less(trim, taken))
+            after = n_tokens(trim, result)
+            if trim.max_tokens is None or after <= trim.max_tokens:
+                break
+            taken += after - trim.max_tokens
+        request = self._request(query, _texts(result), after)
+        for found in result:
+            if is_text(found.node):
+                found.node.metadata[hidden.KEY]["request"] = request
+        spans = [span for chunk in (*ranking.chunks, *ranking.dropped) for span in chunk.spans]
+        n_kept = sum(span.kept for span in spans)
+        dispatcher.event(
+            AttentionTrimEvent(
+                n_nodes_before=len(nodes),
+                n_nodes_after=len(result),
+                n_tokens_before=n_tokens(trim, nodes),
+                n_tokens_after=after,
+                n_spans_kept=n_kept,
+                n_spans_dropped=len(spans) - n_kept,
+                evidence=ranking.evidence,
+                no_evidence=ranking.no_evidence,
+            )
+        )
+        return result
+
+    def _has_trimmed(self, nodes: list[NodeWithScore], query: str, trim: Trim) -> bool:
+        """Whether the nodes are what this reranker made of them for this query."""
+        ours = [hidden.read(found.node.metadata) for found in nodes if is_text(found.node)]
+        return self._is_settled(query, ours, _texts(nodes), lambda: n_tokens(trim, nodes))
 
     def __getstate__(self) -> dict[str, Any]:
         """Weights stay behind."""
-        light = self.model_copy()
-        light._ranker = None
+        light = self.model_copy(update={"tokenizer": self._light_tokenizer()})
+        light._ranker = light._counted = None
         return super(AttentionRerank, light).__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """The copy shares the ranker and the callback manager."""
+        """The copy shares the ranker, the tokenizer and the callback manager."""
         memo = {} if memo is None else memo
-        for shared in (self._ranker, self.callback_manager):
+        for shared in (self._ranker, self._counted, self.tokenizer, self.callback_manager):
             memo[id(shared)] = shared
         return super().__deepcopy__(memo)
+
+
+def _texts(nodes: list[NodeWithScore]) -> list[tuple[str | None, str]]:
+    """Ids and texts of those that have some."""
+    texts = [found.node for found in nodes if is_text(found.node)]
+    return [(node.node_id, node.get_content(MetadataMode.NONE)) for node in texts]

@@ -20,14 +20,13 @@ from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention
-from attnmass.layouts.memory import halving, is_out_of_memory, release
+from attnmass.layouts.memory import SHORTEST_WINDOW, halving, is_out_of_memory, release
 from attnmass.layouts.within import Groups, look_within
 from attnmass.prompt import Prompt, tokenize_prompt
 from attnmass.text import PlainTokenizer, Tokens
 
 Result = TypeVar("Result")
 
-_SHORTEST_WINDOW = 64  # tokens; where not even these fit, the error is the caller's
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 16384, 256  # keys, each a quarter of the one before
 
 
@@ -116,7 +115,7 @@ class ParallelLayout:
                 return windows, self._read(chunks, windows, options, advance), notes
             except (RuntimeError, MemoryError) as error:
                 limit = max(map(len, windows)) // 2
-                if limit < _SHORTEST_WINDOW or not is_out_of_memory(error):
+                if limit < SHORTEST_WINDOW or not is_out_of_memory(error):
                     raise
             release()
             options = replace(options, max_chunk_tokens=limit)
@@ -132,7 +131,7 @@ class ParallelLayout:
             longest = max(len(query) for query in queries)
             around = len(self._prompt.before) + len(self._prompt.between)
             free = limit - around - longest
-            least = min(_SHORTEST_WINDOW, max(map(len, chunks)))
+            least = min(SHORTEST_WINDOW, max(map(len, chunks)))
             if free < least:
                 raise ValueError(
                     f"the query has {longest} tokens, and this model has room for "

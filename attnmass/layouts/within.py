@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
+from attnmass.layouts.memory import SHORTEST_WINDOW, halving, is_out_of_memory, release
 from attnmass.text import Tokens
 
 Groups = Sequence[Sequence[int]]
@@ -48,46 +49,71 @@ def look_within(
         groups: For each chunk the token indices of each group, none of them empty.
         max_batch_tokens: Tokens in one pass, unless a single chunk has more.
         room: Tokens that a chunk may have; a longer one is read in windows that share half of
-            their tokens, each group in one of them.
+            their tokens, each group in one of them, and so is one that the memory does not hold.
 
     Returns:
         For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
         fp32 on the CPU; zeros outside a group's window.
+
+    Raises:
+        RuntimeError: The out-of-memory error, where not even short windows fit.
     """
-    found = [
-        torch.zeros(len(mine), len(reader.heads), len(chunk))
-        for mine, chunk in zip(groups, chunks, strict=True)
-    ]
-    parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
-    for batch in _batches(parts, max_batch_tokens):
-        sizes = [len(part) for part in batch]
-        starts = [0, *accumulate(sizes)][:-1]
-        device = reader.device
-        rows = [
-            [
-                token - part.start + start
-                for token in groups[part.chunk][group]
-                if part.start <= token < part.end
-            ]
-            for part, start in zip(batch, starts, strict=True)
-            for group in part.groups
+
+    def look(batch: Sequence[_Part]) -> list[Tensor]:
+        return _look(reader, prefix, chunks, groups, batch)
+
+    while True:
+        parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
+        # Filled anew, should windows become shorter.
+        found = [
+            torch.zeros(len(mine), len(reader.heads), len(chunk))
+            for mine, chunk in zip(groups, chunks, strict=True)
         ]
-        ids = [token for part in batch for token in chunks[part.chunk].ids[part.start : part.end]]
-        attention = reader.look(
-            torch.tensor(ids, device=device),
-            torch.cat([torch.arange(size, device=device) + len(prefix) for size in sizes]),
-            (prefix,),
-            rows=[torch.tensor(row, device=device) for row in rows],
-            segments=torch.arange(len(batch)).repeat_interleave(torch.tensor(sizes)).to(device),
-        ).cpu()
-        row = 0
-        for part, start in zip(batch, starts, strict=True):
-            begin = len(prefix) + start
-            for group in part.groups:
-                looked = attention[row, :, begin : begin + len(part)]
-                found[part.chunk][group, :, part.start : part.end] = looked
-                row += 1
-    return found
+        try:
+            for batch in _batches(parts, max_batch_tokens):
+                for part, looked in zip(batch, halving(look, batch), strict=True):
+                    found[part.chunk][list(part.groups), :, part.start : part.end] = looked
+            return found
+        except (RuntimeError, MemoryError) as error:
+            room = max(map(len, parts)) // 2
+            if room < SHORTEST_WINDOW or not is_out_of_memory(error):
+                raise
+        release()
+
+
+def _look(
+    reader: Reader,
+    prefix: KeyValues,
+    chunks: Sequence[Tokens],
+    groups: Sequence[Groups],
+    batch: Sequence[_Part],
+) -> list[Tensor]:
+    """One pass over parts; for each of them `[group, head, token]`."""
+    sizes = [len(part) for part in batch]
+    starts = [0, *accumulate(sizes)][:-1]
+    device = reader.device
+    rows = [
+        [
+            token - part.start + start
+            for token in groups[part.chunk][group]
+            if part.start <= token < part.end
+        ]
+        for part, start in zip(batch, starts, strict=True)
+        for group in part.groups
+    ]
+    ids = [token for part in batch for token in chunks[part.chunk].ids[part.start : part.end]]
+    attention = reader.look(
+        torch.tensor(ids, device=device),
+        torch.cat([torch.arange(size, device=device) + len(prefix) for size in sizes]),
+        (prefix,),
+        rows=[torch.tensor(row, device=device) for row in rows],
+        segments=torch.arange(len(batch)).repeat_interleave(torch.tensor(sizes)).to(device),
+    ).cpu()
+    by_part = attention.split([len(part.groups) for part in batch])
+    return [
+        looked[:, :, len(prefix) + start : len(prefix) + start + len(part)]
+        for looked, start, part in zip(by_part, starts, batch, strict=True)
+    ]
 
 
 def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iterator[_Part]:
@@ -96,7 +122,7 @@ def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iter
     starts = [*range(0, len(tokens) - size, max(1, size // 2)), len(tokens) - size]
     mine: dict[int, list[int]] = {}
     for number, group in enumerate(groups):
-        # The first window that has the group's end, else the last one that has its beginning.
+        # The first window that has all of the group, else the last one that has its beginning.
         whole = [s for s in starts if s <= group[0] and group[-1] < s + size]
         mine.setdefault(whole[0] if whole else max(s for s in starts if s <= group[0]), []).append(
             number

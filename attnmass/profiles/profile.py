@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_weights
+from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_heads, check_weights
 from attnmass.prompt import PROMPT_VERSION
 
 # On configs of our own that were cut: how many layers the model has when it is whole.
@@ -64,6 +64,7 @@ class HeadProfile:
 
     def __post_init__(self) -> None:
         check_weights(self.heads, self.weights)
+        check_heads(self.context)
 
     @property
     def span_rule(self) -> SpanRule:
@@ -221,8 +222,6 @@ def full_depth(config: Any) -> int:
 
 def _check_heads(profile: HeadProfile, config: Any) -> None:
     n_layers, n_heads = full_depth(config), int(config.num_attention_heads)
-    if len(set(profile.heads)) != len(profile.heads):
-        raise ValueError(f"a head was selected twice: {sorted(profile.heads)}")
     for layer, head in profile.all_heads:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(
@@ -241,20 +240,39 @@ def _parse(text: str, name: str) -> HeadProfile:
         data = json.loads(text)
         data.pop("stop_layer", None)
         data |= _heads(data)
-        data["context"] = _pairs(data.get("context", ()))
-        if data.get("spans") is not None:
-            data["spans"] = SpanRule(**{**data["spans"], **_heads(data["spans"])})
-        data["evidence"] = EvidenceRule(**data.get("evidence", {}))
+        for part, read in _PARTS.items():
+            found = data.pop(part, None)
+            if found is not None:
+                data[part] = _part(part, read, found)
         return HeadProfile(**data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{name} is not a head profile: {error}") from error
 
 
+def _part(name: str, read: Callable[[Any], Any], data: Any) -> Any:
+    """A field of a file, whose name is in the error where it is none."""
+    try:
+        return read(data)
+    except KeyError as error:
+        raise ValueError(f"{name} lacks {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 def _heads(data: Mapping[str, Any]) -> dict[str, Any]:
     """Heads and their weights as they stand in a file."""
-    weights = tuple(float(weight) for weight in data["weights"])
-    return {"heads": _pairs(data["heads"]), "weights": weights}
+    return {
+        "heads": _part("heads", _pairs, data["heads"]),
+        "weights": _part("weights", lambda weights: tuple(map(float, weights)), data["weights"]),
+    }
 
 
 def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
     return tuple((int(layer), int(head)) for layer, head in heads)
+
+
+_PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "spans": lambda data: SpanRule(**{**data, **_heads(data)}),
+    "evidence": lambda data: EvidenceRule(**data),
+    "context": _pairs,
+}

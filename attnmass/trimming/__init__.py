@@ -11,7 +11,7 @@ from attnmass.trimming.chunks import (
 )
 from attnmass.trimming.context import leaning
 from attnmass.trimming.options import Trim
-from attnmass.trimming.scores import TokenMass, span_masses, span_scores
+from attnmass.trimming.scores import TokenMass, span_masses, span_scores, tokens_of
 
 __all__ = [
     "Leaning",
@@ -25,5 +25,6 @@ __all__ = [
     "score_text",
     "span_masses",
     "span_scores",
+    "tokens_of",
     "trim_chunks",
 ]

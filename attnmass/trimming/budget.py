@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
+from numbers import Integral
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -24,7 +25,11 @@ class TokenCounter:
         Raises:
             TypeError: If it is none of these.
         """
+        self._tokenizer = tokenizer
         self._count = _counter(tokenizer)
+
+    def __reduce__(self) -> tuple[type[TokenCounter], tuple[Any]]:
+        return type(self), (self._tokenizer,)
 
     def __call__(self, text: str) -> int:
         """Tokens of one text."""
@@ -56,7 +61,7 @@ def _counter(tokenizer: Any) -> Callable[[str], int]:
         )
     if callable(tokenizer):
         return lambda text: _number(tokenizer(text))
-    if hasattr(tokenizer, "encode"):
+    if hasattr(tokenizer, "encode") and not isinstance(tokenizer, str):
         return lambda text: _number(tokenizer.encode(text))
     raise TypeError(
         f"{type(tokenizer).__name__} is no tokenizer: pass one of transformers, tokenizers or "
@@ -65,7 +70,14 @@ def _counter(tokenizer: Any) -> Callable[[str], int]:
 
 
 def _number(found: Any) -> int:
-    return found if isinstance(found, int) else len(found)
+    if isinstance(found, Integral):
+        return int(found)
+    if isinstance(found, Sized) and not isinstance(found, str | Mapping):
+        return len(found)
+    raise TypeError(
+        f"the tokenizer gave {type(found).__name__} for a text: pass a callable that gives a "
+        "list of tokens or their number, or the tokenizer itself"
+    )
 
 
 def _encodable(text: str) -> str:

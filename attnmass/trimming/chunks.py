@@ -91,6 +91,7 @@ def trim_chunks(
                 scored[chunk.index].masses.tolist(),
                 lambda text, index=chunk.index: render(index, text),  # type: ignore[misc]
                 leaning.get(chunk.index, {}),
+                chunk.index,
             )
             for chunk in readable
         ],
@@ -101,25 +102,29 @@ def trim_chunks(
         _chosen(chunk, scored[chunk.index], choice, place) for place, chunk in enumerate(readable)
     ]
     gone = [chunk for chunk in result if chunk.dropped]
-    gone += [replace(c, dropped=c.skipped or "blank") for c in kept if c.index not in scored]
+    gone += [replace(c, text="", dropped=c.skipped) for c in kept if c.index not in scored]
     gone += [_marked(chunk, scored.get(chunk.index)) for chunk in dropped]
     before = [render(index, source.text) for index, source in scored.items()]
     return Trimmed(
         tuple(chunk for chunk in result if not chunk.dropped),
-        tuple(sorted(gone, key=lambda chunk: -chunk.score)),
+        tuple(sorted(gone, key=_best_first)),
         count.total(before),
         choice.n_tokens,
     )
+
+
+def _best_first(chunk: RankedChunk) -> tuple[bool, float, int]:
+    by = chunk.score if chunk.fused_score is None else chunk.fused_score
+    return chunk.skipped is not None, -by, chunk.index
 
 
 def _chosen(chunk: RankedChunk, source: ScoredText, choice: Choice, place: int) -> RankedChunk:
     spans = _spans(source, choice.kept[place], choice.reasons[place])
     if any(span.kept for span in spans):
         return replace(chunk, text=choice.texts[place], spans=spans)
-    # The best span of a dropped chunk says what it was dropped for.
-    best = max(spans, key=lambda span: span.score, default=None)
-    why = "blank" if best is None else best.reason
-    return replace(chunk, text="", spans=spans, dropped=why)
+    # The best span of a dropped chunk says what it was dropped for; a heading goes with others.
+    best = max(spans, key=lambda span: (span.reason != "title", span.score))
+    return replace(chunk, text="", spans=spans, dropped=best.reason)
 
 
 def _marked(chunk: RankedChunk, source: ScoredText | None) -> RankedChunk:

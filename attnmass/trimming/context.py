@@ -14,17 +14,23 @@ def leaning(
     """For each span the earlier one that gets most of its attention.
 
     Args:
-        attention: By the number of a span, in reading order, attention from its tokens to the
-            chunk's, averaged over the span's tokens and over heads, `[token]`.
-        groups: The tokens of each span.
+        attention: By the number of a span attention from its tokens to the chunk's, averaged over
+            the span's tokens and over heads, `[token]`.
+        groups: The tokens of each span that counts, in reading order, none of them empty.
 
     Returns:
-        By the number of a span that of the one that it leans on, where there is one before it.
+        By the number of a span that of the one that it leans on, where one before it gets some.
     """
+    numbers = list(groups)
+    tokens = np.array([token for group in groups.values() for token in group], dtype=np.int64)
+    starts = np.cumsum([0, *map(len, groups.values())])
     found: dict[int, int] = {}
-    earlier: list[int] = []
-    for number, row in attention.items():
-        if earlier:
-            found[number] = max(earlier, key=lambda i: float(row[list(groups[i])].sum()))
-        earlier.append(number)
+    for place, number in enumerate(numbers):
+        if place == 0 or number not in attention:
+            continue
+        row = attention[number][tokens[: starts[place]]]
+        masses = np.add.reduceat(row, starts[:place])
+        best = int(masses.argmax())
+        if masses[best] > 0:
+            found[number] = numbers[best]
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from attnmass.checks import check_count, check_share, check_type
 from attnmass.trimming.budget import TokenCounter
 
 OnEmpty = Literal["raise", "empty", "cut"]
@@ -20,30 +20,34 @@ class Trim:
 
     1. The spans of all chunks are ordered by score. With `keep_titles`, headings do not take part:
        they come with what they head, unless a chunk has nothing else.
-    2. `top_p` ends the list after the spans that together have that share of the mass.
+    2. `top_p` ends the list after the spans that together have that share of the list's mass.
     3. Down the list, each span is taken with the headings over it, if with them `keep_ratio` and
        `max_tokens` hold; one that does not fit is passed over, and shorter ones still may.
-    4. The first `min_keep` of the list are exempt from `top_p` and `keep_ratio`, never from
-       `max_tokens`.
+    4. Until `min_keep` spans are taken, `top_p` and `keep_ratio` do not count, `max_tokens` does.
     5. With each span taken, as far as both budgets allow: what it leans on (`resolve_context`),
-       then its `neighbors`, the nearest first.
-    6. If nothing was taken, `on_empty` decides.
+       then its `neighbors`, the nearest first, each with the headings over it.
+    6. All that is kept is counted as it will be sent. What came last goes if that is too much, and
+       what was passed over for `max_tokens` is taken, best first, if it fits now.
+    7. If nothing is kept, `on_empty` decides.
 
     A chunk with no span taken is dropped. Kept spans stand in reading order whatever their scores.
 
     Attributes:
         max_tokens: Ceiling on what the reader gets: all kept chunks as they are rendered, titles
             and metadata included, joined by blank lines, counted by `tokenizer`.
-        keep_ratio: Share of the tokens of all spans to keep at most, in (0, 1].
+        keep_ratio: Share of the tokens of all spans to keep at most, each span counted on its own,
+            in (0, 1].
         top_p: Keep the best spans that have this share of all spans' mass, in (0, 1].
-        min_keep: Keep at least so many spans, over all chunks.
+        min_keep: Keep at least so many spans, over all chunks, if `max_tokens` allows.
         keep_titles: Whether the headings over a kept span are kept with it.
-        neighbors: Keep up to so many spans before and after each as well, of the same chunk.
+        neighbors: Keep up to so many spans before and after each as well, of the same chunk;
+            headings are none where `keep_titles` brings them.
         resolve_context: Keep the earlier span that a kept one leans on most ("He developed it in
             1905" leans on the sentence that says who he is), as attention within the chunk has it.
         separator: Stands where text was dropped between two kept spans.
         on_empty: When no span fits: `"raise"` a `ValueError`, return an `"empty"` result, or
-            `"cut"` the best span to its beginning, at a word's end.
+            `"cut"` the best span to its beginning, at a word's end; the result is empty all the
+            same where not a word fits.
         tokenizer: The reader's: a transformers or tokenizers tokenizer, one with an `encode`
             method such as tiktoken's, or a callable that returns a text's tokens or their number.
             Default: the ranking model's.
@@ -53,7 +57,7 @@ class Trim:
 
     Raises:
         ValueError: If an option is out of range.
-        TypeError: If `tokenizer` is none.
+        TypeError: If an option is of another type, or `tokenizer` is none.
     """
 
     max_tokens: int | None = None
@@ -70,16 +74,16 @@ class Trim:
     counter: TokenCounter | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, or None, not {self.max_tokens}")
+        check_count("max_tokens", self.max_tokens, 1, optional="no limit")
         for name in ("keep_ratio", "top_p"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and 0 < value <= 1):
-                raise ValueError(f"{name} must be above 0 and at most 1, or None, not {value}")
+            check_share(name, getattr(self, name), above_zero=True, optional="no limit")
         for name in ("min_keep", "neighbors"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
-        if self.on_empty not in ("raise", "empty", "cut"):
-            raise ValueError(f"on_empty must be 'raise', 'empty' or 'cut', not {self.on_empty!r}")
+            check_count(name, getattr(self, name), 0)
+        for name in ("keep_titles", "resolve_context"):
+            check_type(name, getattr(self, name), bool)
+        check_type("separator", self.separator, str)
+        check_type("language", self.language, str, optional="a choice by script")
+        if self.on_empty not in get_args(OnEmpty):
+            raise ValueError(f"on_empty must be one of {get_args(OnEmpty)}, not {self.on_empty!r}")
         if self.tokenizer is not None:
             object.__setattr__(self, "counter", TokenCounter(self.tokenizer))

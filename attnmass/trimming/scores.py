@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from attnmass.profiles import SpanRule
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Spans = Sequence[tuple[int, int]]
 
 
@@ -27,7 +28,7 @@ class TokenMass:
     """
 
     masses: Floats
-    offsets: npt.NDArray[np.int64]
+    offsets: Integers
     shift: int = 0
 
 
@@ -36,27 +37,46 @@ def span_masses(tokens: TokenMass, spans: Spans) -> tuple[Floats, Floats]:
 
     A token counts for the spans that it lies in by its share of characters there, so that spans
     that cover the text have all its mass between them, and several tokens of one character all
-    count where it is.
+    count where it is. A token of no characters, as tokenizers that leave white space out of their
+    offsets give it, counts where the character before it is.
 
     Returns:
         Masses and token counts, each `[span]`; counts are fractional where a token is shared.
     """
     if not spans:
         return np.zeros(0), np.zeros(0)
-    start = tokens.offsets[:, 0] - tokens.shift
-    # A token of no characters is where the next character is.
-    end = np.maximum(tokens.offsets[:, 1] - tokens.shift, start + 1)
+    start, end = tokens.offsets[:, 0], tokens.offsets[:, 1]
+    start = np.where(start < end, start, np.maximum(start - 1, 0))
+    end = np.maximum(end, start + 1) - tokens.shift
+    start = start - tokens.shift
     size = (end - start).astype(np.float64)
     bounds = np.asarray(spans, dtype=np.int64)
-    first = np.searchsorted(np.maximum.accumulate(end), bounds[:, 0], side="right")
-    last = np.searchsorted(start, bounds[:, 1], side="left")
     masses, counts = np.zeros(len(bounds)), np.zeros(len(bounds))
-    for i, (low, high) in enumerate(bounds):
-        some = slice(first[i], last[i])
+    for i, some in enumerate(_near(start, end, bounds)):
+        low, high = bounds[i]
         inside = np.minimum(end[some], high) - np.maximum(start[some], low)
         share = np.maximum(inside, 0) / size[some]
         masses[i], counts[i] = share @ tokens.masses[some], share.sum()
     return masses, counts
+
+
+def tokens_of(offsets: Integers, shift: int, spans: Spans) -> list[list[int]]:
+    """The indices of the tokens that have characters in each span; arguments as in `TokenMass`."""
+    start, end = offsets[:, 0] - shift, offsets[:, 1] - shift
+    found = []
+    near = _near(start, end, np.asarray(spans, dtype=np.int64).reshape(-1, 2))
+    for (low, high), some in zip(spans, near, strict=True):
+        inside = np.minimum(end[some], high) > np.maximum(start[some], low)
+        found.append((np.flatnonzero(inside) + some.start).tolist())
+    return found
+
+
+def _near(start: Integers, end: Integers, bounds: Integers) -> list[slice]:
+    """A run of tokens for each span, with all that are in it, also where offsets are not sorted."""
+    first = np.searchsorted(np.maximum.accumulate(end), bounds[:, 0], side="right")
+    least = np.minimum.accumulate(start[::-1])[::-1]  # no later token starts before that
+    last = np.searchsorted(least, bounds[:, 1], side="left")
+    return [slice(int(a), int(b)) for a, b in zip(first, last, strict=True)]
 
 
 def span_scores(masses: Floats, counts: Floats, chunk_mass: float, rule: SpanRule) -> Floats:

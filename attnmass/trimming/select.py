@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
 
 from attnmass.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
+from attnmass.trimming.cut import longest_beginning
 from attnmass.trimming.options import Trim
 from attnmass.trimming.render import join_kept
 
 Place = tuple[int, int]  # chunk, span
+
+_MERGED = 2  # tokens that a span may take less of beside others than alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Candidate:
         masses: Their attention mass, one for each.
         render: What the reader gets of the chunk, given the text that is kept of it.
         leans_on: For a span the earlier one that it leans on, if any.
+        index: Position in the input: of spans with equal scores those of the lower one go first.
     """
 
     text: str
@@ -34,6 +39,7 @@ class Candidate:
     masses: Sequence[float]
     render: Callable[[str], str]
     leans_on: Mapping[int, int] = field(default_factory=dict)
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +63,12 @@ def choose(candidates: Sequence[Candidate], trim: Trim, count: TokenCounter) -> 
     """Choose spans as `Trim` says.
 
     Args:
-        candidates: Best first: at equal scores a span of an earlier chunk goes first.
+        candidates: In the order that the reader gets them.
         trim: What was asked for.
         count: Counts the reader's tokens.
 
     Raises:
-        ValueError: If no span fits into `max_tokens` and `on_empty` is `"raise"`.
+        ValueError: If no span is kept and `on_empty` is `"raise"`.
     """
     return _Chooser(candidates, trim, count).run()
 
@@ -74,178 +80,247 @@ class _Chooser:
         self._candidates = candidates
         self._trim = trim
         self._count = count
+        self._listed = [_taking_part(chunk.segments, trim.keep_titles) for chunk in candidates]
         budgets = trim.max_tokens is not None or trim.keep_ratio is not None
         self._sizes = [
             [count(chunk.text[s.start : s.end]) if budgets else 0 for s in chunk.segments]
             for chunk in candidates
         ]
         self._join = count("\n\n")
+        # What a span may take less, where it fills a gap that was marked.
+        self._less = _MERGED + count(trim.separator)
         self._kept: list[dict[int, str]] = [{} for _ in candidates]
+        self._order: list[list[int]] = [[] for _ in candidates]  # what is kept, in reading order
+        self._beyond: set[Place] = set()  # what `top_p` leaves out
         self._dropped: dict[Place, str] = {}
-        self._rendered = [0] * len(candidates)  # tokens of each chunk as it is kept now
+        self._ends: dict[Place, int] = {}  # of spans that are cut
+        self._taken: list[list[Place]] = []  # what was added together, in order
+        self._by_score = 0
+        self._used = 0  # tokens of what is kept, by the sum of its parts since they were counted
+        self._doubt = 0  # by how much that may be too much
         self._ratio_left = float("inf")
         if trim.keep_ratio is not None:
-            self._ratio_left = trim.keep_ratio * sum(map(sum, self._sizes))
-        self._taken: list[list[Place]] = []  # what was added together, in order
+            self._ratio_left = trim.keep_ratio * sum(map(sum, self._sizes)) + 1e-9
 
     def run(self) -> Choice:
         places = self._ranked()
-        listed = self._within_top_p(places)
-        for rank, place in enumerate(places):
-            exempt = rank < self._trim.min_keep
-            if rank >= listed and not exempt:
-                self._dropped[place] = "top_p"
-            else:
-                self._take(place, exempt)
-        self._hold_ceiling()
+        self._beyond = set(places[self._within_top_p(places) :])
+        for place in places:
+            self._take(place)
+        self._settle(places)
         if places and not any(self._kept):
-            return self._nothing_fits(places)
+            self._nothing_fits(places)
         return self._result()
 
     def _ranked(self) -> list[Place]:
         """Spans that take part, best first."""
-        places = []
-        for c, chunk in enumerate(self._candidates):
-            body = [i for i, s in enumerate(chunk.segments) if s.kind != "heading"]
-            if not self._trim.keep_titles or not body:
-                body = list(range(len(chunk.segments)))
-            places += [(c, i) for i in body]
-        return sorted(places, key=lambda place: -self._candidates[place[0]].scores[place[1]])
+        places = [(c, i) for c, listed in enumerate(self._listed) for i in listed]
+
+        def key(place: Place) -> tuple[float, int]:
+            chunk = self._candidates[place[0]]
+            return -chunk.scores[place[1]], chunk.index
+
+        return sorted(places, key=key)
 
     def _within_top_p(self, places: Sequence[Place]) -> int:
-        """How many of the ranked spans it takes to have `top_p` of the mass."""
-        if self._trim.top_p is None:
+        """How many of the ranked spans it takes to have `top_p` of their mass."""
+        if self._trim.top_p is None or not places:
             return len(places)
-        masses = [self._candidates[c].masses[i] for c, i in places]
-        wanted = self._trim.top_p * sum(masses)
-        so_far = 0.0
-        for rank, mass in enumerate(masses):
-            if so_far >= wanted:
-                return rank
-            so_far += mass
-        return len(places)
+        reached = list(accumulate(self._candidates[c].masses[i] for c, i in places))
+        return bisect_left(reached, self._trim.top_p * reached[-1]) + 1
 
-    def _take(self, place: Place, exempt: bool) -> None:
-        """Keep a span if the budgets allow, and then what goes with it."""
+    def _take(self, place: Place) -> bool:
+        """Keep a span if the requests allow, and then what goes with it; whether it is kept."""
         c, i = place
+        least = self._by_score < self._trim.min_keep
+        if place in self._beyond and not least:
+            self._dropped[place] = "top_p"
+            return False
         if i in self._kept[c]:  # came with another one
             self._kept[c][i] = "score"
-        else:
-            titles = self._candidates[c].segments[i].headings if self._trim.keep_titles else ()
-            why_not = self._add(c, {**dict.fromkeys(titles, "title"), i: "score"}, exempt)
-            if why_not:
-                self._dropped[place] = why_not
-                return
+        elif why_not := self._add(c, i, "score", exempt=least):
+            self._dropped[place] = why_not
+            return False
+        self._by_score += 1
         for other, why in self._beside(c, i):
-            self._add(c, {other: why})
+            self._add(c, other, why)
+        return True
 
     def _beside(self, c: int, i: int) -> Iterator[tuple[int, str]]:
         """What a kept span brings along if there is room."""
         chunk = self._candidates[c]
         if self._trim.resolve_context and i in chunk.leans_on:
             yield chunk.leans_on[i], "context"
-        body = [j for j, s in enumerate(chunk.segments) if s.kind != "heading" or j == i]
-        at = body.index(i)
-        for distance in range(1, self._trim.neighbors + 1):
+        listed = self._listed[c]
+        at = bisect_left(listed, i)
+        for distance in range(1, min(self._trim.neighbors, len(listed)) + 1):
             for there in (at - distance, at + distance):
-                if 0 <= there < len(body):
-                    yield body[there], "neighbor"
+                if 0 <= there < len(listed):
+                    yield listed[there], "neighbor"
 
-    def _add(self, c: int, wanted: Mapping[int, str], exempt: bool = False) -> str:
-        """Keep these spans of a chunk, all or none; returns what forbids it, or nothing."""
-        new = {i: why for i, why in wanted.items() if i not in self._kept[c]}
-        if not new:
+    def _add(self, c: int, i: int, why: str, exempt: bool = False) -> str:
+        """Keep a span with the headings over it, all or none; returns what forbids it, if any."""
+        kept = self._kept[c]
+        if i in kept:
             return ""
-        size = sum(self._sizes[c][i] for i in new)
+        new = [place for place in (*self._titles(c, i), i) if place not in kept]
+        size = sum(self._sizes[c][place] for place in new)
         if size > self._ratio_left and not exempt:
             return "keep_ratio"
-        before = self._kept[c]
         if self._trim.max_tokens is not None:
-            used = sum(self._rendered) + self._join * max(0, sum(map(bool, self._kept)) - 1)
-            left = self._trim.max_tokens - used
-            if size - 2 * len(new) > left:  # by far too long: not worth the exact count
+            if not self._fits(size - self._less * len(new)):  # spares an exact count
                 return "max_tokens"
-            join = self._join if used and not before else 0
-            tokens = self._count(self._render(c, {**before, **new}))
-            if tokens - self._rendered[c] + join > left:
+            more = self._growth(c, new)
+            if not self._fits(more):
                 return "max_tokens"
-            self._rendered[c] = tokens
-        self._kept[c] = {**before, **new}
+            self._used += more
+            self._doubt += self._join + _MERGED * len(new)
+        for place in new:
+            kept[place] = why if place == i else "title"
+            insort(self._order[c], place)
         self._ratio_left -= size
-        self._taken.append([(c, i) for i in new])
+        self._taken.append([(c, place) for place in new])
         return ""
 
-    def _hold_ceiling(self) -> None:
-        """Count everything as it will be sent; let go of what came last while it is too much."""
-        ceiling = self._trim.max_tokens
-        while ceiling is not None and self._taken and self._total() > ceiling:
-            for c, i in self._taken.pop():
-                self._kept[c].pop(i, None)
-                self._dropped[c, i] = "max_tokens"
+    def _titles(self, c: int, i: int) -> Sequence[int]:
+        return self._candidates[c].segments[i].headings if self._trim.keep_titles else ()
 
-    def _total(self) -> int:
-        return self._count.total(
-            [self._render(c, kept) for c, kept in enumerate(self._kept) if kept]
-        )
+    def _fits(self, more: int) -> bool:
+        """Whether so many more tokens fit; where it is close, what is kept is counted first."""
+        room = (self._trim.max_tokens or 0) - self._used
+        if room < more <= room + self._doubt:
+            room = (self._trim.max_tokens or 0) - self._recount()
+        return more <= room
 
-    def _render(self, c: int, kept: Mapping[int, str]) -> str:
-        chunk = self._candidates[c]
-        return chunk.render(self._text(c, kept))
+    def _growth(self, c: int, new: Sequence[int]) -> int:
+        """Tokens that spans of a chunk add, each counted with what is kept on either side."""
+        if not self._order[c]:
+            first = self._count(self._render(c, sorted(new)))
+            return first + (self._join if any(self._order) else 0)
+        order = list(self._order[c])
+        more = 0
+        for i in new:
+            at = bisect_left(order, i)
+            before = order[max(at - 1, 0) : at + 1]
+            order.insert(at, i)
+            after = order[max(at - 1, 0) : at + 2]
+            more += self._count(self._text(c, after)) - self._count(self._text(c, before))
+        return more
 
-    def _text(self, c: int, kept: Mapping[int, str]) -> str:
-        chunk = self._candidates[c]
-        spans = [(chunk.segments[i].start, chunk.segments[i].end) for i in sorted(kept)]
-        return join_kept(chunk.text, spans, self._trim.separator)
+    def _recount(self) -> int:
+        """Count everything as it will be sent."""
+        sent = [self._render(c, order) for c, order in enumerate(self._order) if order]
+        self._used, self._doubt = self._count.total(sent), 0
+        return self._used
 
-    def _result(self, cut: tuple[Place, int] | None = None) -> Choice:
+    def _settle(self, places: Sequence[Place]) -> None:
+        """Let go of what is too much when all is counted, and take what fits after all.
+
+        Parts may take more together than their sum, and what came later may have made room.
+        """
+        if self._trim.max_tokens is None:
+            return
+        passed = dict.fromkeys(p for p in places if self._dropped.get(p) == "max_tokens")
+        while True:
+            for place in self._hold_ceiling():
+                passed.pop(place, None)  # once is enough
+            took = [place for place in passed if self._take(place)]
+            for place in took:
+                del passed[place]
+            if not took:
+                return
+
+    def _hold_ceiling(self) -> list[Place]:
+        """Let go of what came last while it is too much; returns what went."""
+        gone: list[Place] = []
+        while (over := self._recount() - (self._trim.max_tokens or 0)) > 0 and self._taken:
+            kept = sum(self._sizes[c][i] for c, order in enumerate(self._order) for i in order)
+            enough = kept * (1 - over / self._used / 2)  # half of what is too much, then count
+            while True:
+                last = self._taken.pop()
+                self._let_go(last)
+                gone += last
+                kept -= sum(self._sizes[c][i] for c, i in last)
+                if kept <= enough or not self._taken:
+                    break
+        return gone
+
+    def _let_go(self, places: Sequence[Place]) -> None:
+        for c, i in places:
+            self._by_score -= self._kept[c].pop(i) == "score"
+            self._order[c].remove(i)
+            self._dropped[c, i] = "max_tokens"
+            self._ratio_left += self._sizes[c][i]
+
+    def _render(self, c: int, order: Sequence[int]) -> str:
+        return self._candidates[c].render(self._text(c, order))
+
+    def _text(self, c: int, order: Sequence[int]) -> str:
+        text = self._candidates[c].text
+        return join_kept(text, [self._span(c, i) for i in order], self._trim.separator)
+
+    def _span(self, c: int, i: int) -> tuple[int, int]:
+        segment = self._candidates[c].segments[i]
+        return segment.start, self._ends.get((c, i), segment.end)
+
+    def _result(self) -> Choice:
         kept: list[tuple[tuple[int, int] | None, ...]] = []
         reasons: list[tuple[str, ...]] = []
         for c, chunk in enumerate(self._candidates):
-            spans = [(s.start, s.end) for s in chunk.segments]
-            mine = self._kept[c]
-            if cut is not None and cut[0][0] == c:
-                (_, i), end = cut
-                spans[i] = (spans[i][0], end)
-                mine = {i: "score"}
-            kept.append(tuple(span if i in mine else None for i, span in enumerate(spans)))
+            mine, listed, every = self._kept[c], set(self._listed[c]), range(len(chunk.segments))
+            kept.append(tuple(self._span(c, i) if i in mine else None for i in every))
             reasons.append(
-                tuple(mine.get(i) or self._dropped.get((c, i), "title") for i in range(len(spans)))
+                tuple(
+                    mine.get(i) or (self._dropped[c, i] if i in listed else "title") for i in every
+                )
             )
-        texts = tuple(
-            join_kept(chunk.text, [span for span in spans if span], self._trim.separator)
-            for chunk, spans in zip(self._candidates, kept, strict=True)
-        )
-        sent = [c.render(t) for c, t in zip(self._candidates, texts, strict=True) if t]
-        return Choice(tuple(reasons), tuple(kept), texts, self._count.total(sent))
+        texts = tuple(self._text(c, order) for c, order in enumerate(self._order))
+        return Choice(tuple(reasons), tuple(kept), texts, self._recount())
 
-    def _nothing_fits(self, places: Sequence[Place]) -> Choice:
+    def _nothing_fits(self, places: Sequence[Place]) -> None:
         """What `on_empty` says."""
-        if self._trim.on_empty == "empty":
-            return self._result()
         if self._trim.on_empty == "cut":
-            return self._result(self._cut(places[0]))
-        c, i = min(places, key=lambda place: self._sizes[place[0]][place[1]])
-        titles = self._candidates[c].segments[i].headings if self._trim.keep_titles else ()
-        least = self._count(self._render(c, {**dict.fromkeys(titles, "title"), i: "score"}))
+            self._cut(places)
+        if self._trim.on_empty != "raise":
+            return
+        asked = sorted({self._dropped[place] for place in places})
+        told = " and ".join(f"{name}={getattr(self._trim, name)}" for name in asked)
+        more = ""
+        if self._trim.max_tokens is not None:
+            least = min(self._growth(c, [*self._titles(c, i), i]) for c, i in places)
+            more = f": the shortest takes {least} tokens with its titles and metadata"
         raise ValueError(
-            f"max_tokens={self._trim.max_tokens} is too few for any span: the shortest takes "
-            f"{least} tokens with its titles and metadata. Raise max_tokens, or pass "
+            f"{told} is too few for any span{more}. Raise {' and '.join(asked)}, or pass "
             "on_empty='empty' or on_empty='cut'"
         )
 
-    def _cut(self, place: Place) -> tuple[Place, int] | None:
-        """The longest beginning of a span that fits, up to a word's end; `None` if nothing does."""
-        c, i = place
-        chunk = self._candidates[c]
-        start, end = chunk.segments[i].start, chunk.segments[i].end
-        words = re.finditer(r"\S+", chunk.text[start:end])
-        ends = [start + word.end() for word in words]
-        if len(ends) == 1:  # a script without spaces
-            ends = list(range(start + 1, end + 1))
+    def _cut(self, places: Sequence[Place]) -> None:
+        """Keep the longest beginning that fits of the best span that has one.
 
-        def fits(end: int) -> bool:
-            sent = self._count.total([chunk.render(chunk.text[start:end])])
-            return sent <= (self._trim.max_tokens or 0)
+        Of each chunk its best span is tried: what else it is sent with is the same for the others.
+        """
+        best: dict[int, int] = {}
+        for c, i in places:
+            best.setdefault(c, i)
+        for c, i in best.items():
+            start, end = self._span(c, i)
+            text = self._candidates[c].text[start:end]
+            size = longest_beginning(text, partial(self._is_within, c))
+            if size:
+                self._kept[c][i] = "score"
+                self._order[c].append(i)
+                self._ends[c, i] = start + size
+                return
 
-        known = bisect_left(ends, True, key=lambda end: not fits(end))
-        return (place, ends[known - 1]) if known and fits(ends[known - 1]) else None
+    def _is_within(self, c: int, text: str) -> bool:
+        """Whether this much of a chunk, and nothing else, is within both budgets."""
+        if not self._trim.min_keep and self._count(text) > self._ratio_left:
+            return False
+        sent = self._candidates[c].render(text)
+        return self._trim.max_tokens is None or self._count.total([sent]) <= self._trim.max_tokens
+
+
+def _taking_part(segments: Sequence[Segment], keep_titles: bool) -> list[int]:
+    """Spans that are chosen for themselves: not headings that come with what they head."""
+    body = [i for i, segment in enumerate(segments) if segment.kind != "heading"]
+    return body if keep_titles and body else list(range(len(segments)))

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from attnmass import Chunk
+from tests.contract.stub import split
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -18,6 +21,7 @@ class Candidate:
     score: float | None = None
     id: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    offset: int | None = None
 
     @property
     def hidden(self) -> dict[str, Any]:
@@ -26,9 +30,13 @@ class Candidate:
 
 
 class Adapter(Protocol):
-    """One framework; `Rerank` is the adapter's class, native objects are its own."""
+    """One framework; `Rerank` is the adapter's class, native objects are its own.
+
+    `own_keys` are what it adds to the hidden key beside what all add.
+    """
 
     Rerank: Any
+    own_keys: frozenset[str]
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -37,7 +45,22 @@ class Adapter(Protocol):
         """Plain candidates."""
 
     def visible(self, found: Any) -> list[str]:
-        """What an LLM or an embedder is shown of a native candidate."""
+        """What an LLM or an embedder is shown of a native candidate; the LLM's first."""
+
+    def offset(self, found: Any) -> int | None:
+        """Where a native candidate says that its text begins in its parent."""
+
+    def count(self, text: str) -> int:
+        """Tokens by the tokenizer that is the default over a stub."""
+
+    def restore(self, found: Any) -> Any:
+        """Undo."""
+
+    def cite(self, found: Sequence[Any], marker: str | None = None) -> Any:
+        """Number."""
+
+    def retriever(self, found: Sequence[Any], rerank: Any) -> Any:
+        """From a query to what the adapter's retriever makes of these candidates."""
 
     def run(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
         """Rerank."""
@@ -51,7 +74,11 @@ class LlamaIndexAdapter:
 
     def __init__(self) -> None:
         pytest.importorskip("llama_index.core")
-        self.Rerank = importlib.import_module("llama_index_attn").AttentionRerank
+        self._package = importlib.import_module("llama_index_attn")
+        self.Rerank = self._package.AttentionRerank
+        self.restore = self._package.restore
+        self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
+        self.own_keys = frozenset({"hidden_from"})
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -60,6 +87,9 @@ class LlamaIndexAdapter:
         found = []
         for candidate in candidates:
             named = {} if candidate.id is None else {"id_": candidate.id}
+            if candidate.offset is not None:
+                end = candidate.offset + len(candidate.text)
+                named |= {"start_char_idx": candidate.offset, "end_char_idx": end}
             node = TextNode(text=candidate.text, metadata=dict(candidate.metadata), **named)
             found.append(NodeWithScore(node=node, score=candidate.score))
         return found
@@ -77,6 +107,22 @@ class LlamaIndexAdapter:
 
         return [found.node.get_content(mode) for mode in (MetadataMode.LLM, MetadataMode.EMBED)]
 
+    def offset(self, found: Any) -> int | None:
+        """Where the text begins in the parent."""
+        return found.node.start_char_idx
+
+    def count(self, text: str) -> int:
+        """Tokens of LlamaIndex's own tokenizer."""
+        from llama_index.core.utils import get_tokenizer
+
+        return len(get_tokenizer()(text))
+
+    def retriever(self, found: Sequence[Any], rerank: Any) -> Any:
+        """`retrieve`."""
+        from tests.llama_index.test_retriever import ListRetriever
+
+        return self._package.AttentionRetriever(ListRetriever(list(found)), rerank=rerank).retrieve
+
     def run(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
         """Rerank."""
         return rerank.postprocess_nodes(found, query_str=query)
@@ -91,7 +137,11 @@ class LangChainAdapter:
 
     def __init__(self) -> None:
         pytest.importorskip("langchain_core")
-        self.Rerank = importlib.import_module("langchain_attn").AttentionRerank
+        self._package = importlib.import_module("langchain_attn")
+        self.Rerank = self._package.AttentionRerank
+        self.restore = self._package.restore
+        self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
+        self.own_keys = frozenset({"score_before"})
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -100,6 +150,8 @@ class LangChainAdapter:
         found = []
         for candidate in candidates:
             scored = {} if candidate.score is None else {"relevance_score": candidate.score}
+            if candidate.offset is not None:
+                scored["start_index"] = candidate.offset
             metadata = {**candidate.metadata, **scored}
             found.append(Document(candidate.text, id=candidate.id, metadata=metadata))
         return found
@@ -118,6 +170,21 @@ class LangChainAdapter:
         from langchain_core.prompts import PromptTemplate, format_document
 
         return [format_document(found, PromptTemplate.from_template("{page_content}"))]
+
+    def offset(self, found: Any) -> int | None:
+        """Where the text begins in the parent."""
+        return found.metadata.get("start_index")
+
+    def count(self, text: str) -> int:
+        """Words, as the stub's model reads them."""
+        return len(split(Chunk(text)))
+
+    def retriever(self, found: Sequence[Any], rerank: Any) -> Any:
+        """`invoke`."""
+        from tests.langchain.support import StubbornRetriever
+
+        source = StubbornRetriever(documents=list(found))
+        return self._package.AttentionRetriever(retriever=source, rerank=rerank).invoke
 
     def run(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
         """Rerank."""

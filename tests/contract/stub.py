@@ -51,11 +51,11 @@ class StubRanker(AttentionRanker):
         time.sleep(self._seconds)
         if self._error is not None:
             raise self._error
-        self._stub.rows = [self._row(chunk) for chunk in chunks if chunk.text.strip()]
+        read = [chunk for chunk in chunks if chunk.text.strip()]
+        self._stub.rows = [self._row(chunk, words) for chunk in read if (words := split(chunk))]
         return super().rank(query, chunks, **options)
 
-    def _row(self, chunk: Chunk) -> Tensor:
-        words = chunk_text(chunk).split()
+    def _row(self, chunk: Chunk, words: Sequence[str]) -> Tensor:
         if not self._hot:  # exact, whatever the number of words
             return torch.tensor([[self._mass(chunk), *[0.0] * (len(words) - 1)]])
         weights = torch.tensor([100.0 if self._hot in word else 1.0 for word in words])
@@ -63,8 +63,8 @@ class StubRanker(AttentionRanker):
 
     @property
     def read(self) -> list[str]:
-        """The texts of the last call."""
-        return [chunk.text for chunk in self.calls[-1].chunks]
+        """What the model read of each chunk in the last call."""
+        return [chunk_text(chunk) for chunk in self.calls[-1].chunks]
 
 
 class StubLayout:
@@ -92,8 +92,15 @@ class StubLayout:
             for chunk, mine in zip(chunks, groups, strict=True)
         ]
         for attention, mine in zip(found, groups, strict=True):
-            attention[:, :, mine[0][0]] = 1.0
+            if mine:
+                attention[:, :, mine[0][0]] = 1.0
         return found
+
+
+def split(chunk: Chunk) -> list[str]:
+    """The words that `word_tokenizer` finds in a chunk."""
+    text = chunk_text(chunk).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return [word for word, _ in pre_tokenizers.WhitespaceSplit().pre_tokenize_str(text)]
 
 
 def word_tokenizer() -> Any:

@@ -28,4 +28,4 @@ def test_importing_stays_light() -> None:
 
 def test_public_names() -> None:
     """The package exports these names and no others."""
-    assert langchain_attn.__all__ == ["AttentionRerank", "AttentionRetriever"]
+    assert langchain_attn.__all__ == ["AttentionRerank", "AttentionRetriever", "cite", "restore"]

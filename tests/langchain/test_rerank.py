@@ -72,7 +72,8 @@ class TestResults:
         first = rerank.compress_documents(documents, QUERY)[0]
         details = first.metadata["attnmass"]
         assert json.loads(json.dumps(details)) == details
-        assert set(details) == {"score", "retrieval_score", "rank_before", "n_tokens", "model"}
+        common = {"score", "retrieval_score", "rank_before", "n_tokens", "model"}
+        assert set(details) == common | {"evidence", "no_evidence"}
         assert type(first.metadata["relevance_score"]) is float
         assert details["score"] == first.metadata["relevance_score"]
         assert first.id == f"id-{details['rank_before']}"
@@ -135,6 +136,11 @@ class TestResults:
             "fuse": None,
             "retrieval_scores": [None] * 8,
             "progress": True,
+            "order": "score",
+            "evidence_threshold": None,
+            "on_no_evidence": "keep",
+            "trim": None,
+            "render": None,
         }
 
     def test_tuple_of_documents(self, documents: list[Document]) -> None:

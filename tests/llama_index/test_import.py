@@ -24,4 +24,10 @@ def test_importing_stays_light() -> None:
 
 def test_public_names() -> None:
     """The package exports these names, sorted."""
-    assert llama_index_attn.__all__ == ["AttentionRerank", "AttentionRetriever"]
+    assert llama_index_attn.__all__ == [
+        "AttentionRerank",
+        "AttentionRetriever",
+        "AttentionTrimEvent",
+        "cite",
+        "restore",
+    ]

@@ -1,0 +1,255 @@
+"""Fit how a model's profile scores spans and evidence, and what sentences lean on.
+
+Sentences are not labelled in the sets that may fit, so labels stand in for them: in a supporting
+chunk, a sentence that says the answer, or (HotpotQA) names the other supporting chunk. Span heads:
+forward selection with equal weights by the area under ROC inside supporting chunks, which the
+choice of the chunk does not confound. Length exponent and chunk share: what keeps most of
+HotpotQA's labels within budgets, since its labels lie in several chunks. Evidence: logistic
+regression of candidates with the supporting chunks and without them, as they are, fewer, and
+longer; the threshold answers 95% of the answerable queries of each set on average. Context: the
+head that most often picks the labelled antecedent, on every second article.
+
+python -m benchmarks.fit_trimming DATA_FOLDER [--limit N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from attnmass import AttentionRanker, HeadProfile, load_profile
+from attnmass.capture import Head
+from attnmass.profiles import EvidenceRule, SpanRule
+from attnmass.profiles.rules import Features
+from attnmass.segmentation import segment
+from attnmass.trimming import span_scores
+from benchmarks.antecedents import fit_items, picks_of_heads
+from benchmarks.data import N_FIT, SETS, Labelled, fit_part
+from benchmarks.evidence import pairs, threshold_that_keeps, variants
+from benchmarks.select_heads import PROFILES
+from benchmarks.sentence_data import read_answers
+from benchmarks.sentence_metrics import PERCENTS, auc, has_answer, normalize, share_kept
+from benchmarks.spans import attention_by_span
+
+Floats = npt.NDArray[np.float64]
+
+CANDIDATES = 16  # best single heads that take part
+LEAST_GAIN = 0.001  # area under ROC that one more head has to bring
+EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+FITTED = tuple(name for name in SETS if N_FIT[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One query's spans.
+
+    Attributes:
+        masses: `[head, span]`, over all chunks.
+        counts: Tokens of each span.
+        chunks: Which chunk each span is of.
+        chunk_masses: By the profile's chunk heads, `[span]`.
+        labels: 1 for each span that stands in for a supporting one.
+    """
+
+    masses: Floats
+    counts: Floats
+    chunks: npt.NDArray[np.int64]
+    chunk_masses: Floats
+    labels: npt.NDArray[np.int64]
+
+
+def main() -> None:
+    """Capture, fit, and write the rules into the model's profile."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--limit", type=int, help="queries of each set, to try the script out")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    path = PROFILES / f"{arguments.model}.parallel.json"
+    profile = load_profile(path)
+
+    spans = fit_spans(arguments.model, profile, arguments.data, arguments.limit)
+    print(spans)
+    evidence = fit_evidence(arguments.model, profile, arguments.data, arguments.limit)
+    print(evidence)
+    context = fit_context(arguments.model, profile)
+    print("context", context)
+    fitted = replace(profile, spans=spans, evidence=evidence, context=context)
+    path.write_text(fitted.to_json(), encoding="utf-8")
+
+
+def fit_spans(model: str, profile: HeadProfile, folder: Path, limit: int | None) -> SpanRule:
+    """Span heads, length exponent and chunk share."""
+    heads = _heads_up_to(model, profile.last_layer)
+    ranker = AttentionRanker.from_pretrained(model, heads=heads)
+    order = ranker.profile.all_heads
+    chunk_heads = [order.index(head) for head in profile.heads]
+    captured: dict[str, list[Captured]] = {}
+    for name in FITTED:
+        queries = fit_part(folder, name)[:limit]
+        answers = read_answers(folder, name)
+        captured[name] = [
+            _capture(ranker, query, known.answers, chunk_heads, profile, name)
+            for query, known in zip(tqdm(queries, desc=f"spans of {name}"), answers, strict=False)
+        ]
+    captured = {
+        name: [one for one in part if 0 < one.labels.sum() < len(one.labels)]
+        for name, part in captured.items()
+    }
+
+    def inside(chosen: Sequence[int]) -> float:
+        """Area under ROC inside supporting chunks, the sets weighed alike."""
+        return float(
+            np.mean([np.mean(_inside(part, chosen, profile)) for part in captured.values()])
+        )
+
+    alone = {i: inside([i]) for i in tqdm(range(len(order)), desc="single heads")}
+    candidates = sorted(alone, key=lambda i: -alone[i])[:CANDIDATES]
+    print("best single heads:", [(order[i], round(alone[i], 3)) for i in candidates])
+    selected: list[int] = []
+    best = 0.0
+    while len(selected) < len(candidates):
+        gains = {i: inside([*selected, i]) for i in candidates if i not in selected}
+        head = max(gains, key=lambda i: gains[i])
+        if gains[head] < best + LEAST_GAIN:
+            break
+        best = gains[head]
+        selected.append(head)
+    chosen = tuple(order[i] for i in selected)
+    rules = [
+        SpanRule(chosen, (1 / len(chosen),) * len(chosen), exponent, share)
+        for exponent, share in product(EXPONENTS, SHARES)
+    ]
+    part = captured["hotpotqa_paragraphs"]
+    found = {
+        rule: np.mean([_within_budgets(one, selected, rule) for one in part]) for rule in rules
+    }
+    return max(rules, key=lambda rule: found[rule])
+
+
+def _capture(
+    ranker: AttentionRanker,
+    query: Labelled,
+    answers: Sequence[str],
+    chunk_heads: Sequence[int],
+    profile: HeadProfile,
+    name: str,
+) -> Captured:
+    spans = [
+        [(s.start, s.end) for s in segment(text) if s.kind != "heading"] for text in query.texts
+    ]
+    titles = [
+        text.split("\n")[0]
+        for text, label in zip(query.texts, query.relevant, strict=True)
+        if label
+    ]
+    parts = attention_by_span(ranker, query.query, query.texts, spans)
+    labels: list[int] = []
+    chunks: list[int] = []
+    masses: list[float] = []
+    for number, (text, label) in enumerate(zip(query.texts, query.relevant, strict=True)):
+        others = [title for title in titles if title != text.split("\n")[0]]
+        wanted = [*answers, *(others if name.startswith("hotpotqa") else [])]
+        wanted = [w for w in wanted if normalize(w) not in ("", "yes", "no")]
+        sums = parts[number][0].sum(dim=1).double().numpy()
+        mass = float(np.asarray(profile.weights) @ sums[list(chunk_heads)])
+        for start, end in spans[number]:
+            labels.append(int(bool(label and wanted and has_answer([text[start:end]], wanted))))
+            chunks.append(number)
+            masses.append(mass)
+    return Captured(
+        np.concatenate([masses for _, masses, _ in parts], axis=1),
+        np.concatenate([counts for _, _, counts in parts]),
+        np.array(chunks),
+        np.array(masses),
+        np.array(labels),
+    )
+
+
+def _inside(part: Sequence[Captured], heads: Sequence[int], profile: HeadProfile) -> list[float]:
+    """Area under ROC inside each chunk that has labels and other spans."""
+    rule = SpanRule(profile.heads, profile.weights, length_exponent=0.5, chunk_share=0.0)
+    areas = []
+    for one in part:
+        scores = span_scores(one.masses[list(heads)].mean(axis=0), one.counts, 1.0, rule)
+        for chunk in set(one.chunks[one.labels == 1]):
+            mine = one.chunks == chunk
+            if one.labels[mine].min() != one.labels[mine].max():
+                areas.append(float(roc_auc_score(one.labels[mine], scores[mine])))
+    return areas
+
+
+def _within_budgets(one: Captured, heads: Sequence[int], rule: SpanRule) -> float:
+    """Mean of the area under ROC and of the shares kept within the budgets."""
+    mass = one.masses[list(heads)].mean(axis=0)
+    plain = replace(rule, chunk_share=0.0)
+    by_length = span_scores(mass, one.counts, 1.0, plain)
+    share = rule.chunk_share
+    scores = (by_length ** (1 - share) * one.chunk_masses**share).tolist()
+    labels, tokens = one.labels.tolist(), np.ceil(one.counts).astype(int).tolist()
+    kept = [share_kept(labels, scores, tokens, percent) for percent in PERCENTS]
+    return float(np.mean([auc(labels, scores), *kept]))
+
+
+def fit_evidence(model: str, profile: HeadProfile, folder: Path, limit: int | None) -> EvidenceRule:
+    """Logistic regression over each query's variants, with the supporting chunks and without."""
+    ranker = AttentionRanker.from_pretrained(model, profile=profile)
+    blank = EvidenceRule(length_exponent=0.25)
+    present: dict[str, list[Features]] = {}
+    absent: dict[str, list[Features]] = {}
+    for name in FITTED:
+        present[name], absent[name] = [], []
+        part = pairs(folder, name)[: N_FIT[name]][:limit]
+        for pair in tqdm(part, desc=f"evidence of {name}"):
+            for variant in variants(pair):
+                present[name].append(_features(ranker, pair.query, variant.present, blank))
+                absent[name].append(_features(ranker, pair.query, variant.absent, blank))
+    rows = list(chain(*present.values(), *absent.values()))
+    labels = [1] * sum(map(len, present.values())) + [0] * sum(map(len, absent.values()))
+    fitted = LogisticRegression(C=100.0, max_iter=10_000).fit(rows, labels)
+    best, total, chunks, tokens = (round(float(x), 3) for x in fitted.coef_[0])
+    bias = round(float(fitted.intercept_[0]), 3)
+    rule = replace(blank, best=best, total=total, chunks=chunks, tokens=tokens, bias=bias)
+    thresholds = [
+        threshold_that_keeps([rule.of_features(row) for row in rows]) for rows in present.values()
+    ]
+    return replace(rule, threshold=round(float(np.mean(thresholds)), 3))
+
+
+def _features(
+    ranker: AttentionRanker, query: str, texts: Sequence[str], rule: EvidenceRule
+) -> Features:
+    ranking = ranker.rank(query, texts)
+    return rule.features([c.score for c in ranking.chunks], [c.n_tokens for c in ranking.chunks])
+
+
+def fit_context(model: str, profile: HeadProfile) -> tuple[Head, ...]:
+    """The head that picks most antecedents; deeper ones than are read anyway do not take part."""
+    heads = _heads_up_to(model, profile.last_layer)
+    ranker = AttentionRanker.from_pretrained(model, heads=heads)
+    right = picks_of_heads(ranker, fit_items()).mean(axis=0)
+    best = np.argsort(-right, kind="stable")[:8]
+    print("antecedents:", [(heads[i], round(float(right[i]), 3)) for i in best])
+    return (heads[int(best[0])],)
+
+
+def _heads_up_to(model: str, layer: int) -> list[Head]:
+    first = AttentionRanker.from_pretrained(model)
+    n_heads = first._layout._reader.config.num_attention_heads  # type: ignore[attr-defined]
+    return [(la, he) for la in range(layer + 1) for he in range(n_heads)]
+
+
+if __name__ == "__main__":
+    main()

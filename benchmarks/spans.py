@@ -1,0 +1,51 @@
+"""Scores of given spans by the ranker's own attention, in the shape of the other baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from attnmass import AttentionRanker
+from attnmass.profiles import SpanRule
+from attnmass.scoring import token_masses
+from attnmass.trimming import TokenMass, span_masses, span_scores
+
+Spans = Sequence[Sequence[tuple[int, int]]]
+
+
+class AttentionSpans:
+    """Span scores as `AttentionRanker` orders spans by, for spans that somebody else cut."""
+
+    def __init__(self, ranker: AttentionRanker, rule: SpanRule | None = None) -> None:
+        """Score by a rule; default: the profile's."""
+        self._ranker = ranker
+        self._rule = rule or ranker.profile.span_rule
+
+    def __call__(self, query: str, texts: Sequence[str], spans: Spans) -> list[list[float]]:
+        """See `benchmarks.sentence_baselines.SentenceScorer`."""
+        profile = self._ranker.profile
+        known = dict(zip(self._rule.heads, self._rule.weights, strict=True))
+        weights = [known.get(head, 0.0) for head in profile.all_heads]
+        scores = []
+        for attention, masses, counts in attention_by_span(self._ranker, query, texts, spans):
+            chunk = float(token_masses(attention, profile.chunk_weights).sum())
+            mine = np.asarray(weights) @ masses
+            scores.append(span_scores(mine, counts, chunk, self._rule).tolist())
+        return scores
+
+
+def attention_by_span(
+    ranker: AttentionRanker, query: str, texts: Sequence[str], spans: Spans
+) -> list[tuple[torch.Tensor, npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Each chunk's attention `[head, token]`, its spans' masses `[head, span]` and token counts."""
+    found = ranker.attention(query, texts)
+    tokens = ranker._plain.content(texts)
+    result = []
+    for attention, each, mine in zip(found.chunks, tokens, spans, strict=True):
+        offsets = np.array(each.offsets, dtype=np.int64)
+        rows = [span_masses(TokenMass(row, offsets), mine) for row in attention.double().numpy()]
+        result.append((attention, np.stack([row for row, _ in rows]), rows[0][1]))
+    return result

@@ -1,0 +1,44 @@
+"""Numbered citations of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langchain_core.documents import Document
+
+from attnmass import citations, hidden
+from attnmass.citations import Cited, Passage
+from langchain_attn.convert import parent_offset, visible_metadata
+
+
+def cite(documents: Sequence[Document], *, marker: str | None = None) -> Cited:
+    r"""Number what was kept of documents, for a prompt that asks the model to cite.
+
+    Args:
+        documents: From `AttentionRerank`, `AttentionRetriever`, or any retriever: a document that
+            was not trimmed is cited as a whole, a blank one is left out.
+        marker: As in `attnmass.citations.cite`.
+
+    Returns:
+        The texts with markers, without metadata, and what each of them stands for. A source's
+        `chunk_id` is the document's id, and `metadata["source"]` where loaders put that.
+
+    Raises:
+        ValueError: If `marker` is malformed or looks like something in the texts.
+
+    Example:
+        >>> cited = cite(rerank.compress_documents(documents, question))
+        >>> answer = llm.invoke(f"{cited.text}\n\nAnswer with citations: {question}")
+        >>> [source.text for source in cited.resolve(answer.content)]
+    """
+    return citations.cite([_passage(document) for document in documents], marker=marker)
+
+
+def _passage(document: Document) -> Passage:
+    return citations.to_passage(
+        hidden.read(document.metadata),
+        document.page_content,
+        offset=parent_offset(document),
+        chunk_id=document.id,
+        metadata=visible_metadata(document),
+    )

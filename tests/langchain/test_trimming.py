@@ -1,0 +1,310 @@
+"""What LangChain asks of trimmed documents, beyond the contract that all adapters share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_classic.chains.combine_documents import create_stuff_documents_chain
+from langchain_classic.retrievers import ContextualCompressionRetriever
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.prompts import ChatPromptTemplate, PromptTemplate, format_document
+from langchain_core.runnables import RunnableLambda
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+from attnmass import Chunk
+from attnmass.prompt import chunk_text, text_start
+from langchain_attn import AttentionRerank, AttentionRetriever, cite, restore
+from langchain_attn.template import Template
+from tests.contract.stub import StubRanker
+from tests.langchain.support import QUERY, StubbornRetriever
+
+TEXT = "Einstein was born in Ulm. He developed the theory in 1905. He played the violin."
+KEPT = "He developed the theory in 1905."
+AT = TEXT.index(KEPT)
+
+
+def make(**fields: Any) -> AttentionRerank:
+    """A compressor that keeps the sentences about theories."""
+    if not {"max_tokens", "keep_ratio", "top_p"} & set(fields):
+        fields["top_p"] = 0.5
+    return AttentionRerank.from_ranker(StubRanker(by_theories, hot="theory"), **fields)
+
+
+def trim(document: Document, **fields: Any) -> Document:
+    """One document, trimmed."""
+    [result] = make(**fields).compress_documents([document], QUERY)
+    return result
+
+
+def by_theories(chunk: Chunk) -> float:
+    """Where there is a theory there is more."""
+    return 0.01 + 0.1 * chunk.text.count("theory")
+
+
+def words(text: str) -> int:
+    """A tokenizer that tests can foretell."""
+    return len(text.split())
+
+
+class TestStartIndex:
+    """The place in the document that a splitter cut."""
+
+    def test_splitters_offsets_lead_to_the_source(self) -> None:
+        """Spans of what a text splitter cut are where they say in the text that it cut."""
+        source = " ".join([TEXT, "Rivers run.", TEXT.replace("1905", "1915")])
+        splitter = RecursiveCharacterTextSplitter(
+            chunk_size=90, chunk_overlap=0, add_start_index=True
+        )
+        documents = splitter.create_documents([source])
+        result = make(top_p=0.9).compress_documents(documents, QUERY)
+        assert len(result) == 2
+        for document in result:
+            for span in document.metadata["attnmass"]["spans"]:
+                assert "theory" in source[span["doc_start"] : span["doc_end"]]
+            start = document.metadata["start_index"]
+            assert source[start : start + len(document.page_content)] == document.page_content
+            assert restore(document) in documents
+
+    @pytest.mark.parametrize("start", [-1, None, "7", True])
+    def test_what_is_no_place_is_taken_out_and_restored(self, start: Any) -> None:
+        """Splitters write -1 where they lost the place."""
+        document = Document(TEXT, metadata={"start_index": start})
+        result = trim(document)
+        assert "start_index" not in result.metadata
+        assert "doc_start" not in result.metadata["attnmass"]["spans"][0]
+        assert restore(result) == document
+
+    def test_a_gap_has_no_place(self) -> None:
+        """Two slices are not named by one number."""
+        text = f"{KEPT} It rained. {KEPT}"
+        document = Document(text, metadata={"start_index": 7})
+        result = trim(document, top_p=0.9)
+        assert result.page_content == f"{KEPT} … {KEPT}"
+        assert "start_index" not in result.metadata
+        assert [span["doc_start"] for span in result.metadata["attnmass"]["spans"]] == [
+            7, 7 + text.rindex(KEPT),
+        ]  # fmt: skip
+        assert restore(result) == document
+
+
+class TestScores:
+    """`relevance_score`, which another reranker may have set."""
+
+    @pytest.mark.parametrize("before", [0.25, "high", np.float32(0.5), None])
+    def test_an_earlier_score_is_restored(self, before: Any) -> None:
+        """Whatever was under the key comes back as plain data, or goes if nothing was."""
+        document = Document(TEXT, metadata={"relevance_score": before})
+        result = trim(document)
+        assert type(result.metadata["relevance_score"]) is float
+        assert restore(result) == document
+        assert "relevance_score" not in restore(trim(Document(TEXT))).metadata
+
+    def test_a_later_score_is_kept(self) -> None:
+        """What another reranker wrote since is its own."""
+        result = trim(Document(TEXT))
+        result.metadata["relevance_score"] = 0.123
+        assert restore(result).metadata == {"relevance_score": 0.123}
+
+
+class TestDocumentTemplate:
+    """What the model reads around a text that is trimmed."""
+
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "{title}: {page_content}!",
+            "{page_content}",
+            "{{{page_content}}} {{title}}",
+            "{page_content}\n{page_content}",
+            "{title!r:>9}|{page_content}|{page_content!s}",
+            "{n:03d} {page_content}",
+        ],
+    )
+    def test_the_place_of_the_text_is_known(self, template: str) -> None:
+        """The model reads what `format_document` gives, and the text is where it is said to be."""
+        text = "The theory {title} holds. It rains."
+        document = Document(text, metadata={"title": "{page_content}", "n": 7})
+        ranker = StubRanker(hot="theory")
+        rerank = AttentionRerank.from_ranker(ranker, document_template=template, top_p=0.3)
+        [result] = rerank.compress_documents([document], QUERY)
+        [chunk] = ranker.calls[0].chunks
+        expected = format_document(document, PromptTemplate.from_template(template))
+        assert chunk_text(chunk) == expected
+        start = text_start(chunk)
+        assert chunk_text(chunk)[start : start + len(text)] == text
+        assert result.page_content == "The theory {title} holds."
+        [span] = result.metadata["attnmass"]["spans"]
+        assert text[span["start"] : span["end"]] == result.page_content
+
+    @pytest.mark.parametrize("template", ["{page_content!r}", "{page_content:>99}", "{title}"])
+    def test_the_text_has_to_be_there_as_it_is(self, template: str) -> None:
+        """A template that changes the text leaves no place for spans."""
+        with pytest.raises(ValueError, match=r"document_template must contain \{page_content\}"):
+            AttentionRerank(document_template=template)
+
+
+class TestReaderTemplate:
+    """What the reader gets."""
+
+    @pytest.mark.parametrize("max_tokens", [12, 22, 36])
+    def test_it_counts_in_the_budget(self, max_tokens: int) -> None:
+        """The ceiling holds for documents as a stuff chain formats them."""
+        template = "Source: {source}\n{page_content}"
+        documents = [Document(TEXT, metadata={"source": f"page {n}"}) for n in range(3)]
+        rerank = make(max_tokens=max_tokens, tokenizer=words, reader_template=template)
+        result = rerank.compress_documents(documents, QUERY)
+        prompt = PromptTemplate.from_template(template)
+        seen: list[str] = []
+
+        def model(value: Any) -> str:
+            seen.append(value.to_messages()[0].content)
+            return ""
+
+        chain = create_stuff_documents_chain(
+            RunnableLambda(model),  # type: ignore[arg-type]
+            ChatPromptTemplate.from_template("{context}"),
+            document_prompt=prompt,
+        )
+        chain.invoke({"context": result})
+        assert seen[0] == "\n\n".join(format_document(document, prompt) for document in result)
+        assert 0 < words(seen[0]) <= max_tokens
+        with pytest.raises(ValueError, match="for any span"):
+            make(max_tokens=6, tokenizer=words, reader_template=template).compress_documents(
+                documents, QUERY
+            )
+
+    def test_metadata_named_like_the_text(self) -> None:
+        """What LangChain renders is counted, even where it prefers metadata to the text."""
+        document = Document(TEXT, metadata={"page_content": "a b", "k": 1})
+        found = Template("reader_template", "{k} {page_content}").format(document, KEPT)
+        prompt = PromptTemplate.from_template("{k} {page_content}")
+        assert found == format_document(document, prompt) == "1 a b"
+
+    def test_missing_metadata(self) -> None:
+        """A document that lacks what the template names is an error with its index and the key."""
+        documents = [Document(TEXT, metadata={"source": "a"}), Document(TEXT)]
+        with pytest.raises(ValueError, match="document 1 has no metadata 'source', which reader_t"):
+            make(reader_template="{source} {page_content}").compress_documents(documents, QUERY)
+
+    @pytest.mark.parametrize(
+        "template",
+        [
+            "{source}",
+            "{page_content",
+            "{relevance_score} {page_content}",
+            "{start_index} {page_content}",
+            "{attnmass} {page_content}",
+        ],
+    )
+    def test_bad_templates_fail_at_construction(self, template: str) -> None:
+        """Without the text, or with what trimming changes, nothing can be counted before."""
+        with pytest.raises(ValueError, match="reader_template"):
+            AttentionRerank(max_tokens=5, reader_template=template)
+
+    def test_it_needs_trimming(self) -> None:
+        """Without trimming nothing is counted."""
+        with pytest.raises(ValueError, match="no use for reader_template: set max_tokens"):
+            AttentionRerank(reader_template="- {page_content}")
+
+
+def test_a_language_model_can_count() -> None:
+    """`get_num_tokens` of a LangChain model is a tokenizer."""
+    from langchain_core.language_models import FakeListLLM
+
+    llm = FakeListLLM(responses=["x"], custom_get_token_ids=lambda text: list(range(words(text))))
+    assert trim(Document(TEXT), max_tokens=6, tokenizer=llm.get_num_tokens).page_content == KEPT
+
+
+class TestCustomEvent:
+    """What callbacks hear of a trimming."""
+
+    EXPECTED = {  # noqa: RUF012
+        "n_documents_before": 2,
+        "n_documents_after": 1,
+        "n_tokens_before": 18,
+        "n_tokens_after": 6,
+        "n_spans_kept": 1,
+        "n_spans_dropped": 3,
+    }
+
+    @pytest.mark.parametrize("asynchronous", [False, True])
+    @pytest.mark.parametrize("base", [BaseCallbackHandler, AsyncCallbackHandler])
+    def test_it_is_told_once(self, base: Any, asynchronous: bool) -> None:
+        """Handlers of both kinds get the numbers of the call, from both kinds of call."""
+        told: list[tuple[str, dict[str, Any]]] = []
+
+        class Sync(BaseCallbackHandler):
+            def on_custom_event(self, name: str, data: Any, **fields: Any) -> None:
+                told.append((name, data))
+
+        class Async(AsyncCallbackHandler):
+            async def on_custom_event(self, name: str, data: Any, **fields: Any) -> None:
+                told.append((name, data))
+
+        handler = (Sync if base is BaseCallbackHandler else Async)()
+        documents = [Document(TEXT), Document("Trains run late.")]
+        rerank = make(max_tokens=7, tokenizer=words)
+        if asynchronous:
+            result = asyncio.run(rerank.acompress_documents(documents, QUERY, [handler]))
+        else:
+            result = rerank.compress_documents(documents, QUERY, [handler])
+        [(name, data)] = told
+        assert name == "attnmass_trim"
+        evidence = data.pop("evidence")
+        assert evidence == result[0].metadata["attnmass"]["evidence"]
+        assert data == {**self.EXPECTED, "no_evidence": False}
+
+    async def test_it_is_streamed(self) -> None:
+        """`astream_events` has it among a chain's events."""
+        step = make(max_tokens=7, tokenizer=words).as_runnable()
+        inputs = {"documents": [Document(TEXT)], "query": QUERY}
+        events = [event async for event in step.astream_events(inputs, version="v2")]
+        [custom] = [event for event in events if event["event"] == "on_custom_event"]
+        assert custom["name"] == "attnmass_trim"
+        assert custom["data"]["n_spans_kept"] == 1
+
+
+class TestRetrievers:
+    """Trimming behind retrievers."""
+
+    def test_compression_retriever(self) -> None:
+        """LangChain's own retriever over a compressor returns what was kept."""
+        retriever = ContextualCompressionRetriever(
+            base_compressor=make(), base_retriever=StubbornRetriever(documents=[Document(TEXT)])
+        )
+        [found] = retriever.invoke(QUERY)
+        assert found.page_content == KEPT
+
+    async def test_a_k_of_one_call_trims_to_as_many(self) -> None:
+        """`k` cuts documents before spans are chosen, whatever the order."""
+        documents = [Document(f"{TEXT} The theory, again: {n}.", id=str(n)) for n in range(4)]
+        retriever = AttentionRetriever(
+            retriever=StubbornRetriever(documents=documents),
+            rerank=make(order="best_last", max_tokens=500),
+        )
+        found = await retriever.ainvoke(QUERY, k=2)
+        assert [document.id for document in found] == ["1", "0"]
+        assert found == retriever.invoke(QUERY, k=2)
+        expected = make(order="best_last", max_tokens=500, top_n=2)
+        assert found == expected.compress_documents(documents, QUERY)
+
+    def test_no_evidence(self) -> None:
+        """An empty result, or the error, comes through the retriever."""
+        source = StubbornRetriever(documents=[Document(TEXT)])
+        empty = make(evidence_threshold=1.0, on_no_evidence="empty")
+        assert AttentionRetriever(retriever=source, rerank=empty).invoke(QUERY) == []
+        broken = make(evidence_threshold=1.0, on_no_evidence="raise")
+        with pytest.raises(Exception, match="no evidence"):
+            AttentionRetriever(retriever=source, rerank=broken).invoke(QUERY)
+
+
+def test_citations_name_the_source() -> None:
+    """A source has the document's id, metadata and place."""
+    document = Document(TEXT, id="id", metadata={"source": "a.txt", "start_index": 50})
+    [source] = cite([trim(document)]).sources
+    assert (source.chunk_id, source.text, source.metadata["source"]) == ("id", KEPT, "a.txt")
+    assert (source.doc_start, source.doc_end) == (50 + AT, 50 + AT + len(KEPT))
