@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attnmass.capture import interface
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
+from attnmass.capture.identity import Identity
 from attnmass.capture.states import KeyValues
 from attnmass.capture.view import find_decoder, find_layers, shared_view
 from attnmass.errors import UnsupportedModelError
@@ -30,6 +31,7 @@ class Reader:
             `"eager"` where a family's own eager attention is read on the layers needed.
         kept_heads: Which KV heads of the last layer `read` keeps the keys of: those that selected
             heads read, known after the first pass. `None` is all, as eager attention needs them.
+        identity: Called, a digest of the layers that run, as their weights are now.
     """
 
     def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
@@ -59,6 +61,7 @@ class Reader:
         if self.path == "eager":
             self._hook_layers()
         self._home = self.device
+        self.identity = Identity(self._view)
         self.kept_heads: tuple[int, ...] | None = None
 
     @property
