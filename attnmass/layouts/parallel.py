@@ -20,7 +20,7 @@ from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention
-from attnmass.layouts.memory import halving, is_out_of_memory, release
+from attnmass.out_of_memory import halving, is_out_of_memory, release
 from attnmass.prompt import Prompt, tokenize_prompt
 from attnmass.text import PlainTokenizer, Tokens
 
