@@ -11,7 +11,7 @@ from attnmass.errors import (
     WeightsNotFoundError,
 )
 from attnmass.shared import release, shared_ranker
-from attnmass.types import Chunk, RankedChunk, Ranking, Timings
+from attnmass.types import Chunk, RankedChunk, RankerStats, Ranking, Timings, WarmResult
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile, load_profile
@@ -31,9 +31,11 @@ __all__ = [
     "Chunk",
     "HeadProfile",
     "RankedChunk",
+    "RankerStats",
     "Ranking",
     "Timings",
     "UnsupportedModelError",
+    "WarmResult",
     "WeightsNotFoundError",
     "load_profile",
     "release",

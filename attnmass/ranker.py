@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from tqdm.auto import tqdm
 
 from attnmass import scoring
+from attnmass.cache import ChunkCache
+from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
 from attnmass.capture import Reader, find_text_config, prove
 from attnmass.layouts import LAYOUTS, LayoutOptions, LayoutResult, QueryAttention
 from attnmass.loading.load import load
@@ -22,12 +24,15 @@ from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.profiles import HeadProfile, choose_profile
 from attnmass.prompt import chunk_text
 from attnmass.selection import Selection
+from attnmass.tally import Tally
 from attnmass.text import PlainTokenizer, Tokens
-from attnmass.types import Chunk, Ranking, Timings
+from attnmass.types import Chunk, RankerStats, Ranking, Timings, WarmResult
 from attnmass.worker import Worker
 
 if TYPE_CHECKING:
     from torch import nn
+
+_WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 
 class AttentionRanker:
@@ -53,6 +58,10 @@ class AttentionRanker:
         max_batch_tokens: int | None = None,
         batch_size: int | None = None,
         max_chunk_tokens: int | None = None,
+        cache_bytes: int | None = CACHE_BYTES,
+        cache_folder: str | os.PathLike[str] | None = None,
+        cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
+        cache_format: str | None = None,
         progress: bool = False,
     ) -> None:
         """Prepare a loaded model; nothing of it or of the tokenizer is changed.
@@ -69,6 +78,14 @@ class AttentionRanker:
             batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
             max_chunk_tokens: Longer chunks are split into overlapping windows; default: the
                 model's own limit.
+            cache_bytes: Bound on what is kept in memory of the chunks that were read, so that later
+                calls need not read them again; it lies where the model is. 0 keeps nothing, `None`
+                everything; default: 1 GiB.
+            cache_folder: Folder where it is kept beyond the process, too, for all processes that
+                name the folder; default: none. (`cache_dir` is the Hub's cache of weights.)
+            cache_folder_bytes: Bound on the folder's files; `None` for no bound; default: 10 GiB.
+            cache_format: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and less
+                exactly; default: in the model's dtype.
             progress: Whether to show a progress bar while chunks are read.
 
         Raises:
@@ -76,6 +93,9 @@ class AttentionRanker:
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
         """
         _check_layout(layout)
+        self._cache = ChunkCache(
+            CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
+        )
         config = find_text_config(model)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
@@ -86,7 +106,8 @@ class AttentionRanker:
         self._plain = PlainTokenizer(tokenizer)
         reader = Reader(model, self._profile.heads)
         prove(reader, model)
-        self._layout = LAYOUTS[layout](reader, tokenizer, self._plain)
+        self._layout = LAYOUTS[layout](reader, tokenizer, self._plain, self._cache)
+        self._tally = Tally()
         self._lock = threading.Lock()
         self._worker = Worker()
 
@@ -127,6 +148,7 @@ class AttentionRanker:
             UnsupportedModelError: As in the constructor.
         """
         _check_layout(layout)
+        CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
         heads = None if heads is None else tuple(heads)
         loaded = load(
             os.fspath(name_or_path),
@@ -143,6 +165,24 @@ class AttentionRanker:
     def profile(self) -> HeadProfile:
         """The heads that are read."""
         return self._profile
+
+    @property
+    def stats(self) -> RankerStats:
+        """What this ranker did since it was built; a call that goes on is counted in part."""
+        cache, folder = self._cache, self._cache.folder
+        return RankerStats(
+            calls=int(self._tally["calls"]),
+            hits=cache.hits,
+            misses=cache.misses,
+            memory_bytes=cache.memory.bytes,
+            folder_bytes=0 if folder is None else folder.bytes,
+            evictions=cache.memory.evictions,
+            folder_evictions=0 if folder is None else folder.evictions,
+            tokens_encoded=int(self._tally["tokens_encoded"]),
+            tokenize_seconds=self._tally["tokenize_seconds"],
+            encode_seconds=self._tally["encode_seconds"],
+            query_seconds=self._tally["query_seconds"],
+        )
 
     def rank(
         self,
@@ -225,6 +265,7 @@ class AttentionRanker:
             del tokens[index]
         asked = self._tokenize(queries)
         tokenized = time.perf_counter()
+        self._tally.add(tokenize_seconds=tokenized - started)
         show = self._progress if progress is None else progress
         result = self._attend(asked, list(tokens.values()), options, show)
         timings = Timings(
@@ -258,6 +299,63 @@ class AttentionRanker:
         """
         return await self._worker.run(self.rank, query, chunks, **options)
 
+    def warm(
+        self,
+        chunks: Sequence[str | Chunk],
+        *,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> WarmResult:
+        """Read chunks into the cache, such as while an index is built, so that `rank` finds them.
+
+        Chunks that are in the cache already are skipped, so that a run that was cut short goes on
+        where it stopped. Other threads may rank in between.
+
+        Args:
+            chunks: As in `rank`: what is read must be what will be ranked, titles included.
+            batch_size: As in the constructor, for this call.
+            progress: Likewise.
+
+        Returns:
+            How many chunks were read, and how many skipped.
+
+        Raises:
+            ValueError: If there is no cache to keep them in.
+        """
+        if not self._cache.is_on:
+            raise ValueError(
+                "there is no cache to warm: build the ranker with cache_bytes above 0, or with a "
+                "cache_folder"
+            )
+        options = self._options
+        if batch_size is not None:
+            options = replace(options, batch_size=batch_size)
+        texts = list(_readable(chunks)[0].values())
+        n_readable = n_read = 0
+        evictions = self._cache.evictions
+        with _bar(len(texts), self._progress if progress is None else progress) as bar:
+            for start in range(0, len(texts), _WARM_AT_ONCE):
+                started = time.perf_counter()
+                found = self._plain.content(texts[start : start + _WARM_AT_ONCE])
+                tokens = [each for each in found if len(each)]
+                self._tally.add(tokenize_seconds=time.perf_counter() - started)
+                if not tokens:
+                    continue
+                with self._lock:
+                    counts = self._layout.warm(tokens, options, bar.update)
+                n_readable += len(tokens)
+                n_read += counts.chunks
+                self._tally.add(
+                    tokens_encoded=counts.tokens_encoded, encode_seconds=counts.encode_seconds
+                )
+        self._tally.add(calls=1)
+        return WarmResult(
+            read=n_read,
+            skipped=n_readable - n_read,
+            unreadable=len(chunks) - n_readable,
+            evicted=self._cache.evictions - evictions,
+        )
+
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.
 
@@ -271,11 +369,13 @@ class AttentionRanker:
         Raises:
             ValueError, TypeError, CaptureError: As in `rank`.
         """
+        started = time.perf_counter()
         _check_queries([query])
         texts, _ = _readable(chunks)
         (asked,) = self._tokenize([query])
         tokens = self._plain.content(list(texts.values()))
         read = {index: found for index, found in zip(texts, tokens, strict=True) if len(found)}
+        self._tally.add(tokenize_seconds=time.perf_counter() - started)
         result = self._attend([asked], list(read.values()), self._options, self._progress)
         found = dict(zip(read, result.queries[0].chunks, strict=True))
         nothing = torch.zeros(len(self._profile.heads), 0)
@@ -299,17 +399,21 @@ class AttentionRanker:
         if not chunks:
             nothing = QueryAttention((), torch.zeros(len(self._profile.heads)))
             return LayoutResult((nothing,) * len(queries), (), 0.0, 0.0)
-        with (
-            self._lock,
-            tqdm(
-                total=len(chunks),
-                desc="Reading chunks",
-                unit="chunk",
-                leave=False,
-                disable=not progress,
-            ) as bar,
-        ):
-            return self._layout.attend(queries, chunks, options, bar.update)
+        with self._lock, _bar(len(chunks), progress) as bar:
+            result = self._layout.attend(queries, chunks, options, bar.update)
+        self._tally.add(
+            calls=1,
+            tokens_encoded=result.tokens_encoded,
+            encode_seconds=result.encode_seconds,
+            query_seconds=result.query_seconds,
+        )
+        return result
+
+
+def _bar(n_chunks: int, progress: bool) -> tqdm[NoReturn]:
+    return tqdm(
+        total=n_chunks, desc="Reading chunks", unit="chunk", leave=False, disable=not progress
+    )
 
 
 def _check_layout(layout: str) -> None:
