@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from attnmass import Chunk, Ranking, Timings
+from attnmass import Chunk, Ranking, Timings, WarmResult
 from attnmass.profiles import HeadProfile
 from attnmass.selection import Selection
 
@@ -65,6 +65,22 @@ class StubRanker:
         kept = selection.apply(masses, n_tokens, dict.fromkeys(masses, self._windows), skipped)
         scores = tuple(masses.get(index, 0.0) for index in range(len(chunks)))
         return Ranking(query, kept, scores, self.profile, Timings(0, 0, 0, 0))
+
+    def warm(
+        self,
+        chunks: Sequence[Chunk],
+        *,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> WarmResult:
+        """As `AttentionRanker.warm`."""
+        thread = threading.current_thread().name
+        options = {"batch_size": batch_size, "progress": progress}
+        self.calls.append(SimpleNamespace(chunks=chunks, thread=thread, options=options))
+        time.sleep(self._seconds)
+        if self._error is not None:
+            raise self._error
+        return WarmResult(read=len(chunks), skipped=0, unreadable=0, evicted=0)
 
     @property
     def read(self) -> list[str]:
