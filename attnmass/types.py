@@ -117,8 +117,8 @@ class RankerStats:
 
     Attributes:
         calls: How often chunks were ranked, looked at or warmed.
-        hits: How many windows (chunks, where none is split) were in the cache.
-        misses: How many were not, and were read.
+        hits: How many windows (chunks, where none is split) queries found in the cache.
+        misses: How many they did not find, and had to wait for. What `warm` reads is neither.
         memory_bytes: What the cache holds in memory now.
         folder_bytes: What the cache folder holds now, whoever wrote it.
         evictions: How many entries left memory to make room.

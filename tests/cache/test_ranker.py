@@ -14,7 +14,7 @@ import torch
 
 from attnmass import AttentionRanker, Chunk, RankerStats, WarmResult
 from attnmass.cache.formats import held_bytes
-from attnmass.capture import Reader
+from attnmass.capture import KeyValues, Reader
 from attnmass.prompt import chunk_text
 from tests.capture.families import DECODERS, Family
 from tests.conftest import HEADS
@@ -249,6 +249,21 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(
     with caplog.at_level(logging.WARNING):
         assert ranker.rank(QUERY, CHUNKS).scores == build().rank(QUERY, CHUNKS).scores
     assert len(caplog.records) == 1
+
+
+def test_a_device_that_is_full_leaves_entries_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found in the folder and does not fit beside the model is used from main memory."""
+    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    ranker = build(cache_folder=tmp_path)
+
+    def full(self: KeyValues, device: torch.device) -> KeyValues:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(KeyValues, "to", full)
+    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-6)
+    assert ranker.stats.misses == 0
 
 
 def test_warm(monkeypatch: pytest.MonkeyPatch) -> None:
