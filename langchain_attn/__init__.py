@@ -2,5 +2,6 @@
 
 from langchain_attn.rerank import AttentionRerank
 from langchain_attn.retriever import AttentionRetriever
+from langchain_attn.warmer import AttentionWarmer
 
-__all__ = ["AttentionRerank", "AttentionRetriever"]
+__all__ = ["AttentionRerank", "AttentionRetriever", "AttentionWarmer"]

@@ -11,7 +11,9 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from attnmass import WarmResult
 from attnmass.adapter import DEVICE, UsesRanker
+from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.worker import Worker
 from langchain_attn import convert
 
@@ -51,6 +53,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         revision: Branch, tag or commit on the Hub.
         cache_dir: The Hub's cache.
         local_files_only: Never ask the Hub.
+        cache_bytes: Bytes of memory in which documents that were read are kept; 0 for none.
+        cache_folder: Folder where they are kept beyond the process.
+        cache_folder_bytes: Bound on that folder in bytes.
+        cache_format: A smaller format to keep them in; default: the model's.
         show_progress: Whether to show a progress bar while documents are read.
 
     Raises:
@@ -74,6 +80,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     revision: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False
+    cache_bytes: int | None = Field(default=CACHE_BYTES, ge=0)
+    cache_folder: str | None = None
+    cache_folder_bytes: int | None = Field(default=CACHE_FOLDER_BYTES, ge=1)
+    cache_format: Literal["float16", "bfloat16", "int8"] | None = None
     show_progress: bool = False
 
     _ranker: Any = PrivateAttr(default=None)
@@ -83,9 +93,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     def _check_contradictions(self) -> Self:
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
+        self._check_cache()
         return self
 
-    @field_validator("model", "profile", "cache_dir", mode="before")
+    @field_validator("model", "profile", "cache_dir", "cache_folder", mode="before")
     @classmethod
     def _accept_paths(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -128,6 +139,29 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         """
         inputs = {"documents": documents, "query": query}
         return await self.as_runnable().ainvoke(inputs, {"callbacks": callbacks})
+
+    def warm(self, documents: Sequence[Document]) -> WarmResult:
+        """Read documents ahead, so that no query has to wait for it; see `AttentionRanker.warm`.
+
+        Args:
+            documents: As they will be retrieved; what `document_template` names is read with them.
+
+        Raises:
+            ValueError: If there is no cache to keep them in, or a document lacks what
+                `document_template` names.
+            AttnMassError: If the model cannot be loaded or read.
+        """
+        if not documents:
+            return WarmResult(read=0, skipped=0, unreadable=0, evicted=0)
+        return self._load().warm(
+            convert.to_chunks(documents, self.document_template),
+            batch_size=self.batch_size,
+            progress=self.show_progress or None,
+        )
+
+    async def awarm(self, documents: Sequence[Document]) -> WarmResult:
+        """`warm` in a thread of the adapter's own, so that the event loop goes on."""
+        return await self._worker.run(self.warm, documents)
 
     def as_runnable(self) -> Runnable[dict[str, Any], list[Document]]:
         """A step for chains: from `{"documents": ..., "query": ...}` to the ranked documents."""

@@ -2,5 +2,6 @@
 
 from llama_index_attn.rerank import AttentionRerank
 from llama_index_attn.retriever import AttentionRetriever
+from llama_index_attn.warmer import AttentionWarmer
 
-__all__ = ["AttentionRerank", "AttentionRetriever"]
+__all__ = ["AttentionRerank", "AttentionRetriever", "AttentionWarmer"]

@@ -26,9 +26,10 @@ class Candidate:
 
 
 class Adapter(Protocol):
-    """One framework; `Rerank` is the adapter's class, native objects are its own."""
+    """One framework; `Rerank` and `Warmer` are the adapter's, native objects its own."""
 
     Rerank: Any
+    Warmer: Any
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -45,6 +46,15 @@ class Adapter(Protocol):
     async def arun(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
         """Rerank from an event loop."""
 
+    def stored(self, found: Sequence[Any]) -> list[Any]:
+        """What an index is built of, that these were found in."""
+
+    def ingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run the warmer as a step of ingestion."""
+
+    async def aingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run it from an event loop."""
+
 
 class LlamaIndexAdapter:
     """Nodes with scores."""
@@ -52,6 +62,7 @@ class LlamaIndexAdapter:
     def __init__(self) -> None:
         pytest.importorskip("llama_index.core")
         self.Rerank = importlib.import_module("llama_index_attn").AttentionRerank
+        self.Warmer = importlib.import_module("llama_index_attn").AttentionWarmer
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -85,6 +96,18 @@ class LlamaIndexAdapter:
         """Rerank from an event loop."""
         return await rerank.apostprocess_nodes(found, query_str=query)
 
+    def stored(self, found: Sequence[Any]) -> list[Any]:
+        """What an index is built of."""
+        return [item.node for item in found]
+
+    def ingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run the warmer."""
+        return warmer(stored)
+
+    async def aingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run it from an event loop."""
+        return await warmer.acall(stored)
+
 
 class LangChainAdapter:
     """Documents whose metadata has the score."""
@@ -92,6 +115,7 @@ class LangChainAdapter:
     def __init__(self) -> None:
         pytest.importorskip("langchain_core")
         self.Rerank = importlib.import_module("langchain_attn").AttentionRerank
+        self.Warmer = importlib.import_module("langchain_attn").AttentionWarmer
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -126,3 +150,15 @@ class LangChainAdapter:
     async def arun(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
         """Rerank from an event loop."""
         return list(await rerank.acompress_documents(found, query))
+
+    def stored(self, found: Sequence[Any]) -> list[Any]:
+        """What an index is built of."""
+        return list(found)
+
+    def ingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run the warmer."""
+        return warmer.transform_documents(stored)
+
+    async def aingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run it from an event loop."""
+        return await warmer.atransform_documents(stored)

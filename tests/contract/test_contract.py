@@ -40,12 +40,6 @@ HOSTILE = (
 )
 
 
-@pytest.fixture(params=[LlamaIndexAdapter, LangChainAdapter], ids=["llama_index", "langchain"])
-def adapter(request: pytest.FixtureRequest) -> Adapter:
-    """One framework after the other."""
-    return request.param()
-
-
 @pytest.fixture
 def named(tiny_folder: Path, tmp_path: Path) -> dict[str, Any]:
     """Fields that name the tiny model, heads included."""

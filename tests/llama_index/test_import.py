@@ -24,4 +24,5 @@ def test_importing_stays_light() -> None:
 
 def test_public_names() -> None:
     """The package exports these names, sorted."""
-    assert llama_index_attn.__all__ == ["AttentionRerank", "AttentionRetriever"]
+    expected = ["AttentionRerank", "AttentionRetriever", "AttentionWarmer"]
+    assert llama_index_attn.__all__ == expected
