@@ -50,6 +50,8 @@ families: $(READY) ## write the README's table of families from the checks
 
 bench: $(READY) ## measure quality and cost on DATA=folder, write the README's tables
 	$(BIN)/python -m benchmarks.cost $(DATA)
+	$(BIN)/python -m benchmarks.scaling $(DATA)
+	$(BIN)/python -m benchmarks.cache_formats $(DATA)
 	$(BIN)/python -m benchmarks.quality $(DATA)
 	$(BIN)/python -m benchmarks.report
 

@@ -12,7 +12,7 @@ from attnmass.errors import (
     WeightsNotFoundError,
 )
 from attnmass.shared import release, shared_ranker
-from attnmass.types import Chunk, RankedChunk, Ranking, Span, Timings
+from attnmass.types import Chunk, RankedChunk, RankerStats, Ranking, Span, Timings, WarmResult
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile, load_profile
@@ -35,11 +35,13 @@ __all__ = [
     "HeadProfile",
     "NoEvidenceError",
     "RankedChunk",
+    "RankerStats",
     "Ranking",
     "Span",
     "Timings",
     "Trim",
     "UnsupportedModelError",
+    "WarmResult",
     "WeightsNotFoundError",
     "load_profile",
     "release",

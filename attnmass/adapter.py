@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from attnmass.cache_options import CACHE_FIELDS, CacheOptions
 from attnmass.errors import NoEvidenceError
 from attnmass.selection import Selection
 from attnmass.shared import release, shared_ranker
@@ -37,6 +38,7 @@ LOADING_FIELDS = (
     "revision",
     "cache_dir",
     "local_files_only",
+    *CACHE_FIELDS,
 )
 
 # Fields that say which chunks are kept and how they are ordered, as `Selection` names them too.
@@ -111,14 +113,7 @@ class UsesRanker:
         Raises:
             ValueError: If a field is unknown, invalid, or says how a model is loaded.
         """
-        if clash := [name for name in LOADING_FIELDS if name in fields]:
-            raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
-        found = ranker.profile
-        same_weights = len(set(found.weights)) == 1  # else heads alone would not say it all
-        heads = found.heads if same_weights else None
-        adapter = cls(**{"model": found.model, "heads": heads, **fields})
-        adapter._ranker = ranker
-        return adapter
+        return cls._around(ranker, fields, refused=LOADING_FIELDS)
 
     @classmethod
     def from_model(
@@ -138,16 +133,32 @@ class UsesRanker:
                 set on what is returned.
             heads: `(layer, head)` pairs to read, 0-based.
             profile: A head profile, or the path of one, instead of `heads`.
-            **fields: As in `from_ranker`.
+            **fields: As in `from_ranker`, and those of the chunk cache.
 
         Raises:
-            ValueError: As in `from_ranker`, or if both `heads` and `profile` are given.
+            ValueError: As in `from_ranker`, or if options contradict each other.
             UnsupportedModelError: If the model's attention cannot be read.
         """
         from attnmass.ranker import AttentionRanker
 
-        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile)
-        return cls.from_ranker(ranker, **fields)
+        cache = {name: fields[name] for name in CACHE_FIELDS if name in fields}
+        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile, **cache)
+        refused = [name for name in LOADING_FIELDS if name not in CACHE_FIELDS]
+        return cls._around(ranker, fields, refused=refused)
+
+    @classmethod
+    def _around(
+        cls, ranker: AttentionRanker, fields: dict[str, Any], refused: Iterable[str]
+    ) -> Self:
+        """An adapter of a ranker whose `refused` fields are settled."""
+        if clash := [name for name in refused if name in fields]:
+            raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
+        found = ranker.profile
+        same_weights = len(set(found.weights)) == 1  # else heads alone would not say it all
+        heads = found.heads if same_weights else None
+        adapter = cls(**{"model": found.model, "heads": heads, **fields})
+        adapter._ranker = ranker
+        return adapter
 
     def release(self) -> None:
         """Forget the model; the next use loads it again by its name.
@@ -157,6 +168,14 @@ class UsesRanker:
         if self._ranker is None:
             release(self.model)
         self._ranker = None
+
+    def _check_cache(self) -> None:
+        """Refuse contradictions before a model is loaded.
+
+        Raises:
+            ValueError: As `CacheOptions`.
+        """
+        CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
 
     def _load(self) -> AttentionRanker:
         """The ranker passed in, else the shared one of that name."""

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from tqdm.auto import tqdm
 
 from attnmass import scoring
+from attnmass.cache import ChunkCache
+from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
 from attnmass.capture import Reader, find_text_config, prove
 from attnmass.errors import NoEvidenceError
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
@@ -23,14 +25,17 @@ from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.profiles import HeadProfile, choose_profile
 from attnmass.selection import OnNoEvidence, Order, Selection
+from attnmass.tally import Tally
 from attnmass.text import PlainTokenizer, Tokens
 from attnmass.trimmer import Trimmer
 from attnmass.trimming import Render, Trim
-from attnmass.types import Chunk, Ranking, Timings
+from attnmass.types import Chunk, RankerStats, Ranking, Timings, WarmResult
 from attnmass.worker import Worker
 
 if TYPE_CHECKING:
     from torch import nn
+
+_WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 
 class AttentionRanker:
@@ -56,6 +61,10 @@ class AttentionRanker:
         max_batch_tokens: int | None = None,
         batch_size: int | None = None,
         max_chunk_tokens: int | None = None,
+        cache_bytes: int | None = CACHE_BYTES,
+        cache_folder: str | os.PathLike[str] | None = None,
+        cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
+        cache_format: str | None = None,
         progress: bool = False,
     ) -> None:
         """Prepare a loaded model; nothing of it or of the tokenizer is changed.
@@ -72,6 +81,14 @@ class AttentionRanker:
             batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
             max_chunk_tokens: Longer chunks are split into overlapping windows; default: the
                 model's own limit.
+            cache_bytes: Bound on what is kept in memory of the chunks that were read, so that later
+                calls need not read them again; it lies where the model is. 0 keeps nothing, `None`
+                everything; default: 1 GiB.
+            cache_folder: Folder where it is kept beyond the process, too, for all processes that
+                name the folder; default: none. (`cache_dir` is the Hub's cache of weights.)
+            cache_folder_bytes: Bound on the folder's files; `None` for no bound; default: 10 GiB.
+            cache_format: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and less
+                exactly; default: in the model's dtype.
             progress: Whether to show a progress bar while chunks are read.
 
         Raises:
@@ -79,6 +96,9 @@ class AttentionRanker:
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
         """
         _check_layout(layout)
+        self._cache = ChunkCache(
+            CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
+        )
         config = find_text_config(model)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
@@ -90,7 +110,7 @@ class AttentionRanker:
         self._set_up(
             chosen,
             plain,
-            LAYOUTS[layout](reader, tokenizer, plain),
+            LAYOUTS[layout](reader, tokenizer, plain, self._cache),
             LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
             progress,
         )
@@ -108,6 +128,7 @@ class AttentionRanker:
         self._layout = layout
         self._options = options
         self._progress = progress
+        self._tally = Tally()
         self._lock = threading.Lock()
         self._trimmer = Trimmer(profile, layout, plain, self._lock)
         self._worker = Worker()
@@ -149,6 +170,7 @@ class AttentionRanker:
             UnsupportedModelError: As in the constructor.
         """
         _check_layout(layout)
+        CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
         heads = None if heads is None else tuple(heads)
         loaded = load(
             os.fspath(name_or_path),
@@ -165,6 +187,24 @@ class AttentionRanker:
     def profile(self) -> HeadProfile:
         """The heads that are read."""
         return self._profile
+
+    @property
+    def stats(self) -> RankerStats:
+        """What this ranker did since it was built; a call that goes on is counted in part."""
+        cache, folder = self._cache, self._cache.folder
+        return RankerStats(
+            calls=int(self._tally["calls"]),
+            hits=cache.hits,
+            misses=cache.misses,
+            memory_bytes=cache.memory.bytes,
+            folder_bytes=0 if folder is None else folder.bytes,
+            evictions=cache.memory.evictions,
+            folder_evictions=0 if folder is None else folder.evictions,
+            tokens_encoded=int(self._tally["tokens_encoded"]),
+            tokenize_seconds=self._tally["tokenize_seconds"],
+            encode_seconds=self._tally["encode_seconds"],
+            query_seconds=self._tally["query_seconds"],
+        )
 
     def rank(
         self,
@@ -291,6 +331,7 @@ class AttentionRanker:
         inputs = read_chunks(chunks, self._plain)
         asked = read_queries(queries, self._plain)
         tokenized = time.perf_counter()
+        self._tally.add(tokenize_seconds=tokenized - started)
         show = self._progress if progress is None else progress
         result = self._attend(asked, list(inputs.tokens.values()), options, show)
         attended = time.perf_counter()
@@ -356,6 +397,63 @@ class AttentionRanker:
         """
         return await self._worker.run(self.rank, query, chunks, **options)
 
+    def warm(
+        self,
+        chunks: Sequence[str | Chunk],
+        *,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> WarmResult:
+        """Read chunks into the cache, such as while an index is built, so that `rank` finds them.
+
+        Chunks that are in the cache already are skipped, so that a run that was cut short goes on
+        where it stopped. Other threads may rank in between.
+
+        Args:
+            chunks: As in `rank`: what is read must be what will be ranked, titles included.
+            batch_size: As in the constructor, for this call.
+            progress: Likewise.
+
+        Returns:
+            How many chunks were read, and how many skipped.
+
+        Raises:
+            ValueError: If there is no cache to keep them in.
+        """
+        if not self._cache.is_on:
+            raise ValueError(
+                "there is no cache to warm: build the ranker with cache_bytes above 0, or with a "
+                "cache_folder"
+            )
+        options = self._options
+        if batch_size is not None:
+            options = replace(options, batch_size=batch_size)
+        n_readable = n_read = 0
+        evictions = self._cache.evictions
+        with _bar(len(chunks), self._progress if progress is None else progress) as bar:
+            for start in range(0, len(chunks), _WARM_AT_ONCE):
+                started = time.perf_counter()
+                inputs = read_chunks(chunks[start : start + _WARM_AT_ONCE], self._plain)
+                tokens = list(inputs.tokens.values())
+                self._tally.add(tokenize_seconds=time.perf_counter() - started)
+                bar.update(len(inputs.skipped))
+                if not tokens:
+                    continue
+                with self._lock:
+                    counts = self._layout.warm(tokens, options, bar.update)
+                n_readable += len(tokens)
+                n_read += counts.chunks
+                self._tally.add(
+                    tokens_encoded=counts.tokens_encoded, encode_seconds=counts.encode_seconds
+                )
+        self._tally.add(calls=1)
+        return WarmResult(
+            read=n_read,
+            skipped=n_readable - n_read,
+            unreadable=len(chunks) - n_readable,
+            evicted=self._cache.evictions - evictions,
+        )
+
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.
 
@@ -369,9 +467,11 @@ class AttentionRanker:
         Raises:
             ValueError, TypeError, CaptureError: As in `rank`.
         """
+        started = time.perf_counter()
         check_queries([query])
         inputs = read_chunks(chunks, self._plain)
         asked = read_queries([query], self._plain)
+        self._tally.add(tokenize_seconds=time.perf_counter() - started)
         result = self._attend(asked, list(inputs.tokens.values()), self._options, self._progress)
         found = dict(zip(inputs.tokens, result.queries[0].chunks, strict=True))
         nothing = torch.zeros(len(self._profile.all_heads), 0)
@@ -388,17 +488,21 @@ class AttentionRanker:
         if not chunks:
             nothing = QueryAttention((), torch.zeros(len(self._profile.all_heads)))
             return LayoutResult((nothing,) * len(queries), (), 0.0, 0.0)
-        with (
-            self._lock,
-            tqdm(
-                total=len(chunks),
-                desc="Reading chunks",
-                unit="chunk",
-                leave=False,
-                disable=not progress,
-            ) as bar,
-        ):
-            return self._layout.attend(queries, chunks, options, bar.update)
+        with self._lock, _bar(len(chunks), progress) as bar:
+            result = self._layout.attend(queries, chunks, options, bar.update)
+        self._tally.add(
+            calls=1,
+            tokens_encoded=result.tokens_encoded,
+            encode_seconds=result.encode_seconds,
+            query_seconds=result.query_seconds,
+        )
+        return result
+
+
+def _bar(n_chunks: int, progress: bool) -> tqdm[NoReturn]:
+    return tqdm(
+        total=n_chunks, desc="Reading chunks", unit="chunk", leave=False, disable=not progress
+    )
 
 
 def _check_layout(layout: str) -> None:

@@ -7,10 +7,18 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
+
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
-_DEFAULTS = (None, False, "auto")
+# Options that may be left out of a key; those that are not here default to `None`.
+_DEFAULTS = {
+    "dtype": "auto",
+    "local_files_only": False,
+    "cache_bytes": CACHE_BYTES,
+    "cache_folder_bytes": CACHE_FOLDER_BYTES,
+}
 
 
 @dataclass
@@ -30,8 +38,8 @@ def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker
 
     Args:
         name: As in `AttentionRanker.from_pretrained`.
-        **options: Its options; other options are another ranker. Each must be hashable, so heads
-            are a tuple of pairs.
+        **options: Its options; other options are another ranker, with a model and a cache of its
+            own. Each must be hashable, so heads are a tuple of pairs.
 
     Raises:
         TypeError: If an option is not hashable.
@@ -41,7 +49,7 @@ def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker
     from attnmass.ranker import AttentionRanker
 
     name = name.lower() if name.lower() in ALIASES else name
-    options = {option: value for option, value in options.items() if value not in _DEFAULTS}
+    options = {name: value for name, value in options.items() if value != _DEFAULTS.get(name)}
     key = (name, *sorted(options.items(), key=lambda item: item[0]))
     with _guard:
         slot = _slots.setdefault(key, _Slot())

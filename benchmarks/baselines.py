@@ -11,7 +11,12 @@ from typing import Any
 import torch
 from rank_bm25 import BM25Okapi
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+)
 
 from attnmass.loading.sources import locate
 
@@ -45,6 +50,29 @@ class MiniLM:
             [query, *texts], normalize_embeddings=True, show_progress_bar=False
         )
         return [float(score) for score in vectors[1:] @ vectors[0]]
+
+
+class CrossEncoder:
+    """A cross-encoder of MiniLM-L6's size with random weights: what it costs, not what it finds."""
+
+    def __init__(self) -> None:
+        config = BertConfig(
+            hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
+        )
+        self._model = BertForSequenceClassification(config).eval()
+        self._tokenizer = AutoTokenizer.from_pretrained(minilm_path())
+
+    @torch.inference_mode()
+    def __call__(self, query: str, texts: Sequence[str]) -> torch.Tensor:
+        """Logits of all pairs, in batches of 32 as sentence-transformers has them, `[pair, 2]`."""
+        logits = []
+        for start in range(0, len(texts), 32):
+            part = list(texts[start : start + 32])
+            batch = self._tokenizer(
+                [query] * len(part), part, padding=True, truncation=True, return_tensors="pt"
+            )
+            logits.append(self._model(**batch).logits)
+        return torch.cat(logits)
 
 
 class SlowICR:

@@ -54,3 +54,14 @@ def fit_part(folder: Path, name: str) -> list[Labelled]:
 def test_part(folder: Path, name: str) -> list[Labelled]:
     """The queries of a set that select nothing."""
     return read_set(folder, name)[N_FIT[name] :]
+
+
+def query_and_chunks(folder: Path, count: int) -> tuple[str, list[str]]:
+    """A query and so many chunks of 300 to 900 characters, as retrievers give them, none twice."""
+    queries = [
+        query
+        for name in ("nq", "musique", "hotpotqa_paragraphs")
+        for query in read_set(folder, name)
+    ]
+    texts = dict.fromkeys(text for query in queries for text in query.texts)
+    return queries[0].query, [text for text in texts if 300 <= len(text) <= 900][:count]

@@ -32,8 +32,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     warnings.simplefilter("ignore")
-    ranker = AttentionRanker.from_pretrained("smollm2-135m")
-    exact = AttentionRanker.from_pretrained("smollm2-135m", dtype="float32")
+    ranker = AttentionRanker.from_pretrained("smollm2-135m", cache_bytes=0)
+    exact = AttentionRanker.from_pretrained("smollm2-135m", dtype="float32", cache_bytes=0)
     minilm, icr = MiniLM(), SlowICR()
     rows = []
     if arguments.start:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     text = _replace(text, "quality", quality_table(_read("quality.json")))
     text = _replace(text, "cost", cost_table(_read("cost.json")))
+    scaling, formats = _read("scaling.json"), _read("cache_formats.json")
+    text = _replace(text, "cache", cache_tables(scaling, formats))
     README.write_text(text, encoding="utf-8")
 
 
@@ -73,15 +76,72 @@ def cost_table(results: dict[str, Any]) -> str:
     lines += [f"| {name} | {ratio:.2f} |" for name, ratio in results["ratios"].items()]
     medians = {name: sorted(times)[len(times) // 2] for name, times in results["seconds"].items()}
     spelled = ", ".join(f"{name}: {seconds:.2f} s" for name, seconds in medians.items())
+    peaks = {name: found / 2**20 for name, found in results["peak_bytes"].items()}
+    starts = results["starts"]
+    imports = ", ".join(
+        f"{name}: {found['adapter']:.2f} s after {found['framework']:.2f} s for its framework"
+        f"{', torch included' if found['torch_is_imported'] else ', without torch'}"
+        for name, found in starts.items()
+        if "adapter" in found
+    )
     lines += [
         "",
-        f"Medians: {spelled}. The 20 chunks have {results['tokens_of_20_chunks']:,} tokens; "
-        f"{results['dtype'].removeprefix('torch.')}, {results['threads']} threads. Peak memory "
-        f"above the loaded model: rank {results['peak_bytes']['rank 20'] / 2**20:,.0f} MiB, ICR "
-        f"{results['peak_bytes']['ICR 20'] / 2**20:,.0f} MiB.",
+        f"Medians: {spelled}. The 20 chunks have {results['tokens_of_20_chunks']:,} tokens, the "
+        f"200 {results['tokens_of_200_chunks']:,}; {results['dtype'].removeprefix('torch.')}, "
+        f"{results['threads']} threads. Peak memory above the loaded model: cold rank "
+        f"{peaks['cold 20']:,.0f} MiB, ICR {peaks['ICR 20']:,.0f} MiB. Loading the default model "
+        f"takes {starts['default model']['load']:.2f} s; importing {imports}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def cache_tables(scaling: dict[str, Any], formats: dict[str, Any]) -> str:
+    """Growth with the number of chunks, memory against its bound, starts, smaller formats."""
+    sizes = scaling["sizes"]
+    lines = [f"| chunks | {' | '.join(f'{size:,}' for size in sizes)} |"]
+    lines.append(f"|---{'|---' * len(sizes)}|")
+    for name, rows in scaling["seconds"].items():
+        cells = " | ".join(f"{statistics.median(row):.2f} s" for row in rows)
+        lines.append(f"| {name} | {cells} |")
+    ratios = [f"{name}: {ratio:.2f}" for name, ratio in scaling["ratios"].items()]
+    lines += ["", f"{'; '.join(ratios)}.", ""]
+
+    lines += [
+        "| `cache_bytes` | held | process, at its peak | process, after |",
+        "|---|---|---|---|",
+    ]
+    for bound, found in scaling["bounds"].items():
+        cells = " | ".join(_mib(found[name]) for name in ("counted", "peak", "after"))
+        lines.append(f"| {_mib(int(bound))} | {cells} |")
+    lines.append("")
+
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in formats["rows"]:
+        values[row["format"], row["set"]].append(row["ndcg@10"])
+    names = list(formats["bytes_per_token"])
+    lines += [f"| `cache_format` | bytes a token | {' | '.join(SETS)} |"]
+    lines += [f"|---|---{'|---' * len(SETS)}|"]
+    for name in names:
+        cells = " | ".join(_loss(values[name, each], values["exact", each]) for each in SETS)
+        size = formats["bytes_per_token"][name]
+        lines.append(f"| {_format(name, formats['dtype'])} | {size:,.0f} | {cells} |")
+    return "\n".join([*lines, ""])
+
+
+def _format(name: str, dtype: str) -> str:
+    return f"`None` ({dtype})" if name == "exact" else f'`"{name}"`'
+
+
+def _loss(found: list[float], exact: list[float]) -> str:
+    """Mean nDCG@10 and its difference to what the model's own dtype gives."""
+    mean = statistics.fmean(found)
+    gap = mean - statistics.fmean(exact)
+    return f"{mean:.4f} ({gap:+.4f}, n = {len(found)})"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
 
 
 def _cell(values: list[float]) -> str:

@@ -54,7 +54,7 @@ def main() -> None:
     heads = [
         (la, he) for la in range(full_depth(config)) for he in range(config.num_attention_heads)
     ]
-    everything = AttentionRanker.from_pretrained(arguments.model, heads=heads)
+    everything = AttentionRanker.from_pretrained(arguments.model, heads=heads, cache_bytes=0)
     fitted = {
         name: fit_part(arguments.data, name)[: arguments.limit] for name in SETS if N_FIT[name]
     }
@@ -73,7 +73,7 @@ def main() -> None:
         source="fitted",
         fitted_on=", ".join(f"the first {len(part)} of {name}" for name, part in fitted.items()),
     )
-    ranker = AttentionRanker.from_pretrained(arguments.model, profile=profile)
+    ranker = AttentionRanker.from_pretrained(arguments.model, profile=profile, cache_bytes=0)
     measured = {}
     for name in SETS:
         part = test_part(arguments.data, name)[: arguments.measure]

@@ -4,5 +4,6 @@ from langchain_attn.citations import cite
 from langchain_attn.convert import restore
 from langchain_attn.rerank import AttentionRerank
 from langchain_attn.retriever import AttentionRetriever
+from langchain_attn.warmer import AttentionWarmer
 
-__all__ = ["AttentionRerank", "AttentionRetriever", "cite", "restore"]
+__all__ = ["AttentionRerank", "AttentionRetriever", "AttentionWarmer", "cite", "restore"]

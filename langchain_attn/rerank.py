@@ -19,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from attnmass import hidden
+from attnmass import WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
+from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.selection import OnNoEvidence, Order
 from attnmass.worker import Worker
 from langchain_attn import convert
@@ -84,6 +85,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         revision: Branch, tag or commit on the Hub.
         cache_dir: The Hub's cache.
         local_files_only: Never ask the Hub.
+        cache_bytes: Bytes of memory in which documents that were read are kept; 0 for none.
+        cache_folder: Folder where they are kept beyond the process.
+        cache_folder_bytes: Bound on that folder in bytes.
+        cache_format: A smaller format to keep them in; default: the model's.
         show_progress: Whether to show a progress bar while documents are read.
         order: How kept documents are ordered: best first by `"score"`, as in the `"input"`, or
             `"best_last"`, next to a question that follows them.
@@ -129,6 +134,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     revision: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False
+    cache_bytes: int | None = Field(default=CACHE_BYTES, ge=0)
+    cache_folder: str | None = None
+    cache_folder_bytes: int | None = Field(default=CACHE_FOLDER_BYTES, ge=1)
+    cache_format: Literal["float16", "bfloat16", "int8"] | None = None
     show_progress: bool = False
     order: Order = "score"
     evidence_threshold: float | None = Field(default=None, allow_inf_nan=False)
@@ -152,9 +161,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     @model_validator(mode="after")
     def _check_contradictions(self) -> Self:
         self._check_options("reader_template")
+        self._check_cache()
         return self
 
-    @field_validator("model", "profile", "cache_dir", mode="before")
+    @field_validator("model", "profile", "cache_dir", "cache_folder", mode="before")
     @classmethod
     def _accept_paths(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -208,6 +218,32 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         inputs = {"documents": documents, "query": query}
         return await self.as_runnable().ainvoke(inputs, {"callbacks": callbacks})
 
+    def warm(self, documents: Sequence[Document]) -> WarmResult:
+        """Read documents ahead, so that no query has to wait for it; see `AttentionRanker.warm`.
+
+        Args:
+            documents: As they will be retrieved; what `document_template` names is read with them.
+
+        Raises:
+            ValueError: If there is no cache to keep them in, or a document lacks what
+                `document_template` names.
+            AttnMassError: If the model cannot be loaded or read.
+        """
+        if not documents:
+            return WarmResult(read=0, skipped=0, unreadable=0, evicted=0)
+        return self._load().warm(
+            convert.to_chunks(documents, self._read_template()),
+            batch_size=self.batch_size,
+            progress=self.show_progress or None,
+        )
+
+    def _read_template(self) -> Template:
+        return Template("document_template", self.document_template or PLAIN)
+
+    async def awarm(self, documents: Sequence[Document]) -> WarmResult:
+        """`warm` in a thread of the adapter's own, so that the event loop goes on."""
+        return await self._worker.run(self.warm, documents)
+
     def as_runnable(self) -> Runnable[dict[str, Any], list[Document]]:
         """A step for chains: from `{"documents": ..., "query": ...}` to the ranked documents."""
         return RunnableLambda(self._run, self._arun, name=type(self).__name__)
@@ -236,7 +272,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
                 f"{scores.index(None)} has no number in its metadata under {self.score_key!r}: "
                 "put it there, name the key that has it with score_key, or set fuse=None"
             )
-        template = Template("document_template", self.document_template or PLAIN)
+        template = self._read_template()
         render = self._renderer(documents) if trim is not None else None
         chunks = convert.to_chunks(documents, template)
         ranking = self._rank_chunks(query, chunks, scores, trim, render)

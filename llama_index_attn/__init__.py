@@ -5,5 +5,13 @@ from llama_index_attn.convert import restore
 from llama_index_attn.events import AttentionTrimEvent
 from llama_index_attn.rerank import AttentionRerank
 from llama_index_attn.retriever import AttentionRetriever
+from llama_index_attn.warmer import AttentionWarmer
 
-__all__ = ["AttentionRerank", "AttentionRetriever", "AttentionTrimEvent", "cite", "restore"]
+__all__ = [
+    "AttentionRerank",
+    "AttentionRetriever",
+    "AttentionTrimEvent",
+    "AttentionWarmer",
+    "cite",
+    "restore",
+]

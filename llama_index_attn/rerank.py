@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.bridge.pydantic import (
@@ -17,11 +18,12 @@ from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from llama_index.core.utils import get_tokenizer
 
-from attnmass import hidden
+from attnmass import WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
+from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.selection import OnNoEvidence, Order
 from attnmass.worker import Worker
 from llama_index_attn.budget import less, n_tokens, reserve
@@ -128,6 +130,20 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     revision: str | None = Field(default=None, description="Branch, tag or commit on the Hub.")
     cache_dir: str | None = Field(default=None, description="Folder of the Hub's cache.")
     local_files_only: bool = Field(default=False, description="Never ask the Hub.")
+    cache_bytes: int | None = Field(
+        default=CACHE_BYTES,
+        ge=0,
+        description="Bytes of memory in which nodes that were read are kept; 0 for none.",
+    )
+    cache_folder: str | None = Field(
+        default=None, description="Folder where they are kept beyond the process."
+    )
+    cache_folder_bytes: int | None = Field(
+        default=CACHE_FOLDER_BYTES, ge=1, description="Bound on that folder in bytes."
+    )
+    cache_format: Literal["float16", "bfloat16", "int8"] | None = Field(
+        default=None, description="A smaller format to keep them in; default: the model's."
+    )
     show_progress: bool = Field(
         default=False, description="Whether to show a progress bar while nodes are read."
     )
@@ -198,9 +214,10 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     @model_validator(mode="after")
     def _check_contradictions(self) -> Self:
         self._check_options()
+        self._check_cache()
         return self
 
-    @field_validator("model", "profile", "cache_dir", mode="before")
+    @field_validator("model", "profile", "cache_dir", "cache_folder", mode="before")
     @classmethod
     def _accept_paths(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -209,6 +226,26 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     def class_name(cls) -> str:
         """The name in serialized pipelines."""
         return "AttentionRerank"
+
+    def warm(self, nodes: Sequence[BaseNode]) -> WarmResult:
+        """Read nodes ahead, so that no query has to wait for it; see `AttentionRanker.warm`.
+
+        Args:
+            nodes: As they will be retrieved: their metadata is read with them.
+
+        Raises:
+            ValueError: If there is no cache to keep them in.
+        """
+        chunks = [to_chunk(node, self.metadata_mode) for node in nodes if is_text(node)]
+        if not chunks:
+            return WarmResult(read=0, skipped=0, unreadable=0, evicted=0)
+        return self._load().warm(
+            chunks, batch_size=self.batch_size, progress=self.show_progress or None
+        )
+
+    async def awarm(self, nodes: Sequence[BaseNode]) -> WarmResult:
+        """`warm` in a thread of the reranker's own, so that the event loop goes on."""
+        return await self._worker.run(self.warm, nodes)
 
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None

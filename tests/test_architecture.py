@@ -55,6 +55,13 @@ def test_after_capture_nothing_touches_a_model(module: str) -> None:
     assert "transformers" not in imported_by(f"import attnmass.{module}")
 
 
+def test_capture_knows_nothing_of_the_cache() -> None:
+    """Capture reads a model, and what is kept of it is decided above."""
+    code = "import sys, attnmass.capture; print('attnmass.cache' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_public_names() -> None:
     """The public names are these; a change of them is a change of the interface."""
     assert attnmass.__all__ == [
@@ -65,11 +72,13 @@ def test_public_names() -> None:
         "HeadProfile",
         "NoEvidenceError",
         "RankedChunk",
+        "RankerStats",
         "Ranking",
         "Span",
         "Timings",
         "Trim",
         "UnsupportedModelError",
+        "WarmResult",
         "WeightsNotFoundError",
         "load_profile",
         "release",

@@ -119,6 +119,13 @@ def test_bfloat16_gives_the_same_order(default: AttentionRanker, cache: Path) ->
     assert next(half._layout._reader._view.parameters()).dtype == torch.bfloat16  # type: ignore[attr-defined]
 
 
+def test_the_load_that_converts_gives_what_later_ones_give(tmp_path: Path) -> None:
+    """In bfloat16, too, a model is the same whether it was just converted or kept before."""
+    first = AttentionRanker.from_pretrained(cache_dir=tmp_path, dtype="bfloat16")
+    later = AttentionRanker.from_pretrained(cache_dir=tmp_path, dtype="bfloat16")
+    assert first.rank(QUESTION, CHUNKS).scores == later.rank(QUESTION, CHUNKS).scores
+
+
 @pytest.mark.parametrize("adapter", ["llama_index_attn", "langchain_attn"])
 def test_nothing_is_printed_or_warned(adapter: str) -> None:
     """Reranking by name in a new process writes nothing but the bar of loading weights."""

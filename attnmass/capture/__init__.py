@@ -1,8 +1,8 @@
 """The only part of attnmass that touches a model: reading the attention of selected heads."""
 
-from attnmass.capture.forward import KeyValues
 from attnmass.capture.proof import prove
 from attnmass.capture.reader import Head, Reader
+from attnmass.capture.states import KeyValues
 from attnmass.capture.view import find_text_config
 
 __all__ = ["Head", "KeyValues", "Reader", "find_text_config", "prove"]

@@ -6,7 +6,6 @@ mask function and the cache all ask the pass that is active in their thread.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from attnmass.capture.rule import OnlineSoftmax, ScoreRule
+from attnmass.capture.states import KeyValues, joined
 from attnmass.errors import CaptureError
 
 MaskFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -26,83 +27,6 @@ class StopForward(Exception):  # noqa: N818 - a signal, never seen by callers
     """Ends a forward pass once nothing above is needed."""
 
 
-@dataclass(frozen=True)
-class KeyValues:
-    """Keys and values that a run of tokens left behind, by layer.
-
-    Attributes:
-        keys: One `[kv_head, token, dim]` for each layer that runs.
-        values: Likewise, but for the last layer, whose values nothing reads.
-        positions: Position of each token, `[token]`.
-    """
-
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
-    positions: Tensor
-
-    def __len__(self) -> int:
-        return self.positions.shape[0]
-
-    @property
-    def device(self) -> torch.device:
-        """Where the keys are."""
-        return self.keys[0].device
-
-    def to(self, device: torch.device) -> KeyValues:
-        """The same on another device; positions stay where the model is."""
-        return KeyValues(
-            tuple(key.to(device) for key in self.keys),
-            tuple(value.to(device) for value in self.values),
-            self.positions,
-        )
-
-
-@dataclass(frozen=True)
-class ScoreRule:
-    """How a family makes scores of the products of queries and keys.
-
-    Attributes:
-        scaling: Factor on the products.
-        softcap: Scores become `softcap * tanh(score / softcap)` (Gemma 2).
-        sinks: A learned score by head that takes a share of every row (GPT-OSS), `[head]`.
-    """
-
-    scaling: float
-    softcap: float | None = None
-    sinks: Tensor | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether scaled dot-product attention can run it."""
-        return self.softcap is None and self.sinks is None
-
-    def of(self, heads: Tensor) -> ScoreRule:
-        """The rule of some of the heads, `[selected]`."""
-        sinks = None if self.sinks is None else self.sinks[heads]
-        return ScoreRule(self.scaling, self.softcap, sinks)
-
-    def weights(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-        """Softmax attention in fp32, `[batch, head, row, key]`, as eager attention has it.
-
-        Args:
-            query: `[batch, head, row, dim]`.
-            key: `[batch, head, key, dim]`, one for each head.
-            mask: Broadcasts to the result, `True` where a row may look.
-        """
-        scores = self.scores(query, key, mask)
-        if self.sinks is None:
-            return scores.softmax(dim=-1)
-        shared = self.sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
-        return torch.cat([scores, shared], dim=-1).softmax(dim=-1)[..., :-1]
-
-    def scores(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-        """What the softmax is taken of, fp32, sinks left out; arguments as in `weights`."""
-        scores = (query @ key.transpose(2, 3)).float() * self.scaling
-        if self.softcap is not None:
-            scores = self.softcap * torch.tanh(scores / self.softcap)
-        return scores.masked_fill(~mask, -math.inf)
-
-
 @dataclass
 class ForwardPass:
     """What one forward pass sees and leaves. Used by one thread, once.
@@ -112,22 +36,25 @@ class ForwardPass:
         past: Keys and values that come before the new tokens, seen by each row of the batch.
         segments: Query number of each new token, `[token]`: queries in one pass do not see each
             other. `None` is one segment.
-        heads: Heads to record, by layer.
-        rows: The rows (new tokens) whose attention is recorded, one tensor for each segment.
+        heads: The selected heads, by layer.
+        rows: The rows (new tokens) whose attention is recorded, one tensor for each segment; none
+            in a pass that only keeps.
         last_layer: The layer after which nothing is needed.
         keep: Whether keys and values of the new tokens are kept.
         key_block: Past keys that are looked at together; `None` for all. Blocks need less memory
             and give the same.
+        kept_heads: Which KV heads of the last layer are kept, once it has run; `None` is all.
     """
 
     positions: Tensor
     last_layer: int
     past: Sequence[KeyValues] = ()
     segments: Tensor | None = None
-    heads: Mapping[int, Tensor] = field(default_factory=dict)
+    heads: Mapping[int, Sequence[int]] = field(default_factory=dict)
     rows: Sequence[Tensor] = ()
     keep: bool = False
     key_block: int | None = None
+    kept_heads: tuple[int, ...] | None = None
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     recorded: dict[int, Tensor] = field(default_factory=dict)
@@ -164,10 +91,7 @@ class ForwardPass:
 
     def with_past(self, new: Tensor, layer: int, kind: str) -> Tensor:
         """Past and new keys or values of a layer, `[batch, kv_head, key, dim]`."""
-        if not self.past:
-            return new
-        old = self._gather(self.past, layer, kind, new)
-        return torch.cat([old.expand(new.shape[0], -1, -1, -1), new], dim=2)
+        return joined(self.past, new, layer, kind, append=True) if self.past else new
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rule: ScoreRule
@@ -186,17 +110,22 @@ class ForwardPass:
             `[batch, token, head, dim]`.
         """
         mask = mask.to(query.device)  # layers may lie on several devices
+        group = query.shape[1] // key.shape[1]
+        read = [head // group for head in self.heads.get(layer, ())]  # KV head of each selected one
+        if layer == self.last_layer:
+            self.kept_heads = tuple(sorted(set(read)))
+            key = key[:, list(self.kept_heads)]
+            read = [self.kept_heads.index(head) for head in read]
         self.store(key, value, layer)
         if self.key_block is not None:
-            return self._attend_in_blocks(layer, query, key, value, mask, rule)
+            return self._attend_in_blocks(layer, query, key, value, mask, rule, read)
         key = self.with_past(key, layer, "keys")
-        if layer in self.heads:
-            self.record(layer, query, key, mask, rule)
-            if layer == self.last_layer:
-                raise StopForward
+        if read and self.rows:
+            self.record(layer, query, key, mask, rule, read)
+        if layer == self.last_layer:
+            raise StopForward
         value = self.with_past(value, layer, "values")
         batch, n_heads, n_tokens, _ = query.shape
-        group = n_heads // key.shape[1]
         if rule.is_plain:
             # Heads that share keys become rows of one head: no copy of keys and values for each.
             rows = query.reshape(batch, key.shape[1], group * n_tokens, -1)
@@ -210,60 +139,43 @@ class ForwardPass:
         return out.transpose(1, 2).contiguous()
 
     def _attend_in_blocks(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rule: ScoreRule
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor,
+        rule: ScoreRule,
+        read: Sequence[int],
     ) -> Tensor:
         """`attend`, block of keys by block, merged exactly by their log-sum-exp.
 
-        As in online softmax (Milakov and Gimelshein, arXiv 1805.02867, algorithm 3).
+        Arguments as in `attend`; `read` is the KV head in `key` of each selected head.
         """
-        group = query.shape[1] // key.shape[1]
-        needed = layer != self.last_layer
-        shape = query.shape[:3]
-        if rule.sinks is None:
-            best = query.new_full((*shape, 1), -math.inf, dtype=torch.float32)
-            total = torch.zeros_like(best)
-        else:
-            best = rule.sinks.float().reshape(1, -1, 1, 1).expand(*shape, 1)
-            total = torch.ones_like(best)
-        out = query.new_zeros((*shape, value.shape[-1]), dtype=torch.float32)
-        chosen = self.heads[layer].to(query.device) if layer in self.heads else None
-        rows = torch.cat(list(self.rows)).to(query.device) if chosen is not None else None
+        group = query.shape[1] // value.shape[1]
+        merged = OnlineSoftmax(query, value.shape[-1], rule)
         seen: list[Tensor] = []
         start = 0
         for block in self._blocks():
-            keys = self._gather(block, layer, "keys", key)
-            end = start + keys.shape[2]
-            keys = keys.repeat_interleave(group, dim=1)
-            scores = rule.scores(query, keys, mask[..., start:end])  # [1, head, token, key]
-            higher = torch.maximum(best, scores.amax(dim=-1, keepdim=True))
-            safe = higher.masked_fill(higher == -math.inf, 0.0)  # rows that have seen nothing yet
-            shrink = torch.exp(best - safe)
-            weights = torch.exp(scores - safe)
-            total = total * shrink + weights.sum(dim=-1, keepdim=True)
-            if needed:
-                values = self._gather(block, layer, "values", value)
-                out = out * shrink + weights @ values.repeat_interleave(group, dim=1).float()
-            if chosen is not None and rows is not None:
-                exact = rule.of(chosen).scores(
-                    query[:, chosen][:, :, rows].float(),
-                    keys[:, chosen].float(),
-                    mask[:, :, rows, start:end],
-                )
-                seen.append(exact)
-            best, start = higher, end
-        if chosen is not None and rows is not None:
+            keys = joined(block, key, layer, "keys", append=False) if block else key
+            part = mask[..., start : start + keys.shape[2]]
+            if read:
+                seen.append(self._selected_scores(layer, query, keys, part, rule, read))
+            if layer != self.last_layer:
+                values = joined(block, value, layer, "values", append=False) if block else value
+                scores = rule.scores(query, keys.repeat_interleave(group, dim=1), part)
+                merged.add(scores, values.repeat_interleave(group, dim=1))
+            start += keys.shape[2]
+        if read:
             every = torch.cat(seen, dim=-1)
-            if rule.sinks is not None:
-                shared = rule.sinks[chosen].float().reshape(1, -1, 1, 1)
-                every = torch.cat([every, shared.expand(*every.shape[:3], 1)], dim=-1)
-            weights = every.softmax(dim=-1)[..., : mask.shape[-1]]
+            weights = rule.of(self.heads[layer]).softmax(every)
             self.keep_rows(layer, weights[0], query.dtype)
-            if not needed:
-                raise StopForward
-        return (out / total).to(value.dtype).transpose(1, 2).contiguous()
+        if layer == self.last_layer:
+            raise StopForward
+        return merged.result().to(value.dtype).transpose(1, 2).contiguous()
 
-    def _blocks(self) -> Iterator[Sequence[KeyValues] | None]:
-        """The past in runs of at most `key_block` tokens, then `None` for the new tokens."""
+    def _blocks(self) -> Iterator[Sequence[KeyValues]]:
+        """The past in runs of at most `key_block` tokens, then nothing, for the new tokens."""
         block: list[KeyValues] = []
         for part in self.past:
             if block and sum(map(len, block)) + len(part) > (self.key_block or 0):
@@ -272,25 +184,36 @@ class ForwardPass:
             block.append(part)
         if block:
             yield block
-        yield None
+        yield ()
 
-    def _gather(
-        self, block: Sequence[KeyValues] | None, layer: int, kind: str, new: Tensor
-    ) -> Tensor:
-        """Keys or values of a block, `[1, kv_head, key, dim]`, where the new ones are."""
-        if block is None:
-            return new
-        parts = [getattr(part, kind)[layer].to(new.device, new.dtype) for part in block]
-        return torch.cat(parts, dim=1)[None]
-
-    def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor, rule: ScoreRule) -> None:
+    def record(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        mask: Tensor,
+        rule: ScoreRule,
+        read: Sequence[int],
+    ) -> None:
         """Recompute the selected heads' rows in fp32 and keep their mean over each segment."""
-        heads = self.heads[layer].to(query.device)  # [selected]
-        keys = key[:, heads // (query.shape[1] // key.shape[1])]  # [1, selected, key, dim]
+        scores = self._selected_scores(layer, query, key, mask, rule, read)
+        self.keep_rows(layer, rule.of(self.heads[layer]).softmax(scores)[0], query.dtype)
+
+    def _selected_scores(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        mask: Tensor,
+        rule: ScoreRule,
+        read: Sequence[int],
+    ) -> Tensor:
+        """Scores of the selected heads' rows, fp32, `[1, selected, row, key]`."""
         rows = torch.cat(list(self.rows)).to(query.device)
-        queries = query[:, heads][:, :, rows]  # [1, selected, row, dim]
-        weights = rule.of(heads).weights(queries.float(), keys.float(), mask[:, :, rows])
-        self.keep_rows(layer, weights[0], query.dtype)
+        heads = list(self.heads[layer])
+        queries = query[:, heads][:, :, rows].float()  # [1, selected, row, dim]
+        keys = key[:, list(read)].float()  # [1, selected, key, dim]
+        return rule.of(heads).scores(queries, keys, mask[:, :, rows])
 
     def keep_rows(self, layer: int, weights: Tensor, dtype: torch.dtype) -> None:
         """Average attention rows `[selected, row, key]` over the rows of each segment."""

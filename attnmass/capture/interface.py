@@ -9,7 +9,8 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import Cache
 
-from attnmass.capture.forward import ACTIVE, MaskFunction, ScoreRule
+from attnmass.capture.forward import ACTIVE, MaskFunction
+from attnmass.capture.rule import ScoreRule
 from attnmass.errors import UnsupportedModelError
 
 # A view names one of these in its own config; no other model ever sees them.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attnmass.capture.forward import KeyValues
 from attnmass.capture.reader import Reader
+from attnmass.capture.states import KeyValues
 from attnmass.capture.view import find_decoder, shared_view
 from attnmass.errors import CaptureError, UnsupportedModelError
 

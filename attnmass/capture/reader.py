@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from attnmass.capture import interface
-from attnmass.capture.forward import ACTIVE, ForwardPass, KeyValues, StopForward
+from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
+from attnmass.capture.identity import Identity
+from attnmass.capture.states import KeyValues
 from attnmass.capture.view import find_decoder, find_layers, shared_view
 from attnmass.errors import UnsupportedModelError
 
@@ -27,6 +29,9 @@ class Reader:
         heads: The selected heads in the order of the results, `(layer, head)`.
         path: `"interface"` where attention goes through transformers' attention interface,
             `"eager"` where a family's own eager attention is read on the layers needed.
+        kept_heads: Which KV heads of the last layer `read` keeps the keys of: those that selected
+            heads read, known after the first pass. `None` is all, as eager attention needs them.
+        identity: Called, a digest of the layers that run, as their weights are now.
     """
 
     def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
@@ -56,6 +61,8 @@ class Reader:
         if self.path == "eager":
             self._hook_layers()
         self._home = self.device
+        self.identity = Identity(self._view)
+        self.kept_heads: tuple[int, ...] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -86,10 +93,12 @@ class Reader:
 
         Returns:
             Keys by layer, each `[batch, kv_head, token, dim]`, and values likewise but for the last
-            layer, where nothing reads them.
+            layer, where nothing reads them. Of the last layer's keys only the heads in
+            `kept_heads`.
         """
-        state = ForwardPass(positions, self.last_layer, past, keep=True)
+        state = ForwardPass(positions, self.last_layer, past, heads=self._by_layer, keep=True)
         self._run(ids, state)
+        self.kept_heads = state.kept_heads
         return state.keys, state.values
 
     def look(
@@ -116,10 +125,7 @@ class Reader:
             Attention averaged over the rows of each segment, fp32, `[segment, head, key]`, keys
             being the past's and then the new tokens'.
         """
-        heads = {
-            layer: torch.tensor(numbers, device=self.device)
-            for layer, numbers in self._by_layer.items()
-        }
+        heads = self._by_layer
         state = ForwardPass(
             positions, self.last_layer, past, segments, heads, rows, key_block=key_block
         )
@@ -167,14 +173,13 @@ class Reader:
         def listen(layer: int) -> Any:
             def hook(module: nn.Module, args: Any, output: Any) -> None:
                 state = ACTIVE.get()
-                if layer not in state.heads or layer in state.recorded:
+                if not state.rows or layer in state.recorded:
                     return
                 weights = _attention_weights(output, len(state.positions))
                 if weights is not None:
-                    heads = state.heads[layer].to(weights.device)
                     rows = torch.cat(list(state.rows)).to(weights.device)
-                    chosen = weights[0, heads][:, rows].float()  # [selected, row, key]
-                    state.keep_rows(layer, chosen, weights.dtype)
+                    chosen = weights[0, list(state.heads[layer])]  # [selected, token, key]
+                    state.keep_rows(layer, chosen[:, rows].float(), weights.dtype)
 
             return hook
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attnmass.layouts.base import Layout, LayoutOptions, LayoutResult, QueryAttention
+from attnmass.layouts.base import (
+    Layout,
+    LayoutOptions,
+    LayoutResult,
+    QueryAttention,
+    WarmCounts,
+)
 from attnmass.layouts.parallel import ParallelLayout
 
 if TYPE_CHECKING:
@@ -19,4 +25,5 @@ __all__ = [
     "LayoutResult",
     "ParallelLayout",
     "QueryAttention",
+    "WarmCounts",
 ]

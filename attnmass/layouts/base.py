@@ -8,9 +8,13 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
+from attnmass.cache import ChunkCache
 from attnmass.capture import Reader
-from attnmass.layouts.within import Groups
 from attnmass.text import PlainTokenizer, Tokens
+
+
+# For one chunk the token indices of each group of tokens.
+Groups = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class LayoutResult:
         windows: Into how many windows each chunk was split, 1 where it was not.
         encode_seconds: Time spent on reading chunks.
         query_seconds: Time spent on the queries.
+        tokens_encoded: Tokens of chunks that the model read for this; the others were in the cache.
         notes: What a caller should know, in sentences.
     """
 
@@ -68,7 +73,23 @@ class LayoutResult:
     windows: tuple[int, ...]
     encode_seconds: float
     query_seconds: float
+    tokens_encoded: int = 0
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WarmCounts:
+    """What a layout did to fill its cache.
+
+    Attributes:
+        chunks: How many chunks were not, or not wholly, in the cache.
+        tokens_encoded: Tokens that the model read.
+        encode_seconds: Time spent on them.
+    """
+
+    chunks: int
+    tokens_encoded: int
+    encode_seconds: float
 
 
 class Layout(Protocol):
@@ -76,8 +97,10 @@ class Layout(Protocol):
 
     name: ClassVar[str]
 
-    def __init__(self, reader: Reader, tokenizer: Any, plain: PlainTokenizer) -> None:
-        """Bind a layout to a model; tokenizes its prompt."""
+    def __init__(
+        self, reader: Reader, tokenizer: Any, plain: PlainTokenizer, cache: ChunkCache
+    ) -> None:
+        """Bind a layout to a model and a cache; tokenizes its prompt."""
 
     def attend(
         self,
@@ -96,6 +119,14 @@ class Layout(Protocol):
 
         Raises:
             ValueError: If a query is longer than the model allows.
+        """
+
+    def warm(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> WarmCounts:
+        """Read the chunks that are not in the cache, for later calls of `attend`.
+
+        Args, errors: as in `attend`.
         """
 
     def within(

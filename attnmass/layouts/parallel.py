@@ -11,35 +11,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
+from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import KeyValues, Reader
-from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention
-from attnmass.layouts.memory import SHORTEST_WINDOW, halving, is_out_of_memory, release
-from attnmass.layouts.within import Groups, look_within
-from attnmass.prompt import Prompt, tokenize_prompt
+from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.windows import (
+    SHORTEST_WINDOW,
+    Window,
+    batches,
+    by_chunk,
+    cut,
+    query_batches,
+    window_limit,
+)
+from attnmass.layouts.within import look_within
+from attnmass.out_of_memory import halving, is_out_of_memory, release
+from attnmass.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text import PlainTokenizer, Tokens
 
 Result = TypeVar("Result")
+States = dict[str, KeyValues]  # what windows left, by their keys in the cache
 
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 16384, 256  # keys, each a quarter of the one before
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Tokens `[start, end)` of one chunk that are read together."""
+@dataclass
+class _Text:
+    """Tokens that are read together, once however many windows have them.
 
-    chunk: int
-    start: int
-    end: int
+    Attributes:
+        ids: Token ids.
+        ends: How many chunks end with it.
+    """
 
-    def __len__(self) -> int:
-        return self.end - self.start
+    ids: tuple[int, ...]
+    ends: int = 0
 
 
 class ParallelLayout:
@@ -47,17 +59,22 @@ class ParallelLayout:
 
     name: ClassVar[str] = "parallel"
 
-    def __init__(self, reader: Reader, tokenizer: Any, plain: PlainTokenizer) -> None:
+    def __init__(
+        self, reader: Reader, tokenizer: Any, plain: PlainTokenizer, cache: ChunkCache
+    ) -> None:
         """Bind the layout to a model and read the prefix, which every call shares.
 
         Args:
             reader: The heads to read.
             tokenizer: The model's tokenizer, for its chat template.
             plain: The tokenizer's own copy.
+            cache: Where what chunks leave is kept between calls.
         """
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
-        self._prefix = self._read_prefix()
+        self._cache = cache
+        self._model = ""
+        self._follow_model()
 
     def attend(
         self,
@@ -68,19 +85,48 @@ class ParallelLayout:
     ) -> LayoutResult:
         """See `Layout.attend`."""
         started = time.perf_counter()
-        windows, states, notes = self._read_all(queries, chunks, options, advance)
-        read = time.perf_counter()
-        attention = self._look_all(queries, states, options)
+        self._follow_model()
+        longest = max(len(query) for query in queries)
+
+        def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
+            keys, texts = self._texts(windows, chunks)
+            return keys, *self._states(texts, options, advance)
+
+        windows, (keys, states, n_read), notes = self._in_windows(read, chunks, longest, options)
+        done = time.perf_counter()
+        attention = self._look_all(queries, keys, states, options)
         counts = [0] * len(chunks)
         for window in windows:
             counts[window.chunk] += 1
         return LayoutResult(
-            queries=tuple(_by_chunk(one, windows, chunks, len(self._prefix)) for one in attention),
+            queries=tuple(by_chunk(one, windows, chunks, len(self._prefix)) for one in attention),
             windows=tuple(counts),
-            encode_seconds=read - started,
-            query_seconds=time.perf_counter() - read,
+            encode_seconds=done - started,
+            query_seconds=time.perf_counter() - done,
+            tokens_encoded=n_read,
             notes=notes,
         )
+
+    def warm(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> WarmCounts:
+        """See `Layout.warm`."""
+        started = time.perf_counter()
+        self._follow_model()
+
+        def read(windows: Sequence[Window]) -> tuple[int, int]:
+            keys, texts = self._texts(windows, chunks)
+            missing = {key: text for key, text in texts.items() if not self._cache.has(key)}
+            advance(sum(text.ends for key, text in texts.items() if key not in missing))
+            for states in self._read(missing, options, {}):
+                advance(sum(missing[key].ends for key in states))
+            new = {
+                window.chunk for window, key in zip(windows, keys, strict=True) if key in missing
+            }
+            return len(new), sum(len(text.ids) for text in missing.values())
+
+        _, (n_chunks, n_tokens), _ = self._in_windows(read, chunks, 0, options)
+        return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
 
     def within(
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
@@ -100,80 +146,105 @@ class ParallelLayout:
             room=room,
         )
 
-    def _read_all(
-        self,
-        queries: Sequence[Tokens],
-        chunks: Sequence[Tokens],
-        options: LayoutOptions,
-        advance: Callable[[int], object],
-    ) -> tuple[list[_Window], list[KeyValues | None], tuple[str, ...]]:
-        """Windows and what each leaves; shorter windows where one is too much for the memory."""
-        notes: tuple[str, ...] = ()
-        while True:
-            windows = list(self._windows(queries, chunks, options))
-            try:
-                return windows, self._read(chunks, windows, options, advance), notes
-            except (RuntimeError, MemoryError) as error:
-                limit = max(map(len, windows)) // 2
-                if limit < SHORTEST_WINDOW or not is_out_of_memory(error):
-                    raise
-            release()
-            options = replace(options, max_chunk_tokens=limit)
-            notes = (f"memory did not suffice for longer windows than {limit} tokens",)
-
-    def _windows(
-        self, queries: Sequence[Tokens], chunks: Sequence[Tokens], options: LayoutOptions
-    ) -> Iterator[_Window]:
-        """Cut chunks that are too long into windows that overlap."""
-        room = options.max_chunk_tokens
-        limit = self._reader.max_positions
-        if limit is not None:
-            longest = max(len(query) for query in queries)
-            around = len(self._prompt.before) + len(self._prompt.between)
-            free = limit - around - longest
-            least = min(SHORTEST_WINDOW, max(map(len, chunks)))
-            if free < least:
-                raise ValueError(
-                    f"the query has {longest} tokens, and this model has room for "
-                    f"{max(0, limit - around - least)} beside the prompt and a piece of a chunk: "
-                    "shorten the query"
-                )
-            room = free if room is None else min(room, free)
-        for index, chunk in enumerate(chunks):
-            size = len(chunk) if room is None else min(room, len(chunk))
-            step = max(1, size - min(options.overlap, size // 2))
-            start = 0
-            while start + size < len(chunk):
-                yield _Window(index, start, start + size)
-                start += step
-            yield _Window(index, max(0, len(chunk) - size), len(chunk))
-
-    def _read_prefix(self) -> KeyValues:
+    def _follow_model(self) -> None:
+        """Read the prefix anew, and look for other entries, once the model's weights change."""
+        model = self._reader.identity()
+        if model == self._model:
+            return
         ids = torch.tensor([self._prompt.before], device=self._reader.device)
         positions = torch.arange(ids.shape[1], device=ids.device)
         keys, values = self._reader.read(ids, positions)
-        return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
+        self._prefix = KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
+        self._model = model
+        self._scope = scope_digest(
+            model=model,
+            dtype=str(self._reader.dtype),
+            last_layer=self._reader.last_layer,
+            kept_heads=self._reader.kept_heads,
+            layout=self.name,
+            prompt_version=PROMPT_VERSION,
+            prefix=self._prompt.before,
+            cache_format=self._cache.options.cache_format,
+        )
 
-    def _read(
+    def _in_windows(
         self,
+        read: Callable[[Sequence[Window]], Result],
         chunks: Sequence[Tokens],
-        windows: Sequence[_Window],
+        longest_query: int,
+        options: LayoutOptions,
+    ) -> tuple[list[Window], Result, tuple[str, ...]]:
+        """Windows and what `read` gives for them; shorter ones where memory does not suffice."""
+        positions = self._reader.max_positions
+        around = len(self._prompt.before) + len(self._prompt.between)
+        free = None if positions is None else positions - around
+        wanted = options.max_chunk_tokens
+        notes: tuple[str, ...] = ()
+        while True:
+            limit = window_limit(free, longest_query, max(map(len, chunks)), wanted)
+            windows = list(cut(chunks, limit, options.overlap))
+            try:
+                return windows, read(windows), notes
+            except (RuntimeError, MemoryError) as error:
+                wanted = max(map(len, windows)) // 2
+                if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
+                    raise
+            release()
+            notes = (f"memory did not suffice for longer windows than {wanted} tokens",)
+
+    def _texts(
+        self, windows: Sequence[Window], chunks: Sequence[Tokens]
+    ) -> tuple[list[str], dict[str, _Text]]:
+        """The key of each window, and what is to be read under each key."""
+        keys: list[str] = []
+        texts: dict[str, _Text] = {}
+        for window in windows:
+            chunk = chunks[window.chunk]
+            ids = chunk.ids[window.start : window.end]
+            key = entry_key(self._scope, ids)
+            texts.setdefault(key, _Text(ids)).ends += window.end == len(chunk)
+            keys.append(key)
+        return keys, texts
+
+    def _states(
+        self,
+        texts: dict[str, _Text],
         options: LayoutOptions,
         advance: Callable[[int], object],
-    ) -> list[KeyValues | None]:
-        """What each window leaves, in the windows' order."""
-        states: list[KeyValues | None] = [None] * len(windows)
+    ) -> tuple[States, int]:
+        """What the texts leave, from the cache or read now, and how many tokens were read."""
+        states: States = {}
+        for key, text in texts.items():
+            found = self._cache.get(key, self._reader.device)
+            if found is not None:
+                states[key] = found
+                advance(text.ends)
+        missing = {key: text for key, text in texts.items() if key not in states}
+        for done in self._read(missing, options, states):
+            states.update(done)
+            advance(sum(texts[key].ends for key in done))
+        return states, sum(len(text.ids) for text in missing.values())
 
-        def read(batch: Sequence[int]) -> list[KeyValues]:
-            parts = [windows[i] for i in batch]
-            return self._read_batch([chunks[w.chunk].ids[w.start : w.end] for w in parts])
+    def _read(
+        self, texts: dict[str, _Text], options: LayoutOptions, held: States
+    ) -> Iterator[States]:
+        """Read texts batch by batch and keep what they leave.
 
-        for batch in _batches(windows, options):
-            done = _with_room(read, batch, states)
-            for i, state in zip(batch, done, strict=True):
-                states[i] = state
-            advance(sum(windows[i].end == len(chunks[windows[i].chunk]) for i in batch))
-        return states
+        Args:
+            texts: What is not in the cache.
+            options: Bounds on a batch.
+            held: What the caller holds on to; moved where memory does not suffice.
+        """
+        keys = list(texts)
+        rows = [texts[key].ids for key in keys]
+        for batch in batches([len(row) for row in rows], options):
+            done = self._with_room(
+                lambda part: self._read_batch([rows[i] for i in part]), batch, held
+            )
+            states = {keys[i]: state for i, state in zip(batch, done, strict=True)}
+            for key, state in states.items():
+                self._cache.put(key, state)
+            yield states
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
         """Run token runs side by side after the prefix; shorter ones are filled at their end."""
@@ -186,10 +257,12 @@ class ParallelLayout:
         positions = torch.arange(longest, device=device) + len(self._prefix)
         keys, values = self._reader.read(ids, positions, (self._prefix,))
         return [
-            KeyValues(
-                tuple(key[i, :, : len(row)] for key in keys),
-                tuple(value[i, :, : len(row)] for value in values),
-                positions[: len(row)],
+            self._cache.pack(
+                KeyValues(
+                    tuple(key[i, :, : len(row)] for key in keys),
+                    tuple(value[i, :, : len(row)] for value in values),
+                    positions[: len(row)],
+                )
             )
             for i, row in enumerate(rows)
         ]
@@ -197,7 +270,8 @@ class ParallelLayout:
     def _look_all(
         self,
         queries: Sequence[Tokens],
-        states: list[KeyValues | None],
+        keys: Sequence[str],
+        states: States,
         options: LayoutOptions,
     ) -> list[Tensor]:
         """Attention of each query, `[head, past key and own token]`, fp32 on the CPU."""
@@ -205,16 +279,19 @@ class ParallelLayout:
 
         def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
             return lambda batch: self._look(
-                [tails[i] for i in batch], [len(queries[i]) for i in batch], states, key_block
+                [tails[i] for i in batch],
+                [len(queries[i]) for i in batch],
+                [states[key] for key in keys],
+                key_block,
             )
 
         found: list[Tensor] = []
         key_block: int | None = None
-        for batch in _query_batches(tails, options):
+        for batch in query_batches(tails, options):
             done: list[Tensor] | None = None
             while done is None:
                 try:
-                    done = _with_room(look_in(key_block), batch, states)
+                    done = self._with_room(look_in(key_block), batch, states)
                 except (RuntimeError, MemoryError) as error:
                     if key_block == _SMALLEST_BLOCK or not is_out_of_memory(error):
                         raise
@@ -226,7 +303,7 @@ class ParallelLayout:
         self,
         tails: Sequence[Sequence[int]],
         lengths: Sequence[int],
-        states: Sequence[KeyValues | None],
+        states: Sequence[KeyValues],
         key_block: int | None,
     ) -> list[Tensor]:
         """Attention of queries that share one pass.
@@ -236,19 +313,18 @@ class ParallelLayout:
         Args:
             tails: What follows the chunks, for each query: instruction and query.
             lengths: How many of the last tokens of each tail are the query.
-            states: What the chunks left.
+            states: What each window left.
             key_block: See `Reader.look`.
         """
         device = self._reader.device
-        read = [state for state in states if state is not None]
-        start = len(self._prefix) + max(len(state) for state in read)
+        start = len(self._prefix) + max(map(len, states))
         sizes = [len(tail) for tail in tails]
         ends = list(accumulate(sizes))
         segments = torch.arange(len(tails)).repeat_interleave(torch.tensor(sizes)).to(device)
         attention = self._reader.look(
             torch.tensor([token for tail in tails for token in tail], device=device),
             torch.cat([torch.arange(size, device=device) + start for size in sizes]),
-            (self._prefix, *read),
+            (self._prefix, *states),
             rows=[
                 torch.arange(end - length, end, device=device)
                 for end, length in zip(ends, lengths, strict=True)
@@ -258,69 +334,21 @@ class ParallelLayout:
         )
         return list(attention.cpu())
 
-
-def _with_room(
-    run: Callable[[Sequence[int]], list[Result]],
-    batch: Sequence[int],
-    states: list[KeyValues | None],
-) -> list[Result]:
-    """Run a batch; where even its parts do not fit, move what was read to main memory first."""
-    try:
+    def _with_room(
+        self, run: Callable[[Sequence[int]], list[Result]], batch: Sequence[int], held: States
+    ) -> list[Result]:
+        """Run a batch; where even its parts do not fit, move what is kept to main memory first."""
+        main = torch.device("cpu")
+        try:
+            return halving(run, batch)
+        except (RuntimeError, MemoryError) as error:
+            movable = any(state.device.type != main.type for state in held.values())
+            if not is_out_of_memory(error) or not (movable or self._cache.memory.is_off(main)):
+                raise
+        self._cache.memory.move(main)
+        for key in held:
+            moved = self._cache.memory.get(key)
+            held[key] = held[key].to(main) if moved is None else moved
+            del moved
+        release()
         return halving(run, batch)
-    except (RuntimeError, MemoryError) as error:
-        movable = any(state is not None and state.device.type != "cpu" for state in states)
-        if not movable or not is_out_of_memory(error):
-            raise
-    for i, state in enumerate(states):
-        if state is not None:
-            states[i] = state.to(torch.device("cpu"))
-        del state  # the last reference to what lies on the device
-    release()
-    return halving(run, batch)
-
-
-def _batches(windows: Sequence[_Window], options: LayoutOptions) -> Iterator[list[int]]:
-    """Indices of windows of similar length, longest first, within the bounds on one pass."""
-    batch: list[int] = []
-    for index in sorted(range(len(windows)), key=lambda i: -len(windows[i])):
-        widest = len(windows[batch[0]]) if batch else 0
-        full = len(batch) == options.batch_size
-        if batch and (full or widest * (len(batch) + 1) > options.max_batch_tokens):
-            yield batch
-            batch = []
-        batch.append(index)
-    yield batch
-
-
-def _query_batches(tails: Sequence[Sequence[int]], options: LayoutOptions) -> Iterator[list[int]]:
-    """Indices of queries that share a pass."""
-    batch: list[int] = []
-    size = 0
-    for index, tail in enumerate(tails):
-        if batch and size + len(tail) > options.max_batch_tokens:
-            yield batch
-            batch, size = [], 0
-        batch.append(index)
-        size += len(tail)
-    yield batch
-
-
-def _by_chunk(
-    attention: Tensor, windows: Sequence[_Window], chunks: Sequence[Tokens], n_prefix: int
-) -> QueryAttention:
-    """Cut `[head, key]` at the windows; a token that was read twice counts once, as the mean."""
-    n_heads = attention.shape[0]
-    sums = [torch.zeros(n_heads, len(chunk)) for chunk in chunks]
-    times = [torch.zeros(len(chunk)) for chunk in chunks]
-    parts = attention[:, n_prefix:].split_with_sizes(
-        [
-            *(len(window) for window in windows),
-            attention.shape[1] - n_prefix - sum(map(len, windows)),
-        ],
-        dim=1,
-    )
-    for window, part in zip(windows, parts, strict=False):
-        sums[window.chunk][:, window.start : window.end] += part
-        times[window.chunk][window.start : window.end] += 1
-    masses = tuple(total / count for total, count in zip(sums, times, strict=True))
-    return QueryAttention(masses, attention[:, :n_prefix].sum(dim=1) + parts[-1].sum(dim=1))

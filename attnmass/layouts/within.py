@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
-from attnmass.layouts.memory import SHORTEST_WINDOW, halving, is_out_of_memory, release
+from attnmass.layouts.base import Groups
+from attnmass.layouts.windows import SHORTEST_WINDOW
+from attnmass.out_of_memory import halving, is_out_of_memory, release
 from attnmass.text import Tokens
-
-Groups = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)

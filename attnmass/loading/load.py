@@ -129,7 +129,9 @@ def _load_gguf(
     name, layers = find_layers(model)
     setattr(model, name, layers[: profile.last_layer + 1])
     _cut_config(model.config, profile.last_layer + 1)
-    return Loaded(model.to(dtype).eval(), tokenizer, profile)
+    for parameter in model.parameters():  # not buffers: rotary frequencies stay in float32
+        parameter.data = parameter.data.to(dtype)
+    return Loaded(model.eval(), tokenizer, profile)
 
 
 def _read_config(source: Source, passed_on: dict[str, Any]) -> Any:

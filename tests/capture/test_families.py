@@ -68,3 +68,12 @@ def test_masses_are_not_uniform() -> None:
 def test_table_in_readme_is_what_these_checks_give() -> None:
     """The README's table of families is generated, not written: `make families` renews it."""
     assert table_in_readme() == render_table()
+
+
+def test_only_keys_that_selected_heads_read_are_kept_of_the_last_layer() -> None:
+    """Of the last layer, four heads over two KV heads, only the one that is looked from is kept."""
+    reader = Reader(tiny_model(FAMILIES[0].config), [(0, 0), (0, 3), (1, 2)])
+    _, states = checks.read_states(reader)
+    assert reader.kept_heads == (1,)
+    assert [key.shape[0] for key in states[0].keys] == [2, 1]
+    assert [value.shape[0] for value in states[0].values] == [2]

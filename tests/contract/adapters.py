@@ -30,12 +30,13 @@ class Candidate:
 
 
 class Adapter(Protocol):
-    """One framework; `Rerank` is the adapter's class, native objects are its own.
+    """One framework; `Rerank` and `Warmer` are the adapter's, native objects are its own.
 
     `own_keys` are what it adds to the hidden key beside what all add.
     """
 
     Rerank: Any
+    Warmer: Any
     own_keys: frozenset[str]
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
@@ -68,6 +69,15 @@ class Adapter(Protocol):
     async def arun(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
         """Rerank from an event loop."""
 
+    def stored(self, found: Sequence[Any]) -> list[Any]:
+        """What an index is built of, that these were found in."""
+
+    def ingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run the warmer as a step of ingestion."""
+
+    async def aingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run it from an event loop."""
+
 
 class LlamaIndexAdapter:
     """Nodes with scores."""
@@ -76,6 +86,7 @@ class LlamaIndexAdapter:
         pytest.importorskip("llama_index.core")
         self._package = importlib.import_module("llama_index_attn")
         self.Rerank = self._package.AttentionRerank
+        self.Warmer = self._package.AttentionWarmer
         self.restore = self._package.restore
         self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
         self.own_keys = frozenset({"hidden_from"})
@@ -131,6 +142,18 @@ class LlamaIndexAdapter:
         """Rerank from an event loop."""
         return await rerank.apostprocess_nodes(found, query_str=query)
 
+    def stored(self, found: Sequence[Any]) -> list[Any]:
+        """What an index is built of."""
+        return [item.node for item in found]
+
+    def ingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run the warmer."""
+        return warmer(stored)
+
+    async def aingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run it from an event loop."""
+        return await warmer.acall(stored)
+
 
 class LangChainAdapter:
     """Documents whose metadata has the score."""
@@ -139,6 +162,7 @@ class LangChainAdapter:
         pytest.importorskip("langchain_core")
         self._package = importlib.import_module("langchain_attn")
         self.Rerank = self._package.AttentionRerank
+        self.Warmer = self._package.AttentionWarmer
         self.restore = self._package.restore
         self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
         self.own_keys = frozenset({"score_before"})
@@ -193,3 +217,15 @@ class LangChainAdapter:
     async def arun(self, rerank: Any, found: Sequence[Any], query: str) -> list[Any]:
         """Rerank from an event loop."""
         return list(await rerank.acompress_documents(found, query))
+
+    def stored(self, found: Sequence[Any]) -> list[Any]:
+        """What an index is built of."""
+        return list(found)
+
+    def ingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run the warmer."""
+        return warmer.transform_documents(stored)
+
+    async def aingest(self, warmer: Any, stored: Sequence[Any]) -> Sequence[Any]:
+        """Run it from an event loop."""
+        return await warmer.atransform_documents(stored)

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 
-from attnmass import AttentionRanker, Chunk, Ranking
+from attnmass import AttentionRanker, Chunk, Ranking, WarmResult
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.prompt import chunk_text
@@ -60,6 +60,22 @@ class StubRanker(AttentionRanker):
             return torch.tensor([[self._mass(chunk), *[0.0] * (len(words) - 1)]])
         weights = torch.tensor([100.0 if self._hot in word else 1.0 for word in words])
         return self._mass(chunk) * weights[None] / weights.sum()
+
+    def warm(
+        self,
+        chunks: Sequence[Chunk],
+        *,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> WarmResult:
+        """As `AttentionRanker.warm`."""
+        thread = threading.current_thread().name
+        options = {"batch_size": batch_size, "progress": progress}
+        self.calls.append(SimpleNamespace(chunks=chunks, thread=thread, options=options))
+        time.sleep(self._seconds)
+        if self._error is not None:
+            raise self._error
+        return WarmResult(read=len(chunks), skipped=0, unreadable=0, evicted=0)
 
     @property
     def read(self) -> list[str]:

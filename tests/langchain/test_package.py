@@ -28,4 +28,5 @@ def test_importing_stays_light() -> None:
 
 def test_public_names() -> None:
     """The package exports these names and no others."""
-    assert langchain_attn.__all__ == ["AttentionRerank", "AttentionRetriever", "cite", "restore"]
+    expected = ["AttentionRerank", "AttentionRetriever", "AttentionWarmer", "cite", "restore"]
+    assert langchain_attn.__all__ == expected

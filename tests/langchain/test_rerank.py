@@ -437,6 +437,10 @@ class TestLoading:
             "revision": "abc",
             "cache_dir": "/cache",
             "local_files_only": True,
+            "cache_bytes": 10_000,
+            "cache_folder": "/chunks",
+            "cache_folder_bytes": 20_000,
+            "cache_format": "int8",
         }
         assert set(options) == set(LOADING_FIELDS)
         seen: dict[str, Any] = {}

@@ -28,6 +28,7 @@ def test_public_names() -> None:
         "AttentionRerank",
         "AttentionRetriever",
         "AttentionTrimEvent",
+        "AttentionWarmer",
         "cite",
         "restore",
     ]

@@ -135,6 +135,10 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "revision": "abc",
         "cache_dir": "/cache",
         "local_files_only": True,
+        "cache_bytes": 10_000,
+        "cache_folder": "/chunks",
+        "cache_folder_bytes": 20_000,
+        "cache_format": "int8",
     }
     assert set(options) == set(LOADING_FIELDS)
     asked: list[Any] = []

@@ -10,10 +10,33 @@ from typing import Any
 from attnmass.trimming.select import Candidate
 from tests.trimming.build import candidate, cut_into
 
-_WORDS = (
-    "the river Rhine runs through Rotterdam trains books music Einstein relativity 1905 of a "
-    "physicist theory naïve café e.g. U.S. 3.14 https://example.org/x?y=1 <b>bold</b> {x} $5"
-).split()
+_WORDS = [
+    "the",
+    "river",
+    "Rhine",
+    "runs",
+    "through",
+    "Rotterdam",
+    "trains",
+    "books",
+    "music",
+    "Einstein",
+    "relativity",
+    "1905",
+    "of",
+    "a",
+    "physicist",
+    "theory",
+    "naïve",
+    "café",
+    "e.g.",
+    "U.S.",
+    "3.14",
+    "https://example.org/x?y=1",
+    "<b>bold</b>",
+    "{x}",
+    "$5",
+]
 _CHINESE = "爱因斯坦提出了相对论日本語の物理学者"
 _BLOCKS = [
     "- coal\n- salt, in bags",

@@ -66,7 +66,7 @@ def test_slow_transformers_tokenizer() -> None:
 
 
 def test_tiktoken_takes_control_tokens_as_text() -> None:
-    """tiktoken's `encode` would refuse them; a user's text may have any."""
+    """Tiktoken's `encode` would refuse them; a user's text may have any."""
     assert TokenCounter(Tiktoken())("<|endoftext|>") == 5
 
 

@@ -11,8 +11,6 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SHORTEST_WINDOW = 64  # tokens; where not even these fit, the error is the caller's
-
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that an allocation failed, on any device."""

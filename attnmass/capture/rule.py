@@ -1,0 +1,88 @@
+"""How families make attention of queries and keys, at once or key block by key block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ScoreRule:
+    """How a family makes scores of the products of queries and keys.
+
+    Attributes:
+        scaling: Factor on the products.
+        softcap: Scores become `softcap * tanh(score / softcap)` (Gemma 2).
+        sinks: A learned score by head that takes a share of every row (GPT-OSS), `[head]`.
+    """
+
+    scaling: float
+    softcap: float | None = None
+    sinks: Tensor | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether scaled dot-product attention can run it."""
+        return self.softcap is None and self.sinks is None
+
+    def of(self, heads: Sequence[int]) -> ScoreRule:
+        """The rule of some of the heads."""
+        sinks = None if self.sinks is None else self.sinks[list(heads)]
+        return ScoreRule(self.scaling, self.softcap, sinks)
+
+    def weights(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+        """Softmax attention in fp32, `[batch, head, row, key]`, as eager attention has it.
+
+        Args:
+            query: `[batch, head, row, dim]`.
+            key: `[batch, head, key, dim]`, one for each head.
+            mask: Broadcasts to the result, `True` where a row may look.
+        """
+        return self.softmax(self.scores(query, key, mask))
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        """Weights of scores over all keys, `[batch, head, row, key]` both."""
+        if self.sinks is None:
+            return scores.softmax(dim=-1)
+        shared = self.sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+        return torch.cat([scores, shared], dim=-1).softmax(dim=-1)[..., :-1]
+
+    def scores(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+        """What the softmax is taken of, fp32, sinks left out; arguments as in `weights`."""
+        scores = (query @ key.transpose(2, 3)).float() * self.scaling
+        if self.softcap is not None:
+            scores = self.softcap * torch.tanh(scores / self.softcap)
+        return scores.masked_fill(~mask, -math.inf)
+
+
+class OnlineSoftmax:
+    """Attention over keys that come in parts (Milakov and Gimelshein, arXiv 1805.02867, alg. 3)."""
+
+    def __init__(self, query: Tensor, n_dims: int, rule: ScoreRule) -> None:
+        """Nothing is seen yet but learned sinks; `query` is `[batch, head, token, dim]`."""
+        shape = query.shape[:3]
+        if rule.sinks is None:
+            self._best = query.new_full((*shape, 1), -math.inf, dtype=torch.float32)
+            self._total = torch.zeros_like(self._best)
+        else:
+            self._best = rule.sinks.float().reshape(1, -1, 1, 1).expand(*shape, 1)
+            self._total = torch.ones_like(self._best)
+        self._out = query.new_zeros((*shape, n_dims), dtype=torch.float32)
+
+    def add(self, scores: Tensor, values: Tensor) -> None:
+        """See more keys: scores `[batch, head, token, key]`, values `[batch, head, key, dim]`."""
+        higher = torch.maximum(self._best, scores.amax(dim=-1, keepdim=True))
+        safe = higher.masked_fill(higher == -math.inf, 0.0)  # rows that have seen nothing yet
+        shrink = torch.exp(self._best - safe)
+        weights = torch.exp(scores - safe)
+        self._total = self._total * shrink + weights.sum(dim=-1, keepdim=True)
+        self._out = self._out * shrink + weights @ values.float()
+        self._best = higher
+
+    def result(self) -> Tensor:
+        """Attention over all keys that were seen, fp32, `[batch, head, token, dim]`."""
+        return self._out / self._total

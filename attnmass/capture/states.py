@@ -1,0 +1,79 @@
+"""What tokens leave behind for later passes, and how it is put before new tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class KeyValues:
+    """Keys and values that a run of tokens left behind, by layer.
+
+    Attributes:
+        keys: One `[kv_head, token, dim]` for each layer that runs; of the last layer only the heads
+            that the selected heads read, see `Reader.kept_heads`.
+        values: Likewise, but for the last layer, whose values nothing reads.
+        positions: Position of each token, `[token]`.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    positions: Tensor
+
+    def __len__(self) -> int:
+        return self.positions.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the keys are."""
+        return self.keys[0].device
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the tensors are the numbers themselves; else only `write` can read them."""
+        return True
+
+    def to(self, device: torch.device) -> KeyValues:
+        """The same on another device; positions stay where the model is."""
+        return KeyValues(
+            tuple(key.to(device) for key in self.keys),
+            tuple(value.to(device) for value in self.values),
+            self.positions,
+        )
+
+    def write(self, kind: str, layer: int, out: Tensor) -> None:
+        """Copy `"keys"` or `"values"` of a layer into `out`, whatever its dtype and device."""
+        out.copy_(getattr(self, kind)[layer])
+
+
+def joined(
+    past: Sequence[KeyValues], new: Tensor, layer: int, kind: str, *, append: bool
+) -> Tensor:
+    """Past keys or values one after the other, `[batch, kv_head, key, dim]`, each copied once.
+
+    Args:
+        past: At least one, the same for each row of the batch.
+        new: The new tokens' own, `[batch, kv_head, token, dim]`; the result is like it.
+        layer: Of which layer.
+        kind: `"keys"` or `"values"`.
+        append: Whether the new ones follow.
+    """
+    batch, n_heads, n_new, n_dims = new.shape
+    last = [new] if append else []
+    n_keys = sum(map(len, past)) + (n_new if append else 0)
+    out = new.new_empty(batch, n_heads, n_keys, n_dims)
+    pieces: list[Tensor] = [getattr(part, kind)[layer] for part in past]
+    if all(p.is_plain and t.device == new.device for p, t in zip(past, pieces, strict=True)):
+        shared = [piece[None].expand(batch, -1, -1, -1) for piece in pieces]
+        return torch.cat([*shared, *last], dim=2, out=out)  # converts dtypes on the way
+    start = 0
+    for part in past:
+        part.write(kind, layer, out[:, :, start : start + len(part)])
+        start += len(part)
+    if append:
+        out[:, :, start:] = new
+    return out

@@ -1,0 +1,124 @@
+"""How chunks are cut into windows, windows and queries put into batches, and the result put back.
+
+Pure functions over lengths and arrays; no model in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnmass.layouts.base import LayoutOptions, QueryAttention
+from attnmass.text import Tokens
+
+SHORTEST_WINDOW = 64  # tokens; where not even these fit, the error is the caller's
+_QUERY_STEP = 64  # tokens by which the room that is left for queries grows
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens `[start, end)` of one chunk that are read together."""
+
+    chunk: int
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+def window_limit(
+    free: int | None, longest_query: int, longest_chunk: int, wanted: int | None
+) -> int | None:
+    """How long a window may be, or `None` for no limit.
+
+    Args:
+        free: Positions that the model has beside the prompt, `None` for no limit.
+        longest_query: Tokens of the longest query, 0 if none is known yet.
+        longest_chunk: Tokens of the longest chunk.
+        wanted: The user's own limit, if any.
+
+    Raises:
+        ValueError: If the query leaves no room for a piece of a chunk.
+    """
+    if free is None:
+        return wanted
+    least = min(SHORTEST_WINDOW, longest_chunk)
+    if free - longest_query < least:
+        raise ValueError(
+            f"the query has {longest_query} tokens, and this model has room for "
+            f"{max(0, free - least)} beside the prompt and a piece of a chunk: shorten the query"
+        )
+    # In steps, so that queries of different lengths find the same windows in the cache.
+    steps = max(1, -(-longest_query // _QUERY_STEP))
+    limit = max(free - steps * _QUERY_STEP, min(free - longest_query, SHORTEST_WINDOW))
+    return limit if wanted is None else min(limit, wanted)
+
+
+def cut(chunks: Sequence[Tokens], limit: int | None, overlap: int) -> Iterator[Window]:
+    """Windows of all chunks; those of a chunk that is too long overlap.
+
+    Args:
+        chunks: Each of at least one token.
+        limit: Most tokens in a window.
+        overlap: Tokens that neighbours share, at most half of them.
+    """
+    for index, chunk in enumerate(chunks):
+        size = len(chunk) if limit is None else min(limit, len(chunk))
+        step = max(1, size - min(overlap, size // 2))
+        start = 0
+        while start + size < len(chunk):
+            yield Window(index, start, start + size)
+            start += step
+        yield Window(index, max(0, len(chunk) - size), len(chunk))
+
+
+def batches(lengths: Sequence[int], options: LayoutOptions) -> Iterator[list[int]]:
+    """Indices of windows of similar length, longest first, within the bounds on one pass."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        widest = lengths[batch[0]] if batch else 0
+        full = len(batch) == options.batch_size
+        if batch and (full or widest * (len(batch) + 1) > options.max_batch_tokens):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def query_batches(tails: Sequence[Sequence[int]], options: LayoutOptions) -> Iterator[list[int]]:
+    """Indices of queries that share a pass."""
+    batch: list[int] = []
+    size = 0
+    for index, tail in enumerate(tails):
+        if batch and size + len(tail) > options.max_batch_tokens:
+            yield batch
+            batch, size = [], 0
+        batch.append(index)
+        size += len(tail)
+    yield batch
+
+
+def by_chunk(
+    attention: Tensor, windows: Sequence[Window], chunks: Sequence[Tokens], n_prefix: int
+) -> QueryAttention:
+    """Cut `[head, key]` at the windows; a token that was read twice counts once, as the mean."""
+    n_heads = attention.shape[0]
+    sums = [torch.zeros(n_heads, len(chunk)) for chunk in chunks]
+    times = [torch.zeros(len(chunk)) for chunk in chunks]
+    parts = attention[:, n_prefix:].split_with_sizes(
+        [
+            *(len(window) for window in windows),
+            attention.shape[1] - n_prefix - sum(map(len, windows)),
+        ],
+        dim=1,
+    )
+    for window, part in zip(windows, parts, strict=False):
+        sums[window.chunk][:, window.start : window.end] += part
+        times[window.chunk][window.start : window.end] += 1
+    masses = tuple(total / count for total, count in zip(sums, times, strict=True))
+    return QueryAttention(masses, attention[:, :n_prefix].sum(dim=1) + parts[-1].sum(dim=1))

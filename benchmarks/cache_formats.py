@@ -1,0 +1,65 @@
+"""What smaller cache formats cost in quality, and what they save.
+
+python -m benchmarks.cache_formats DATA_FOLDER [--limit N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+from tqdm import tqdm
+
+from attnmass import AttentionRanker
+from attnmass.cache_options import CACHE_FORMATS
+from benchmarks.data import SETS, test_part
+from benchmarks.metrics import ndcg_at_10
+
+RESULTS = Path(__file__).parent / "results" / "cache_formats.json"
+BOUND = 256 << 20  # bytes, enough for one query's chunks
+
+
+def main() -> None:
+    """Rank each query with each format, and store one value for each."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--limit", type=int, default=40, help="queries of each set")
+    parser.add_argument("--dtype", default="float32", help="of the model, which is exact")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rankers = {
+        name or "exact": AttentionRanker.from_pretrained(
+            "smollm2-135m", dtype=arguments.dtype, cache_bytes=BOUND, cache_format=name
+        )
+        for name in (None, *CACHE_FORMATS)
+    }
+    sizes: dict[str, float] = {}
+    rows = []
+    for name in SETS:
+        for number, item in enumerate(
+            tqdm(test_part(arguments.data, name)[: arguments.limit], desc=name)
+        ):
+            for label, ranker in rankers.items():
+                scores = ranker.rank(item.query, item.texts).scores
+                if label not in sizes:
+                    stats = ranker.stats
+                    sizes[label] = stats.memory_bytes / stats.tokens_encoded
+                rows.append(
+                    {
+                        "set": name,
+                        "query": number,
+                        "format": label,
+                        "ndcg@10": round(ndcg_at_10(item.relevant, scores), 5),
+                    }
+                )
+    results = {"dtype": arguments.dtype, "bytes_per_token": sizes, "rows": rows}
+    arguments.out.parent.mkdir(exist_ok=True)
+    text = json.dumps(results, separators=(",", ":")).replace("},{", "},\n{")
+    arguments.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

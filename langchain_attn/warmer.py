@@ -1,0 +1,51 @@
+"""The document transformer that reads documents ahead of all queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.documents import BaseDocumentTransformer, Document
+
+from langchain_attn.rerank import AttentionRerank
+
+
+class AttentionWarmer(BaseDocumentTransformer):
+    """Reads documents into the chunk cache of a reranker, and passes them on as they are.
+
+    Put it behind everything that changes text or metadata, before documents are stored. Where
+    queries are answered by another process the reranker needs a `cache_folder`.
+    """
+
+    def __init__(self, rerank: AttentionRerank | None = None) -> None:
+        """Warm for one reranker.
+
+        Args:
+            rerank: The reranker that will rank the documents; default: one with all defaults.
+        """
+        self.rerank = AttentionRerank() if rerank is None else rerank
+
+    def transform_documents(
+        self, documents: Sequence[Document], **kwargs: Any
+    ) -> Sequence[Document]:
+        """Read the documents; what is in the cache already is skipped.
+
+        Args:
+            documents: Not changed.
+            **kwargs: Not used.
+
+        Returns:
+            The same documents.
+
+        Raises:
+            ValueError, AttnMassError: As `AttentionRerank.warm`.
+        """
+        self.rerank.warm(documents)
+        return documents
+
+    async def atransform_documents(
+        self, documents: Sequence[Document], **kwargs: Any
+    ) -> Sequence[Document]:
+        """`transform_documents` in a thread of the reranker's own."""
+        await self.rerank.awarm(documents)
+        return documents
