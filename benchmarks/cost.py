@@ -53,7 +53,9 @@ def main() -> None:
         {
             "cold 20": lambda: ranker.rank(query, twenty),
             "warm 20": lambda: ranker.rank(query, twenty),  # finds what the line above left
+            "warm 20, trimmed": lambda: ranker.trim(query, twenty, max_tokens=800),
             "cold 20, nothing kept": lambda: forgetful.rank(query, twenty),
+            "cold 20, trimmed": lambda: forgetful.trim(query, twenty, max_tokens=800),
             "cold 20, nothing captured": lambda: without_capture(forgetful, query, twenty),
             "cross-encoder 20": lambda: pairs(query, twenty),
         },
@@ -93,6 +95,12 @@ def main() -> None:
         "cold rank over ICR, peak memory": memory["cold 20"] / memory["ICR 20"],
         "keeping what was read over not keeping it": paired(
             seconds["cold 20"], seconds["cold 20, nothing kept"]
+        ),
+        "cold rank and trim to 800 tokens over cold rank": paired(
+            seconds["cold 20, trimmed"], seconds["cold 20, nothing kept"]
+        ),
+        "warm rank and trim to 800 tokens over warm rank": paired(
+            seconds["warm 20, trimmed"], seconds["warm 20"]
         ),
         "capture over the same passes without it": paired(
             seconds["cold 20, nothing kept"], seconds["cold 20, nothing captured"]

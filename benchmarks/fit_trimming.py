@@ -9,7 +9,7 @@ regression of candidates with the supporting chunks and without them, as they ar
 longer; the threshold answers 95% of the answerable queries of each set on average. Context: the
 head that most often picks the labelled antecedent, on every second article.
 
-python -m benchmarks.fit_trimming DATA_FOLDER [--limit N]
+python -m benchmarks.fit_trimming DATA_FOLDER [--limit N] [--only PART ...]
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ CANDIDATES = 16  # best single heads that take part
 LEAST_GAIN = 0.001  # area under ROC that one more head has to bring
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+EVIDENCE_QUERIES = 60  # of each set; there are six variants of each, and five numbers to fit
+PARTS = ("spans", "evidence", "context")
 FITTED = tuple(name for name in SETS if N_FIT[name])
 
 
@@ -75,19 +77,22 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--limit", type=int, help="queries of each set, to try the script out")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     path = PROFILES / f"{arguments.model}.parallel.json"
     profile = load_profile(path)
 
-    spans = fit_spans(arguments.model, profile, arguments.data, arguments.limit)
-    print(spans)
-    evidence = fit_evidence(arguments.model, profile, arguments.data, arguments.limit)
-    print(evidence)
-    context = fit_context(arguments.model, profile)
-    print("context", context)
-    fitted = replace(profile, spans=spans, evidence=evidence, context=context)
-    path.write_text(fitted.to_json(), encoding="utf-8")
+    if "spans" in arguments.only:
+        found = fit_spans(arguments.model, profile, arguments.data, arguments.limit)
+        profile = replace(profile, spans=found)
+    if "evidence" in arguments.only:
+        rule = fit_evidence(arguments.model, profile, arguments.data, arguments.limit)
+        profile = replace(profile, evidence=rule)
+    if "context" in arguments.only:
+        profile = replace(profile, context=fit_context(arguments.model, profile))
+    path.write_text(profile.to_json(), encoding="utf-8")
+    print(profile.to_json())
 
 
 def fit_spans(model: str, profile: HeadProfile, folder: Path, limit: int | None) -> SpanRule:
@@ -211,7 +216,7 @@ def fit_evidence(model: str, profile: HeadProfile, folder: Path, limit: int | No
     absent: dict[str, list[Features]] = {}
     for name in FITTED:
         present[name], absent[name] = [], []
-        part = pairs(folder, name)[: N_FIT[name]][:limit]
+        part = pairs(folder, name)[: min(N_FIT[name], EVIDENCE_QUERIES)][:limit]
         for pair in tqdm(part, desc=f"evidence of {name}"):
             for variant in variants(pair):
                 present[name].append(_features(ranker, pair.query, variant.present, blank))

@@ -40,3 +40,12 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(
         mean, float(found.confidence_interval.low), float(found.confidence_interval.high)
     )
+
+
+def cell(values: Sequence[float], *, count: bool = True) -> str:
+    """A mean with its interval, and the number of queries, as tables show it."""
+    if not values:
+        return ""
+    found = interval(values)
+    n = f", n = {len(values)}" if count else ""
+    return f"{found.mean:.3f} ({found.low:.2f} to {found.high:.2f}{n})"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import trimming_report
 from benchmarks.data import SETS
-from benchmarks.metrics import Interval, interval
+from benchmarks.metrics import cell
 
 FOLDER = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
@@ -25,12 +27,11 @@ METHODS = (
 
 
 def main() -> None:
-    """Replace what stands between the README's markers."""
+    """Replace what stands between the README's markers, of what was measured."""
     text = README.read_text(encoding="utf-8")
-    text = _replace(text, "quality", quality_table(_read("quality.json")))
-    text = _replace(text, "cost", cost_table(_read("cost.json")))
-    scaling, formats = _read("scaling.json"), _read("cache_formats.json")
-    text = _replace(text, "cache", cache_tables(scaling, formats))
+    for name, (table, files) in TABLES.items():
+        if all((FOLDER / file).exists() for file in files):
+            text = _replace(text, name, table(*map(_read, files)))
     README.write_text(text, encoding="utf-8")
 
 
@@ -45,7 +46,7 @@ def quality_table(results: dict[str, Any]) -> str:
         name = {"ndcg@10": "nDCG@10", "recall@2": "recall@2"}[metric]
         lines += [f"| {name} | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
         for method in METHODS:
-            cells = [_cell(values[method, each, metric]) for each in SETS]
+            cells = [cell(values[method, each, metric]) for each in SETS]
             lines.append(f"| {method} | {' | '.join(cells)} |")
         lines.append("")
     gaps = [
@@ -99,7 +100,13 @@ def cost_table(results: dict[str, Any]) -> str:
 def cache_tables(scaling: dict[str, Any], formats: dict[str, Any]) -> str:
     """Growth with the number of chunks, memory against its bound, starts, smaller formats."""
     sizes = scaling["sizes"]
-    lines = [f"| chunks | {' | '.join(f'{size:,}' for size in sizes)} |"]
+    lines = [
+        "How cost grows with the number of chunks, how the bound on memory relates to what the "
+        "process takes while 1,000 chunks are read ahead, and what smaller formats cost in "
+        "nDCG@10:",
+        "",
+        f"| chunks | {' | '.join(f'{size:,}' for size in sizes)} |",
+    ]
     lines.append(f"|---{'|---' * len(sizes)}|")
     for name, rows in scaling["seconds"].items():
         cells = " | ".join(f"{statistics.median(row):.2f} s" for row in rows)
@@ -144,15 +151,16 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 
-def _cell(values: list[float]) -> str:
-    if not values:
-        return ""
-    found: Interval = interval(values)
-    return f"{found.mean:.3f} ({found.low:.2f} to {found.high:.2f}, n = {len(values)})"
-
-
 def _read(name: str) -> dict[str, Any]:
     return dict(json.loads((FOLDER / name).read_text(encoding="utf-8")))
+
+
+TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
+    "quality": (quality_table, ("quality.json",)),
+    "cost": (cost_table, ("cost.json",)),
+    "cache": (cache_tables, ("scaling.json", "cache_formats.json")),
+    "trimming": (trimming_report.tables, ("trimming.json",)),
+}
 
 
 def _replace(text: str, name: str, table: str) -> str:

@@ -45,13 +45,11 @@ def show_cited(
     text: str,
     places: Sequence[tuple[int, str, int | None, int | None]],
     evidence: float,
-    no_evidence: bool,
 ) -> None:
     """Print what is left for a question, and from where in which article each number is."""
-    verdict = "nothing that answers" if no_evidence else "something that answers"
     console = Console()
     console.rule(f"[bold]{question}")
-    console.print(f"evidence {evidence:.2f}: {verdict}", style="italic")
+    console.print(f"evidence {evidence:.3f}", style="italic", highlight=False)
     console.print(text, markup=False, highlight=False)
     for number, title, start, end in places:
         console.print(f"  {number}  {title}, characters {start} to {end}", style="dim")

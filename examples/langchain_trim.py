@@ -1,4 +1,4 @@
-"""LangChain: 200 tokens of evidence, with numbers to cite, or a word that there is none."""
+"""LangChain: 200 tokens of evidence, with numbers to cite, and how much there is."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main() -> None:
         cited = cite(found)
         about = found[0].metadata["attnmass"]
         places = [(s.number, s.metadata["title"], s.doc_start, s.doc_end) for s in cited.sources]
-        show_cited(question, cited.text, places, about["evidence"], about["no_evidence"])
+        show_cited(question, cited.text, places, about["evidence"])
 
 
 if __name__ == "__main__":

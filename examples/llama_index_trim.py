@@ -1,4 +1,4 @@
-"""LlamaIndex: 200 tokens of evidence, with numbers to cite, or a word that there is none."""
+"""LlamaIndex: 200 tokens of evidence, with numbers to cite, and how much there is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main() -> None:
         cited = cite(nodes)
         found = nodes[0].metadata["attnmass"]
         places = [(s.number, s.metadata["title"], s.doc_start, s.doc_end) for s in cited.sources]
-        show_cited(question, cited.text, places, found["evidence"], found["no_evidence"])
+        show_cited(question, cited.text, places, found["evidence"])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,31 @@ def test_example(name: str) -> None:
     assert "Reading chunks" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["llama_index_rerank.py", "langchain_rerank.py"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llama_index_trim.py", "langchain_trim.py"])
+def test_trimming_example(name: str) -> None:
+    """Each prints what is left for each question with numbers, and where every number is from."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    answers = re.split(r"─+ .+ ─+\n", done.stdout)[1:]
+    assert len(answers) == 3
+    for answer in answers:
+        markers = set(re.findall(r"\[(\d+)\]", answer))
+        places = re.findall(r"^  (\d+)  .+, characters \d+ to \d+$", answer, re.MULTILINE)
+        assert markers == set(places) != set()
+    assert "theory of relativity" in answers[0]
+    evidence = [float(found) for found in re.findall(r"^evidence (0\.\d+)$", done.stdout, re.M)]
+    assert len(evidence) == 3
+    assert min(evidence) == evidence[2]  # the question that no article answers
+    assert "warning" not in (done.stdout + done.stderr).lower()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*_*.py")))
 def test_example_is_short(name: str) -> None:
     """A program that shows how to use a thing is under 60 lines."""
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 60

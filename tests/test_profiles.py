@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from attnmass import AttentionRanker, HeadProfile, load_profile
-from attnmass.profiles import default_profile, fingerprint, packaged_profile
+from attnmass.profiles import (
+    EvidenceRule,
+    SpanRule,
+    default_profile,
+    fingerprint,
+    packaged_profile,
+)
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -48,6 +54,8 @@ def test_broken_file_is_named(tmp_path: Path, text: str) -> None:
         (((0, 0),), (0.5, 0.5), "1 heads need as many weights, not 2"),
         (((0, 0), (0, 1)), (0.5, 0.6), "sum to 1"),
         (((0, 0), (0, 1)), (1.5, -0.5), ">= 0"),
+        (((0, 0), (0, 1)), (float("nan"), 1.0), "sum to 1"),
+        (((0, 0), (0, 0)), (0.5, 0.5), "twice"),
     ],
 )
 def test_impossible_profiles(
@@ -56,6 +64,118 @@ def test_impossible_profiles(
     """Heads and weights that cannot be are an error."""
     with pytest.raises(ValueError, match=match):
         HeadProfile("m", "parallel", heads, weights)
+
+
+FULL = HeadProfile(
+    "tiny",
+    "parallel",
+    HEADS,
+    (0.5, 0.25, 0.25),
+    spans=SpanRule(((2, 3), (1, 0)), (0.75, 0.25), length_exponent=0.25, chunk_share=0.7),
+    evidence=EvidenceRule(2.5, 0.5, -1.25, 0.3, threshold=0.4),
+    context=((0, 1), (2, 3)),
+)
+
+
+def written(path: Path, **changes: Any) -> Path:
+    """The file of a full profile with some of its fields changed, or left out where `...`."""
+    data = json.loads(FULL.to_json()) | changes
+    data = {name: value for name, value in data.items() if value is not ...}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+def test_rules_round_trip(tmp_path: Path) -> None:
+    """Rules for spans and evidence, and heads for context, are written and read with the rest."""
+    path = tmp_path / "profile.json"
+    path.write_text(FULL.to_json(), encoding="utf-8")
+    assert load_profile(path) == FULL
+    assert FULL.last_layer == json.loads(FULL.to_json())["stop_layer"] == 2
+
+
+def test_files_without_rules_still_load(tmp_path: Path) -> None:
+    """A file from before there were rules has the defaults; so has one that says null."""
+    for absent in (..., None):
+        path = written(tmp_path / "old.json", spans=absent, evidence=absent, context=absent)
+        found = load_profile(path)
+        assert found == HeadProfile("tiny", "parallel", HEADS, (0.5, 0.25, 0.25))
+        assert found.span_rule == SpanRule(HEADS, (0.5, 0.25, 0.25))
+        assert found.evidence == EvidenceRule()
+        assert found.all_heads == HEADS
+        assert found.context_weights == pytest.approx((1 / 3,) * 3)
+
+
+SPANS = {"heads": [[0, 0]], "weights": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"heads": 5}, "heads: "),
+        ({"weights": ["a"] * 3}, "weights: "),
+        ({"weights": [float("nan"), 0.5, 0.5]}, "sum to 1"),
+        ({"heads": [[1, 0], [1, 0], [2, 1]]}, "twice"),
+        ({"spans": 5}, "spans: "),
+        ({"spans": {"heads": [[0, 0]]}}, "spans lacks 'weights'"),
+        ({"spans": {**SPANS, "weights": [0.5]}}, "spans: weights must be"),
+        ({"spans": {**SPANS, "heads": [[0]]}}, "spans: heads: "),
+        ({"spans": {"heads": [[0, 0]] * 2, "weights": [0.5, 0.5]}}, "spans: .* twice"),
+        ({"spans": {**SPANS, "length_exponent": 2}}, "spans: length_exponent must be between"),
+        ({"spans": {**SPANS, "chunk_share": "all"}}, "spans: chunk_share must be between"),
+        ({"spans": {**SPANS, "pool": "max"}}, "spans: .*'pool'"),
+        ({"evidence": []}, "evidence: "),
+        ({"evidence": {"best": "x"}}, "evidence: best must be a number, not 'x'"),
+        ({"evidence": {"bias": float("nan")}}, "evidence: bias must be a number, not nan"),
+        ({"evidence": {"threshold": 2}}, "evidence: threshold must be between 0 and 1"),
+        ({"evidence": {"threshold": True}}, "evidence: threshold must be between 0 and 1"),
+        ({"evidence": {"length_exponent": -1}}, "evidence: length_exponent must be"),
+        ({"evidence": {"worst": 1.0}}, "evidence: .*'worst'"),
+        ({"context": 5}, "context: "),
+        ({"context": [[0, "a"]]}, "context: "),
+        ({"context": [[0, 1], [0, 1]]}, "twice"),
+        ({"span": SPANS}, "'span'"),
+        ({"model": ...}, "'model'"),
+    ],
+    ids=str,
+)
+def test_bad_rules_name_the_field(tmp_path: Path, changes: dict[str, Any], match: str) -> None:
+    """A field that cannot be is an error with the file's and the field's name."""
+    path = written(tmp_path / "bad.json", **changes)
+    with pytest.raises(ValueError, match=rf"bad\.json is not a head profile: .*{match}"):
+        load_profile(path)
+
+
+def test_all_heads_are_read_once_each() -> None:
+    """Heads for chunks come first, then those for spans and context; weights follow that order."""
+    assert FULL.all_heads == ((1, 0), (1, 3), (2, 1), (2, 3), (0, 1))
+    assert FULL.chunk_weights == (0.5, 0.25, 0.25, 0.0, 0.0)
+    assert FULL.span_weights == (0.25, 0.0, 0.0, 0.75, 0.0)
+    assert FULL.context_weights == (0.0, 0.0, 0.0, 0.5, 0.5)
+
+
+def test_heads_of_rules_are_captured() -> None:
+    """Span and context heads beyond the chunks' are read, and the model is run as far as they."""
+    profile = HeadProfile(
+        "tiny", "parallel", ((0, 1),), (1.0,), spans=SpanRule(((2, 3),), (1.0,)), context=((1, 2),)
+    )
+    assert profile.last_layer == 2
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
+    each = [
+        AttentionRanker(tiny_model(), tiny_tokenizer(), heads=[head]).attention("who?", ["trains"])
+        for head in ((0, 1), (2, 3), (1, 2))
+    ]
+    found = ranker.attention("who?", ["trains"]).chunks[0]
+    assert found.tolist() == [pytest.approx(one.chunks[0][0].tolist(), abs=1e-6) for one in each]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"spans": SpanRule(((3, 0),), (1.0,))}, {"context": ((0, 4),)}]
+)
+def test_heads_of_rules_that_are_not_there(changes: dict[str, Any]) -> None:
+    """A rule's head that the model does not have is an error as any other is."""
+    profile = HeadProfile("tiny", "parallel", HEADS, (0.5, 0.25, 0.25), **changes)
+    with pytest.raises(ValueError, match="is not in this model"):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
 
 
 def test_unknown_model_warns_and_takes_the_middle() -> None:

@@ -78,7 +78,14 @@ def test_fuse_orders_by_both_and_keeps_the_mass_as_score() -> None:
     [
         ({"top_n": 0}, "top_n must be at least 1"),
         ({"top_n": -1}, "top_n must be at least 1"),
-        ({"score_threshold": float("nan")}, "score_threshold"),
+        ({"score_threshold": float("nan")}, "score_threshold must be a number"),
+        ({"score_threshold": float("inf")}, "score_threshold must be a number"),
+        ({"evidence_threshold": 1.5}, "evidence_threshold must be between 0 and 1"),
+        ({"evidence_threshold": float("nan")}, "evidence_threshold must be between 0 and 1"),
+        ({"fuse": float("nan"), "retrieval_scores": [1.0] * 5}, "fuse must be between 0 and 1"),
+        ({"order": "worst"}, "order must be one of .*'best_last'.*, not 'worst'"),
+        ({"order": None}, "order must be one of"),
+        ({"on_no_evidence": "cry"}, "on_no_evidence must be one of .*'raise'.*, not 'cry'"),
         ({"fuse": 1.5, "retrieval_scores": [1.0] * 5}, "between 0 and 1"),
         ({"fuse": 0.5}, "needs retrieval_scores"),
         ({"fuse": 0.5, "retrieval_scores": [1.0, 2.0, None, 1.0, 1.0]}, "chunk 2 has None"),
@@ -90,6 +97,63 @@ def test_impossible_options(options: dict[str, Any], match: str) -> None:
     """Options that cannot be are an error with the number in it."""
     with pytest.raises(ValueError, match=match):
         apply(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("top_n", wrong) for wrong in (True, "5", 2.0, float("nan"))),
+        *(("score_threshold", wrong) for wrong in (True, "0.5", [0.5])),
+        *(("fuse", wrong) for wrong in (True, "0.5")),
+        *(("evidence_threshold", wrong) for wrong in (False, "0.5")),
+    ],
+)
+def test_options_of_another_type(name: str, wrong: Any) -> None:
+    """An option of another type is a `TypeError` with its name."""
+    with pytest.raises(TypeError, match=f"{name} must be .*, or None"):
+        Selection(**{name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("score", [1, 4, 0, 2, 3]), ("input", [0, 1, 2, 3, 4]), ("best_last", [3, 2, 0, 4, 1])],
+)
+def test_order_of_what_is_kept(order: Any, expected: list[int]) -> None:
+    """Best first, as it came in, or best last; which chunks are kept does not depend on it."""
+    assert indices(apply(order=order)) == expected
+    best = indices(apply(top_n=3))
+    assert indices(apply(order=order, top_n=3)) == [i for i in expected if i in best]
+
+
+@pytest.mark.parametrize(
+    ("on_no_evidence", "kept"), [("keep", [1, 4]), ("empty", []), ("raise", [])]
+)
+def test_no_evidence(on_no_evidence: Any, kept: list[int]) -> None:
+    """Without evidence chunks are kept all the same, or all are dropped for that, best first."""
+    selection = Selection(top_n=2, on_no_evidence=on_no_evidence)
+    texts = dict.fromkeys(range(5), "text")
+    ranked = selection.rank(texts, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    found, dropped = selection.cut(ranked, no_evidence=True)
+    assert indices(tuple(found)) == kept
+    if not kept:
+        assert [chunk.index for chunk in dropped] == [1, 4, 0, 2, 3]
+        assert {chunk.dropped for chunk in dropped} == {"no_evidence"}
+    assert len(selection.cut(ranked, no_evidence=False)[0]) == 2
+
+
+def test_dropped_chunks_say_why() -> None:
+    """Each has its reason: the threshold comes before `top_n`; what is kept has none."""
+    selection = Selection(top_n=1, score_threshold=0.2)
+    texts = dict.fromkeys(range(5), "text")
+    ranked = selection.rank(texts, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    kept, dropped = selection.cut(ranked)
+    assert [(chunk.index, chunk.dropped) for chunk in kept] == [(1, None)]
+    assert [(chunk.index, chunk.dropped) for chunk in dropped] == [
+        (4, "top_n"),
+        (0, "score_threshold"),
+        (2, "score_threshold"),
+        (3, "score_threshold"),
+    ]
 
 
 def test_fuse_is_the_sum_of_z_scores() -> None:

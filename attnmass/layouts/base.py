@@ -12,7 +12,6 @@ from attnmass.cache import ChunkCache
 from attnmass.capture import Reader
 from attnmass.text import PlainTokenizer, Tokens
 
-
 # For one chunk the token indices of each group of tokens.
 Groups = Sequence[Sequence[int]]
 

@@ -26,8 +26,8 @@ class Trim:
     4. Until `min_keep` spans are taken, `top_p` and `keep_ratio` do not count, `max_tokens` does.
     5. With each span taken, as far as both budgets allow: what it leans on (`resolve_context`),
        then its `neighbors`, the nearest first, each with the headings over it.
-    6. All that is kept is counted as it will be sent. What came last goes if that is too much, and
-       what was passed over for `max_tokens` is taken, best first, if it fits now.
+    6. All that is kept is counted as it will be sent. What came last goes if that is over
+       `max_tokens`, and what was passed over is taken, best first, if it fits now.
     7. If nothing is kept, `on_empty` decides.
 
     A chunk with no span taken is dropped. Kept spans stand in reading order whatever their scores.

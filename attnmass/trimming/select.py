@@ -220,7 +220,7 @@ class _Chooser:
         """
         if self._trim.max_tokens is None:
             return
-        passed = dict.fromkeys(p for p in places if self._dropped.get(p) == "max_tokens")
+        passed = dict.fromkeys(place for place in places if place in self._dropped)
         while True:
             for place in self._hold_ceiling():
                 passed.pop(place, None)  # once is enough

@@ -85,10 +85,9 @@ def choose_slowly(candidates: Sequence[Candidate], trim: Trim, count: Count) -> 
         if rank >= last and not exempt:
             forbidden[place] = "top_p"
             return False
-        if place not in kept:
-            if why_not := add(place, "score", exempt):
-                forbidden[place] = why_not
-                return False
+        if place not in kept and (why_not := add(place, "score", exempt)):
+            forbidden[place] = why_not
+            return False
         kept[place] = "score"
         beside = []
         chunk = candidates[c]

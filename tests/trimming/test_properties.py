@@ -100,7 +100,7 @@ def case(name: str, seed: int, **more: Any) -> Case:
 
 @pytest.mark.parametrize("on_empty", ["empty", "cut"])
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_the_ceiling_holds(name: str, on_empty: str, seed: int) -> None:
     """What is rendered of all kept chunks never takes more, joined or apart, and is told."""
@@ -115,7 +115,7 @@ def test_the_ceiling_holds(name: str, on_empty: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if READERS[name].merges is not None])
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_the_budget_is_used(name: str, seed: int) -> None:
     """No span that was dropped for the ceiling would fit, with its headings, beside what is kept.
@@ -176,7 +176,7 @@ def test_what_is_kept(name: str, on_empty: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["byte-level BPE", "characters"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_every_span_says_why(name: str, seed: int) -> None:
     """Each span has a reason, and it is so."""

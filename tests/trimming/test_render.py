@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +72,7 @@ def test_all_that_is_kept_is_there_in_order(text: str, places: list[int], mark: 
     at = 0
     for start, end in spans:
         at = joined.index(text[start:end], at) + end - start
-    gaps = [text[a[1] : b[0]] for a, b in zip(spans, spans[1:], strict=False)]
+    gaps = [text[a[1] : b[0]] for a, b in pairwise(spans)]
     longest = sum(len(gap) for gap in gaps) + (len(mark) or 1) * len(gaps)
     assert len(joined) <= sum(end - start for start, end in spans) + longest
     if not any(gap.strip() for gap in gaps) and spans:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_spans_that_cover_the_text_have_all_the_mass(
         return
     bounds = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
     mass = np.random.default_rng(seed).random(len(tokens))
-    spans = list(zip(bounds, bounds[1:], strict=False))
+    spans = list(pairwise(bounds))
     found, counts = masses(mass.tolist(), tokens.offsets, spans)
     assert sum(found) == pytest.approx(mass.sum(), abs=1e-9)
     assert sum(counts) == pytest.approx(len(tokens), abs=1e-9)

@@ -138,6 +138,26 @@ class TestMaxTokens:
             if found.text:
                 assert not_additive(found.text) == found.n_tokens
 
+    def test_better_spans_are_not_passed_over_for_joins_that_merge(self) -> None:
+        """Where joins take less than reckoned, a span that fits is not lost to a shorter one."""
+        texts = ["Aa aa aa.", "Bb bb bb.", "Cc cc cc.", "Dd."]
+        chunks = [candidate(text, [1 / i]) for i, text in enumerate(texts, 1)]
+        found = chosen(chunks, lambda text: max(1, words(text)), max_tokens=10)
+        assert found.spans == [[0], [0], [0], []]
+
+    def test_what_is_let_go_gives_back_all_that_it_took(self) -> None:
+        """A span that turns out too much leaves the ratio and the least number to others."""
+        text = f"Aa aa. Fish swim. Bb{' bb' * 7}. Cc cc cc cc. Dd dd dd dd."
+        chunk = candidate(text, [0.9, 0.8, 0.7, 0.6, 0.5])
+
+        def count(text: str) -> int:  # these two together take more than their parts
+            return words(text) + (20 if "Aa" in text and "Bb" in text else 0)
+
+        assert chosen(chunk, count, max_tokens=13, keep_ratio=0.8).spans == [0, 1, 3, 4]
+        limits = {"max_tokens": 13, "keep_ratio": 0.5}
+        assert chosen(chunk, count, **limits, min_keep=4).spans == [0, 1, 3, 4]
+        assert chosen(chunk, count, **limits, min_keep=3).spans == [0, 1, 3]
+
     def test_render_that_repeats(self) -> None:
         """A template that says a text three times over is counted so, and well used."""
         chunk = candidate(TEXT * 4, SCORES * 4, render=lambda text: f"{text} {text} {text}")
@@ -358,7 +378,7 @@ class TestOnEmpty:
     def test_raise(self) -> None:
         """The error says what the least is that would do, and it does."""
         chunk = candidate(TEXT, SCORES, render=lambda text: f"page 3: {text}")
-        with pytest.raises(ValueError, match="max_tokens=3 is too few .* takes 4 tokens"):
+        with pytest.raises(ValueError, match=r"max_tokens=3 is too few .* takes 4 tokens"):
             chosen(chunk, max_tokens=3)
         assert chosen(chunk, max_tokens=4).spans == [2]
 
