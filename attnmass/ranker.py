@@ -312,6 +312,8 @@ class AttentionRanker:
             One ranking for each query.
         """
         started = time.perf_counter()
+        if trim is not None and not isinstance(trim, Trim):
+            raise TypeError(f"trim must be a Trim, not {trim!r}: pass trim=Trim(max_tokens=800)")
         check_queries(queries)
         if not queries:
             return []

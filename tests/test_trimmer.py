@@ -450,3 +450,9 @@ def test_any_unicode(ranker: AttentionRanker, texts: list[str], budget: int, see
         kept = [(span.start, span.end) for span in chunk.kept_spans]
         assert chunk.text == join_kept(texts[chunk.index], kept, "")
         assert 0 <= sum(span.mass for span in chunk.spans) <= chunk.score + 1e-6
+
+
+def test_trim_must_be_a_trim() -> None:
+    """Options in a dictionary are refused with the way to pass them."""
+    with pytest.raises(TypeError, match=r"pass trim=Trim\(max_tokens=800\)"):
+        StubRanker().rank(QUERY, [Chunk(CHUNKS[0])], trim={"max_tokens": 9})

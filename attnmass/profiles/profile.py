@@ -44,7 +44,7 @@ class HeadProfile:
         fitted_on: The data that selected the heads.
         measured: Scores on data that did not select them.
         spans: How spans are scored; default: by the heads that rank chunks.
-        evidence: How much was found; default: the largest mass of a chunk, and no threshold.
+        evidence: How much was found; default: by the largest mass of a chunk alone, no threshold.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
     """
