@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attnmass import hidden
+from attnmass.types import span_id, text_digest
 
 if TYPE_CHECKING:
     from attnmass.types import Chunk, Ranking
@@ -190,7 +191,7 @@ def _sources(passage: Passage, place: int, before: int) -> list[Source]:
     spans = passage.spans
     if spans is None:
         end = len(passage.text)
-        spans = [(f"{hidden.text_digest(passage.text)}-0-{end}", 0, end)]
+        spans = [(span_id(text_digest(passage.text), 0, end), 0, end)]
     offset = passage.offset
     return [
         Source(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attnmass.types import RankedChunk, Ranking, Span
+from attnmass.types import RankedChunk, Ranking, Span, text_digest
 
 # The one metadata key, hidden from what models are shown where the framework can hide it.
 KEY = "attnmass"
@@ -99,8 +98,3 @@ def one_slice(spans: Sequence[Span], original: str, text: str) -> tuple[int, int
     """`[start, end)` of the original if that is the text that was kept, else `None`."""
     start, end = spans[0].start, spans[-1].end
     return (start, end) if original[start:end] == text else None
-
-
-def text_digest(text: str) -> str:
-    """What the ids of a text's spans begin with."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

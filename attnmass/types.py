@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -198,3 +199,13 @@ class RankerStats:
     tokenize_seconds: float
     encode_seconds: float
     query_seconds: float
+
+
+def span_id(digest: str, start: int, end: int) -> str:
+    """The id of a place in the text with this `text_digest`."""
+    return f"{digest}-{start}-{end}"
+
+
+def text_digest(text: str) -> str:
+    """Tells texts apart; any `str`, lone surrogates included."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from attnmass.trimming.budget import TokenCounter
 from attnmass.trimming.options import Trim
 from attnmass.trimming.scores import Floats, TokenMass, span_masses, span_scores
 from attnmass.trimming.select import Candidate, Choice, choose
-from attnmass.types import RankedChunk, Span
+from attnmass.types import RankedChunk, Span, span_id, text_digest
 
 Render = Callable[[int, str], str]
 Leaning = Mapping[int, int]
@@ -138,7 +137,7 @@ def _marked(chunk: RankedChunk, source: ScoredText | None) -> RankedChunk:
 def _spans(
     source: ScoredText, kept: Iterable[tuple[int, int] | None], reasons: Iterable[str]
 ) -> tuple[Span, ...]:
-    digest = hashlib.sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    digest = text_digest(source.text)
     return tuple(
         Span(
             segment.start,
@@ -148,7 +147,7 @@ def _spans(
             float(mass),
             place is not None,
             reason,
-            f"{digest}-{segment.start}-{segment.end}",
+            span_id(digest, segment.start, segment.end),
         )
         for segment, score, mass, place, reason in zip(
             source.segments, source.scores, source.masses, kept, reasons, strict=True
