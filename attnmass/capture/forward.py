@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from attnmass.capture.fused import Fused
 from attnmass.capture.rule import OnlineSoftmax, ScoreRule
 from attnmass.capture.states import KeyValues, joined
 from attnmass.errors import CaptureError
@@ -44,6 +44,11 @@ class ForwardPass:
         key_block: Past keys that are looked at together; `None` for all. Blocks need less memory
             and give the same.
         kept_heads: Which KV heads of the last layer are kept, once it has run; `None` is all.
+        keys: What `store` kept, by layer.
+        values: Likewise.
+        recorded: Mean attention of the selected heads by layer, `[segment, selected, key]`.
+        fused: How layers without anything special attend.
+        scratch: Memory that layers share, by kind.
     """
 
     positions: Tensor
@@ -58,6 +63,8 @@ class ForwardPass:
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     recorded: dict[int, Tensor] = field(default_factory=dict)
+    fused: Fused = field(default_factory=Fused)
+    scratch: dict[str, Tensor] = field(default_factory=dict)
 
     def mask(self, mask_function: MaskFunction) -> Tensor:
         """Evaluate the model's own mask rule at positions, not at indices into a cache.
@@ -93,6 +100,14 @@ class ForwardPass:
         """Past and new keys or values of a layer, `[batch, kv_head, key, dim]`."""
         return joined(self.past, new, layer, kind, append=True) if self.past else new
 
+    def _with_past_for_now(self, new: Tensor, layer: int, kind: str) -> Tensor:
+        """The same, until the next layer asks: fresh memory for each would take as long again."""
+        if not self.past:
+            return new
+        out = joined(self.past, new, layer, kind, append=True, out=self.scratch.get(kind))
+        self.scratch[kind] = out
+        return out
+
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rule: ScoreRule
     ) -> Tensor:
@@ -119,20 +134,14 @@ class ForwardPass:
         self.store(key, value, layer)
         if self.key_block is not None:
             return self._attend_in_blocks(layer, query, key, value, mask, rule, read)
-        key = self.with_past(key, layer, "keys")
+        key = self._with_past_for_now(key, layer, "keys")
         if read and self.rows:
             self.record(layer, query, key, mask, rule, read)
         if layer == self.last_layer:
             raise StopForward
-        value = self.with_past(value, layer, "values")
-        batch, n_heads, n_tokens, _ = query.shape
+        value = self._with_past_for_now(value, layer, "values")
         if rule.is_plain:
-            # Heads that share keys become rows of one head: no copy of keys and values for each.
-            rows = query.reshape(batch, key.shape[1], group * n_tokens, -1)
-            out = functional.scaled_dot_product_attention(
-                rows, key, value, attn_mask=mask.repeat(1, 1, group, 1), scale=rule.scaling
-            )
-            out = out.reshape(batch, n_heads, n_tokens, -1)
+            out = self.fused(query, key, value, mask, rule.scaling)
         else:
             key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
             out = rule.weights(query, key, mask).to(value.dtype) @ value

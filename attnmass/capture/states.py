@@ -51,7 +51,13 @@ class KeyValues:
 
 
 def joined(
-    past: Sequence[KeyValues], new: Tensor, layer: int, kind: str, *, append: bool
+    past: Sequence[KeyValues],
+    new: Tensor,
+    layer: int,
+    kind: str,
+    *,
+    append: bool,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Past keys or values one after the other, `[batch, kv_head, key, dim]`, each copied once.
 
@@ -61,11 +67,14 @@ def joined(
         layer: Of which layer.
         kind: `"keys"` or `"values"`.
         append: Whether the new ones follow.
+        out: The result of an earlier call, which this one may overwrite.
     """
     batch, n_heads, n_new, n_dims = new.shape
     last = [new] if append else []
     n_keys = sum(map(len, past)) + (n_new if append else 0)
-    out = new.new_empty(batch, n_heads, n_keys, n_dims)
+    shape = (batch, n_heads, n_keys, n_dims)
+    if out is None or (out.shape, out.dtype, out.device) != (shape, new.dtype, new.device):
+        out = new.new_empty(shape)
     pieces: list[Tensor] = [getattr(part, kind)[layer] for part in past]
     if all(p.is_plain and t.device == new.device for p, t in zip(past, pieces, strict=True)):
         shared = [piece[None].expand(batch, -1, -1, -1) for piece in pieces]

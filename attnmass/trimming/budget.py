@@ -26,14 +26,25 @@ class TokenCounter:
             TypeError: If it is none of these.
         """
         self._tokenizer = tokenizer
-        self._count = _counter(tokenizer)
+        self._backend = _own_backend(tokenizer)
+        self._count = _counter(tokenizer) if self._backend is None else None
 
     def __reduce__(self) -> tuple[type[TokenCounter], tuple[Any]]:
         return type(self), (self._tokenizer,)
 
     def __call__(self, text: str) -> int:
         """Tokens of one text."""
-        return self._count(text) if text else 0
+        return self.each([text])[0]
+
+    def each(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        if self._backend is not None:
+            # One that has no characters may get tokens all the same, such as a leading mark.
+            clean = [_encodable(text) for text in texts if text]
+            found = iter(self._backend.encode_batch_fast(clean, add_special_tokens=False))
+            return [len(next(found)) if text else 0 for text in texts]
+        assert self._count is not None
+        return [self._count(text) if text else 0 for text in texts]
 
     def total(self, texts: Sequence[str]) -> int:
         """Tokens of texts that are sent together, joined by blank lines.
@@ -43,16 +54,23 @@ class TokenCounter:
         """
         if not texts:
             return 0
-        return max(self("\n\n".join(texts)), sum(map(self, texts)))
+        together, *apart = self.each(["\n\n".join(texts), *texts])
+        return max(together, sum(apart))
+
+
+def _own_backend(tokenizer: Any) -> Tokenizer | None:
+    """A copy of a fast tokenizer, whose truncation and padding are the caller's; else `None`."""
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not isinstance(backend, Tokenizer):
+        return None
+    own = Tokenizer.from_str(backend.to_str())
+    own.no_truncation()
+    own.no_padding()
+    return own
 
 
 def _counter(tokenizer: Any) -> Callable[[str], int]:
-    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if isinstance(backend, Tokenizer):
-        own = Tokenizer.from_str(backend.to_str())  # truncation and padding are the caller's
-        own.no_truncation()
-        own.no_padding()
-        return lambda text: len(own.encode(_encodable(text), add_special_tokens=False).ids)
+    """For what has no fast backend."""
     if hasattr(tokenizer, "encode_ordinary"):  # tiktoken
         return lambda text: len(tokenizer.encode_ordinary(text))
     if hasattr(tokenizer, "convert_tokens_to_ids"):  # transformers, without a fast backend

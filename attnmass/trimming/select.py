@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from attnmass.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
@@ -82,10 +82,7 @@ class _Chooser:
         self._count = count
         self._listed = [_taking_part(chunk.segments, trim.keep_titles) for chunk in candidates]
         budgets = trim.max_tokens is not None or trim.keep_ratio is not None
-        self._sizes = [
-            [count(chunk.text[s.start : s.end]) if budgets else 0 for s in chunk.segments]
-            for chunk in candidates
-        ]
+        self._sizes = _sizes(candidates, count if budgets else None)
         self._join = count("\n\n")
         # What a span may take less, where it fills a gap that was marked.
         self._less = _MERGED + count(trim.separator)
@@ -318,6 +315,16 @@ class _Chooser:
             return False
         sent = self._candidates[c].render(text)
         return self._trim.max_tokens is None or self._count.total([sent]) <= self._trim.max_tokens
+
+
+def _sizes(candidates: Sequence[Candidate], count: TokenCounter | None) -> list[list[int]]:
+    """Tokens of each span of each candidate, counted all at once; zeros where none count."""
+    if count is None:
+        return [[0] * len(chunk.segments) for chunk in candidates]
+    sizes = iter(
+        count.each([chunk.text[s.start : s.end] for chunk in candidates for s in chunk.segments])
+    )
+    return [list(islice(sizes, len(chunk.segments))) for chunk in candidates]
 
 
 def _taking_part(segments: Sequence[Segment], keep_titles: bool) -> list[int]:

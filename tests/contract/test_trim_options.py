@@ -192,8 +192,8 @@ def test_a_vocabulary_is_not_copied_with_every_call(
     from attnmass.trimming import budget
 
     made: list[Any] = []
-    build = budget._counter
-    monkeypatch.setattr(budget, "_counter", lambda given: made.append(given) or build(given))
+    build = budget._own_backend
+    monkeypatch.setattr(budget, "_own_backend", lambda given: made.append(given) or build(given))
     tokenizer = tiny_tokenizer()
     rerank = make(adapter, stub(), tokenizer=tokenizer)
     for top_n in (1, 2, 3):
