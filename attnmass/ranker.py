@@ -17,13 +17,21 @@ from tqdm.auto import tqdm
 from attnmass import scoring
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.capture import Reader, find_text_config, prove
+from attnmass.capture import find_config, kind_of
 from attnmass.errors import NoEvidenceError
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
-from attnmass.layouts import LAYOUTS, Layout, LayoutOptions, LayoutResult, QueryAttention
+from attnmass.layouts import (
+    LAYOUTS,
+    Layout,
+    LayoutOptions,
+    LayoutResult,
+    QueryAttention,
+    check_name,
+    choose_layout,
+)
 from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
-from attnmass.profiles import HeadProfile, choose_profile
+from attnmass.profiles import HeadProfile, choose_profile, load_profile
 from attnmass.selection import OnNoEvidence, Order, Selection
 from attnmass.tally import Tally
 from attnmass.text import PlainTokenizer, Tokens
@@ -57,7 +65,7 @@ class AttentionRanker:
         *,
         profile: HeadProfile | str | Path | None = None,
         heads: Iterable[tuple[int, int]] | None = None,
-        layout: str = "parallel",
+        layout: str | None = None,
         max_batch_tokens: int | None = None,
         batch_size: int | None = None,
         max_chunk_tokens: int | None = None,
@@ -75,7 +83,8 @@ class AttentionRanker:
             profile: The heads to read: a profile, or the path of one. Default: the one that ships
                 for the model, else all heads of its middle layers, with a warning.
             heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile.
-            layout: How chunks and query are laid out; `"parallel"`.
+            layout: How chunks and query are laid out; default: the profile's, else the one that
+                suits the kind of model, which for decoders is `"parallel"`.
             max_batch_tokens: Tokens in one forward pass, padding included; default: 1,024 on a
                 CPU, where more was slower, and 16,384 elsewhere.
             batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
@@ -95,22 +104,21 @@ class AttentionRanker:
             ValueError: If options contradict each other or do not fit the model.
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
         """
-        _check_layout(layout)
+        check_name(layout)
         self._cache = ChunkCache(
             CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
         )
-        config = find_text_config(model)
+        config = find_config(model)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
-        chosen = choose_profile(config, layout, profile=profile, heads=heads)
+        chosen = _choose(config, layout=layout, profile=profile, heads=heads)
         plain = PlainTokenizer(tokenizer)
-        reader = Reader(model, chosen.all_heads)
-        prove(reader, model)
+        kind = LAYOUTS[kind_of(config)][chosen.layout]
         self._set_up(
             chosen,
             plain,
-            LAYOUTS[layout](reader, tokenizer, plain, self._cache),
+            kind.build(model, tokenizer, plain, chosen.all_heads, self._cache),
             LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
             progress,
         )
@@ -145,7 +153,7 @@ class AttentionRanker:
         local_files_only: bool = False,
         profile: HeadProfile | str | Path | None = None,
         heads: Iterable[tuple[int, int]] | None = None,
-        layout: str = "parallel",
+        layout: str | None = None,
         **options: Any,
     ) -> AttentionRanker:
         """Load a model by name, no more of it than the heads need.
@@ -169,19 +177,19 @@ class AttentionRanker:
             ValueError: As in the constructor.
             UnsupportedModelError: As in the constructor.
         """
-        _check_layout(layout)
+        check_name(layout)
         CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
         heads = None if heads is None else tuple(heads)
         loaded = load(
             os.fspath(name_or_path),
-            partial(choose_profile, layout=layout, profile=profile, heads=heads),
+            partial(_choose, layout=layout, profile=profile, heads=heads),
             device=device,
             dtype=dtype,
             revision=revision,
             cache_dir=None if cache_dir is None else Path(cache_dir),
             local_files_only=local_files_only,
         )
-        return cls(loaded.model, loaded.tokenizer, profile=loaded.profile, layout=layout, **options)
+        return cls(loaded.model, loaded.tokenizer, profile=loaded.profile, **options)
 
     @property
     def profile(self) -> HeadProfile:
@@ -507,9 +515,19 @@ def _bar(n_chunks: int, progress: bool) -> tqdm[NoReturn]:
     )
 
 
-def _check_layout(layout: str) -> None:
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout {layout!r} is not one of {', '.join(map(repr, LAYOUTS))}")
+def _choose(
+    config: Any,
+    *,
+    layout: str | None,
+    profile: HeadProfile | str | Path | None,
+    heads: Iterable[tuple[int, int]] | None,
+) -> HeadProfile:
+    """The heads to read of a model, and in its `layout` how."""
+    if isinstance(profile, (str, Path)):
+        profile = load_profile(profile)
+    wanted = profile.layout if layout is None and profile is not None else layout
+    known = choose_layout(kind_of(config), wanted)
+    return choose_profile(config, known, profile=profile, heads=heads)
 
 
 def _notes(n_windows: dict[int, int], skipped: dict[int, str]) -> tuple[str, ...]:

@@ -7,53 +7,38 @@ from itertools import chain
 from typing import Any
 
 from torch import nn
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
+from attnmass.capture.kinds import ARTICLE, kind_of, unwrapped
 from attnmass.errors import UnsupportedModelError
 
 
 def find_decoder(model: nn.Module) -> nn.Module:
     """The stack of decoder layers inside `model`, without its language-model head.
 
-    Wrappers of `torch.compile`, `DataParallel` and PEFT are looked through.
+    Wrappers are looked through, see `unwrapped`.
 
     Raises:
         UnsupportedModelError: If `model` is no transformers decoder.
     """
-    inner: Any = model
-    if hasattr(inner, "get_base_model"):  # PEFT: the adapters sit inside the base model's layers
-        inner = inner.get_base_model()
-    inner = getattr(inner, "_orig_mod", inner)  # torch.compile
-    if isinstance(inner, nn.DataParallel):
-        inner = inner.module
-    config = getattr(inner, "config", None)
-    if config is None or not hasattr(inner, "get_decoder"):
+    inner = unwrapped(model)
+    kind = kind_of(inner.config)
+    if kind != "decoder":
         raise UnsupportedModelError(
-            f"{type(model).__name__} is not a transformers model: pass a PreTrainedModel "
-            "(what AutoModelForCausalLM.from_pretrained returns) or a name to from_pretrained()."
-        )
-    if getattr(config, "is_encoder_decoder", False):
-        raise UnsupportedModelError(
-            f"{type(inner).__name__} is an encoder-decoder, and the parallel layout reads the "
-            "self-attention of a decoder: pass a decoder such as SmolLM2, Llama or Qwen."
-        )
-    is_encoder = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    if is_encoder and not getattr(config, "is_decoder", False):
-        raise UnsupportedModelError(
-            f"{type(inner).__name__} is an encoder, and the parallel layout reads the "
+            f"{type(inner).__name__} is {ARTICLE[kind]}, and what is asked for reads the "
             "self-attention of a decoder: pass a decoder such as SmolLM2, Llama or Qwen."
         )
     decoder: nn.Module = inner.get_decoder()
     return decoder
 
 
-def find_text_config(model: nn.Module) -> Any:
-    """The config of a model's decoder.
+def find_config(model: nn.Module) -> Any:
+    """The config that tells a model's layers and heads: that of the text part, where it has parts.
 
     Raises:
-        UnsupportedModelError: As in `find_decoder`.
+        UnsupportedModelError: If it is no transformers model.
     """
-    return find_decoder(model).config
+    inner = unwrapped(model)
+    return find_decoder(inner).config if kind_of(inner.config) == "decoder" else inner.config
 
 
 def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attnmass.capture.kinds import ARTICLE
+from attnmass.errors import UnsupportedModelError
 from attnmass.layouts.base import (
     Layout,
     LayoutOptions,
@@ -16,7 +18,50 @@ from attnmass.layouts.parallel import ParallelLayout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAYOUTS: Mapping[str, type[Layout]] = {ParallelLayout.name: ParallelLayout}
+    from attnmass.capture.kinds import Kind
+
+# What each kind of model can be read in, its default first.
+LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
+    "decoder": {"parallel": ParallelLayout},
+    "encoder": {},
+    "encoder-decoder": {},
+}
+
+
+def check_name(name: str | None) -> None:
+    """Raise `ValueError` unless some kind of model has a layout of this name; `None` is fine."""
+    names = sorted({known for layouts in LAYOUTS.values() for known in layouts})
+    if name is not None and name not in names:
+        raise ValueError(f"layout {name!r} is not one of {', '.join(map(repr, names))}")
+
+
+def choose_layout(kind: Kind, name: str | None) -> str:
+    """The name of the layout to read a model in.
+
+    Args:
+        kind: What kind of model it is.
+        name: What the user says, `None` for the kind's default.
+
+    Raises:
+        ValueError: If there is no such layout, or not for this kind of model.
+        UnsupportedModelError: If there is none for this kind of model.
+    """
+    check_name(name)
+    known = LAYOUTS[kind]
+    if not known:
+        raise UnsupportedModelError(
+            f"the model is {ARTICLE[kind]}, which no layout reads yet: pass a decoder such as "
+            "SmolLM2, Llama or Qwen."
+        )
+    if name is None:
+        return next(iter(known))
+    if name not in known:
+        raise ValueError(
+            f"layout {name!r} is not for {ARTICLE[kind]}: leave it out, or pass one of "
+            f"{', '.join(map(repr, known))}"
+        )
+    return name
+
 
 __all__ = [
     "LAYOUTS",
@@ -26,4 +71,6 @@ __all__ = [
     "ParallelLayout",
     "QueryAttention",
     "WarmCounts",
+    "check_name",
+    "choose_layout",
 ]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnmass.cache import ChunkCache
-from attnmass.capture import Reader
+from attnmass.capture import Head
 from attnmass.text import PlainTokenizer, Tokens
 
 # For one chunk the token indices of each group of tokens.
@@ -96,10 +96,27 @@ class Layout(Protocol):
 
     name: ClassVar[str]
 
-    def __init__(
-        self, reader: Reader, tokenizer: Any, plain: PlainTokenizer, cache: ChunkCache
-    ) -> None:
-        """Bind a layout to a model and a cache; tokenizes its prompt."""
+    @classmethod
+    def build(
+        cls,
+        model: nn.Module,
+        tokenizer: Any,
+        plain: PlainTokenizer,
+        heads: Sequence[Head],
+        cache: ChunkCache,
+    ) -> Layout:
+        """Bind the layout to a model and a cache, once the model's attention is proved.
+
+        Args:
+            model: The caller's, not to be changed.
+            tokenizer: The model's, for its templates.
+            plain: The tokenizer's own copy.
+            heads: What is read, `(layer, head)` in the order of the results.
+            cache: Where what chunks leave is kept between calls, if the layout leaves anything.
+
+        Raises:
+            UnsupportedModelError: If the attention cannot be read, or is not the model's own.
+        """
 
     def attend(
         self,

@@ -16,10 +16,10 @@ from itertools import accumulate
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnmass.cache import ChunkCache, entry_key, scope_digest
-from attnmass.capture import KeyValues, Reader
+from attnmass.capture import Head, KeyValues, Reader, prove
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.windows import (
     SHORTEST_WINDOW,
@@ -75,6 +75,20 @@ class ParallelLayout:
         self._cache = cache
         self._model = ""
         self._follow_model()
+
+    @classmethod
+    def build(
+        cls,
+        model: nn.Module,
+        tokenizer: Any,
+        plain: PlainTokenizer,
+        heads: Sequence[Head],
+        cache: ChunkCache,
+    ) -> ParallelLayout:
+        """See `Layout.build`."""
+        reader = Reader(model, heads)
+        prove(reader, model)
+        return cls(reader, tokenizer, plain, cache)
 
     def attend(
         self,

@@ -28,6 +28,16 @@ _SHAPE = (
     "max_position_embeddings",
 )
 
+# What configs call these numbers, by whether the model is an encoder-decoder.
+_DEPTHS: Mapping[bool, Sequence[str]] = {
+    False: ("num_hidden_layers",),
+    True: ("num_decoder_layers", "decoder_layers", "num_hidden_layers"),
+}
+_HEAD_COUNTS: Mapping[bool, Sequence[str]] = {
+    False: ("num_attention_heads",),
+    True: ("decoder_attention_heads", "num_heads", "num_attention_heads"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class HeadProfile:
@@ -199,7 +209,7 @@ def default_profile(config: Any, layout: str) -> HeadProfile:
     Retrieval heads sit in the middle layers of the decoders that were studied (QRHead,
     arXiv 2506.09944, and CoRe, arXiv 2510.02219), so this is a start, not a fit.
     """
-    n_layers, n_heads = full_depth(config), int(config.num_attention_heads)
+    n_layers, n_heads = full_depth(config), head_count(config)
     first = n_layers // 2
     last = max(first, round(n_layers * 0.65) - 1)
     heads = [(layer, head) for layer in range(first, last + 1) for head in range(n_heads)]
@@ -216,12 +226,26 @@ def fingerprint(config: Any) -> str:
 
 
 def full_depth(config: Any) -> int:
-    """Number of layers of the whole model, also where it was loaded only in part."""
-    return int(getattr(config, FULL_DEPTH, config.num_hidden_layers))
+    """Number of layers of the whole model, also where it was loaded only in part.
+
+    Of an encoder-decoder those of the decoder, whose cross-attention is read.
+    """
+    return int(getattr(config, FULL_DEPTH, _first(config, _DEPTHS)))
+
+
+def head_count(config: Any) -> int:
+    """Attention heads of a layer, of an encoder-decoder those of its decoder."""
+    return int(_first(config, _HEAD_COUNTS))
+
+
+def _first(config: Any, names: Mapping[bool, Sequence[str]]) -> Any:
+    """What a config calls a number, which families call differently."""
+    known = names[bool(getattr(config, "is_encoder_decoder", False))]
+    return next(getattr(config, name) for name in known if getattr(config, name, None) is not None)
 
 
 def _check_heads(profile: HeadProfile, config: Any) -> None:
-    n_layers, n_heads = full_depth(config), int(config.num_attention_heads)
+    n_layers, n_heads = full_depth(config), head_count(config)
     for layer, head in profile.all_heads:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(
