@@ -83,8 +83,9 @@ class HeadProfile:
 
     @property
     def all_heads(self) -> tuple[Head, ...]:
-        """Every head that is read: those that rank chunks, then those for spans and context."""
-        return tuple(dict.fromkeys([*self.heads, *self.span_rule.heads, *self.context]))
+        """Every head that is read: those that rank chunks, then those for all else."""
+        others = (*self.span_rule.heads, *self.context, *self.evidence.heads)
+        return tuple(dict.fromkeys([*self.heads, *others]))
 
     @property
     def last_layer(self) -> int:
@@ -297,6 +298,13 @@ def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
 
 _PARTS: Mapping[str, Callable[[Any], Any]] = {
     "spans": lambda data: SpanRule(**{**data, **_heads(data)}),
-    "evidence": lambda data: EvidenceRule(**data),
+    "evidence": lambda data: EvidenceRule(
+        **{
+            **data,
+            "heads": _pairs(data.get("heads", ())),
+            "best_of": tuple(data.get("best_of", ())),
+            "total_of": tuple(data.get("total_of", ())),
+        }
+    ),
     "context": _pairs,
 }
