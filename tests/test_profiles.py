@@ -150,7 +150,7 @@ def test_bad_rules_name_the_field(tmp_path: Path, changes: dict[str, Any], match
 
 
 def test_all_heads_are_read_once_each() -> None:
-    """Heads for chunks come first, then those for spans, context, evidence; weights follow that order."""
+    """Heads for chunks come first, then those for all else; weights follow that order."""
     assert FULL.all_heads == ((1, 0), (1, 3), (2, 1), (2, 3), (0, 1), (1, 1))
     assert FULL.chunk_weights == (0.5, 0.25, 0.25, 0.0, 0.0, 0.0)
     assert FULL.span_weights == (0.25, 0.0, 0.0, 0.75, 0.0, 0.0)
