@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from attnmass import AttentionRanker, UnsupportedModelError, WeightsNotFoundError
-from attnmass.loading import load
+from attnmass.loading.load import load
 from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.profiles import HeadProfile, choose_profile
 from tests.conftest import HEADS
