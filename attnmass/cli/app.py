@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -10,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from attnmass.cli.doctor import doctor
-from attnmass.cli.errors import MEANINGS, ExitCode, report
+from attnmass.cli.errors import MEANINGS, ExitCode, drop_output, report
 from attnmass.cli.groups import command
 from attnmass.cli.models import models
 from attnmass.cli.notes import hush_libraries
@@ -18,8 +17,7 @@ from attnmass.cli.profiles import profiles_list, profiles_show
 from attnmass.cli.rank import rank
 from attnmass.cli.trim import trim
 
-# A blank line is a line break here.
-_EPILOG = "\n\n".join(
+_EPILOG = "\n".join(
     ["Exit codes:", *(f"{int(code):>4}  {meaning}" for code, meaning in MEANINGS.items())]
 )
 
@@ -34,8 +32,7 @@ class Group(TyperGroup):
             code = super().main(*args, **settings)
             sys.stdout.flush()
         except BrokenPipeError:
-            _drop_output()
-            code = ExitCode.PIPE
+            code = drop_output()
         except (typer.TyperException, KeyboardInterrupt) as error:
             code = report(error)
         except typer.Abort:
@@ -90,11 +87,3 @@ def run() -> NoReturn:
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     app(prog_name="attnmass")
     sys.exit(ExitCode.OK)
-
-
-def _drop_output() -> None:
-    """Let the interpreter flush into nothing when it ends, not into the closed pipe."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # no real file, as in tests
-        pass

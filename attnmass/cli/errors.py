@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
 import traceback
@@ -115,6 +117,10 @@ def _option_names() -> set[str]:
 
 def report(error: BaseException, *, debug: bool = False) -> ExitCode:
     """Say on stderr what went wrong; returns the code to end with."""
+    if isinstance(error, BrokenPipeError):
+        return drop_output()
+    if type(error).__name__ == "NoArgsIsHelpError":  # typer has shown the help
+        return ExitCode.USAGE
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     message, code, hint = _told(error)
@@ -124,6 +130,13 @@ def report(error: BaseException, *, debug: bool = False) -> ExitCode:
         if hint:
             console.print(Text.assemble(("hint: ", "bold"), one_line(hint)))
     return code
+
+
+def drop_output() -> ExitCode:
+    """Nobody reads the output any more: let the interpreter flush what is left into nothing."""
+    with contextlib.suppress(OSError, ValueError):  # in tests stdout is no real file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.PIPE
 
 
 def one_line(message: str) -> str:
@@ -144,8 +157,6 @@ def _told(error: BaseException) -> tuple[str, ExitCode, str | None]:
         return str(error), ExitCode.MODEL, "attnmass doctor says what is there"
     if isinstance(error, KeyboardInterrupt):
         return "", ExitCode.INTERRUPTED, None
-    if isinstance(error, BrokenPipeError):
-        return "", ExitCode.PIPE, None
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return (
             f"memory ran out: {error}",

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from attnmass.cli.errors import ExitCode, report
+from attnmass.cli.errors import report
 from attnmass.cli.notes import say_warnings
 
 
@@ -47,7 +47,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Any], Any
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
-        groups = {key: hint for key, hint in hints.items() if is_dataclass(hint)}
+        groups: dict[str, Any] = {key: hint for key, hint in hints.items() if is_dataclass(hint)}
         flat: list[inspect.Parameter] = []
         for parameter in inspect.signature(function).parameters.values():
             if parameter.name in groups:
@@ -69,10 +69,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Any], Any
             except (typer.Exit, typer.Abort):
                 raise
             except (Exception, KeyboardInterrupt) as error:
-                code = report(error, debug=debug)
-                if code == ExitCode.PIPE:
-                    raise
-                raise typer.Exit(code) from None
+                raise typer.Exit(report(error, debug=debug)) from None
 
         kept = sorted(flat, key=lambda parameter: parameter.kind)
         call.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
@@ -84,7 +81,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Any], Any
     return register
 
 
-def _options(group: type) -> list[inspect.Parameter]:
+def _options(group: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     return [
         inspect.Parameter(

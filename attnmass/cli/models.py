@@ -27,7 +27,7 @@ def models(
     """
     from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
 
-    records = []
+    records: list[dict[str, Any]] = []
     for name, alias in ALIASES.items():
         found, fetch = where_weights_are(name)
         records.append(

@@ -37,7 +37,7 @@ def say_warnings(*, quiet: bool = False) -> None:
     def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
         warn(spelled_as_options(str(message)), quiet=quiet)
 
-    warnings.showwarning = show
+    warnings.showwarning = show  # type: ignore[assignment]
     warnings.simplefilter("ignore")
     # By what they say: the package's warnings name their caller's place, not their own.
     warnings.filterwarnings("always", category=UserWarning, message=r".*\bhead profile\b")

@@ -126,9 +126,7 @@ class ModelOptions(_Given):
     ] = None
     cache_dir: Annotated[
         str | None,
-        typer.Option(
-            metavar="FOLDER", help="The Hub's cache of weights.", rich_help_panel=_MODEL
-        ),
+        typer.Option(metavar="FOLDER", help="The Hub's cache of weights.", rich_help_panel=_MODEL),
     ] = None
     local_files_only: Annotated[
         bool | None,

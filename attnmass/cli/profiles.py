@@ -10,7 +10,6 @@ import typer
 
 from attnmass.cli.errors import InputError, UsageError
 from attnmass.cli.models import Debug, ListFormat, write_list
-from attnmass.cli.records import to_json
 from attnmass.cli.writing import write_line
 
 if TYPE_CHECKING:

@@ -50,8 +50,8 @@ def rank(
     In folders, files with the suffixes of texts are read; hidden and binary ones are left out,
     and a note says so.
 
-    Into a pipe a line is score, chunk and text, parted by tabs; with --queries the question
-    comes first.
+    Into a pipe a line is score, chunk and how its text begins, parted by tabs; with --queries the
+    question comes first. Whole texts are in --format text, json and jsonl; jsonl can be read again.
     """
     many = inputs.queries is not None
     writer = Writer(common.format, trimmed=False, many=many)

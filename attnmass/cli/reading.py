@@ -64,7 +64,7 @@ def read_questions(
         if not paths and _is_file(query)
         else None
     )
-    if not paths and sys.stdin.isatty():
+    if not paths and _stdin_is_terminal():
         raise UsageError("no chunks", forgotten or "name files or folders, or pipe them in")
     items = read_items(paths or ["-"], options, note)
     if not items:
@@ -91,6 +91,10 @@ def read_items(paths: Sequence[str], options: InputOptions, note: Note) -> list[
             text, name = _read_named(path)
             items += _chunks(text, name, _kind(path, text, options), options)
     return items
+
+
+def _stdin_is_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _is_file(name: str) -> bool:

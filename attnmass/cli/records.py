@@ -13,6 +13,7 @@ from attnmass.cli.printable import encodable, on_one_line
 from attnmass.prompt import chunk_text
 from attnmass.types import RankedChunk, Ranking
 
+_BEGINNING = 200  # characters of a text on a line
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -46,7 +47,7 @@ def ranking_record(question: Question, ranking: Ranking) -> dict[str, Any]:
 
 def chunk_record(rank: int | None, chunk: RankedChunk, item: Item) -> dict[str, Any]:
     """One chunk, for JSON: a dropped one with its reason and without a rank and its text."""
-    record = {
+    record: dict[str, Any] = {
         "rank": rank,
         "index": chunk.index,
         "id": item.label if item.id is None else item.id,
@@ -90,7 +91,7 @@ def reader_text(question: Question, ranking: Ranking) -> str:
 
 
 def tsv_lines(question: Question, ranking: Ranking, *, labelled: bool) -> Iterator[str]:
-    """A line for each kept chunk: score, where it is from, its text with single spaces.
+    """A line for each kept chunk: score, where it is from, how its text begins.
 
     Args:
         question: What was asked of which chunks.
@@ -99,5 +100,5 @@ def tsv_lines(question: Question, ranking: Ranking, *, labelled: bool) -> Iterat
     """
     for chunk in ranking.chunks:
         item = question.items[chunk.index]
-        cells = [f"{chunk.score:.4f}", on_one_line(item.label), on_one_line(chunk.text)]
+        cells = [f"{chunk.score:.4f}", on_one_line(item.label), on_one_line(chunk.text, _BEGINNING)]
         yield "\t".join([on_one_line(question.label), *cells] if labelled else cells)

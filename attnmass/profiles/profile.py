@@ -192,9 +192,7 @@ def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
 
 
 def packaged_profiles() -> dict[str, HeadProfile]:
-    """All profiles that ship, by the names of their files without `.json`, such as
-    `smollm2-135m.parallel`.
-    """
+    """All profiles that ship, by name, such as `smollm2-135m.parallel`."""
     entries = sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name)
     return {
         entry.name.removesuffix(".json"): _parse(entry.read_text(encoding="utf-8"), entry.name)
