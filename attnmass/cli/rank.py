@@ -58,7 +58,7 @@ def rank(
     selection.check()
     cache.check()
     model.arguments()
-    questions = session.read(query, paths, inputs, common)
+    questions = session.read(query, paths, inputs, selection, common)
     ranker = session.load_ranker(model, cache, quiet=common.quiet)
     code = session.rank_and_write(questions, ranker, selection, common, writer=writer, many=many)
     raise typer.Exit(code)

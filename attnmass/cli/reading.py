@@ -84,7 +84,7 @@ def read_items(paths: Sequence[str], options: InputOptions, note: Note) -> list[
         raise UsageError("stdin (-) can be read once")
     items: list[Item] = []
     for path in paths:
-        if path != "-" and Path(path).is_dir():
+        if path != "-" and _is_folder(path):
             for file, text in _walk(path, options, note):
                 items += _chunks(text, file, "text", options)
         else:
@@ -101,6 +101,13 @@ def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
     except (OSError, ValueError):  # too long for a path, or not the form of one
+        return False
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):  # reading it will say what is wrong
         return False
 
 

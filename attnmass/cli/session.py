@@ -25,14 +25,32 @@ if TYPE_CHECKING:
 
 
 def read(
-    query: str | None, paths: list[str] | None, options: InputOptions, common: CommonOptions
+    query: str | None,
+    paths: list[str] | None,
+    options: InputOptions,
+    selection: SelectionOptions,
+    common: CommonOptions,
 ) -> list[Question]:
-    """The questions with their chunks; see `read_questions` for errors."""
+    """The questions with their chunks.
+
+    Raises:
+        UsageError: As `read_questions`, or if scores are to be fused and a chunk has none.
+        InputError: As `read_questions`.
+    """
 
     def tell(message: str) -> None:
         note(message, quiet=common.quiet)
 
-    return read_questions(query, paths or [], options, tell)
+    questions = read_questions(query, paths or [], options, tell)
+    if selection.fuse is not None:
+        items = (item for question in questions for item in question.items)
+        missing = next((item for item in items if item.score is None), None)
+        if missing is not None:
+            raise UsageError(
+                f"--fuse needs a score for every chunk, and {missing.label} has none",
+                'scores come from JSON Lines: {"text": ..., "score": ...}',
+            )
+    return questions
 
 
 def load_ranker(
@@ -127,13 +145,6 @@ def rank(
     arguments: dict[str, Any] = selection.given()
     if any(score is not None for score in scores):
         arguments["retrieval_scores"] = scores
-    if selection.fuse is not None and question.items:
-        missing = next((item for item in question.items if item.score is None), None)
-        if missing is not None:
-            raise UsageError(
-                f"--fuse needs a score for every chunk, and {missing.label} has none",
-                'scores come from JSON Lines: {"text": ..., "score": ...}',
-            )
     with api_arguments():
         return ranker.rank(
             question.query,

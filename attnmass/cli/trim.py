@@ -45,7 +45,7 @@ def trim(
     cache.check()
     model.arguments()
     request = _request(trimming, local_files_only=bool(model.local_files_only))
-    questions = session.read(query, paths, inputs, common)
+    questions = session.read(query, paths, inputs, selection, common)
     ranker = session.load_ranker(model, cache, quiet=common.quiet)
     code = session.rank_and_write(
         questions, ranker, selection, common, writer=writer, many=many, trim=request

@@ -23,9 +23,9 @@ USAGE, INPUT, MODEL, FAILED = 2, 3, 4, 5
         ((), "no QUERY"),
         ((" \t",), "blank"),
         (("gold", "docs", "--top-n", "0"), "--top-n must be at least 1, not 0"),
-        (("gold", "docs", "--top-n", "many"), "many"),
+        (("gold", "docs", "--top-n", "many"), "--top-n"),
         (("gold", "docs", "--fuse", "2"), "--fuse must be between 0 and 1, not 2.0"),
-        (("gold", "docs", "--fuse", "0.5"), "docs/deep/mixed.txt has none"),
+        (("gold", "docs", "--fuse", "0.5"), "docs/gold.md has none"),
         (("gold", "docs", "--order", "random"), "random"),
         (("gold", "docs", "--topn", "1"), "--top-n"),
         (("gold", "docs", "--heads", "18:6"), "18-6,18-7"),
@@ -44,7 +44,7 @@ def test_usage(cli: Cli, texts: Path, arguments: tuple[str, ...], said: str) -> 
     Path("q.jsonl").write_text('{"query": "a", "chunks": []}\n')
     found = cli.fails(USAGE, "rank", *arguments)
     assert said in found.splitlines()[0]
-    assert not cli.stub.calls
+    assert not cli.loaded
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ BAD_LINES = [
     ('{"text": "a", "score": 1e999}', "score is not finite"),
     ('{"text": "a", "score": 1' + "0" * 400 + "}", "score is not finite"),
     ('{"text": "a", "score": 1' + "0" * 5000 + "}", "not JSON"),
-    ('{"text": ' + "[" * 100_000, "not"),
+    ('{"text": ' + "[" * 100_000, "nested too deeply"),
     ('{"query": "who?", "chunks": []}', "a question, not a chunk"),
 ]
 
@@ -90,9 +90,8 @@ def test_bad_line(cli: Cli, texts: Path, line: str, said: str) -> None:
     lines = f'{{"text": "fine \\u2028 \u2028"}}\n\n{line}\n'
     Path("bad.jsonl").write_text(lines, encoding="utf-8")
     found = cli.fails(INPUT, "rank", "gold", "bad.jsonl")
-    assert found.startswith(f"error: bad.jsonl:3: {said}") or (
-        "bad.jsonl:3:" in found and said in found
-    )
+    assert found.startswith("error: bad.jsonl:3: ")
+    assert said in found
     assert len(found) < 500
     assert "<stdin>:3:" in cli.fails(INPUT, "rank", "gold", stdin=lines)
     assert not cli.loaded
