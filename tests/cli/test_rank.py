@@ -263,7 +263,7 @@ def test_json_in_any_encoding(text: str) -> None:
     """Where the output has no UTF-8, JSON escapes what it cannot hold."""
     before = sys.stdout
     try:
-        sys.stdout = open(sys.stdout.fileno(), "w", encoding="ascii", closefd=False)  # noqa: PTH123, SIM115
+        sys.stdout = open(sys.stdout.fileno(), "w", encoding="ascii", closefd=False)  # noqa: SIM115
         found = to_json([text])
     finally:
         sys.stdout = before
