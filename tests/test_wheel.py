@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.slow
 def test_wheel(tmp_path: Path) -> None:
-    """The wheel has each package's marker for type checkers, the profiles, the command, no tests."""
+    """The wheel has the markers for type checkers, the profiles, the command, and no tests."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run(
         [*command, "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)], check=True

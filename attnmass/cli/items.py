@@ -18,7 +18,8 @@ class Item:
         source: The file's path as it was named or found, `<stdin>`, or what a JSON line says.
         id: What a JSON line says, else `None`. Need not be unique.
         line: Where it begins in its file, 1-based, if it is not all of it.
-        start: Where it begins in its file's text, in characters, where it is a part of that.
+        start: Where it begins in the text that it is a part of (the file's, or the line's), in
+            characters, else `None`.
         score: The retriever's, if a JSON line has one.
     """
 

@@ -6,7 +6,8 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attnmass.cli import jsonl
@@ -52,6 +53,9 @@ def read_questions(
         questions = jsonl.read_questions(text, name, shared)
         if not questions:
             raise InputError(f"{name}: no questions in it")
+        if shared is None and options.split is not None:
+            limit = options.split
+            return [replace(one, items=tuple(_split(one.items, limit))) for one in questions]
         return questions
     if query is None:
         raise UsageError(
@@ -122,11 +126,8 @@ def _kind(path: str, text: str, options: InputOptions) -> str:
 def _chunks(text: str, name: str, kind: str, options: InputOptions) -> Iterator[Item]:
     """One file's chunks: a line, a part, a paragraph of stdin, or all of it."""
     if kind == "jsonl":
-        if options.split is not None:
-            raise UsageError(
-                f"--split is for texts, and {name} has a chunk a line", "leave out --split"
-            )
-        yield from jsonl.read_chunks(text, name)
+        items = jsonl.read_chunks(text, name)
+        yield from items if options.split is None else _split(items, options.split)
         return
     if options.split is not None:
         places = split_text(text, options.split)
@@ -140,6 +141,17 @@ def _chunks(text: str, name: str, kind: str, options: InputOptions) -> Iterator[
         line += text.count("\n", last, start)
         last = start
         yield Item(Chunk(text[start:end]), name, line=line + 1, start=start)
+
+
+def _split(items: Iterable[Item], limit: int) -> Iterator[Item]:
+    """The parts of each chunk, under its title and with its id and score; blank ones whole."""
+    for item in items:
+        places = split_text(item.chunk.text, limit)
+        for start, end in places:
+            piece = replace(item.chunk, text=item.chunk.text[start:end])
+            yield replace(item, chunk=piece, start=start)
+        if not places:
+            yield item
 
 
 def _paragraphs(text: str) -> list[tuple[int, int]]:

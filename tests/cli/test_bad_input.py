@@ -36,7 +36,6 @@ USAGE, INPUT, MODEL, FAILED = 2, 3, 4, 5
         (("--queries", "-", "-"), "stdin"),
         (("gold", "docs", "--split", "0"), "--split"),
         (("--queries", "q.jsonl", "-f", "text"), "--format text"),
-        (("gold", "q.jsonl", "--split", "9"), "--split"),
     ],
 )
 def test_usage(cli: Cli, texts: Path, arguments: tuple[str, ...], said: str) -> None:

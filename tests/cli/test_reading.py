@@ -117,6 +117,25 @@ def test_split(cli: Cli, texts: Path) -> None:
     assert all(text[c["start"] :].startswith(c["text"]) for c in chunks)
 
 
+def test_split_json_lines(cli: Cli, texts: Path) -> None:
+    """The text of a line is split, too, of a question's chunks as well; its parts are its own."""
+    line = '{"id": "x", "title": "T", "score": 2, "text": "One is. Two is."}'
+    options = ("--split", "8", "--order", "input")
+    found = cli.json("rank", "gold", *options, stdin=line + '\n{"text": " "}')
+    parts = [
+        (chunk["id"], chunk["start"], chunk["title"], chunk["retrieval_score"], chunk["text"])
+        for chunk in found["chunks"]
+    ]
+    assert parts == [
+        ("x", 0, "T", 2.0, "One is."),
+        ("x", 8, "T", 2.0, "Two is."),
+        ("<stdin>:2", None, None, None, " "),
+    ]
+    question = f'{{"query": "gold", "chunks": [{line}]}}'
+    (found,) = cli.json("rank", "--queries", "-", *options, stdin=question)
+    assert [chunk["text"] for chunk in found["chunks"]] == ["One is.", "Two is."]
+
+
 @pytest.mark.parametrize(
     ("text", "limit", "expected"),
     [
