@@ -99,6 +99,7 @@ def spelled_as_options(message: str) -> str:
     message = re.sub(
         rf"\b({names})=(['\"]?)([^\s,'\")]+)\2", lambda m: f"{_option(m[1])} {m[3]}", message
     )
+    message = re.sub(r"\bor '(\w+)'", r"or \1", message)
     underscored = "|".join(name for name in names.split("|") if "_" in name)
     return re.sub(
         rf"(?<![\w-])({underscored})\b|^({names})\b", lambda m: _option(m[1] or m[2]), message
@@ -150,7 +151,8 @@ def _told(error: BaseException) -> tuple[str, ExitCode, str | None]:
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "attnmass"
-        return error.format_message(), ExitCode.USAGE, f"{command} --help"
+        message = error.format_message().replace("Value error, ", "")
+        return message, ExitCode.USAGE, f"{command} --help"
     if isinstance(error, NoEvidenceError):
         return spelled_as_options(str(error)), ExitCode.NO_EVIDENCE, None
     if isinstance(error, WeightsNotFoundError | UnsupportedModelError):

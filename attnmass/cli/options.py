@@ -6,12 +6,15 @@ So defaults are the API's own, and stand in no second place; help looks them up.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from attnmass.cli.errors import UsageError, api_arguments
+from attnmass.cli.errors import InputError, UsageError, api_arguments
 from attnmass.selection import OnNoEvidence, Order
+
+if TYPE_CHECKING:
+    from attnmass.profiles import HeadProfile
 
 Format = Literal["table", "tsv", "text", "json", "jsonl"]
 InputKind = Literal["auto", "text", "jsonl"]
@@ -154,13 +157,20 @@ class ModelOptions(_Given):
     ] = None
 
     def arguments(self) -> dict[str, Any]:
-        """What `AttentionRanker.from_pretrained` is called with, but for the model's name."""
+        """What `AttentionRanker.from_pretrained` is called with, but for the model's name.
+
+        Raises:
+            UsageError: If the heads are none, or named twice.
+            InputError: If the profile cannot be read.
+        """
         given = self.given()
         given.pop("model", None)
-        if self.heads is not None:
-            given["heads"] = parse_heads(self.heads)
         if self.profile is not None and self.heads is not None:
             raise UsageError("pass --profile or --heads, not both")
+        if self.heads is not None:
+            given["heads"] = parse_heads(self.heads)
+        if self.profile is not None:
+            given["profile"] = read_profile(self.profile)
         return given
 
 
@@ -355,6 +365,25 @@ class CommonOptions:
 
 
 GROUPS = (InputOptions, ModelOptions, CacheGroup, SelectionOptions, TrimOptions, CommonOptions)
+
+
+def read_profile(path: str) -> HeadProfile:
+    """A head profile from its file.
+
+    Raises:
+        InputError: If there is none.
+    """
+    from attnmass.profiles import load_profile
+
+    try:
+        return load_profile(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror or error}",
+            "the profiles that ship are found by themselves: attnmass profiles list",
+        ) from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def parse_heads(text: str) -> tuple[tuple[int, int], ...]:

@@ -10,6 +10,7 @@ import typer
 
 from attnmass.cli.errors import InputError, UsageError
 from attnmass.cli.models import Debug, ListFormat, write_list
+from attnmass.cli.options import read_profile
 from attnmass.cli.writing import write_line
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def profiles_show(
 
 
 def _find(name: str) -> tuple[str, HeadProfile]:
-    from attnmass.profiles import load_profile, packaged_profiles
+    from attnmass.profiles import packaged_profiles
 
     shipped = packaged_profiles()
     if name in shipped:
@@ -73,10 +74,7 @@ def _find(name: str) -> tuple[str, HeadProfile]:
             f"{name}: no profile of that name ships, and there is no such file",
             f"there are {', '.join(shipped)}",
         )
-    try:
-        return name, load_profile(name)
-    except (ValueError, OSError) as error:
-        raise InputError(str(error)) from error
+    return name, read_profile(name)
 
 
 def _lines(label: str, profile: HeadProfile) -> list[tuple[str, Any]]:

@@ -22,23 +22,23 @@ def print_ranking(question: Question, ranking: Ranking, *, trimmed: bool, labell
     if labelled:
         console.print(_cell(question.query), style="bold")
     if ranking.chunks:
-        console.print(_table(question, ranking, trimmed))
+        console.print(_table(question, ranking, trimmed, console.width))
     console.print(Text(summary(ranking)), style="yellow" if ranking.no_evidence else "dim")
     if labelled:
         console.print()
 
 
-def _table(question: Question, ranking: Ranking, trimmed: bool) -> Table:
+def _table(question: Question, ranking: Ranking, trimmed: bool, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_lines=trimmed)
     given = any(chunk.retrieval_score is not None for chunk in ranking.chunks)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True, style="bold")
     if given:
         table.add_column("given", justify="right", no_wrap=True)
-    table.add_column("chunk", ratio=1, overflow="fold", style="cyan")
+    table.add_column("chunk", max_width=max(12, width // 3), overflow="fold", style="cyan")
     table.add_column(
         "kept text" if trimmed else "text",
-        ratio=3,
+        ratio=1,
         no_wrap=not trimmed,
         overflow="fold" if trimmed else "ellipsis",
     )

@@ -82,7 +82,7 @@ def _load_tokenizer(name: str, local_files_only: bool) -> Any:
         )
     except (OSError, ValueError) as error:
         raise CliError(
-            f"no tokenizer for {name!r}: {error}",
+            f"no tokenizer for {name!r}: {str(error).partition('. ')[0]}",
             ExitCode.MODEL,
             "pass a folder with tokenizer.json, or a repository of the Hub",
         ) from error

@@ -26,7 +26,7 @@ USAGE, INPUT, MODEL, FAILED = 2, 3, 4, 5
         (("gold", "docs", "--top-n", "many"), "--top-n"),
         (("gold", "docs", "--fuse", "2"), "--fuse must be between 0 and 1, not 2.0"),
         (("gold", "docs", "--fuse", "0.5"), "docs/gold.md has none"),
-        (("gold", "docs", "--order", "random"), "random"),
+        (("gold", "docs", "--order", "random"), "'--order': 'random' is not one of"),
         (("gold", "docs", "--topn", "1"), "--top-n"),
         (("gold", "docs", "--heads", "18:6"), "18-6,18-7"),
         (("gold", "docs", "--heads", "1-2", "--profile", "x.json"), "not both"),
@@ -145,6 +145,17 @@ def test_bad_file(cli: Cli, texts: Path, path: str, said: str) -> None:
     assert "\x1b" not in found
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("none.json", "none.json: cannot be read"), ("bad.json", "bad.json is not a head profile")],
+)
+def test_bad_profile(cli: Cli, texts: Path, path: str, said: str) -> None:
+    """A head profile that is missing or none ends with 3, before a model is loaded."""
+    Path("bad.json").write_text("{}")
+    assert said in cli.fails(INPUT, "rank", "gold", "docs", "--profile", path)
+    assert not cli.loaded
+
+
 @pytest.mark.parametrize("stdin", ["", " \n\n\t\n"])
 def test_empty_stdin(cli: Cli, texts: Path, stdin: str) -> None:
     """Nothing on stdin ends with 3; a file in the place of the question is found out."""
@@ -259,7 +270,7 @@ def test_no_tokenizer(cli: Cli, texts: Path) -> None:
     [
         ("top_n must be at least 1, or None for all, not 0", "--top-n must be at least 1, not 0"),
         ("pass max_tokens=800, or fuse=None", "pass --max-tokens 800, or no --fuse"),
-        ("pass on_no_evidence='empty' or 'keep'", "pass --on-no-evidence empty or 'keep'"),
+        ("pass on_no_evidence='empty' or 'keep'", "pass --on-no-evidence empty or keep"),
         ("layout 'joint' is not one", "--layout 'joint' is not one"),
         ("the model has no such heads", "the model has no such heads"),
     ],

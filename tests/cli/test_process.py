@@ -17,6 +17,7 @@ import pytest
 
 import attnmass.cli
 from attnmass.cli import session
+from attnmass.cli.errors import MEANINGS, ExitCode
 from tests.cli.conftest import Cli
 from tests.test_architecture import FRAMEWORKS, HEAVY
 
@@ -212,3 +213,11 @@ def test_extra_is_missing(
     assert capsys.readouterr().err == (
         "error: the command line needs typer: pip install 'attnmass[cli]'\n"
     )
+
+
+def test_readme_has_the_codes() -> None:
+    """The README tells what each code means, in the words of the help."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(MEANINGS) == len(ExitCode)
+    for code, meaning in MEANINGS.items():
+        assert f"| {int(code)} | {meaning} |\n" in readme
