@@ -118,7 +118,7 @@ def rank_and_write(
             for message in ranking.notes:
                 place = f"{question.label}: " if many else ""
                 note(f"{place}{_named(message, question)}", quiet=common.quiet)
-            if ranking.no_evidence and not many:
+            if ranking.no_evidence and not many and not writer.tells_of_evidence:
                 warn(
                     f"evidence is {ranking.evidence:.3f}: the answer is likely not in here",
                     quiet=common.quiet,

@@ -40,6 +40,11 @@ class Writer:
         self._many = many
         self._records: list[dict[str, Any]] = []
 
+    @property
+    def tells_of_evidence(self) -> bool:
+        """Whether a person sees in the results how much evidence there is."""
+        return self._format == "table"
+
     def write(self, question: Question, ranking: Ranking) -> None:
         """Write one ranking."""
         if self._format == "table":

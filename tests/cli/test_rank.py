@@ -18,6 +18,7 @@ from attnmass.cli.records import to_json
 from attnmass.selection import Selection
 from attnmass.trimming import Trim
 from tests.cli.conftest import Cli
+from tests.tiny import tiny_tokenizer
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=40)
 
@@ -115,6 +116,14 @@ def test_trim_options_reach_the_api(cli: Cli, texts: Path) -> None:
     assert cli.stub.calls[-1].options["trim"] == expected
 
 
+def test_readers_tokenizer(cli: Cli, texts: Path, tiny_folder: Path) -> None:
+    """The budget is counted by the tokenizer that is named, not by the model's."""
+    cli("trim", "gold", "docs", "-t", "10", "--tokenizer", tiny_folder)
+    request = cli.stub.calls[-1].options["trim"]
+    assert request.max_tokens == 10
+    assert type(request.tokenizer).__name__ == type(tiny_tokenizer()).__name__
+
+
 def test_trim_into_a_pipe_is_the_text_that_was_counted(cli: Cli, texts: Path) -> None:
     """By default a pipe gets what a reader would: titles over kept text, blank lines between."""
     lines = (
@@ -205,6 +214,8 @@ def test_no_evidence(cli: Cli, texts: Path) -> None:
     assert kept.stdout.startswith("0.0100\tdocs/iron.txt")
     assert kept.stderr.startswith("warning: evidence is 0.010: the answer is likely not in here")
     assert cli("rank", "gold", *few, "--quiet").stderr == ""
+    table = cli("rank", "gold", *few, "-f", "table")
+    assert (table.stderr, "evidence 0.010, likely not in here" in table.stdout) == ("", True)
     empty = cli.json("rank", "gold", *few, "--on-no-evidence", "empty")
     assert empty["chunks"] == []
     assert empty["dropped"][0]["dropped"] == "no_evidence"
