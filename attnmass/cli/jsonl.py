@@ -62,8 +62,7 @@ def read_questions(text: str, name: str, shared: Sequence[Item] | None) -> list[
     for place, data in _objects(text, name):
         query = data.get("query")
         if not isinstance(query, str) or not query.strip():
-            what = "no query" if query is None else "a blank query" if query == "" else "no query"
-            what = "a blank query" if isinstance(query, str) else what
+            what = "a blank query" if isinstance(query, str) else "no query"
             raise InputError(f"{place}: {what}", f"a line is {_QUESTION}")
         found = data.get("chunks")
         if found is None:
