@@ -7,6 +7,7 @@ from attnmass.profiles.profile import (
     fingerprint,
     load_profile,
     packaged_profile,
+    packaged_profiles,
 )
 from attnmass.profiles.rules import EvidenceRule, SpanRule
 
@@ -19,4 +20,5 @@ __all__ = [
     "fingerprint",
     "load_profile",
     "packaged_profile",
+    "packaged_profiles",
 ]

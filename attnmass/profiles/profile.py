@@ -196,12 +196,20 @@ def load_profile(path: str | Path) -> HeadProfile:
 def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
     """The profile that ships for a model with this config, or `None`."""
     wanted = fingerprint(config)
-    for entry in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(f".{layout}.json"):
-            profile = _parse(entry.read_text(encoding="utf-8"), entry.name)
-            if profile.fingerprint == wanted:
-                return profile
+    for profile in packaged_profiles().values():
+        if profile.layout == layout and profile.fingerprint == wanted:
+            return profile
     return None
+
+
+def packaged_profiles() -> dict[str, HeadProfile]:
+    """All profiles that ship, by name, such as `smollm2-135m.parallel`."""
+    entries = sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name)
+    return {
+        entry.name.removesuffix(".json"): _parse(entry.read_text(encoding="utf-8"), entry.name)
+        for entry in entries
+        if entry.name.endswith(".json")
+    }
 
 
 def default_profile(config: Any, layout: str) -> HeadProfile:
