@@ -16,8 +16,8 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
     """See `Explanation.to_dict`.
 
     `chunks` have `words`, each with `start` and `end` into the chunk's `read`, its `mass` as chunks
-    are ranked, and that by `heads`; `by_query_word` has one mass for each of `query_words`, if those
-    were told apart. `pieces` say what `read` consists of.
+    are ranked, and its mass by each of `heads`; `by_query_word` has one for each of `query_words`,
+    if those were told apart. `pieces` say what `read` consists of.
     """
     return {
         "query": explanation.query,

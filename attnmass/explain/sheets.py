@@ -23,7 +23,7 @@ class Sheet:
     """Everything that is shaded and measured in one view.
 
     Attributes:
-        largest: Mass of the word with most of it.
+        largest: Mass of the word, or white space, with most of it.
         levels: For each chunk the shade of each word, 0 to `LEVELS`, `[word]`.
         masses: Mass of each chunk.
     """

@@ -97,7 +97,7 @@ def _overview(
     source = "the whole query" if word is None else f"{_clean(explanation.query[start:end])!r}"
     yield Text(
         f"{explanation.views[view].label}; from {source}; "
-        f"most attention on a word: {sheet.largest:.4f}",
+        f"most attention in one place: {sheet.largest:.4f}",
         style="dim",
     )
     legend = Text("Little ")
@@ -123,7 +123,7 @@ def _chunk(
     yield _bar(mass, largest, look).append(f" mass {mass:.4f}, {moved(chunk.place, ranked.index)}")
     if ranked.dropped:
         yield Text(f"{look.dropped} left out: {why_dropped(ranked.dropped)}")
-    elif ranked.skipped:
+    if ranked.skipped and ranked.skipped != ranked.dropped:
         yield Text(f"{look.dropped} not scored: {why_dropped(ranked.skipped)}")
     text = _text(chunk, levels, look)
     if text.plain.strip():

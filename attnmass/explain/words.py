@@ -119,9 +119,8 @@ def _cells(text: str, token_starts: set[int], cuts: set[int]) -> Integers:
     kinds = _kinds(text)
     bounds = [0]
     for place in range(1, len(text)):
-        if kinds[place] != kinds[place - 1] or place in cuts:
-            bounds.append(place)
-        elif place in token_starts and _ends_unspaced(text[place - 1], text[place]):
+        cut = kinds[place] != kinds[place - 1] or place in cuts
+        if cut or (place in token_starts and _ends_unspaced(text[place - 1], text[place])):
             bounds.append(place)
     return np.array(list(zip(bounds, [*bounds[1:], len(text)], strict=True)), dtype=np.int64)
 
