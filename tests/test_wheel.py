@@ -26,4 +26,6 @@ def test_wheel(tmp_path: Path) -> None:
     assert {f"{package}/py.typed" for package in packages} <= set(names)
     shipped = {path.name for path in (ROOT / "attnmass" / "profiles").glob("*.json")}
     assert {f"attnmass/profiles/{name}" for name in shipped} <= set(names)
+    drawing = {"page.html", "page.css", "page.js", "frame.html"}
+    assert {f"attnmass/explain/{name}" for name in drawing} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -66,7 +66,15 @@ def _views(profile: HeadProfile, trimmed: bool) -> Iterator[View]:
             )
             if weight
         ]
-        label = f"Layer {layer}, head {head} ({', '.join(uses) or 'context only'})"
+        uses += [
+            what
+            for what, heads in (
+                ("context", profile.context),
+                ("evidence", profile.evidence.heads),
+            )
+            if (layer, head) in heads
+        ]
+        label = f"Layer {layer}, head {head} ({', '.join(uses)})"
         yield View(label, tuple(float(other == i) for other in range(len(profile.all_heads))))
 
 
@@ -92,7 +100,9 @@ def _chunk(
     pieces = tuple(_pieces(ranked, source, found))
     words, masses, rows = _masses(found, [piece.start for piece in pieces], query)
     title = trace.chunks[ranked.index].title
-    return ExplainedChunk(ranked, place, title, found.read, pieces, words, masses, rows)
+    read = found.read
+    blank = np.array([read[start:end].isspace() for start, end in words.tolist()], dtype=bool)
+    return ExplainedChunk(ranked, place, title, read, pieces, words, blank, masses, rows)
 
 
 def _masses(

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from attnmass.trace import Floats, Integers
 from attnmass.types import RankedChunk
 
@@ -65,6 +68,7 @@ class ExplainedChunk:
         read: What the model read of it; of a chunk that was not scored, its text.
         pieces: What that consists of, in order and without gaps.
         words: `[start, end)` of each word in characters into `read`, `[word, 2]`.
+        blank: Which of them are nothing but white space, `[word]`.
         masses: Attention of each head on each word, `[head, word]`.
         rows: The same from each word of the query, `[query word, head, word]`, if it was asked for.
     """
@@ -75,6 +79,7 @@ class ExplainedChunk:
     read: str
     pieces: tuple[Piece, ...]
     words: Integers
+    blank: npt.NDArray[np.bool_]
     masses: Floats
     rows: Floats | None
 

@@ -64,7 +64,7 @@
       else tellTop(chunk);
     });
     const from = word === "0" ? "the whole query" : `the query’s word “${input.parentElement.textContent}”`;
-    status.textContent = `Shown: ${heads.selectedOptions[0].textContent}; ${from}. Most attention in one place: ${sheet.largest}.`;
+    status.textContent = `Shown: ${heads.selectedOptions[0].textContent}; ${from}. Most attention on a word: ${sheet.largest}.`;
   };
 
   form.hidden = false;

@@ -23,7 +23,7 @@ class Sheet:
     """Everything that is shaded and measured in one view.
 
     Attributes:
-        largest: Mass of the word, or white space, with most of it.
+        largest: Mass of the word with most of it; white space, where heads like to rest, is none.
         levels: For each chunk the shade of each word, 0 to `LEVELS`, `[word]`.
         masses: Mass of each chunk.
     """
@@ -46,7 +46,8 @@ def make_sheet(explanation: Explanation, view: int = 0, word: int | None = None)
     """
     weights = explanation.views[view].weights
     found = [word_masses(chunk, weights, word) for chunk in explanation.chunks]
-    largest = max((float(masses.max()) for masses in found if len(masses)), default=0.0)
+    solid = [masses[~chunk.blank] for chunk, masses in zip(explanation.chunks, found, strict=True)]
+    largest = max((float(masses.max()) for masses in solid if len(masses)), default=0.0)
     levels = tuple(_levels(masses, largest) for masses in found)
     sums = tuple(min(1.0, float(masses.sum(dtype=np.float64))) for masses in found)
     return Sheet(largest, levels, sums)

@@ -97,7 +97,7 @@ def _overview(
     source = "the whole query" if word is None else f"{_clean(explanation.query[start:end])!r}"
     yield Text(
         f"{explanation.views[view].label}; from {source}; "
-        f"most attention in one place: {sheet.largest:.4f}",
+        f"most attention on a word: {sheet.largest:.4f}",
         style="dim",
     )
     legend = Text("Little ")

@@ -53,9 +53,9 @@ CONTRASTS = """() => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests; the sandbox needs rights that a container's root has not."""
+    """One browser for all tests."""
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=CHROMIUM)
         yield browser
         browser.close()
 
@@ -220,7 +220,9 @@ def test_hostile_chunks(show: Callable[..., Any], ranker: AttentionRanker) -> No
 def test_policy_stops_what_is_not_the_pages(browser: Any, trimmed: Ranking) -> None:
     """Were markup to get in all the same, its script would not run."""
     html = trimmed.explain().to_html()
-    evil = "<main><img src=x onerror=\"document.title='evil'\"><script>document.title='evil'</script>"
+    evil = (
+        "<main><img src=x onerror=\"document.title='evil'\"><script>document.title='evil'</script>"
+    )
     tab = browser.new_page()
     tab.set_content(html.replace("<main>", evil))
     tab.select_option("#heads", index=1)  # the page's own runs
@@ -284,8 +286,8 @@ def test_200_chunks_open_in_two_seconds(show: Callable[..., Any]) -> None:
     from tests.tiny import tiny_model, tiny_tokenizer
 
     draw = random.Random(0)
-    words = "river city trains books music words numbers theory of the a relativity physicist".split()
-    chunks = [" ".join(draw.choices(words, k=150)) for _ in range(200)]
+    words = "river city trains books music words numbers theory of the a relativity physicist"
+    chunks = [" ".join(draw.choices(words.split(), k=150)) for _ in range(200)]
     ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
     ranking = ranker.rank(QUERY, chunks, trim=Trim(keep_ratio=0.5), query_words=True)
     html = ranking.explain().to_html()

@@ -317,3 +317,20 @@ def test_contrast_of_the_palette(theme: int) -> None:
         assert _contrast(colours[text], colours["page"]) >= 4.5, text
     by_level = [_contrast(shades[f"l{i}"], colours["page"]) for i in range(1, 10)]
     assert by_level == sorted(by_level)  # more mass is further from the page
+
+
+def test_white_space_does_not_set_the_scale(ranker: AttentionRanker) -> None:
+    """The word with most mass has the darkest shade, however much a line break has."""
+    ranking = rank(ranker, query_words=True)
+    explanation = ranking.explain()
+    data = explanation.to_dict()
+    words = [
+        (word["mass"], chunk["read"][word["start"] : word["end"]])
+        for chunk in data["chunks"]
+        for word in chunk["words"]
+    ]
+    best = max(mass for mass, text in words if text.strip())
+    page = page_of(ranking)
+    assert float(page.data["sheets"]["0.0"]["largest"]) == pytest.approx(best, abs=6e-5)
+    assert any(not text.strip() for _, text in words)
+    assert page.all("i", **{"class": "l9"})
