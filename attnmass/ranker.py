@@ -18,6 +18,7 @@ from attnmass import scoring
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
 from attnmass.capture import find_config, kind_of
+from attnmass.checks import check_type
 from attnmass.errors import NoEvidenceError
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
@@ -35,6 +36,7 @@ from attnmass.profiles import HeadProfile, choose_profile, load_profile
 from attnmass.selection import OnNoEvidence, Order, Selection
 from attnmass.tally import Tally
 from attnmass.text import PlainTokenizer, Tokens
+from attnmass.trace import trace
 from attnmass.trimmer import Trimmer
 from attnmass.trimming import Render, Trim
 from attnmass.types import Chunk, RankerStats, Ranking, Timings, WarmResult
@@ -228,6 +230,7 @@ class AttentionRanker:
         on_no_evidence: OnNoEvidence = "keep",
         trim: Trim | None = None,
         render: Render | None = None,
+        query_words: bool = False,
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> Ranking:
@@ -251,6 +254,8 @@ class AttentionRanker:
             trim: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
             render: For trimming to a budget: what the reader gets of a chunk, called with its
                 input index and its kept text. Default: its title on a line, then the text.
+            query_words: Keep where each token of the query looked, too, for `Ranking.explain`; from
+                the same forward pass.
             batch_size: As in the constructor, for this call.
             progress: Likewise.
 
@@ -276,6 +281,7 @@ class AttentionRanker:
             on_no_evidence=on_no_evidence,
             trim=trim,
             render=render,
+            query_words=query_words,
             batch_size=batch_size,
             progress=progress,
         )[0]
@@ -309,6 +315,7 @@ class AttentionRanker:
         on_no_evidence: OnNoEvidence = "keep",
         trim: Trim | None = None,
         render: Render | None = None,
+        query_words: bool = False,
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> list[Ranking]:
@@ -322,6 +329,7 @@ class AttentionRanker:
         started = time.perf_counter()
         if trim is not None and not isinstance(trim, Trim):
             raise TypeError(f"trim must be a Trim, not {trim!r}: pass trim=Trim(max_tokens=800)")
+        check_type("query_words", query_words, bool)
         check_queries(queries)
         if not queries:
             return []
@@ -335,7 +343,7 @@ class AttentionRanker:
             on_no_evidence,
         )
         selection.check(len(chunks))
-        options = self._options
+        options = replace(self._options, query_rows=query_words)
         if batch_size is not None:
             options = replace(options, batch_size=batch_size)
         inputs = read_chunks(chunks, self._plain)
@@ -344,12 +352,17 @@ class AttentionRanker:
         self._tally.add(tokenize_seconds=tokenized - started)
         show = self._progress if progress is None else progress
         result = self._attend(asked, list(inputs.tokens.values()), options, show)
+        if query_words and inputs.tokens and result.queries[0].rows is None:
+            raise ValueError(
+                f"the layout {self._profile.layout!r} does not tell where each word of the query "
+                "looked: leave out query_words"
+            )
         attended = time.perf_counter()
         n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
         notes = (*result.notes, *_notes(n_windows, inputs.skipped))
         rankings = [
-            self._ranking(query, attention, inputs, n_windows, selection)
-            for query, attention in zip(queries, result.queries, strict=True)
+            self._ranking(query, tokens, attention, inputs, n_windows, selection)
+            for query, tokens, attention in zip(queries, asked, result.queries, strict=True)
         ]
         if trim is not None:
             rankings = self._trimmer.trim(rankings, inputs, result.queries, trim, render, options)
@@ -370,6 +383,7 @@ class AttentionRanker:
     def _ranking(
         self,
         query: str,
+        tokens: Tokens,
         attention: QueryAttention,
         inputs: Inputs,
         n_windows: dict[int, int],
@@ -395,6 +409,7 @@ class AttentionRanker:
             evidence=evidence,
             no_evidence=no_evidence,
             dropped=tuple(dropped),
+            trace=trace(query, tokens, inputs, attention, threshold),
         )
 
     def _threshold(self, selection: Selection) -> float | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from attnmass.explain import Explanation
     from attnmass.profiles import HeadProfile
+    from attnmass.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Ranking:
         n_tokens_before: Tokens of all chunks as the reader would get them, counted with the
             reader's tokenizer; `None` where trimming was not asked for.
         n_tokens_after: The same of what is kept.
+        trace: The attention that it was made of; `None` on a ranking that was put together by hand.
     """
 
     query: str
@@ -140,6 +143,7 @@ class Ranking:
     dropped: tuple[RankedChunk, ...] = ()
     n_tokens_before: int | None = None
     n_tokens_after: int | None = None
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
     @property
     def split(self) -> tuple[int, ...]:
@@ -150,6 +154,18 @@ class Ranking:
     def skipped(self) -> tuple[int, ...]:
         """Input indices of kept chunks that were not scored."""
         return tuple(chunk.index for chunk in self.chunks if chunk.skipped is not None)
+
+    def explain(self) -> Explanation:
+        """The attention drawn over the text: HTML, a notebook's cell, a terminal, JSON.
+
+        With `rank(..., query_words=True)` it also shows where each word of the query looked.
+
+        Raises:
+            ValueError: If there is no `trace`.
+        """
+        from attnmass.explain import explain
+
+        return explain(self)
 
 
 @dataclass(frozen=True, slots=True)

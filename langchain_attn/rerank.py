@@ -90,6 +90,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         cache_folder_bytes: Bound on that folder in bytes.
         cache_format: A smaller format to keep them in; default: the model's.
         show_progress: Whether to show a progress bar while documents are read.
+        keep_ranking: Whether `last_ranking` has the last call's, to draw a heat map.
         order: How kept documents are ordered: best first by `"score"`, as in the `"input"`, or
             `"best_last"`, next to a question that follows them.
         evidence_threshold: Less evidence than this, in [0, 1], is none; default: the head
@@ -139,6 +140,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     cache_folder_bytes: int | None = Field(default=CACHE_FOLDER_BYTES, ge=1)
     cache_format: Literal["float16", "bfloat16", "int8"] | None = None
     show_progress: bool = False
+    keep_ranking: bool = False
     order: Order = "score"
     evidence_threshold: float | None = Field(default=None, allow_inf_nan=False)
     on_no_evidence: OnNoEvidence = "keep"
@@ -156,6 +158,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
 
     _ranker: Any = PrivateAttr(default=None)
     _counted: Any = PrivateAttr(default=None)
+    _last_ranking: Any = PrivateAttr(default=None)
     _worker: Worker = PrivateAttr(default_factory=Worker)
 
     @model_validator(mode="after")
@@ -311,12 +314,13 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         """Weights never enter a pickle."""
         state = super().__getstate__()
         fields = {**state["__dict__"], "tokenizer": self._light_tokenizer()}
-        private = {**(state["__pydantic_private__"] or {}), "_ranker": None, "_counted": None}
+        unshared = dict.fromkeys(("_ranker", "_counted", "_last_ranking"))
+        private = {**(state["__pydantic_private__"] or {}), **unshared}
         return {**state, "__dict__": fields, "__pydantic_private__": private}
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Copies share the ranker and the tokenizer."""
-        shared = (self._ranker, self._counted, self.tokenizer)
+        shared = (self._ranker, self._counted, self._last_ranking, self.tokenizer)
         return super().__deepcopy__({**(memo or {}), **{id(one): one for one in shared}})
 
 

@@ -148,6 +148,10 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         default=False, description="Whether to show a progress bar while nodes are read."
     )
 
+    keep_ranking: bool = Field(
+        default=False, description="Whether last_ranking has the last call's, to draw a heat map."
+    )
+
     order: Order = Field(
         default="score",
         description="Order of the kept nodes: best first by score, input, or best_last.",
@@ -201,6 +205,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     _ranker: Any = PrivateAttr(default=None)
     _counted: Any = PrivateAttr(default=None)
+    _last_ranking: Any = PrivateAttr(default=None)
     _worker: Worker = PrivateAttr(default_factory=Worker)
 
     @model_validator(mode="before")
@@ -361,13 +366,19 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     def __getstate__(self) -> dict[str, Any]:
         """Weights stay behind."""
         light = self.model_copy(update={"tokenizer": self._light_tokenizer()})
-        light._ranker = light._counted = None
+        light._ranker = light._counted = light._last_ranking = None
         return super(AttentionRerank, light).__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """The copy shares the ranker, the tokenizer and the callback manager."""
         memo = {} if memo is None else memo
-        for shared in (self._ranker, self._counted, self.tokenizer, self.callback_manager):
+        for shared in (
+            self._ranker,
+            self._counted,
+            self._last_ranking,
+            self.tokenizer,
+            self.callback_manager,
+        ):
             memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 

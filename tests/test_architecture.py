@@ -57,6 +57,19 @@ def test_after_capture_nothing_touches_a_model(module: str) -> None:
     assert "transformers" not in imported_by(f"import attnmass.{module}")
 
 
+def test_drawing_needs_no_model() -> None:
+    """Heat maps are made of plain data, and what draws them is there when it is asked for."""
+    found = imported_by("import attnmass.explain")
+    assert not found & (HEAVY | FRAMEWORKS | {"tokenizers", "jinja2", "rich"})
+    drawn = imported_by(
+        "from attnmass.explain.model import Explanation, View\n"
+        "made = Explanation('q', (), 'm', (), (View('all', ()),), (), 0.0, False, None)\n"
+        "made.to_html(), made.to_json(), made._repr_html_()"
+    )
+    assert "jinja2" in drawn
+    assert not drawn & (HEAVY | FRAMEWORKS | {"tokenizers", "rich"})
+
+
 def test_capture_knows_nothing_of_the_cache() -> None:
     """Capture reads a model, and what is kept of it is decided above."""
     code = "import sys, attnmass.capture; print('attnmass.cache' in sys.modules)"

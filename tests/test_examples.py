@@ -58,6 +58,26 @@ def test_trimming_example(name: str) -> None:
     assert "warning" not in (done.stdout + done.stderr).lower()
 
 
+@pytest.mark.slow
+def test_heat_map(tmp_path: Path) -> None:
+    """It draws the best article in the terminal and writes a page with all of them."""
+    page = tmp_path / "map.html"
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "heat_map.py"), str(page)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.search(r"^1\. Albedo$", done.stdout, re.MULTILINE)
+    assert "not below the threshold" in done.stdout
+    assert str(page) in done.stdout
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    html = page.read_text(encoding="utf-8")
+    n_articles = len((EXAMPLES / "data" / "articles.jsonl").read_text("utf-8").splitlines())
+    assert html.count("<article ") == n_articles
+    assert html.index(">Albedo<") < html.index(">Alchemy<")
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*_*.py")))
 def test_example_is_short(name: str) -> None:
     """A program that shows how to use a thing is under 60 lines."""

@@ -26,6 +26,8 @@ def test_wheel(tmp_path: Path) -> None:
     assert {f"{package}/py.typed" for package in packages} <= set(names)
     shipped = {path.name for path in (ROOT / "attnmass" / "profiles").glob("*.json")}
     assert {f"attnmass/profiles/{name}" for name in shipped} <= set(names)
+    drawing = {"page.html", "page.css", "page.js", "frame.html"}
+    assert {f"attnmass/explain/{name}" for name in drawing} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     (scripts,) = [name for name in names if name.endswith("entry_points.txt")]
     assert "attnmass = attnmass.cli:main" in zipfile.ZipFile(wheel).read(scripts).decode()

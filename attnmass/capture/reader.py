@@ -116,14 +116,14 @@ class Reader:
             ids: `[token]`.
             positions: `[token]`.
             past: What the tokens may look at beside themselves.
-            rows: For each segment (query), the indices of the tokens that are read.
+            rows: For each group of tokens that is averaged, such as a query, their indices.
             segments: Segment number of each token; segments do not see each other.
             key_block: Past keys that are looked at together, fewer of them in less memory; default:
                 all. A family that is read from its own eager attention looks at all.
 
         Returns:
-            Attention averaged over the rows of each segment, fp32, `[segment, head, key]`, keys
-            being the past's and then the new tokens'.
+            Attention averaged over each group of rows, fp32, `[group, head, key]`, keys being the
+            past's and then the new tokens'.
         """
         heads = self._by_layer
         state = ForwardPass(

@@ -25,12 +25,14 @@ class LayoutOptions:
         batch_size: Chunks in one forward pass, `None` for no bound beside `max_batch_tokens`.
         max_chunk_tokens: A chunk of more tokens is split; `None` is the model's own limit.
         overlap: Tokens that two windows of a split chunk share.
+        query_rows: Whether each of the query's tokens is told of, see `QueryAttention.rows`.
     """
 
     max_batch_tokens: int = 1024
     batch_size: int | None = None
     max_chunk_tokens: int | None = None
     overlap: int = 64
+    query_rows: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_batch_tokens", "batch_size", "max_chunk_tokens"):
@@ -49,10 +51,13 @@ class QueryAttention:
         chunks: For each chunk the attention on each of its tokens, averaged over the query's
             tokens, `[head, token]`, fp32 on the CPU.
         context: Attention on everything else (template, instruction, the query itself), `[head]`.
+        rows: What `chunks` is the mean of, one for each of the query's tokens, where that was asked
+            for and the layout can tell: for each chunk `[query token, head, token]`.
     """
 
     chunks: tuple[Tensor, ...]
     context: Tensor
+    rows: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,7 +290,10 @@ class ParallelLayout:
         states: States,
         options: LayoutOptions,
     ) -> list[Tensor]:
-        """Attention of each query, `[head, past key and own token]`, fp32 on the CPU."""
+        """Attention of each query, `[head, past key and own token]`, fp32 on the CPU.
+
+        With `options.query_rows` of each of its tokens, `[query token, head, key]`.
+        """
         tails = [(*self._prompt.between, *query.ids) for query in queries]
 
         def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
@@ -299,6 +302,7 @@ class ParallelLayout:
                 [len(queries[i]) for i in batch],
                 [states[key] for key in keys],
                 key_block,
+                options.query_rows,
             )
 
         found: list[Tensor] = []
@@ -324,6 +328,7 @@ class ParallelLayout:
         lengths: Sequence[int],
         states: Sequence[KeyValues],
         key_block: int | None,
+        by_token: bool,
     ) -> list[Tensor]:
         """Attention of queries that share one pass.
 
@@ -334,24 +339,26 @@ class ParallelLayout:
             lengths: How many of the last tokens of each tail are the query.
             states: What each window left.
             key_block: See `Reader.look`.
+            by_token: Whether each token of a query is a row, not the mean of them.
         """
         device = self._reader.device
         start = len(self._prefix) + max(map(len, states))
         sizes = [len(tail) for tail in tails]
         ends = list(accumulate(sizes))
         segments = torch.arange(len(tails)).repeat_interleave(torch.tensor(sizes)).to(device)
+        rows = [
+            torch.arange(end - length, end, device=device)
+            for end, length in zip(ends, lengths, strict=True)
+        ]
         attention = self._reader.look(
             torch.tensor([token for tail in tails for token in tail], device=device),
             torch.cat([torch.arange(size, device=device) + start for size in sizes]),
             (self._prefix, *states),
-            rows=[
-                torch.arange(end - length, end, device=device)
-                for end, length in zip(ends, lengths, strict=True)
-            ],
+            rows=list(torch.cat(rows).split(1)) if by_token else rows,
             segments=segments,
             key_block=key_block,
-        )
-        return list(attention.cpu())
+        ).cpu()
+        return list(attention.split(list(lengths)) if by_token else attention)
 
     def _with_room(
         self, run: Callable[[Sequence[int]], list[Result]], batch: Sequence[int], held: States

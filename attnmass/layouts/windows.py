@@ -106,19 +106,30 @@ def query_batches(tails: Sequence[Sequence[int]], options: LayoutOptions) -> Ite
 def by_chunk(
     attention: Tensor, windows: Sequence[Window], chunks: Sequence[Tokens], n_prefix: int
 ) -> QueryAttention:
-    """Cut `[head, key]` at the windows; a token that was read twice counts once, as the mean."""
-    n_heads = attention.shape[0]
-    sums = [torch.zeros(n_heads, len(chunk)) for chunk in chunks]
+    """Cut attention at the windows; a token that was read twice counts once, as the mean.
+
+    Args:
+        attention: `[head, key]`, or `[query token, head, key]`, whose mean is then the query's.
+        windows: What the keys after the prefix are, in their order.
+        chunks: What was cut into windows.
+        n_prefix: Keys before them.
+    """
+    shape = attention.shape[:-1]
+    sums = [torch.zeros(*shape, len(chunk)) for chunk in chunks]
     times = [torch.zeros(len(chunk)) for chunk in chunks]
-    parts = attention[:, n_prefix:].split_with_sizes(
+    parts = attention[..., n_prefix:].split_with_sizes(
         [
             *(len(window) for window in windows),
-            attention.shape[1] - n_prefix - sum(map(len, windows)),
+            attention.shape[-1] - n_prefix - sum(map(len, windows)),
         ],
-        dim=1,
+        dim=-1,
     )
     for window, part in zip(windows, parts, strict=False):
-        sums[window.chunk][:, window.start : window.end] += part
+        sums[window.chunk][..., window.start : window.end] += part
         times[window.chunk][window.start : window.end] += 1
     masses = tuple(total / count for total, count in zip(sums, times, strict=True))
-    return QueryAttention(masses, attention[:, :n_prefix].sum(dim=1) + parts[-1].sum(dim=1))
+    context = attention[..., :n_prefix].sum(dim=-1) + parts[-1].sum(dim=-1)
+    if len(shape) == 1:
+        return QueryAttention(masses, context)
+    means = tuple(rows.mean(dim=0) for rows in masses)
+    return QueryAttention(means, context.mean(dim=0), masses)

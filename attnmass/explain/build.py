@@ -1,0 +1,164 @@
+"""From a ranking to what is drawn of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnmass.explain.model import ExplainedChunk, Explanation, Piece, View
+from attnmass.explain.words import Links, by_word, find_words
+from attnmass.trace import ChunkTrace, Floats, Integers, Trace
+from attnmass.types import Chunk, RankedChunk, Ranking
+
+if TYPE_CHECKING:
+    from attnmass.profiles import HeadProfile
+
+QueryLinks = tuple[Links, int]  # which tokens count for which of how many words
+
+
+def explain(ranking: Ranking) -> Explanation:
+    """Prepare a ranking to be drawn.
+
+    Raises:
+        ValueError: If it has no `trace`.
+    """
+    trace = ranking.trace
+    if trace is None:
+        raise ValueError(
+            "this ranking holds no attention to draw: pass one that AttentionRanker.rank returned"
+        )
+    words, links = _query_words(ranking.query, trace)
+    query = None if links is None else (links, len(words))
+    n_heads = len(ranking.profile.all_heads)
+    places: list[tuple[RankedChunk, int | None]] = [
+        *((chunk, place) for place, chunk in enumerate(ranking.chunks, start=1)),
+        *((chunk, None) for chunk in ranking.dropped),
+    ]
+    trimmed = ranking.n_tokens_before is not None
+    return Explanation(
+        query=ranking.query,
+        query_words=words,
+        model=ranking.profile.model,
+        heads=ranking.profile.all_heads,
+        views=tuple(_views(ranking.profile, trimmed)),
+        chunks=tuple(_chunk(chunk, place, trace, query, n_heads) for chunk, place in places),
+        evidence=ranking.evidence,
+        no_evidence=ranking.no_evidence,
+        threshold=trace.threshold,
+        notes=ranking.notes,
+        n_tokens_before=ranking.n_tokens_before,
+        n_tokens_after=ranking.n_tokens_after,
+    )
+
+
+def _views(profile: HeadProfile, trimmed: bool) -> Iterator[View]:
+    yield View("All heads, as they rank chunks", profile.chunk_weights)
+    if trimmed and profile.span_weights != profile.chunk_weights:
+        yield View("All heads, as they score sentences", profile.span_weights)
+    for i, (layer, head) in enumerate(profile.all_heads):
+        uses = [
+            f"{weight:.0%} of {what}"
+            for weight, what in (
+                (profile.chunk_weights[i], "ranking"),
+                (profile.span_weights[i], "sentences"),
+            )
+            if weight
+        ]
+        uses += [
+            what
+            for what, heads in (
+                ("context", profile.context),
+                ("evidence", profile.evidence.heads),
+            )
+            if (layer, head) in heads
+        ]
+        label = f"Layer {layer}, head {head} ({', '.join(uses)})"
+        yield View(label, tuple(float(other == i) for other in range(len(profile.all_heads))))
+
+
+def _query_words(query: str, trace: Trace) -> tuple[tuple[tuple[int, int], ...], Links | None]:
+    """The query's words and their tokens; none where they were not told apart."""
+    if not any(found.rows is not None for found in trace.scored.values()):
+        return (), None
+    bounds, links = find_words(query, trace.query_offsets)
+    return tuple((int(start), int(end)) for start, end in bounds), links
+
+
+def _chunk(
+    ranked: RankedChunk, place: int | None, trace: Trace, query: QueryLinks | None, n_heads: int
+) -> ExplainedChunk:
+    source = trace.chunks[ranked.index]
+    found = trace.scored.get(ranked.index)
+    if found is None:
+        found = ChunkTrace(
+            source.text, 0, np.zeros((0, 2), np.int64), np.zeros((n_heads, 0), np.float32)
+        )
+        # Its title and what is around it were not read.
+        source = Chunk(source.text)
+    pieces = tuple(_pieces(ranked, source, found))
+    words, masses, rows = _masses(found, [piece.start for piece in pieces], query)
+    title = trace.chunks[ranked.index].title
+    read = found.read
+    blank = np.array([read[start:end].isspace() for start, end in words.tolist()], dtype=bool)
+    return ExplainedChunk(ranked, place, title, read, pieces, words, blank, masses, rows)
+
+
+def _masses(
+    found: ChunkTrace, cuts: list[int], query: QueryLinks | None
+) -> tuple[Integers, Floats, Floats | None]:
+    if not len(found.offsets):
+        return np.zeros((0, 2), np.int64), found.masses, None
+    words, links = find_words(found.read, found.offsets, cuts)
+    masses = by_word(found.masses, links, len(words))
+    if found.rows is None or query is None:
+        return words, masses, None
+    by_token = by_word(found.rows, links, len(words))  # [query token, head, word]
+    return words, masses, _mean_by_word(by_token, *query)
+
+
+def _mean_by_word(rows: Floats, links: Links, n_words: int) -> Floats:
+    """Attention from the query's words, each the mean over its tokens, `[query word, ...]`."""
+    sums = by_word(np.moveaxis(rows, 0, -1), links, n_words)  # [head, word, query word]
+    weights = np.bincount(links.words, links.shares, minlength=n_words)
+    means = sums / np.where(weights > 0, weights, 1.0)
+    return np.moveaxis(means, -1, 0).astype(np.float32)
+
+
+def _pieces(ranked: RankedChunk, source: Chunk, found: ChunkTrace) -> Iterator[Piece]:
+    """What `found.read` consists of, without gaps."""
+    start, end = found.start, found.start + len(source.text)
+    lead = 0 if source.title is None else len(source.title) + 1
+    if lead:
+        yield Piece("title", 0, lead)
+    if lead < start:
+        yield Piece("before", lead, start)
+    yield from _text_pieces(ranked, start, end)
+    if end < len(found.read):
+        yield Piece("after", end, len(found.read))
+
+
+def _text_pieces(ranked: RankedChunk, start: int, end: int) -> Iterator[Piece]:
+    whole = None if ranked.dropped is None else False
+    if not ranked.spans:
+        if start < end:
+            yield Piece("text", start, end, whole, ranked.dropped)
+        return
+    place = start
+    for i, span in enumerate(ranked.spans):
+        following = ranked.spans[i + 1].start + start if i + 1 < len(ranked.spans) else end
+        if place < span.start + start:
+            yield Piece("text", place, span.start + start)
+        place = span.end + start
+        known = (span.kept, span.reason, span.score, span.mass)
+        yield Piece("text", span.start + start, place, *known)
+        if span.id.endswith(f"-{span.end}"):
+            continue
+        # The span was cut: its id says where it ends.
+        whole_end = min(int(span.id.rpartition("-")[2]) + start, following)
+        if place < whole_end:
+            yield Piece("text", place, whole_end, False, "max_tokens")
+            place = whole_end
+    if place < end:
+        yield Piece("text", place, end)

@@ -1,0 +1,75 @@
+"use strict";
+(() => {
+  const sheets = JSON.parse(document.getElementById("data").textContent).sheets;
+  const form = document.getElementById("look");
+  const heads = document.getElementById("heads");
+  const words = document.getElementById("words");
+  const out = document.getElementById("out");
+  const status = document.getElementById("status");
+  const cells = document.querySelectorAll("main i, main u");
+  const most = document.querySelectorAll(".swatch").length;
+  let first = 0;
+  const chunks = Array.from(document.querySelectorAll("article"), (article) => {
+    const top = article.querySelector(".top");
+    const chunk = { article, top, start: first, nodes: Array.from(top.childNodes) };
+    first += article.querySelectorAll("i, u").length;
+    return { ...chunk, end: first };
+  });
+  // A letter stands for a run of zeros: a for 2, z for 27.
+  const unpack = (text) =>
+    text.replace(/[a-z]/g, (run) => "0".repeat(run.charCodeAt(0) - 95));
+  let now = unpack(sheets["0.0"].levels);
+
+  const tellTop = ({ top, start, end }) => {
+    const found = [];
+    for (let level = most; level > 0 && found.length < 4; level--) {
+      for (let i = start; i < end && found.length < 4; i++) {
+        const text = now[i] === String(level) ? cells[i].textContent : "";
+        if (/[\p{L}\p{N}]/u.test(text)) found.push([text, level]);
+      }
+    }
+    top.textContent = found.length ? "Most looked at: " : "";
+    found.forEach(([text, level], i) => {
+      const word = document.createElement("bdi");
+      word.textContent = text;
+      top.append(word, ` ${level}/${most}${i + 1 < found.length ? ", " : ""}`);
+    });
+  };
+
+  const draw = () => {
+    const view = heads.value;
+    const chosen = words && words.querySelector("input:checked");
+    if (words) {
+      for (const input of words.querySelectorAll("input")) {
+        input.disabled = !(`${view}.${input.value}` in sheets);
+      }
+      if (chosen.disabled) words.querySelector("input").checked = true;
+    }
+    const input = words && words.querySelector("input:checked");
+    const word = input ? input.value : "0";
+    const key = `${view}.${word}`;
+    const sheet = sheets[key];
+    const next = unpack(sheet.levels);
+    for (let i = 0; i < cells.length; i++) {
+      if (next[i] !== now[i]) cells[i].className = "l" + next[i];
+    }
+    now = next;
+    const largest = Math.max(...sheet.masses, 0);
+    chunks.forEach((chunk, i) => {
+      const mass = sheet.masses[i];
+      chunk.article.querySelector("output").textContent = mass.toFixed(4);
+      const width = largest ? ((100 * mass) / largest).toFixed(1) : "0";
+      chunk.article.querySelector(".fill").setAttribute("width", width);
+      if (key === "0.0") chunk.top.replaceChildren(...chunk.nodes);
+      else tellTop(chunk);
+    });
+    const from = word === "0" ? "the whole query" : `the query’s word “${input.parentElement.textContent}”`;
+    status.textContent = `Shown: ${heads.selectedOptions[0].textContent}; ${from}. Most attention on a word: ${sheet.largest}.`;
+  };
+
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  heads.addEventListener("change", draw);
+  if (words) words.addEventListener("change", draw);
+  out.addEventListener("change", () => document.body.classList.toggle("kept-only", !out.checked));
+})();

@@ -1,0 +1,79 @@
+"""Text and reasons as they are shown to people."""
+
+from __future__ import annotations
+
+import re
+
+_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+_REASONS = {
+    "max_tokens": "no room in max_tokens",
+    "keep_ratio": "no room in keep_ratio",
+    "top_p": "not needed for top_p",
+    "score_threshold": "below score_threshold",
+    "top_n": "not among the top_n",
+    "no_evidence": "no evidence",
+    "title": "heading over nothing that is kept",
+    "blank": "nothing to read",
+    "not text": "not text",
+    "no tokens": "no tokens for this model",
+}
+_KEPT = {
+    "score": "by its score",
+    "title": "as a title",
+    "context": "as context",
+    "neighbor": "as a neighbor",
+}
+
+
+def shown(text: str, *, overrides: bool = True) -> str:
+    """A text with a sign for each character that cannot be shown, or would steer a terminal.
+
+    Args:
+        text: Any `str`.
+        overrides: Whether to let characters pass that turn the direction of writing.
+    """
+    text = _UNSHOWN.sub(_sign, text.replace("\r\n", "\n"))
+    return text if overrides else _OVERRIDES.sub("\ufffd", text)
+
+
+def why_dropped(reason: str | None) -> str:
+    """Why something is left out, in a few words."""
+    return _REASONS.get(reason or "", reason or "left out")
+
+
+def why_kept(reason: str | None) -> str:
+    """Why a span is kept, in a few words."""
+    return _KEPT.get(reason or "", reason or "")
+
+
+def evidence_words(evidence: float, no_evidence: bool, threshold: float | None) -> str:
+    """What the evidence says, as a sentence."""
+    if threshold is None:
+        return f"Evidence {evidence:.3f}; no threshold was set."
+    if no_evidence:
+        return (
+            f"Evidence {evidence:.3f}, below the threshold of {threshold:.3f}: "
+            "no evidence, the answer is likely not in these chunks."
+        )
+    return f"Evidence {evidence:.3f}, not below the threshold of {threshold:.3f}."
+
+
+def moved(place: int | None, index: int) -> str:
+    """Where a chunk was before, and which way it went; `place` is 1-based, `index` 0-based."""
+    before = index + 1
+    if place is None:
+        return f"was {before}"
+    if place == before:
+        return f"was {before}, unmoved"
+    way = "up" if place < before else "down"
+    return f"was {before}, {way} {abs(place - before)}"
+
+
+def _sign(found: re.Match[str]) -> str:
+    """Unicode has pictures of the old control characters, and none of the rest."""
+    point = ord(found[0])
+    if point < 0x20:
+        return chr(0x2400 + point)
+    return "\u2421" if point == 0x7F else "\ufffd"
