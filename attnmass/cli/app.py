@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from attnmass.cli.doctor import doctor
 from attnmass.cli.errors import MEANINGS, ExitCode, drop_output, report
+from attnmass.cli.explain import explain
 from attnmass.cli.groups import command
 from attnmass.cli.models import models
 from attnmass.cli.notes import hush_libraries
@@ -73,6 +74,7 @@ def _about(
 
 command(app, "rank", epilog=_EPILOG)(rank)
 command(app, "trim", epilog=_EPILOG)(trim)
+command(app, "explain", epilog=_EPILOG)(explain)
 command(app, "models")(models)
 command(_profiles, "list")(profiles_list)
 command(_profiles, "show")(profiles_show)

@@ -342,8 +342,22 @@ class TrimOptions(_Given):
 
 
 @dataclass(frozen=True, slots=True)
-class CommonOptions:
-    """What every command that ranks has."""
+class ToldOptions:
+    """How much is told beside results."""
+
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="No notes, no progress.", rich_help_panel=_OUTPUT),
+    ] = False
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show where an error is from.", rich_help_panel=_OUTPUT),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions(ToldOptions):
+    """What every command that writes rankings has."""
 
     format: Annotated[
         Format | None,
@@ -354,14 +368,6 @@ class CommonOptions:
             rich_help_panel=_OUTPUT,
         ),
     ] = None
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="No notes, no progress.", rich_help_panel=_OUTPUT),
-    ] = False
-    debug: Annotated[
-        bool,
-        typer.Option("--debug", help="Show where an error is from.", rich_help_panel=_OUTPUT),
-    ] = False
 
 
 GROUPS = (InputOptions, ModelOptions, CacheGroup, SelectionOptions, TrimOptions, CommonOptions)

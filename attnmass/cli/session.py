@@ -13,6 +13,7 @@ from attnmass.cli.options import (
     InputOptions,
     ModelOptions,
     SelectionOptions,
+    ToldOptions,
 )
 from attnmass.cli.reading import read_questions
 from attnmass.cli.writing import Writer
@@ -29,7 +30,7 @@ def read(
     paths: list[str] | None,
     options: InputOptions,
     selection: SelectionOptions,
-    common: CommonOptions,
+    common: ToldOptions,
 ) -> list[Question]:
     """The questions with their chunks.
 
@@ -135,14 +136,15 @@ def rank(
     trim: Trim | None = None,
     *,
     progress: bool = False,
+    **more: Any,
 ) -> Ranking:
-    """One question's ranking.
+    """One question's ranking; `more` is passed on.
 
     Raises:
         UsageError, NoEvidenceError: As `rank_and_write`.
     """
     scores = [item.score for item in question.items]
-    arguments: dict[str, Any] = selection.given()
+    arguments: dict[str, Any] = {**selection.given(), **more}
     if any(score is not None for score in scores):
         arguments["retrieval_scores"] = scores
     with api_arguments():

@@ -44,7 +44,7 @@ def trim(
     selection.check()
     cache.check()
     model.arguments()
-    request = _request(trimming, local_files_only=bool(model.local_files_only))
+    request = make_request(trimming, local_files_only=bool(model.local_files_only))
     questions = session.read(query, paths, inputs, selection, common)
     ranker = session.load_ranker(model, cache, quiet=common.quiet)
     code = session.rank_and_write(
@@ -53,7 +53,7 @@ def trim(
     raise typer.Exit(code)
 
 
-def _request(options: TrimOptions, *, local_files_only: bool) -> Trim:
+def make_request(options: TrimOptions, *, local_files_only: bool) -> Trim:
     """What is asked of trimming.
 
     Raises:
