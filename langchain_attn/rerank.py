@@ -22,7 +22,7 @@ from pydantic import (
 from attnmass import WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.selection import OnNoEvidence, Order
+from attnmass.selection import OnNoEvidence, Order, RankBy
 from attnmass.worker import Worker
 from langchain_attn import convert
 from langchain_attn.template import PLAIN, Template
@@ -66,7 +66,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         model: As in `AttentionRanker.from_pretrained`: a folder, a GGUF file, a short name, or a
             repository of the Hugging Face Hub.
         top_n: Keep the best so many; `None` for all.
-        score_threshold: Keep only documents of at least this attention mass.
+        score_threshold: Keep only documents of at least this score.
         device: Where the model runs; default: the best there is.
         dtype: Number format; `"auto"` is the fastest that the device does well.
         batch_size: Documents in one forward pass; default: as many as are fast.
@@ -82,6 +82,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
             and in order, whatever they take, with a warning.
         profile: The file of a head profile; default: the one that ships for the model.
         heads: `(layer, head)` pairs to read instead of a profile's.
+        layout: How documents and query are laid out; default: as suits the kind of model.
+        rank_by: `"attention"`, `"logit"` or `"both"`; default: a cross-encoder's logit, of which
+            scores are then the sigmoids, else attention.
         revision: Branch, tag or commit on the Hub.
         cache_dir: The Hub's cache.
         local_files_only: Never ask the Hub.
@@ -131,6 +134,8 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     on_error: Literal["raise", "passthrough"] = "raise"
     profile: str | None = None
     heads: tuple[tuple[int, int], ...] | None = None
+    layout: Literal["parallel", "pointwise"] | None = None
+    rank_by: RankBy | None = None
     revision: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False

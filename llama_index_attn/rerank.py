@@ -24,7 +24,7 @@ from llama_index.core.utils import get_tokenizer
 from attnmass import WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.selection import OnNoEvidence, Order
+from attnmass.selection import OnNoEvidence, Order, RankBy
 from attnmass.worker import Worker
 from llama_index_attn.budget import less, n_tokens, reserve
 from llama_index_attn.convert import (
@@ -101,7 +101,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     score_threshold: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Keep only nodes of at least this attention mass.",
+        description="Keep only nodes of at least this score.",
     )
     device: str | None = Field(
         default=None, pattern=DEVICE, description="Where the model runs; default: the best."
@@ -126,6 +126,13 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     )
     heads: tuple[tuple[int, int], ...] | None = Field(
         default=None, description="(layer, head) pairs to read instead of a profile's."
+    )
+    layout: Literal["parallel", "pointwise"] | None = Field(
+        default=None, description="How nodes and query are laid out; default: the model's."
+    )
+    rank_by: RankBy | None = Field(
+        default=None,
+        description="What orders nodes; default: a cross-encoder's logit, if it is one.",
     )
     revision: str | None = Field(default=None, description="Branch, tag or commit on the Hub.")
     cache_dir: str | None = Field(default=None, description="Folder of the Hub's cache.")

@@ -202,7 +202,7 @@ class EncoderReader:
         for layer, head in self.heads:
             self._by_layer.setdefault(layer, []).append(head)
         self.path = "interface" if _uses_interface(whole) else "eager"
-        self._view = encoder_view(
+        self._view: nn.Module = encoder_view(
             whole,
             None if with_logit else self.last_layer + 1,
             INTERFACE if self.path == "interface" else "eager",
@@ -311,7 +311,9 @@ class EncoderReader:
     def _hook(self, layer_module: nn.Module, layer: int) -> None:
         """Ask a layer's attention for its weights, read them, and let go of them."""
         telling = [m for m in layer_module.modules() if _tells_attention(m)]
-        innermost = [m for m in telling if not any(c is not m and c in telling for c in m.modules())]
+        innermost = [
+            m for m in telling if not any(c is not m and c in telling for c in m.modules())
+        ]
 
         def ask(module: nn.Module, args: Any, kwargs: Any) -> Any:
             bound = inspect.signature(module.forward).bind(*args, **kwargs)

@@ -93,7 +93,9 @@ def prove_encoder(reader: EncoderReader, model: nn.Module) -> None:
 def _eager_encoder(reader: EncoderReader, model: nn.Module, passage: Passage) -> Tensor:
     """Attention of the reader's heads in one plain pass, `[head, token, token]`."""
     view = encoder_view(find_encoder(model), reader.last_layer + 1, "eager")
-    output = view(input_ids=torch.tensor([passage.ids], device=reader.device), output_attentions=True)
+    output = view(
+        input_ids=torch.tensor([passage.ids], device=reader.device), output_attentions=True
+    )
     layers: tuple[Tensor, ...] = output.attentions or ()
     if len(layers) != reader.last_layer + 1:
         raise UnsupportedModelError(
@@ -139,9 +141,7 @@ def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
     return attention[:, -_QUERY:].mean(dim=1)
 
 
-def compare(
-    reader: Reader | EncoderReader, found: Tensor, expected: Tensor, what: str
-) -> None:
+def compare(reader: Reader | EncoderReader, found: Tensor, expected: Tensor, what: str) -> None:
     """Hold attention `[head, key]` against what it has to be.
 
     Raises:

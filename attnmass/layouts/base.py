@@ -49,10 +49,12 @@ class QueryAttention:
         chunks: For each chunk the attention on each of its tokens, averaged over the query's
             tokens, `[head, token]`, fp32 on the CPU.
         context: Attention on everything else (template, instruction, the query itself), `[head]`.
+        logits: What a classification head says of each chunk, where it was asked.
     """
 
     chunks: tuple[Tensor, ...]
     context: Tensor
+    logits: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,9 @@ class Layout(Protocol):
         """Read the chunks that are not in the cache, for later calls of `attend`.
 
         Args, errors: as in `attend`.
+
+        Raises:
+            ValueError: If the layout reads chunks with the query, so that nothing can be kept.
         """
 
     def within(
