@@ -37,7 +37,7 @@ class Frame:
 
     Attributes:
         control: Token ids before the first text, after each text but the last, and after the last.
-        control_types: The token type of each of them.
+        control_types: The token type of each of them; 0 where the tokenizer tells its model none.
         text_types: The token type of each text's tokens.
     """
 
@@ -82,6 +82,7 @@ class PlainTokenizer:
                 f"{type(tokenizer).__name__} has no offsets: pass a fast tokenizer "
                 "(AutoTokenizer.from_pretrained(..., use_fast=True))."
             )
+        self._tells_types = "token_type_ids" in getattr(tokenizer, "model_input_names", ())
         serialized = json.loads(backend.to_str())
         self._template = _rebuild(serialized)
         # What the chat template writes between turns must be plain text in content, also where the
@@ -120,6 +121,7 @@ class PlainTokenizer:
         types: list[list[int]] = [[] for _ in range(n_texts + 1)]
         text_types: dict[int, int] = {}
         for token, kind, number in zip(found.ids, found.type_ids, found.sequence_ids, strict=True):
+            kind = kind if self._tells_types else 0
             if number is None:
                 control[len(text_types)].append(token)
                 types[len(text_types)].append(kind)
