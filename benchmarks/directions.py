@@ -12,6 +12,7 @@ import argparse
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -49,11 +50,11 @@ def main() -> None:
     captured["both"] = {
         name: [(a + b) / 2 for a, b in zip(there[name], back[name], strict=True)] for name in there
     }
-    results: dict[str, dict[str, dict[str, object]]] = {}
+    results: dict[str, Any] = {}
     for direction, masses in captured.items():
         everything = list(range(len(heads)))
-        values: dict[str, list[float]] = {f"{name}, all heads": [] for name in queries} | {
-            f"{name}, selected": [] for name in queries
+        values: dict[str, list[float]] = {
+            f"{name}, {what}": [] for what in ("all heads", "selected") for name in queries
         }
         for half in (0, 1):
             fit = {name: part[half::2] for name, part in queries.items()}
