@@ -123,7 +123,7 @@ class AttentionRanker:
         )
         config = find_config(model)
         tokenizer = own_tokenizer(model) if tokenizer is None else tokenizer
-        self._rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
+        rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
@@ -138,7 +138,7 @@ class AttentionRanker:
         kind = LAYOUTS[kind_of(config)][chosen.layout]
         extras: dict[str, Any] = {}
         if kind is PointwiseLayout:
-            with_logit = self._rank_by != "attention"
+            with_logit = rank_by != "attention"
             extras = {"direction": chosen.direction, "with_logit": with_logit}
         self._set_up(
             chosen,
@@ -146,6 +146,7 @@ class AttentionRanker:
             kind.build(model, tokenizer, plain, chosen.all_heads, self._cache, **extras),
             LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
             progress,
+            rank_by,
         )
 
     def _set_up(
@@ -155,8 +156,10 @@ class AttentionRanker:
         layout: Layout,
         options: LayoutOptions,
         progress: bool,
+        rank_by: RankBy = "attention",
     ) -> None:
         self._profile = profile
+        self._rank_by: RankBy = rank_by
         self._plain = plain
         self._layout = layout
         self._options = options

@@ -32,7 +32,8 @@ from attnmass.out_of_memory import halving, is_out_of_memory, release
 from attnmass.profiles.profile import Direction
 from attnmass.text import PlainTokenizer, Tokens
 
-DEFAULT_DIRECTION: Direction = "query_to_chunk"
+# The best of the three where they were compared, see `benchmarks/results/directions.json`.
+DEFAULT_DIRECTION: Direction = "chunk_to_query"
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,5 +287,5 @@ def test_direction_is_part_of_the_profile() -> None:
     assert profile.direction == "chunk_to_query"
     again = build(heads=None, profile=profile)
     assert again.rank(QUERY, CHUNKS).scores == ranker.rank(QUERY, CHUNKS).scores
-    other = build(heads=None, profile=profile, direction="query_to_chunk")
-    assert other.rank(QUERY, CHUNKS).scores == build().rank(QUERY, CHUNKS).scores
+    other = build(heads=None, profile=profile, direction="both")
+    assert other.rank(QUERY, CHUNKS).scores == build(direction="both").rank(QUERY, CHUNKS).scores
