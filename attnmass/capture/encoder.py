@@ -306,7 +306,14 @@ class EncoderReader:
             return None
         finally:
             _ACTIVE.reset(token)
-        return [float(row) for row in output.logits[:, 0]] if self.with_logit else None
+        if not self.with_logit:
+            return None
+        if not torch.isfinite(output.logits).all():
+            raise CaptureError(
+                f"the model's logits have NaN or infinite values in {self.dtype}: "
+                "load the model in float32 or bfloat16 (dtype='float32')."
+            )
+        return [float(row) for row in output.logits[:, 0]]
 
     def _hook(self, layer_module: nn.Module, layer: int) -> None:
         """Ask a layer's attention for its weights, read them, and let go of them."""
@@ -322,7 +329,14 @@ class EncoderReader:
 
         def listen(module: nn.Module, args: Any, output: Any) -> Any:
             active = _ACTIVE.get()
-            weights = output[1]  # [batch, head, token, token]
+            weights = output[1] if isinstance(output, tuple) and len(output) > 1 else None
+            n_tokens = args[0].shape[1]
+            # [batch, head, token, token]
+            if not isinstance(weights, Tensor) or weights.shape[2:] != (n_tokens, n_tokens):
+                raise UnsupportedModelError(
+                    f"{type(module).__name__} does not show how its tokens attend to all others: "
+                    "pass a model from the README's table of families."
+                )
             heads = list(self._by_layer[layer])
             rows = (
                 weights[i, heads][:, plan.rows, : plan.n_tokens].float()

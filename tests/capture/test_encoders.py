@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+import transformers as hf
 
 from attnmass import CaptureError, UnsupportedModelError
 from attnmass.capture import EncoderReader, Passage, encoder, prove_encoder
 from tests.capture import encoder_checks as checks
 from tests.capture.encoders import ENCODERS, Encoder
 from tests.tiny import tiny_model
-from tests.tiny_encoder import tiny_encoder
+from tests.tiny_encoder import SIZES, tiny_encoder
 
 each_encoder = pytest.mark.parametrize("family", ENCODERS, ids=lambda family: family.name)
 
@@ -143,6 +144,25 @@ def test_nan_names_layer_and_dtype() -> None:
         model.encoder.layer[1].attention.self.query.weight[:] = float("nan")
     with pytest.raises(CaptureError, match=r"layer 1 .*float32"):
         EncoderReader(model, checks.HEADS).look(checks.passages(model))
+
+
+@pytest.mark.parametrize(
+    ("config", "match"),
+    [
+        (hf.AlbertConfig(**SIZES, embedding_size=16), "no list of 3 layers"),
+        (hf.FNetConfig(**SIZES), "no list of 3 layers|no attention to read"),
+        (
+            hf.LongformerConfig(**SIZES, attention_window=4, pad_token_id=1),
+            "does not show how its tokens attend|differs",
+        ),
+    ],
+    ids=lambda value: getattr(value, "model_type", ""),
+)
+def test_what_cannot_be_read_is_refused(config: Any, match: str) -> None:
+    """Encoders without layers of their own or without softmax over all tokens are refused."""
+    model = tiny_encoder(config)
+    with pytest.raises(UnsupportedModelError, match=match):
+        prove_encoder(EncoderReader(model, checks.HEADS), model)
 
 
 def test_decoder_is_refused() -> None:
