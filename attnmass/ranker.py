@@ -30,6 +30,7 @@ from attnmass.layouts import (
     check_name,
     choose_layout,
 )
+from attnmass.layouts.pointwise import DEFAULT_DIRECTION
 from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.profiles import Direction, HeadProfile, choose_profile, load_profile
@@ -128,18 +129,15 @@ class AttentionRanker:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
         chosen = _choose(config, layout=layout, profile=profile, heads=heads)
-        if direction is not None:
-            if (kind_of(config), chosen.layout) != ("encoder", "pointwise"):
-                raise ValueError(
-                    "direction is for encoders in the layout 'pointwise': leave it out"
-                )
-            chosen = replace(chosen, direction=direction)
         plain = PlainTokenizer(tokenizer)
         kind = LAYOUTS[kind_of(config)][chosen.layout]
         extras: dict[str, Any] = {}
         if kind is PointwiseLayout:
-            with_logit = rank_by != "attention"
-            extras = {"direction": chosen.direction, "with_logit": with_logit}
+            direction = direction or chosen.direction or DEFAULT_DIRECTION
+            chosen = replace(chosen, direction=direction)
+            extras = {"direction": direction, "with_logit": rank_by != "attention"}
+        elif direction is not None:
+            raise ValueError("direction is for encoders in the layout 'pointwise': leave it out")
         self._set_up(
             chosen,
             plain,

@@ -59,7 +59,10 @@ class PointwiseLayout:
     name: ClassVar[str] = "pointwise"
 
     def __init__(
-        self, reader: EncoderReader, plain: PlainTokenizer, direction: Direction | None = None
+        self,
+        reader: EncoderReader,
+        plain: PlainTokenizer,
+        direction: Direction = DEFAULT_DIRECTION,
     ) -> None:
         """Bind the layout to a model.
 
@@ -70,7 +73,7 @@ class PointwiseLayout:
         """
         self._reader = reader
         self._pair, self._alone = plain.frame(2), plain.frame(1)
-        self._direction = direction or DEFAULT_DIRECTION
+        self._direction = direction
 
     @classmethod
     def build(
@@ -81,7 +84,7 @@ class PointwiseLayout:
         heads: Sequence[Head],
         cache: ChunkCache,
         *,
-        direction: Direction | None = None,
+        direction: Direction = DEFAULT_DIRECTION,
         with_logit: bool = False,
     ) -> PointwiseLayout:
         """See `Layout.build`; `tokenizer` and `cache` are of no use here.

@@ -13,6 +13,7 @@ from transformers import BertConfig, RobertaConfig
 from attnmass import AttentionRanker, Chunk
 from attnmass.capture import EncoderReader
 from attnmass.layouts import LayoutOptions
+from attnmass.layouts.pointwise import DEFAULT_DIRECTION
 from attnmass.text import PlainTokenizer
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import SIZES, byte_level_tokenizer, tiny_encoder, wordpiece_tokenizer
@@ -282,9 +283,10 @@ def test_layout_and_direction_are_checked() -> None:
 
 def test_direction_is_part_of_the_profile() -> None:
     """A profile with a direction is read that way, unless the ranker is told another."""
-    ranker = build(direction="chunk_to_query")
+    assert build().profile.direction == DEFAULT_DIRECTION
+    ranker = build(direction="query_to_chunk")
     profile = copy.copy(ranker.profile)
-    assert profile.direction == "chunk_to_query"
+    assert profile.direction == "query_to_chunk"
     again = build(heads=None, profile=profile)
     assert again.rank(QUERY, CHUNKS).scores == ranker.rank(QUERY, CHUNKS).scores
     other = build(heads=None, profile=profile, direction="both")
