@@ -15,8 +15,15 @@ from transformers import BertConfig
 from attnmass import AttentionRanker, Ranking, scoring
 from langchain_attn import AttentionRerank as LangChainRerank
 from llama_index_attn import AttentionRerank as LlamaIndexRerank
+from tests.capture.encoders import ENCODERS, Encoder
 from tests.tiny import tiny_model, tiny_tokenizer
-from tests.tiny_encoder import SIZES, cross_encoder_folder, tiny_encoder, wordpiece_tokenizer
+from tests.tiny_encoder import (
+    SIZES,
+    byte_level_tokenizer,
+    cross_encoder_folder,
+    tiny_encoder,
+    wordpiece_tokenizer,
+)
 
 HEADS = ((0, 1), (1, 2), (1, 0))
 QUERY = "Who invented relativity?"
@@ -65,6 +72,26 @@ def test_logits_are_those_of_predict(cross_encoder: CrossEncoder, predicted: lis
     assert [chunk.index for chunk in ranking.chunks] == [*order, 4]
     assert all(isinstance(score, float) for score in ranking.scores)
     assert ranking.chunks[-1].logit is None
+
+
+@pytest.mark.parametrize("family", ENCODERS, ids=lambda family: family.name)
+def test_every_family_is_a_cross_encoder(family: Encoder, tmp_path: Path) -> None:
+    """Of every family the logits are those of `predict`, from memory and by name."""
+    config = copy.deepcopy(family.config)
+    config.vocab_size = SIZES["vocab_size"]
+    tokenizer = byte_level_tokenizer() if config.pad_token_id == 1 else wordpiece_tokenizer()
+    tiny_encoder(config, n_labels=1).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = CrossEncoder(str(tmp_path), device="cpu")
+    chunks = CHUNKS[:2]
+    pairs = [(QUERY, chunk) for chunk in chunks]
+    predicted = [float(x) for x in model.predict(pairs, activation_fn=torch.nn.Identity())]
+    for ranker in (
+        AttentionRanker(model, heads=HEADS),
+        AttentionRanker.from_pretrained(tmp_path, heads=HEADS, dtype="float32"),
+    ):
+        logits = [chunk.logit for chunk in by_index(ranker.rank(QUERY, chunks))]
+        assert logits == pytest.approx(predicted, abs=1e-5)
 
 
 def test_mass_is_that_of_attention(cross_encoder: CrossEncoder) -> None:
