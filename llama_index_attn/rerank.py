@@ -53,11 +53,11 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     The model loads on first use and is shared by all that name the same one in the same way.
     Kept nodes are copies; their score is the attention mass, or what `rank_by` makes of a
-    cross-encoder's logit, in [0, 1], and what it came from is in their metadata under
-    `"attnmass"`, hidden from the LLM and the embedder: `score`, `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
-    `evidence` and `no_evidence` of all nodes together, `hidden_from` (what it was hidden from),
-    and `fused_score`, `n_windows`, `skipped`, `mass` and `logit` (of a cross-encoder) where they
-    apply.
+    cross-encoder's logit, in [0, 1], and what it came from is in their metadata under `"attnmass"`,
+    hidden from the LLM and the embedder: `score`, `retrieval_score`, `rank_before` (position in the
+    input, 0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all nodes together,
+    `hidden_from` (what it was hidden from), and `fused_score`, `n_windows`, `skipped`, `mass` and
+    `logit` (of a cross-encoder) where they apply.
 
     Nodes are trimmed to their best spans (sentences, list items, tables, ...) if `max_tokens`,
     `keep_ratio` or `top_p` is set; `attnmass.Trim` says how the options combine. Nodes of which
