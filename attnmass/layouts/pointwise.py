@@ -266,7 +266,7 @@ class PointwiseLayout:
 
         A token that was read twice gets the mean. Every window had all of the query's attention
         to itself, so what a chunk of several windows got is divided by their number; its logit is
-        that of its best window.
+        that of its best window (MaxP: Dai and Callan, arXiv 1905.09217).
         """
         places = [window for window, _ in windows]
         times = Counter(window.chunk for window in places)
