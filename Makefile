@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format families bench clean
+.PHONY: help demo test test-slow check format families bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the README's t
 	$(BIN)/python -m benchmarks.encoders $(DATA)
 	$(BIN)/python -m benchmarks.trimming $(DATA)
 	$(BIN)/python -m benchmarks.report
+
+docs: $(READY) ## build the site into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove the virtual environment and what tools left behind
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -417,7 +417,9 @@ class AttentionRanker:
         said = attention.logits
         logits = None if said is None else dict(zip(inputs.tokens, said, strict=True))
         n_tokens = {index: len(found) for index, found in inputs.tokens.items()}
-        evidence = self._profile.evidence(masses, list(n_tokens.values()))
+        rule, known = self._profile.evidence, self._profile.all_heads
+        by_head = scoring.head_masses(attention, [known.index(head) for head in rule.heads])
+        evidence = rule(masses, list(n_tokens.values()), by_head)
         threshold = self._threshold(selection)
         no_evidence = bool(masses) and threshold is not None and evidence < threshold
         ranked = selection.rank(

@@ -33,6 +33,12 @@ def chunk_masses(attention: QueryAttention, weights: Sequence[float]) -> list[fl
     ]
 
 
+def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[float]]:
+    """For each of some heads the attention mass of each chunk, `[head][chunk]`."""
+    sums = [chunk[list(heads)].double().sum(dim=1).tolist() for chunk in attention.chunks]
+    return [[float(found[i]) for found in sums] for i in range(len(heads))]
+
+
 def fuse(masses: Sequence[float], retrieval: Sequence[float], weight: float) -> list[float]:
     """Blend two scores as a weighted sum of their z-scores over the candidates.
 

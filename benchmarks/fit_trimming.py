@@ -29,7 +29,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from attnmass import AttentionRanker, HeadProfile, load_profile
+from attnmass import AttentionRanker, HeadProfile, load_profile, scoring
 from attnmass.capture import Head
 from attnmass.profiles import EvidenceRule, SpanRule
 from attnmass.profiles.rules import Features
@@ -49,7 +49,9 @@ CANDIDATES = 16  # best single heads that take part
 LEAST_GAIN = 0.001  # area under ROC that one more head has to bring
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-EVIDENCE_QUERIES = 60  # of each set; there are six variants of each, and five numbers to fit
+VARIED_QUERIES = 60  # of each set, that are also read with fewer and with longer candidates
+FIRST_LAYER = 4  # heads below it tell nothing of evidence
+EVIDENCE_C = 0.1  # how weak the penalty is; a larger one brought more heads and little else
 PARTS = ("spans", "evidence", "context")
 FITTED = tuple(name for name in SETS if N_FIT[name])
 
@@ -212,35 +214,73 @@ def _within_budgets(one: Captured, heads: Sequence[int], rule: SpanRule) -> floa
 
 
 def fit_evidence(model: str, profile: HeadProfile, folder: Path, limit: int | None) -> EvidenceRule:
-    """Logistic regression over each query's variants, with the supporting chunks and without."""
-    ranker = AttentionRanker.from_pretrained(model, profile=profile)
-    blank = EvidenceRule(length_exponent=0.25)
+    """Logistic regression over each query's variants, with the supporting chunks and without.
+
+    Every head up to the last one that is read anyway is a candidate; the L1 penalty keeps few.
+    """
+    heads = [h for h in _heads_up_to(model, profile.last_layer) if h[0] >= FIRST_LAYER]
+    reading = replace(profile, evidence=EvidenceRule(), context=(), spans=None)
+    blank = EvidenceRule(
+        length_exponent=0.25,
+        heads=tuple(heads),
+        best_of=(0.0,) * len(heads),
+        total_of=(0.0,) * len(heads),
+    )
+    ranker = AttentionRanker.from_pretrained(model, profile=replace(reading, evidence=blank))
     present: dict[str, list[Features]] = {}
     absent: dict[str, list[Features]] = {}
     for name in FITTED:
         present[name], absent[name] = [], []
-        part = pairs(folder, name)[: min(N_FIT[name], EVIDENCE_QUERIES)][:limit]
-        for pair in tqdm(part, desc=f"evidence of {name}"):
-            for variant in variants(pair):
-                present[name].append(_features(ranker, pair.query, variant.present, blank))
-                absent[name].append(_features(ranker, pair.query, variant.absent, blank))
-    rows = list(chain(*present.values(), *absent.values()))
+        part = pairs(folder, name)[: N_FIT[name]][:limit]
+        for number, pair in enumerate(tqdm(part, desc=f"evidence of {name}")):
+            for variant in variants(pair) if number < VARIED_QUERIES else [pair]:
+                present[name].append(_features(ranker, pair.query, variant.present))
+                absent[name].append(_features(ranker, pair.query, variant.absent))
+    rows = np.array(list(chain(*present.values(), *absent.values())))
     labels = [1] * sum(map(len, present.values())) + [0] * sum(map(len, absent.values()))
-    fitted = LogisticRegression(C=100.0, max_iter=10_000).fit(rows, labels)
-    best, total, chunks, tokens = (round(float(x), 3) for x in fitted.coef_[0])
-    bias = round(float(fitted.intercept_[0]), 3)
-    rule = replace(blank, best=best, total=total, chunks=chunks, tokens=tokens, bias=bias)
+    mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
+    fitted = LogisticRegression(
+        C=EVIDENCE_C, penalty="l1", solver="liblinear", max_iter=10_000, random_state=0
+    ).fit((rows - mean) / spread, labels)
+    weights = fitted.coef_[0] / spread
+    rule = _evidence_rule(heads, weights, float(fitted.intercept_[0]) - float(weights @ mean))
     thresholds = [
-        threshold_that_keeps([rule.of_features(row) for row in rows]) for rows in present.values()
+        threshold_that_keeps([rule.of_features(_of(rule, heads, row)) for row in found])
+        for found in present.values()
     ]
     return replace(rule, threshold=round(float(np.mean(thresholds)), 3))
 
 
-def _features(
-    ranker: AttentionRanker, query: str, texts: Sequence[str], rule: EvidenceRule
-) -> Features:
-    ranking = ranker.rank(query, texts)
-    return rule.features([c.score for c in ranking.chunks], [c.n_tokens for c in ranking.chunks])
+def _evidence_rule(heads: Sequence[Head], weights: Floats, bias: float) -> EvidenceRule:
+    """The rule of what the regression left above zero."""
+    own, best_of, total_of = weights[:4], weights[4 : 4 + len(heads)], weights[4 + len(heads) :]
+    used = [i for i in range(len(heads)) if best_of[i] or total_of[i]]
+    best, total, chunks, tokens = (round(float(value), 4) for value in own)
+    return EvidenceRule(
+        best,
+        total,
+        chunks,
+        tokens,
+        round(bias, 4),
+        length_exponent=0.25,
+        heads=tuple(heads[i] for i in used),
+        best_of=tuple(round(float(best_of[i]), 4) for i in used),
+        total_of=tuple(round(float(total_of[i]), 4) for i in used),
+    )
+
+
+def _of(rule: EvidenceRule, heads: Sequence[Head], row: Features) -> Features:
+    """The features of a rule's own heads among those of all."""
+    used = [heads.index(head) for head in rule.heads]
+    return (*row[:4], *(row[4 + i] for i in used), *(row[4 + len(heads) + i] for i in used))
+
+
+def _features(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> Features:
+    attention = ranker.attention(query, texts)
+    masses = scoring.chunk_masses(attention, ranker.profile.chunk_weights)
+    rule, known = ranker.profile.evidence, ranker.profile.all_heads
+    by_head = scoring.head_masses(attention, [known.index(head) for head in rule.heads])
+    return rule.features(masses, [chunk.shape[1] for chunk in attention.chunks], by_head)
 
 
 def fit_context(model: str, profile: HeadProfile) -> tuple[Head, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,33 @@ def test_capture_knows_nothing_of_the_cache() -> None:
     code = "import sys, attnmass.capture; print('attnmass.cache' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_nothing_knows_the_command_line() -> None:
+    """The command line imports the core; no core module and no adapter imports it back."""
+    root = Path(attnmass.__file__).parents[1]
+    packages = ("attnmass", "langchain_attn", "llama_index_attn")
+    files = [file for package in packages for file in (root / package).rglob("*.py")]
+    outside = [
+        file
+        for file in files
+        if "cli" not in file.relative_to(root).parts and file.name != "__main__.py"
+    ]
+    assert 50 < len(outside) < len(files)
+    knowing = [str(file) for file in outside if re.search(r"attnmass\.cli|typer", file.read_text())]
+    assert knowing == []
+
+
+def test_command_line_is_light() -> None:
+    """The command line needs torch for a model only, and no framework ever."""
+    found = imported_by("import attnmass.cli.app")
+    assert "typer" in found
+    assert not found & (HEAVY | FRAMEWORKS)
+
+
+def test_where_weights_are_is_light() -> None:
+    """Whether weights are there can be asked without torch."""
+    assert not imported_by("import attnmass.loading.sources") & HEAVY
 
 
 def test_public_names() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from attnmass import AttentionRanker, Chunk, HeadProfile, NoEvidenceError, Trim
 from attnmass.profiles import EvidenceRule
 from tests.contract.stub import StubRanker
+from tests.tiny import tiny_model, tiny_tokenizer
 
 CHUNKS = [Chunk("Rain fell. Snow fell."), Chunk("Wind blew.")]
 
@@ -50,6 +52,38 @@ def test_by_hand(
     assert rule(masses, n_tokens) == pytest.approx(expected, abs=1e-12)
 
 
+def test_heads_of_its_own() -> None:
+    """Each head adds its best chunk and its total; worked out on paper."""
+    rule = EvidenceRule(
+        best=1.0,
+        length_exponent=0.5,
+        heads=((1, 0), (2, 3)),
+        best_of=(1.0, 0.0),
+        total_of=(0.0, -1.0),
+    )
+    # best: 0.25 / 2; of the first head: 0.4 / 1; total of the second: 0.5 + 0.3
+    odds = (0.25 / 2) * 0.4 / 0.8
+    found = rule([0.25, 0.1], [4, 1], [[0.2, 0.4], [0.5, 0.3]])
+    assert found == pytest.approx(odds / (1 + odds))
+
+
+def test_evidence_reads_its_own_heads(tiny_ranker: Callable[..., AttentionRanker]) -> None:
+    """Heads that only tell evidence are read too, and change no score."""
+    plain = tiny_ranker(EvidenceRule())
+    rule = EvidenceRule(best=0.0, heads=((0, 1), (2, 2)), best_of=(1.0, 0.0), total_of=(0.0, 1.0))
+    ranker = tiny_ranker(rule)
+    chunks = ["Albert Einstein", "the river", "trains and books"]
+    found = ranker.rank("who?", chunks)
+    assert found.scores == pytest.approx(plain.rank("who?", chunks).scores, abs=1e-6)
+    attention = ranker.attention("who?", chunks).chunks
+    order = ranker.profile.all_heads
+    first, second = (
+        [float(chunk[order.index(head)].sum()) for chunk in attention] for head in rule.heads
+    )
+    odds = max(first) * sum(second)
+    assert found.evidence == pytest.approx(odds / (1 + odds))
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 10_000)), max_size=5),
     st.tuples(*[st.floats(-1e6, 1e6)] * 3),
@@ -77,11 +111,13 @@ def test_no_chunks() -> None:
         ("length_exponent", 1.5, ValueError),
         ("threshold", -0.1, ValueError),
         ("threshold", True, TypeError),
+        ("best_of", (1.0,), ValueError),
+        ("total_of", (1.0,), ValueError),
     ],
 )
 def test_impossible_rules(field: str, value: Any, error: type[Exception]) -> None:
     """A number that cannot be is an error with the field's name."""
-    with pytest.raises(error, match=f"{field} must be"):
+    with pytest.raises(error, match=f"{field} must (be|have)"):
         EvidenceRule(**{field: value})
 
 
@@ -158,6 +194,18 @@ class TestOnNoEvidence:
         """No chunks are no error: there was nothing to find anything in."""
         found = stub().rank("who?", chunks, on_no_evidence="raise", trim=trim)
         assert (found.evidence, found.no_evidence) == (0.0, False)
+
+
+@pytest.fixture(scope="module")
+def tiny_ranker() -> Callable[..., AttentionRanker]:
+    """Makes rankers over one small model that differ in how they tell evidence."""
+    model, tokenizer = tiny_model(), tiny_tokenizer()
+
+    def make(rule: EvidenceRule) -> AttentionRanker:
+        profile = HeadProfile("tiny", "parallel", ((1, 0),), (1.0,), evidence=rule)
+        return AttentionRanker(model, tokenizer, profile=profile)
+
+    return make
 
 
 def test_in_a_batch(ranker: AttentionRanker) -> None:

@@ -72,7 +72,9 @@ FULL = HeadProfile(
     HEADS,
     (0.5, 0.25, 0.25),
     spans=SpanRule(((2, 3), (1, 0)), (0.75, 0.25), length_exponent=0.25, chunk_share=0.7),
-    evidence=EvidenceRule(2.5, 0.5, -1.25, 0.3, threshold=0.4),
+    evidence=EvidenceRule(
+        2.5, 0.5, -1.25, 0.3, threshold=0.4, heads=((1, 1),), best_of=(0.5,), total_of=(-0.5,)
+    ),
     context=((0, 1), (2, 3)),
 )
 
@@ -129,6 +131,8 @@ SPANS = {"heads": [[0, 0]], "weights": [1.0]}
         ({"evidence": {"threshold": 2}}, "evidence: threshold must be between 0 and 1"),
         ({"evidence": {"threshold": True}}, "evidence: threshold must be between 0 and 1"),
         ({"evidence": {"length_exponent": -1}}, "evidence: length_exponent must be"),
+        ({"evidence": {"heads": [[1, 1]], "best_of": [1.0]}}, "evidence: total_of must have"),
+        ({"evidence": {"heads": [[1, 1]], "best_of": "x", "total_of": [0]}}, "evidence: best_of"),
         ({"evidence": {"worst": 1.0}}, "evidence: .*'worst'"),
         ({"context": 5}, "context: "),
         ({"context": [[0, "a"]]}, "context: "),
@@ -146,11 +150,11 @@ def test_bad_rules_name_the_field(tmp_path: Path, changes: dict[str, Any], match
 
 
 def test_all_heads_are_read_once_each() -> None:
-    """Heads for chunks come first, then those for spans and context; weights follow that order."""
-    assert FULL.all_heads == ((1, 0), (1, 3), (2, 1), (2, 3), (0, 1))
-    assert FULL.chunk_weights == (0.5, 0.25, 0.25, 0.0, 0.0)
-    assert FULL.span_weights == (0.25, 0.0, 0.0, 0.75, 0.0)
-    assert FULL.context_weights == (0.0, 0.0, 0.0, 0.5, 0.5)
+    """Heads for chunks come first, then those for all else; weights follow that order."""
+    assert FULL.all_heads == ((1, 0), (1, 3), (2, 1), (2, 3), (0, 1), (1, 1))
+    assert FULL.chunk_weights == (0.5, 0.25, 0.25, 0.0, 0.0, 0.0)
+    assert FULL.span_weights == (0.25, 0.0, 0.0, 0.75, 0.0, 0.0)
+    assert FULL.context_weights == (0.0, 0.0, 0.0, 0.5, 0.5, 0.0)
 
 
 def test_heads_of_rules_are_captured() -> None:

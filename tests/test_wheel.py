@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.slow
 def test_wheel(tmp_path: Path) -> None:
-    """The wheel has each package's marker for type checkers, every profile, and no tests."""
+    """The wheel has the markers for type checkers, the profiles, the command, and no tests."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run(
         [*command, "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)], check=True
@@ -27,3 +27,5 @@ def test_wheel(tmp_path: Path) -> None:
     shipped = {path.name for path in (ROOT / "attnmass" / "profiles").glob("*.json")}
     assert {f"attnmass/profiles/{name}" for name in shipped} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    (scripts,) = [name for name in names if name.endswith("entry_points.txt")]
+    assert "attnmass = attnmass.cli:main" in zipfile.ZipFile(wheel).read(scripts).decode()

@@ -161,7 +161,8 @@ class ForwardPass:
 
         Arguments as in `attend`; `read` is the KV head in `key` of each selected head.
         """
-        group = query.shape[1] // value.shape[1]
+        batch, n_heads, n_tokens, n_dims = query.shape
+        group = n_heads // value.shape[1]
         merged = OnlineSoftmax(query, value.shape[-1], rule)
         seen: list[Tensor] = []
         start = 0
@@ -172,8 +173,10 @@ class ForwardPass:
                 seen.append(self._selected_scores(layer, query, keys, part, rule, read))
             if layer != self.last_layer:
                 values = joined(block, value, layer, "values", append=False) if block else value
-                scores = rule.scores(query, keys.repeat_interleave(group, dim=1), part)
-                merged.add(scores, values.repeat_interleave(group, dim=1))
+                # Heads that share keys become rows of one head, as in `Fused`.
+                rows = query.reshape(batch, values.shape[1], group * n_tokens, n_dims)
+                scores = rule.scores(rows, keys, part.repeat(1, 1, group, 1))
+                merged.add(scores, values)
             start += keys.shape[2]
         if read:
             every = torch.cat(seen, dim=-1)

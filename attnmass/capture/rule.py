@@ -71,18 +71,29 @@ class OnlineSoftmax:
         else:
             self._best = rule.sinks.float().reshape(1, -1, 1, 1).expand(*shape, 1)
             self._total = torch.ones_like(self._best)
-        self._out = query.new_zeros((*shape, n_dims), dtype=torch.float32)
+        self._shape = (*shape, n_dims)
+        self._out = query.new_zeros(self._shape, dtype=torch.float32)
 
     def add(self, scores: Tensor, values: Tensor) -> None:
-        """See more keys: scores `[batch, head, token, key]`, values `[batch, head, key, dim]`."""
+        """See more keys.
+
+        Args:
+            scores: `[batch, kv_head, row, key]`, where the rows of a KV head are the tokens of the
+                first head that shares it, then those of the next.
+            values: `[batch, kv_head, key, dim]`.
+        """
+        shape = (*scores.shape[:3], -1)
+        self._best, self._total, self._out = (
+            x.reshape(shape) for x in (self._best, self._total, self._out)
+        )
         higher = torch.maximum(self._best, scores.amax(dim=-1, keepdim=True))
         safe = higher.masked_fill(higher == -math.inf, 0.0)  # rows that have seen nothing yet
         shrink = torch.exp(self._best - safe)
         weights = torch.exp(scores - safe)
         self._total = self._total * shrink + weights.sum(dim=-1, keepdim=True)
-        self._out = self._out * shrink + weights @ values.float()
+        self._out = self._out * shrink + (weights.to(values.dtype) @ values).float()
         self._best = higher
 
     def result(self) -> Tensor:
         """Attention over all keys that were seen, fp32, `[batch, head, token, dim]`."""
-        return self._out / self._total
+        return (self._out / self._total).reshape(self._shape)

@@ -38,7 +38,9 @@ from attnmass.text import PlainTokenizer, Tokens
 Result = TypeVar("Result")
 States = dict[str, KeyValues]  # what windows left, by their keys in the cache
 
-_LARGEST_BLOCK, _SMALLEST_BLOCK = 16384, 256  # keys, each a quarter of the one before
+# Keys that a query looks at together. Beyond the first, and after an out-of-memory error each time
+# a quarter of it, the parts are merged exactly.
+_LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 16, 256
 
 
 @dataclass
@@ -300,16 +302,19 @@ class ParallelLayout:
             )
 
         found: list[Tensor] = []
-        key_block: int | None = None
+        n_keys = sum(len(states[key]) for key in keys)
+        key_block = _LARGEST_BLOCK if n_keys > _LARGEST_BLOCK else None
         for batch in query_batches(tails, options):
             done: list[Tensor] | None = None
             while done is None:
                 try:
                     done = self._with_room(look_in(key_block), batch, states)
                 except (RuntimeError, MemoryError) as error:
-                    if key_block == _SMALLEST_BLOCK or not is_out_of_memory(error):
+                    if (key_block or n_keys) <= _SMALLEST_BLOCK or not is_out_of_memory(error):
                         raise
-                    key_block = _LARGEST_BLOCK if key_block is None else key_block // 4
+                    key_block = (
+                        min(_LARGEST_BLOCK, n_keys) // 4 if key_block is None else key_block // 4
+                    )
             found += done
         return found
 

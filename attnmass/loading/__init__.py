@@ -1,5 +1,4 @@
-"""From the name of a model to its layers in memory."""
+"""From the name of a model to its layers in memory.
 
-from attnmass.loading.load import Loaded, load
-
-__all__ = ["Loaded", "load"]
+Nothing is imported here: where weights are (`sources`) can be asked without torch.
+"""

@@ -8,6 +8,7 @@ from attnmass.profiles.profile import (
     fingerprint,
     load_profile,
     packaged_profile,
+    packaged_profiles,
 )
 from attnmass.profiles.rules import EvidenceRule, SpanRule
 
@@ -21,4 +22,5 @@ __all__ = [
     "fingerprint",
     "load_profile",
     "packaged_profile",
+    "packaged_profiles",
 ]

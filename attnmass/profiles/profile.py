@@ -89,8 +89,9 @@ class HeadProfile:
 
     @property
     def all_heads(self) -> tuple[Head, ...]:
-        """Every head that is read: those that rank chunks, then those for spans and context."""
-        return tuple(dict.fromkeys([*self.heads, *self.span_rule.heads, *self.context]))
+        """Every head that is read: those that rank chunks, then those for all else."""
+        others = (*self.span_rule.heads, *self.context, *self.evidence.heads)
+        return tuple(dict.fromkeys([*self.heads, *others]))
 
     @property
     def last_layer(self) -> int:
@@ -207,12 +208,20 @@ def load_profile(path: str | Path) -> HeadProfile:
 def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
     """The profile that ships for a model with this config, or `None`."""
     wanted = fingerprint(config)
-    for entry in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(f".{layout}.json"):
-            profile = _parse(entry.read_text(encoding="utf-8"), entry.name)
-            if profile.fingerprint == wanted:
-                return profile
+    for profile in packaged_profiles().values():
+        if profile.layout == layout and profile.fingerprint == wanted:
+            return profile
     return None
+
+
+def packaged_profiles() -> dict[str, HeadProfile]:
+    """All profiles that ship, by name, such as `smollm2-135m.parallel`."""
+    entries = sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name)
+    return {
+        entry.name.removesuffix(".json"): _parse(entry.read_text(encoding="utf-8"), entry.name)
+        for entry in entries
+        if entry.name.endswith(".json")
+    }
 
 
 def default_profile(config: Any, layout: str) -> HeadProfile:
@@ -309,6 +318,13 @@ def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
 
 _PARTS: Mapping[str, Callable[[Any], Any]] = {
     "spans": lambda data: SpanRule(**{**data, **_heads(data)}),
-    "evidence": lambda data: EvidenceRule(**data),
+    "evidence": lambda data: EvidenceRule(
+        **{
+            **data,
+            "heads": _pairs(data.get("heads", ())),
+            "best_of": tuple(data.get("best_of", ())),
+            "total_of": tuple(data.get("total_of", ())),
+        }
+    ),
     "context": _pairs,
 }

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from attnmass.checks import check_finite, check_share
 
 Head = tuple[int, int]
-Features = tuple[float, float, float, float]
+Features = tuple[float, ...]
+
+_LEAST = 1e-9  # mass that is told from none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,20 @@ class EvidenceRule:
     where `b` is the largest mass of a chunk divided by its tokens to the power `length_exponent`,
     `t` the mass of all chunks, `n` their number and `l` their mean length in tokens: the more and
     the longer the chunks, the more mass they get for nothing and the less is left for the best.
+    Heads that tell evidence may be others than those that rank: each of `heads` adds a `b` and a
+    `t` of its own.
 
     Attributes:
-        best: Coefficient of the best chunk.
-        total: Coefficient of all chunks together.
+        best: Coefficient of the best chunk, by the heads that rank chunks.
+        total: Coefficient of all chunks together, likewise.
         chunks: Coefficient of their number.
         tokens: Coefficient of their length.
         bias: Constant.
         length_exponent: As in `SpanRule`, for chunks.
         threshold: Less than this is no evidence; `None` where no data set one.
+        heads: `(layer, head)`, 0-based, that are looked at one by one.
+        best_of: Coefficient of the best chunk for each of `heads`.
+        total_of: Coefficient of all chunks together for each of `heads`.
 
     Raises:
         ValueError: If a number is out of range.
@@ -68,40 +75,69 @@ class EvidenceRule:
     bias: float = 0.0
     length_exponent: float = 0.0
     threshold: float | None = None
+    heads: tuple[Head, ...] = ()
+    best_of: tuple[float, ...] = ()
+    total_of: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("best", "total", "chunks", "tokens", "bias"):
             check_finite(name, getattr(self, name))
         check_share("length_exponent", self.length_exponent)
         check_share("threshold", self.threshold, optional="none")
+        check_heads(self.heads)
+        for name in ("best_of", "total_of"):
+            found = getattr(self, name)
+            if len(found) != len(self.heads):
+                raise ValueError(
+                    f"{name} must have a number for each of {len(self.heads)} heads, "
+                    f"not {len(found)}"
+                )
+            for value in found:
+                check_finite(name, value)
 
-    def features(self, masses: Sequence[float], n_tokens: Sequence[int]) -> Features:
-        """What the coefficients are of, in their order.
+    def features(
+        self,
+        masses: Sequence[float],
+        n_tokens: Sequence[int],
+        by_head: Sequence[Sequence[float]] = (),
+    ) -> Features:
+        """What the coefficients are of: those of the ranking heads, of the chunks, of each head.
 
         Args:
-            masses: Attention mass of each chunk, at least one.
+            masses: Attention mass of each chunk, at least one, by the heads that rank chunks.
             n_tokens: Tokens of each chunk.
+            by_head: For each of `heads` its mass of each chunk.
         """
-        best = max(
-            mass / max(count, 1) ** self.length_exponent
-            for mass, count in zip(masses, n_tokens, strict=True)
-        )
+        sizes = [max(count, 1) ** self.length_exponent for count in n_tokens]
+        found = [_best_and_total(row, sizes) for row in (masses, *by_head)]
         return (
-            math.log(max(best, 1e-9)),
-            math.log(max(sum(masses), 1e-9)),
+            *found[0],
             math.log(len(masses)),
             math.log(max(1.0, sum(n_tokens) / len(n_tokens))),
+            *(best for best, _ in found[1:]),
+            *(total for _, total in found[1:]),
         )
 
-    def __call__(self, masses: Sequence[float], n_tokens: Sequence[int]) -> float:
+    def __call__(
+        self,
+        masses: Sequence[float],
+        n_tokens: Sequence[int],
+        by_head: Sequence[Sequence[float]] = (),
+    ) -> float:
         """Evidence in [0, 1]; 0.0 where there are no chunks. Arguments as in `features`."""
-        return self.of_features(self.features(masses, n_tokens)) if masses else 0.0
+        return self.of_features(self.features(masses, n_tokens, by_head)) if masses else 0.0
 
     def of_features(self, features: Features) -> float:
         """Evidence in [0, 1] from what `features` gave."""
-        weights = (self.best, self.total, self.chunks, self.tokens)
+        weights = (self.best, self.total, self.chunks, self.tokens, *self.best_of, *self.total_of)
         logit = self.bias + sum(w * x for w, x in zip(weights, features, strict=True))
         return 1 / (1 + math.exp(-max(-700.0, min(700.0, logit))))
+
+
+def _best_and_total(masses: Sequence[float], sizes: Sequence[float]) -> tuple[float, float]:
+    """Logarithms of the largest mass for its size, and of all masses."""
+    best = max(mass / size for mass, size in zip(masses, sizes, strict=True))
+    return math.log(max(best, _LEAST)), math.log(max(sum(masses), _LEAST))
 
 
 def check_heads(heads: Sequence[Head]) -> None:

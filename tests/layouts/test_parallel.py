@@ -183,13 +183,35 @@ def test_out_of_memory_for_all_keys_makes_blocks(monkeypatch: pytest.MonkeyPatch
 
     def small(self: Reader, *args: Any, key_block: int | None = None, **kwargs: Any) -> Any:
         blocks.append(key_block)
-        if key_block is None or key_block > 1000:
+        if key_block is None or key_block > 200:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(self, *args, key_block=key_block, **kwargs)
 
     monkeypatch.setattr(Reader, "look", small)
     assert ranker.rank(QUERY, chunks).scores == pytest.approx(expected, abs=1e-5)
-    assert blocks == [None, 16384, 4096, 1024, 256]
+    total = sum(chunk.n_tokens for chunk in ranker.rank(QUERY, chunks).chunks)
+    assert blocks[:3] == [None, total // 4, total // 16]
+
+
+@pytest.mark.parametrize("most", [1, 100, 2000])
+def test_more_than_one_pass_should_hold_is_merged_exactly(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """What a query looks at together is bounded, and no score depends on the bound."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    chunks = [f"{text} {number}" for number in range(20) for text in CHUNKS]
+    expected = ranker.rank(QUERY, chunks).scores
+    monkeypatch.setattr("attnmass.layouts.parallel._LARGEST_BLOCK", most)
+    original = Reader.look
+    blocks: list[int | None] = []
+
+    def look(self: Reader, *args: Any, key_block: int | None = None, **kwargs: Any) -> Any:
+        blocks.append(key_block)
+        return original(self, *args, key_block=key_block, **kwargs)
+
+    monkeypatch.setattr(Reader, "look", look)
+    assert ranker.rank(QUERY, chunks).scores == pytest.approx(expected, abs=1e-6)
+    assert blocks == [most]
 
 
 @pytest.mark.parametrize("cache_bytes", [0, None])

@@ -20,6 +20,7 @@ _SENTENCES = [
     "Trains, books and music are made of words and numbers; naïve café owners know it.",
     "爱因斯坦是物理学家。他提出了相对论。",
 ]
+_CHARACTERS = "爱因斯坦提出了相对论日本語の物理学者是家他"
 
 
 def words(text: str) -> int:
@@ -35,12 +36,20 @@ def bpe() -> Tokenizer:
 
 @lru_cache
 def unigram() -> Tokenizer:
-    """SentencePiece's Unigram, with its mark for spaces."""
+    """SentencePiece's Unigram, with its mark for spaces.
+
+    It knows every character of the tests: of a run that it does not know it makes one token,
+    however long, and nothing could be said of the whole by its parts.
+    """
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(
-        vocab_size=200, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False
+        vocab_size=400,
+        special_tokens=["<unk>"],
+        unk_token="<unk>",
+        initial_alphabet=sorted({*map(chr, range(33, 127)), *"\n▁…ïé", *_CHARACTERS}),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(_SENTENCES, trainer)
     return tokenizer

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attnmass import Trim
@@ -54,7 +54,7 @@ READERS = {
     "words": Reader(words, words, 1),  # scripts without spaces run into the mark of a gap
     "byte-level BPE": Reader(bpe(), _ids(bpe()), 3),
     "SentencePiece BPE": Reader(sentencepiece_bpe(), _ids(sentencepiece_bpe()), 3),
-    "Unigram": Reader(unigram(), _ids(unigram()), 6),  # makes one token of a run it does not know
+    "Unigram": Reader(unigram(), _ids(unigram()), 3),
     "WordPiece": Reader(wordpiece(), _ids(wordpiece())),
     "tiktoken": Reader(Tiktoken(), lambda text: len(Tiktoken().encode_ordinary(text)), 2),
     "not additive": Reader(not_additive, not_additive, None),
@@ -117,6 +117,7 @@ def test_the_ceiling_holds(name: str, on_empty: str, seed: int) -> None:
 @pytest.mark.parametrize("name", [name for name in READERS if READERS[name].merges is not None])
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
+@example(seed=1441152)
 def test_the_budget_is_used(name: str, seed: int) -> None:
     """No span that was dropped for the ceiling would fit, with its headings, beside what is kept.
 

@@ -1,0 +1,7 @@
+"""`python -m attnmass`: the command line."""
+
+from __future__ import annotations
+
+from attnmass.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""`attnmass models`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+
+from attnmass.cli.records import to_json
+from attnmass.cli.writing import write_line
+
+ListFormat = Annotated[
+    Literal["table", "tsv", "json"] | None,
+    typer.Option("--format", "-f", help="table on a terminal, tsv into a pipe."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error is from.")]
+
+
+def models(
+    format: ListFormat = None,  # noqa: A002 - the option's name
+    debug: Debug = False,
+) -> None:
+    """The short names of models, and where their weights are.
+
+    Any decoder can be named by a folder, a GGUF file or a repository of the Hugging Face Hub, too.
+    """
+    from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
+
+    records: list[dict[str, Any]] = []
+    for name, alias in ALIASES.items():
+        found, fetch = where_weights_are(name)
+        records.append(
+            {
+                "name": name,
+                "default": name == DEFAULT_MODEL,
+                "weights": found,
+                "fetch": None if found else fetch,
+                "package": alias.package,
+                "repository": alias.repo,
+                "profiles": _profiles_of(name),
+            }
+        )
+    rows = [
+        [
+            f"{record['name']} (default)" if record["default"] else str(record["name"]),
+            str(record["weights"] or f"not here: {record['fetch']}"),
+            f"Python package {record['package']}, or {record['repository']} on the Hub",
+            ", ".join(record["profiles"]) or "none",
+        ]
+        for record in records
+    ]
+    write_list(format, ["name", "weights here", "come from", "head profiles"], rows, records)
+
+
+def where_weights_are(name: str) -> tuple[str | None, str]:
+    """The place of a model's weights on this machine, and the commands that would fetch them."""
+    from attnmass.errors import WeightsNotFoundError
+    from attnmass.loading.sources import ALIASES, locate
+
+    alias = ALIASES.get(name.lower())
+    fetch = f"hf download {alias.repo if alias else name}"
+    if alias is not None:
+        fetch = f"{alias.install} (or {fetch})"
+    try:
+        source = locate(name, local_files_only=True)
+    except WeightsNotFoundError:
+        return None, fetch
+    return (source.name if source.gguf is None else f"{source.name}/{source.gguf}"), fetch
+
+
+def _profiles_of(name: str) -> list[str]:
+    from attnmass.profiles import packaged_profiles
+
+    return [key for key, profile in packaged_profiles().items() if profile.model == name]
+
+
+def write_list(
+    chosen: str | None, columns: list[str], rows: list[list[str]], records: list[dict[str, Any]]
+) -> None:
+    """A list on stdout, as a table, in tab-separated lines or as JSON."""
+    chosen = chosen or ("table" if sys.stdout.isatty() else "tsv")
+    if chosen == "json":
+        write_line(to_json(records, indent=2), plain=True)
+    elif chosen == "tsv":
+        for row in rows:
+            write_line("\t".join(row))
+    else:
+        from attnmass.cli.tables import print_table
+
+        print_table(columns, rows)

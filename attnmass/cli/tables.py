@@ -1,0 +1,89 @@
+"""Rankings and lists as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from attnmass.cli.items import Question
+from attnmass.cli.printable import on_one_line, printable
+from attnmass.types import Ranking
+
+_SNIPPET = 400  # characters, more than a line can show
+
+
+def print_ranking(question: Question, ranking: Ranking, *, trimmed: bool, labelled: bool) -> None:
+    """A table of what is kept, and a line about evidence, tokens and what was dropped."""
+    console = Console(highlight=False)
+    if labelled:
+        console.print(_cell(question.query), style="bold")
+    if ranking.chunks:
+        console.print(_table(question, ranking, trimmed, console.width))
+    console.print(Text(summary(ranking)), style="yellow" if ranking.no_evidence else "dim")
+    if labelled:
+        console.print()
+
+
+def _table(question: Question, ranking: Ranking, trimmed: bool, width: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, show_lines=trimmed)
+    given = any(chunk.retrieval_score is not None for chunk in ranking.chunks)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True, style="bold")
+    if given:
+        table.add_column("given", justify="right", no_wrap=True)
+    table.add_column("chunk", max_width=max(12, width // 3), overflow="fold", style="cyan")
+    table.add_column(
+        "kept text" if trimmed else "text",
+        ratio=1,
+        no_wrap=not trimmed,
+        overflow="fold" if trimmed else "ellipsis",
+    )
+    for rank, chunk in enumerate(ranking.chunks, 1):
+        item = question.items[chunk.index]
+        cells = [Text(str(rank)), Text(f"{chunk.score:.4f}")]
+        if given:
+            score = chunk.retrieval_score
+            cells.append(Text("" if score is None else f"{score:.4g}"))
+        label = _cell(item.label)
+        if item.chunk.title and item.chunk.title != item.label:
+            label.append(f"\n{printable(item.chunk.title)}", style="dim")
+        text = chunk.text if trimmed else on_one_line(chunk.text, _SNIPPET)
+        if chunk.skipped is not None:
+            text = f"({chunk.skipped}: not scored)"
+        table.add_row(*cells, label, _cell(text))
+    return table
+
+
+def summary(ranking: Ranking) -> str:
+    """One line about a ranking."""
+    found = f"evidence {ranking.evidence:.3f}"
+    parts = [f"{found}, likely not in here" if ranking.no_evidence else found]
+    if ranking.n_tokens_before is not None:
+        parts.append(f"{ranking.n_tokens_before:,} → {ranking.n_tokens_after:,} tokens")
+    parts.append(f"{len(ranking.chunks)} of {len(ranking.chunks) + len(ranking.dropped)} chunks")
+    reasons = dict.fromkeys(chunk.dropped for chunk in ranking.dropped)
+    counts = [
+        f"{sum(chunk.dropped == reason for chunk in ranking.dropped)} {reason}"
+        for reason in reasons
+    ]
+    if counts:
+        parts.append(f"dropped: {', '.join(counts)}")
+    return " · ".join(parts)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain list for people."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    Console(highlight=False).print(table)
+
+
+def _cell(text: str) -> Text:
+    return Text(printable(text))

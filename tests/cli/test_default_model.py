@@ -1,0 +1,92 @@
+"""The command line with the default model, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnmass import AttentionRanker, Chunk
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+QUESTION = "Who invented the theory of relativity?"
+LINES = [
+    {"id": "cow", "title": "Jersey cattle", "text": "A Jersey cow gives milk that is rich in fat."},
+    {
+        "id": "man",
+        "title": "Albert Einstein",
+        "text": "He was born in Ulm. In 1905 he invented the theory of relativity.",
+    },
+    {"id": "tower", "title": "Eiffel Tower", "text": "It was built from 1887 to 1889."},
+]
+
+
+def attnmass(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command."""
+    return subprocess.run(
+        [sys.executable, "-m", "attnmass", *args],
+        capture_output=True,
+        text=True,
+        input=stdin,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def lines() -> str:
+    """Chunks as JSON Lines."""
+    return "\n".join(map(json.dumps, LINES))
+
+
+def test_rank_is_the_apis(lines: str) -> None:
+    """The scores are those of the API, and nothing else is written anywhere."""
+    done = attnmass("rank", QUESTION, "-f", "json", "--dtype", "float32", stdin=lines)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["chunks"][0]["id"] == "man"
+    ranker = AttentionRanker.from_pretrained(dtype="float32")
+    chunks = [Chunk(line["text"], line["title"]) for line in LINES]
+    ranking = ranker.rank(QUESTION, chunks)
+    by_index = {chunk["index"]: chunk["score"] for chunk in found["chunks"]}
+    assert [by_index[i] for i in range(3)] == pytest.approx(ranking.scores, abs=1e-4)
+    assert found["evidence"] == pytest.approx(ranking.evidence, abs=1e-3)
+
+
+def test_trim(lines: str) -> None:
+    """What is left is the sentence that answers, under its title, within the budget."""
+    done = attnmass("trim", QUESTION, "-t", "20", stdin=lines)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Albert Einstein\nIn 1905 he invented the theory of relativity.\n"
+
+
+def test_doctor() -> None:
+    """On a machine with the weights, the default model can be used."""
+    done = attnmass("doctor")
+    assert done.returncode == 0
+    assert "proved" in done.stdout
+    assert done.stderr == ""
+
+
+def test_no_such_model(lines: str) -> None:
+    """A model that is nowhere ends with 4 and the places that were looked at."""
+    done = attnmass("rank", QUESTION, "-m", "nobody/nothing", stdin=lines)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("error: no weights for 'nobody/nothing': looked at")
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_unknown_profile_is_a_warning(lines: str, tiny_folder: Path) -> None:
+    """A model without a head profile is told of in one line, spelled as options, on stderr."""
+    done = attnmass("rank", QUESTION, "-m", str(tiny_folder), stdin=lines)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert done.stderr.startswith("warning: no head profile ships for this llama model")
+    assert "--profile" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,155 @@
+"""`models`, `profiles` and `doctor`."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from attnmass import AttentionRanker, UnsupportedModelError
+from attnmass.cli import doctor
+from attnmass.loading import sources
+from attnmass.loading.sources import ALIASES, DEFAULT_MODEL, Source
+from attnmass.profiles import load_profile, packaged_profiles
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No weights on this machine."""
+    monkeypatch.setattr(sources, "_package_folder", lambda package: None)
+    monkeypatch.setattr(sources, "try_to_load_from_cache", lambda *_, **__: None)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of every model on this machine."""
+    monkeypatch.setattr(sources, "locate", lambda name, **_: Source("/weights", f"{name}.gguf"))
+
+
+@pytest.mark.usefixtures("here")
+def test_models(cli: Cli) -> None:
+    """Each short name is told with where its weights are, and its head profiles."""
+    records = json.loads(cli("models", "-f", "json").stdout)
+    assert [record["name"] for record in records] == list(ALIASES)
+    (default,) = [record for record in records if record["default"]]
+    assert default["name"] == DEFAULT_MODEL
+    assert default["weights"] == f"/weights/{DEFAULT_MODEL}.gguf"
+    assert default["fetch"] is None
+    assert default["profiles"] == ["smollm2-135m.parallel"]
+    assert cli("models").stdout.startswith("smollm2-135m (default)\t/weights/smollm2-135m.gguf\t")
+    assert "weights here" in cli("models", "-f", "table").stdout
+
+
+@pytest.mark.usefixtures("gone")
+def test_models_that_are_not_here(cli: Cli) -> None:
+    """Where there are no weights, what would fetch them is told."""
+    records = json.loads(cli("models", "-f", "json").stdout)
+    assert [record["name"] for record in records] == list(ALIASES)
+    for record in records:
+        assert record["weights"] is None
+        assert record["fetch"].startswith(ALIASES[record["name"]].install)
+
+
+def test_profiles_list(cli: Cli) -> None:
+    """All profiles that ship are listed, with their scores."""
+    records = json.loads(cli("profiles", "list", "-f", "json").stdout)
+    shipped = packaged_profiles()
+    assert [record["name"] for record in records] == list(shipped)
+    assert "smollm2-135m.parallel" in shipped
+    assert "ndcg@10" in cli("profiles", "list").stdout
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m.parallel", "smollm2-135m"])
+def test_profiles_show(cli: Cli, name: str, tmp_path: Path) -> None:
+    """A profile is told in lines, and its JSON is what `--profile` reads."""
+    shipped = packaged_profiles()["smollm2-135m.parallel"]
+    told = cli("profiles", "show", name).stdout
+    assert f"fitted on    {shipped.fitted_on}" in told
+    for data, found in shipped.measured.items():
+        assert f"measured     {data}: ndcg@10 {found['ndcg@10']} (" in told
+    file = tmp_path / "profile.json"
+    file.write_text(cli("profiles", "show", name, "-f", "json").stdout)
+    assert load_profile(file) == shipped
+    assert "fitted on" in cli("profiles", "show", file).stdout
+
+
+def test_profiles_show_fails(cli: Cli, tmp_path: Path) -> None:
+    """A name that is none, and a file that is no profile, end with 3."""
+    assert "smollm2-135m.parallel" in cli.fails(3, "profiles", "show", "nothing")
+    (tmp_path / "x.json").write_text("{}")
+    assert "is not a head profile" in cli.fails(3, "profiles", "show", tmp_path / "x.json")
+
+
+@pytest.mark.usefixtures("here")
+def test_doctor(cli: Cli) -> None:
+    """What is installed is told with its version, and that the model was loaded and proved."""
+    result = cli("doctor")
+    assert result.exit_code == 0
+    told = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    for name in ("torch", "transformers", "tokenizers", "sentence-transformers", "typer"):
+        assert told[name] == metadata.version(name)
+    assert told["attention"].startswith("proved")
+    assert told["weights"] == f"/weights/{DEFAULT_MODEL}.gguf"
+    assert {"device", "dtype", "threads", "python", "attnmass"} <= set(told)
+    assert len(cli.loaded) == 1
+    assert cli.loaded[0][1] == {}
+
+
+@pytest.mark.usefixtures("here")
+def test_doctor_looks_only(cli: Cli) -> None:
+    """`--no-load` loads nothing; another model can be named."""
+    result = cli("doctor", "--no-load", "-m", "some/model", "-f", "json")
+    found = json.loads(result.stdout)
+    assert not cli.loaded
+    assert (found["usable"], found["facts"]["model"]) == (True, "some/model")
+    assert "not looked at" in found["facts"]["attention"]
+
+
+@pytest.mark.usefixtures("gone")
+def test_doctor_without_weights(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without weights the end is 4, and a hint has what fetches them."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    result = cli("doctor")
+    assert result.exit_code == 4
+    assert "not here, and HF_HUB_OFFLINE is set" in result.stdout
+    assert f"hint: to fetch the weights: {ALIASES[DEFAULT_MODEL].install}" in result.stdout
+    assert not cli.loaded
+
+
+@pytest.mark.usefixtures("here")
+def test_doctor_cannot_prove(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose attention could not be proved ends with 4, with the reason."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise UnsupportedModelError("layer 3, head 1 differs")
+
+    monkeypatch.setattr(AttentionRanker, "from_pretrained", refuse)
+    result = cli("doctor")
+    assert result.exit_code == 4
+    assert "not proved: layer 3, head 1 differs" in result.stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_doctor_says_what_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not installed is told with what installs it, one line each."""
+
+    def version(name: str) -> str:
+        if name in ("gguf", "llama-index-core", "safetensors"):
+            raise metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(
+        doctor,
+        "metadata",
+        SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError),
+    )
+    result = cli("doctor")
+    assert result.exit_code == 4
+    lines = result.stdout.splitlines()
+    assert f"{'llama-index-core':<22} not installed: pip install 'attnmass[llama-index]'" in lines
+    assert "hint: safetensors is missing: pip install attnmass" in lines
+    assert "hint: to read the GGUF file: pip install 'attnmass[gguf]'" in lines
