@@ -35,6 +35,8 @@ LOADING_FIELDS = (
     "dtype",
     "profile",
     "heads",
+    "layout",
+    "rank_by",
     "revision",
     "cache_dir",
     "local_files_only",
@@ -66,7 +68,7 @@ TRIM_DETAILS = (
 
 # Fields that make no other result; the model is told by its profile.
 _NO_MATTER = {
-    *(name for name in LOADING_FIELDS if name != "revision"),
+    *(name for name in LOADING_FIELDS if name not in ("revision", "rank_by")),
     "batch_size",
     "callback_manager",
     "keep_ranking",
@@ -123,7 +125,7 @@ class UsesRanker:
     def from_model(
         cls,
         model: Any,
-        tokenizer: Any,
+        tokenizer: Any = None,
         *,
         heads: Iterable[tuple[int, int]] | None = None,
         profile: HeadProfile | str | Path | None = None,
@@ -132,12 +134,12 @@ class UsesRanker:
         """Use a model that is in memory already, such as the one that a pipeline generates with.
 
         Args:
-            model: A transformers model.
-            tokenizer: Its fast tokenizer; not the field of that name, the reader's, which can be
-                set on what is returned.
+            model: A transformers model, or a `CrossEncoder`.
+            tokenizer: Its fast tokenizer, unless it brings one; not the field of that name, the
+                reader's, which can be set on what is returned.
             heads: `(layer, head)` pairs to read, 0-based.
             profile: A head profile, or the path of one, instead of `heads`.
-            **fields: As in `from_ranker`, and those of the chunk cache.
+            **fields: As in `from_ranker`, and `layout`, `rank_by` and those of the chunk cache.
 
         Raises:
             ValueError: As in `from_ranker`, or if options contradict each other.
@@ -145,9 +147,10 @@ class UsesRanker:
         """
         from attnmass.ranker import AttentionRanker
 
-        cache = {name: fields[name] for name in CACHE_FIELDS if name in fields}
-        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile, **cache)
-        refused = [name for name in LOADING_FIELDS if name not in CACHE_FIELDS]
+        own = (*CACHE_FIELDS, "layout", "rank_by")  # the constructor's, too
+        options = {name: fields[name] for name in own if name in fields}
+        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile, **options)
+        refused = [name for name in LOADING_FIELDS if name not in own]
         return cls._around(ranker, fields, refused=refused)
 
     @classmethod

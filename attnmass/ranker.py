@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from attnmass import scoring
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.capture import find_config, kind_of
+from attnmass.capture import find_config, kind_of, own_tokenizer, unwrapped
 from attnmass.checks import check_type
 from attnmass.errors import NoEvidenceError
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
@@ -26,14 +26,17 @@ from attnmass.layouts import (
     Layout,
     LayoutOptions,
     LayoutResult,
+    PointwiseLayout,
     QueryAttention,
     check_name,
     choose_layout,
 )
+from attnmass.layouts.pointwise import DEFAULT_DIRECTION
 from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
-from attnmass.profiles import HeadProfile, choose_profile, load_profile
-from attnmass.selection import OnNoEvidence, Order, Selection
+from attnmass.profiles import Direction, HeadProfile, choose_profile, load_profile
+from attnmass.rank_by import check_rank_by, choose_rank_by, class_name
+from attnmass.selection import OnNoEvidence, Order, RankBy, Selection
 from attnmass.tally import Tally
 from attnmass.text import PlainTokenizer, Tokens
 from attnmass.trace import trace
@@ -63,11 +66,13 @@ class AttentionRanker:
     def __init__(
         self,
         model: nn.Module,
-        tokenizer: Any,
+        tokenizer: Any = None,
         *,
         profile: HeadProfile | str | Path | None = None,
         heads: Iterable[tuple[int, int]] | None = None,
         layout: str | None = None,
+        rank_by: RankBy | None = None,
+        direction: Direction | None = None,
         max_batch_tokens: int | None = None,
         batch_size: int | None = None,
         max_chunk_tokens: int | None = None,
@@ -80,13 +85,21 @@ class AttentionRanker:
         """Prepare a loaded model; nothing of it or of the tokenizer is changed.
 
         Args:
-            model: A transformers decoder, such as the one that a pipeline generates with.
-            tokenizer: Its fast tokenizer.
+            model: A transformers decoder, such as the one that a pipeline generates with, or an
+                encoder; a `CrossEncoder` or a `SentenceTransformer` with an encoder in it.
+            tokenizer: Its fast tokenizer; models of sentence-transformers bring theirs.
             profile: The heads to read: a profile, or the path of one. Default: the one that ships
                 for the model, else all heads of its middle layers, with a warning.
             heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile.
             layout: How chunks and query are laid out; default: the profile's, else the one that
-                suits the kind of model, which for decoders is `"parallel"`.
+                suits the kind of model, which for decoders is `"parallel"` and for encoders
+                `"pointwise"`.
+            rank_by: `"attention"`; `"logit"`, of an encoder with a sequence classification head of
+                one label, such as a `CrossEncoder`: scores are then the sigmoids of its logits,
+                and attention trims; or `"both"`: ordered by their z-scores, weighed alike, with
+                the same scores as `"logit"`. Default: by the logit where there is one.
+            direction: In the layout `"pointwise"`, which way attention is read, see
+                `attnmass.layouts.pointwise`; default: the profile's.
             max_batch_tokens: Tokens in one forward pass, padding included; default: 1,024 on a
                 CPU, where more was slower, and 16,384 elsewhere.
             batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
@@ -104,6 +117,7 @@ class AttentionRanker:
 
         Raises:
             ValueError: If options contradict each other or do not fit the model.
+            TypeError: If there is no tokenizer.
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
         """
         check_name(layout)
@@ -111,18 +125,28 @@ class AttentionRanker:
             CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
         )
         config = find_config(model)
+        tokenizer = own_tokenizer(model) if tokenizer is None else tokenizer
+        rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
         chosen = _choose(config, layout=layout, profile=profile, heads=heads)
         plain = PlainTokenizer(tokenizer)
         kind = LAYOUTS[kind_of(config)][chosen.layout]
+        extras: dict[str, Any] = {}
+        if kind is PointwiseLayout:
+            direction = direction or chosen.direction or DEFAULT_DIRECTION
+            chosen = replace(chosen, direction=direction)
+            extras = {"direction": direction, "with_logit": rank_by != "attention"}
+        elif direction is not None:
+            raise ValueError("direction is for encoders in the layout 'pointwise': leave it out")
         self._set_up(
             chosen,
             plain,
-            kind.build(model, tokenizer, plain, chosen.all_heads, self._cache),
+            kind.build(model, tokenizer, plain, chosen.all_heads, self._cache, **extras),
             LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
             progress,
+            rank_by,
         )
 
     def _set_up(
@@ -132,8 +156,10 @@ class AttentionRanker:
         layout: Layout,
         options: LayoutOptions,
         progress: bool,
+        rank_by: RankBy = "attention",
     ) -> None:
         self._profile = profile
+        self._rank_by: RankBy = rank_by
         self._plain = plain
         self._layout = layout
         self._options = options
@@ -156,13 +182,15 @@ class AttentionRanker:
         profile: HeadProfile | str | Path | None = None,
         heads: Iterable[tuple[int, int]] | None = None,
         layout: str | None = None,
+        rank_by: RankBy | None = None,
         **options: Any,
     ) -> AttentionRanker:
         """Load a model by name, no more of it than the heads need.
 
         Args:
-            name_or_path: A folder, a GGUF file, a short name (`smollm2-135m`), or a repository of
-                the Hugging Face Hub. Only safetensors and GGUF are read, and no code.
+            name_or_path: A folder, a GGUF file, a short name (`smollm2-135m`, or
+                `all-minilm-l6-v2`), or a repository of the Hugging Face Hub. Only safetensors and
+                GGUF are read, and no code.
             device: Where it runs; default: the best there is (CUDA, MPS, XPU, CPU).
             dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`, the fastest that the device
                 does well.
@@ -172,6 +200,7 @@ class AttentionRanker:
             profile: As in the constructor.
             heads: As in the constructor.
             layout: As in the constructor.
+            rank_by: As in the constructor; without a logit no classification head is loaded.
             **options: The constructor's other options.
 
         Raises:
@@ -180,6 +209,7 @@ class AttentionRanker:
             UnsupportedModelError: As in the constructor.
         """
         check_name(layout)
+        check_rank_by(rank_by)
         CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
         heads = None if heads is None else tuple(heads)
         loaded = load(
@@ -190,8 +220,13 @@ class AttentionRanker:
             revision=revision,
             cache_dir=None if cache_dir is None else Path(cache_dir),
             local_files_only=local_files_only,
+            needs_head=lambda config: (
+                choose_rank_by(config, class_name(config), rank_by) != "attention"
+            ),
         )
-        return cls(loaded.model, loaded.tokenizer, profile=loaded.profile, **options)
+        return cls(
+            loaded.model, loaded.tokenizer, profile=loaded.profile, rank_by=rank_by, **options
+        )
 
     @property
     def profile(self) -> HeadProfile:
@@ -234,18 +269,19 @@ class AttentionRanker:
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> Ranking:
-        """Order chunks by the attention mass that they get from the query.
+        """Order chunks by the attention mass that they get from the query, or as `rank_by` says.
 
         Args:
             query: The question; never truncated.
             chunks: Texts, or `Chunk`s with titles. Empty, blank or non-text ones are not scored:
                 they come last with score 0.0.
             top_n: Keep the best so many; default: all.
-            score_threshold: Keep only chunks of at least this attention mass.
+            score_threshold: Keep only chunks of at least this score, which is attention mass or,
+                where a classification head ranks, the sigmoid of its logit.
             retrieval_scores: The retriever's score of each chunk, for the result and for `fuse`.
             fuse: Order by a blend of both scores in which the retriever's has this share, in
-                [0, 1]; 0.5 is the sum of the two z-scores. Default: by attention alone. Scores
-                stay attention mass either way.
+                [0, 1]; 0.5 is the sum of the two z-scores. Default: none of it. Scores stay what
+                they are either way.
             order: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
                 `"best_last"`, next to a question that follows them.
             evidence_threshold: Less evidence than this is none; default: the profile's.
@@ -392,18 +428,23 @@ class AttentionRanker:
         """What one query's attention says of whole chunks."""
         masses = scoring.chunk_masses(attention, self._profile.chunk_weights)
         scored = dict(zip(inputs.tokens, masses, strict=True))
+        said = attention.logits
+        logits = None if said is None else dict(zip(inputs.tokens, said, strict=True))
         n_tokens = {index: len(found) for index, found in inputs.tokens.items()}
         rule, known = self._profile.evidence, self._profile.all_heads
         by_head = scoring.head_masses(attention, [known.index(head) for head in rule.heads])
         evidence = rule(masses, list(n_tokens.values()), by_head)
         threshold = self._threshold(selection)
         no_evidence = bool(masses) and threshold is not None and evidence < threshold
-        ranked = selection.rank(inputs.texts, scored, n_tokens, n_windows, inputs.skipped)
+        ranked = selection.rank(
+            inputs.texts, scored, n_tokens, n_windows, inputs.skipped, logits, self._rank_by
+        )
+        scores = {chunk.index: chunk.score for chunk in ranked}
         kept, dropped = selection.cut(ranked, no_evidence)
         return Ranking(
             query=query,
             chunks=tuple(kept),
-            scores=tuple(scored.get(index, 0.0) for index in range(len(inputs.chunks))),
+            scores=tuple(scores[index] for index in range(len(inputs.chunks))),
             profile=self._profile,
             timings=Timings(0.0, 0.0, 0.0, 0.0),
             evidence=evidence,
@@ -445,7 +486,8 @@ class AttentionRanker:
             How many chunks were read, and how many skipped.
 
         Raises:
-            ValueError: If there is no cache to keep them in.
+            ValueError: If there is no cache to keep them in, or the model is an encoder, which
+                reads each chunk together with the query.
         """
         if not self._cache.is_on:
             raise ValueError(

@@ -54,6 +54,13 @@ def fuse(masses: Sequence[float], retrieval: Sequence[float], weight: float) -> 
     return [(1 - weight) * mass + weight * score for mass, score in pairs]
 
 
+def sigmoid(logit: float) -> float:
+    """The logistic function, from a logit to [0, 1]."""
+    if logit >= 0:
+        return 1 / (1 + math.exp(-logit))
+    return math.exp(max(logit, -700.0)) / (1 + math.exp(max(logit, -700.0)))
+
+
 def order(keys: Sequence[float]) -> list[int]:
     """Indices by falling key; equal keys keep their order."""
     return sorted(range(len(keys)), key=lambda index: -keys[index])

@@ -13,6 +13,7 @@ from attnmass.types import RankedChunk
 
 Order = Literal["score", "input", "best_last"]
 OnNoEvidence = Literal["keep", "empty", "raise"]
+RankBy = Literal["attention", "logit", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Selection:
 
     Attributes:
         top_n: Keep the best so many, `None` for all.
-        score_threshold: Keep chunks of at least this attention mass, `None` for all.
+        score_threshold: Keep chunks of at least this score, `None` for all.
         retrieval_scores: One for each chunk, `None` where the caller passed none.
         fuse: Share of the retrieval score in the order, `None` for none of it.
         order: How what is kept is ordered: best first by `"score"`, as in the `"input"`, or
@@ -80,6 +81,8 @@ class Selection:
         n_tokens: Mapping[int, int],
         n_windows: Mapping[int, int],
         skipped: Mapping[int, str],
+        logits: Mapping[int, float] | None = None,
+        rank_by: RankBy = "attention",
     ) -> list[RankedChunk]:
         """All chunks, best first; those that were not scored come last.
 
@@ -89,11 +92,23 @@ class Selection:
             n_tokens: Tokens, likewise.
             n_windows: Windows, likewise.
             skipped: Why the others were not scored, by input index.
+            logits: What a classification head says, likewise, where one was asked.
+            rank_by: What chunks are ordered by. Without `"attention"` alone, scores are the
+                sigmoids of the logits; `"both"` weighs the z-scores of logit and mass alike.
         """
         indices = list(masses)
         keys = list(masses.values())
+        scores: Mapping[int, float] = masses
         given = self.retrieval_scores
         fused: dict[int, float] = {}
+        if logits is not None and rank_by != "attention":
+            scores = {index: scoring.sigmoid(logit) for index, logit in logits.items()}
+            said = [logits[index] for index in indices]
+            if rank_by == "logit":
+                keys = said
+            elif indices:
+                keys = scoring.fuse(keys, said, 0.5)
+                fused = dict(zip(indices, keys, strict=True))
         if self.fuse is not None and given is not None and indices:
             keys = scoring.fuse(keys, [float(given[i] or 0.0) for i in indices], self.fuse)
             fused = dict(zip(indices, keys, strict=True))
@@ -105,7 +120,9 @@ class Selection:
         ranked = [
             RankedChunk(
                 index=i,
-                score=masses[i],
+                score=scores[i],
+                mass=masses[i],
+                logit=None if logits is None else logits[i],
                 n_tokens=n_tokens[i],
                 n_windows=n_windows[i],
                 retrieval_score=retrieval(i),

@@ -31,6 +31,35 @@ class Tokens:
         return len(self.ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a tokenizer puts around one text or two for its model to read.
+
+    Attributes:
+        control: Token ids before the first text, after each text but the last, and after the last.
+        control_types: The token type of each of them; 0 where the tokenizer tells its model none.
+        text_types: The token type of each text's tokens.
+    """
+
+    control: tuple[tuple[int, ...], ...]
+    control_types: tuple[tuple[int, ...], ...]
+    text_types: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """How many tokens it puts around texts."""
+        return sum(map(len, self.control))
+
+    def fill(self, *texts: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], list[int]]:
+        """Token ids and types of texts in their frame, and where each text begins."""
+        ids, types = list(self.control[0]), list(self.control_types[0])
+        starts: list[int] = []
+        for number, text in enumerate(texts):
+            starts.append(len(ids))
+            ids += [*text, *self.control[number + 1]]
+            types += [self.text_types[number]] * len(text) + list(self.control_types[number + 1])
+        return tuple(ids), tuple(types), starts
+
+
 class PlainTokenizer:
     """A tokenizer's own copy, for text that is content and for text that is template.
 
@@ -53,6 +82,7 @@ class PlainTokenizer:
                 f"{type(tokenizer).__name__} has no offsets: pass a fast tokenizer "
                 "(AutoTokenizer.from_pretrained(..., use_fast=True))."
             )
+        self._tells_types = "token_type_ids" in getattr(tokenizer, "model_input_names", ())
         serialized = json.loads(backend.to_str())
         self._template = _rebuild(serialized)
         # What the chat template writes between turns must be plain text in content, also where the
@@ -79,6 +109,32 @@ class PlainTokenizer:
     def template(self, text: str) -> tuple[int, ...]:
         """Token ids of template text, in which control tokens count."""
         return tuple(self._template.encode(text, add_special_tokens=False).ids)
+
+    def frame(self, n_texts: int) -> Frame:
+        """How the tokenizer frames one text, or two as a pair, by its own post-processor.
+
+        Raises:
+            UnsupportedModelError: If it cannot tell the texts from what is around them.
+        """
+        found = self._template.encode("a", "a" if n_texts == 2 else None)
+        control: list[list[int]] = [[] for _ in range(n_texts + 1)]
+        types: list[list[int]] = [[] for _ in range(n_texts + 1)]
+        text_types: dict[int, int] = {}
+        for token, kind, number in zip(found.ids, found.type_ids, found.sequence_ids, strict=True):
+            kind = kind if self._tells_types else 0
+            if number is None:
+                control[len(text_types)].append(token)
+                types[len(text_types)].append(kind)
+            else:
+                text_types[number] = kind
+        if list(text_types) != list(range(n_texts)):
+            raise UnsupportedModelError(
+                f"the tokenizer does not put {n_texts} texts one after the other: pass the one "
+                "that the model was trained with"
+            )
+        return Frame(
+            tuple(map(tuple, control)), tuple(map(tuple, types)), tuple(text_types.values())
+        )
 
     def as_reader(self) -> Tokenizer:
         """The tokenizer as a model that reads the text as it is would use it; not to be changed."""

@@ -13,7 +13,7 @@ from attnmass.inputs import Inputs
 from attnmass.layouts import Layout, LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.prompt import chunk_text
-from attnmass.scoring import token_masses
+from attnmass.scoring import chunk_masses, token_masses
 from attnmass.segmentation import Segment, segment
 from attnmass.text import PlainTokenizer, Tokens
 from attnmass.trimming import (
@@ -80,9 +80,10 @@ class Trimmer:
         }
         found = []
         for ranking, looked in zip(rankings, attention, strict=True):
+            masses = chunk_masses(looked, self._profile.chunk_weights)
             scored = {
-                index: self._score(inputs, index, mine, ranking.scores[index], segments[index])
-                for index, mine in zip(inputs.tokens, looked.chunks, strict=True)
+                index: self._score(inputs, index, mine, mass, segments[index])
+                for index, mine, mass in zip(inputs.tokens, looked.chunks, masses, strict=True)
             }
             found.append(self._trim(ranking, inputs, scored, trim, render, options))
         return found

@@ -63,17 +63,22 @@ class RankedChunk:
 
     Attributes:
         index: Position of the chunk in the input, 0-based.
-        score: Attention mass, the share of the query's attention that the chunk got, in [0, 1].
+        score: What chunks are cut by, in [0, 1]: attention mass, the share of the query's attention
+            that the chunk got; where a classification head ranks, the sigmoid of its logit.
         n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.
-        fused_score: What the order is by when scores were fused, else `None`.
+        fused_score: What the order is by when scores were fused, or ranked by `"both"`, else
+            `None`.
         skipped: Why the chunk was not scored (it is then last, with score 0.0), else `None`.
         text: Its text, or what trimming kept of it; empty where that is nothing or there was none.
         spans: All its spans in reading order where trimming was asked for, else none.
         dropped: Why it is not in the result, on the chunks of `Ranking.dropped`: `"top_n"`,
             `"score_threshold"`, `"no_evidence"`, or what left none of its spans; where trimming was
             asked for and it was skipped, why that was.
+        mass: Attention mass, whatever chunks are ranked by; 0.0 if skipped.
+        logit: What the model's classification head said of query and chunk, `None` where it was not
+            asked; of a chunk in windows that of the best one.
     """
 
     index: int
@@ -86,6 +91,8 @@ class RankedChunk:
     text: str = ""
     spans: tuple[Span, ...] = ()
     dropped: str | None = None
+    mass: float = 0.0
+    logit: float | None = None
 
     @property
     def kept_spans(self) -> tuple[Span, ...]:
@@ -119,7 +126,7 @@ class Ranking:
     Attributes:
         query: The query.
         chunks: What is kept, in the order asked for, best first by default; ties keep input order.
-        scores: Attention mass of every input chunk, in input order, whatever was cut.
+        scores: `RankedChunk.score` of every input chunk, in input order, whatever was cut.
         profile: The heads that were read.
         timings: Seconds by stage. In `AttentionRanker.rank_batch` the queries share one set.
         notes: What a caller should know: chunks that were split or skipped, in sentences.

@@ -9,7 +9,8 @@ regression of candidates with the supporting chunks and without them, as they ar
 longer; the threshold answers 95% of the answerable queries of each set on average. Context: the
 head that most often picks the labelled antecedent, on every second article.
 
-python -m benchmarks.fit_trimming DATA_FOLDER [--limit N] [--only PART ...]
+python -m benchmarks.fit_trimming DATA_FOLDER [--model NAME] [--layout NAME] [--limit N]
+                                  [--only PART ...]
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +38,7 @@ from attnmass.trimming import span_scores
 from benchmarks.antecedents import fit_items, picks_of_heads
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part
 from benchmarks.evidence import pairs, threshold_that_keeps, variants
-from benchmarks.select_heads import PROFILES
+from benchmarks.select_heads import PROFILES, all_heads
 from benchmarks.sentence_data import read_answers
 from benchmarks.sentence_metrics import PERCENTS, auc, has_answer, normalize, share_kept
 from benchmarks.spans import attention_by_span
@@ -78,11 +80,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--layout", default="parallel", help="of the profile")
     parser.add_argument("--limit", type=int, help="queries of each set, to try the script out")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    path = PROFILES / f"{arguments.model}.parallel.json"
+    path = PROFILES / f"{arguments.model}.{arguments.layout}.json"
     profile = load_profile(path)
 
     if "spans" in arguments.only:
@@ -100,7 +103,7 @@ def main() -> None:
 def fit_spans(model: str, profile: HeadProfile, folder: Path, limit: int | None) -> SpanRule:
     """Span heads, length exponent and chunk share."""
     heads = _heads_up_to(model, profile.last_layer)
-    ranker = AttentionRanker.from_pretrained(model, heads=heads)
+    ranker = _reading(model, profile, heads)
     order = ranker.profile.all_heads
     chunk_heads = [order.index(head) for head in profile.heads]
     captured: dict[str, list[Captured]] = {}
@@ -283,7 +286,7 @@ def _features(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> Feat
 def fit_context(model: str, profile: HeadProfile) -> tuple[Head, ...]:
     """The head that picks most antecedents; deeper ones than are read anyway do not take part."""
     heads = _heads_up_to(model, profile.last_layer)
-    ranker = AttentionRanker.from_pretrained(model, heads=heads)
+    ranker = _reading(model, profile, heads)
     right = picks_of_heads(ranker, fit_items()).mean(axis=0)
     best = np.argsort(-right, kind="stable")[:8]
     print("antecedents:", [(heads[i], round(float(right[i]), 3)) for i in best])
@@ -291,9 +294,13 @@ def fit_context(model: str, profile: HeadProfile) -> tuple[Head, ...]:
 
 
 def _heads_up_to(model: str, layer: int) -> list[Head]:
-    first = AttentionRanker.from_pretrained(model)
-    n_heads = first._layout._reader.config.num_attention_heads  # type: ignore[attr-defined]
-    return [(la, he) for la in range(layer + 1) for he in range(n_heads)]
+    return [head for head in all_heads(model) if head[0] <= layer]
+
+
+def _reading(model: str, profile: HeadProfile, heads: Sequence[Head]) -> AttentionRanker:
+    """A ranker that reads heads as the profile's are read."""
+    options: dict[str, Any] = {} if profile.direction is None else {"direction": profile.direction}
+    return AttentionRanker.from_pretrained(model, heads=heads, layout=profile.layout, **options)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,29 @@ def _mean_gap(rows: list[dict[str, Any]], name: str, one: str, other: str) -> fl
     return sum(values[one][q] - values[other][q] for q in shared) / len(shared)
 
 
+def encoders_table(encoders: dict[str, Any], quality: dict[str, Any]) -> str:
+    """nDCG@10 of an encoder's attention, beside what else scores the same queries."""
+    measured = {(row["set"], row["query"]) for row in encoders["rows"]}
+    names = {"profile": f"{encoders['model']}, its profile", "all heads": "the same, all heads"}
+    lines = [f"| nDCG@10 | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
+    for method in ("profile", "all heads", "MiniLM cosine", "BM25", "attnmass"):
+        rows = encoders["rows"] if method in names else quality["rows"]
+        cells = [
+            cell(
+                [
+                    row["ndcg@10"]
+                    for row in rows
+                    if (row["set"], row["method"]) == (name, method)
+                    and (name, row["query"]) in measured
+                ]
+            )
+            for name in SETS
+        ]
+        shown = "smollm2-135m" if method == "attnmass" else names.get(method, method)
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
 def cost_table(results: dict[str, Any]) -> str:
     """Ratios, and the seconds behind them."""
     lines = ["| ratio | measured |", "|---|---|"]
@@ -157,6 +180,7 @@ def _read(name: str) -> dict[str, Any]:
 
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "quality": (quality_table, ("quality.json",)),
+    "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "cost": (cost_table, ("cost.json",)),
     "cache": (cache_tables, ("scaling.json", "cache_formats.json")),
     "trimming": (trimming_report.tables, ("trimming.json",)),

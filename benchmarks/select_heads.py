@@ -5,7 +5,7 @@ forward selection with equal weights among the best single heads, on bootstrap s
 queries; the heads that most samples chose are kept (stability selection, Meinshausen and Bühlmann,
 2010; equal weights and single-head ranking as in QRHead, arXiv 2506.09944).
 
-python -m benchmarks.select_heads DATA_FOLDER [--model NAME] [--out FILE]
+python -m benchmarks.select_heads DATA_FOLDER [--model NAME] [--layout NAME] [--out FILE]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -24,7 +25,7 @@ from tqdm import tqdm
 from attnmass import AttentionRanker, HeadProfile
 from attnmass.capture import Head
 from attnmass.profiles import fingerprint
-from attnmass.profiles.profile import full_depth
+from attnmass.profiles.profile import full_depth, head_count
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part, test_part
 from benchmarks.metrics import interval, ndcg_at_10
 
@@ -41,25 +42,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--layout", help="default: the one that suits the kind of model")
+    parser.add_argument("--direction", help="of the layout pointwise, see its module")
     parser.add_argument("--out", type=Path, help="default: the package's own profile of the model")
     parser.add_argument("--limit", type=int, help="queries of each set, to try the script out")
     parser.add_argument("--measure", type=int, default=100, help="held-out queries of each set")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    out = arguments.out or PROFILES / f"{arguments.model.replace('/', '--')}.parallel.json"
+    heads = all_heads(arguments.model)
+    options = {"layout": arguments.layout, "cache_bytes": 0, "rank_by": "attention"}
+    if arguments.direction is not None:
+        options["direction"] = arguments.direction
+    everything = AttentionRanker.from_pretrained(arguments.model, heads=heads, **options)
+    config, layout = config_of(everything), everything.profile.layout
+    out = arguments.out or PROFILES / f"{arguments.model.replace('/', '--')}.{layout}.json"
     out.touch()  # fails now rather than in the end
-
-    first = AttentionRanker.from_pretrained(arguments.model)
-    config = first._layout._reader.config  # type: ignore[attr-defined]
-    heads = [
-        (la, he) for la in range(full_depth(config)) for he in range(config.num_attention_heads)
-    ]
-    everything = AttentionRanker.from_pretrained(arguments.model, heads=heads, cache_bytes=0)
     fitted = {
         name: fit_part(arguments.data, name)[: arguments.limit] for name in SETS if N_FIT[name]
     }
     captured = {
-        name: [_masses(everything, q) for q in tqdm(part, desc=name)]
+        name: [masses_of(everything, q) for q in tqdm(part, desc=name)]
         for name, part in fitted.items()
     }
     chosen, shares = select(heads, fitted, captured)
@@ -68,12 +70,13 @@ def main() -> None:
     profile = HeadProfile.from_heads(
         chosen,
         model=arguments.model,
-        layout="parallel",
+        layout=layout,
+        direction=everything.profile.direction,
         fingerprint=fingerprint(config),
         source="fitted",
         fitted_on=", ".join(f"the first {len(part)} of {name}" for name, part in fitted.items()),
     )
-    ranker = AttentionRanker.from_pretrained(arguments.model, profile=profile, cache_bytes=0)
+    ranker = AttentionRanker.from_pretrained(arguments.model, profile=profile, **options)
     measured = {}
     for name in SETS:
         part = test_part(arguments.data, name)[: arguments.measure]
@@ -152,7 +155,18 @@ def select(
     return [heads[i] for i, share in shares.items() if share >= 0.5], shares
 
 
-def _masses(ranker: AttentionRanker, query: Labelled) -> np.ndarray:
+def config_of(ranker: AttentionRanker) -> Any:
+    """The config of a ranker's model."""
+    return ranker._layout._reader.config  # type: ignore[attr-defined]
+
+
+def all_heads(model: str) -> list[Head]:
+    """Every `(layer, head)` of a model."""
+    config = config_of(AttentionRanker.from_pretrained(model, rank_by="attention"))
+    return [(la, he) for la in range(full_depth(config)) for he in range(head_count(config))]
+
+
+def masses_of(ranker: AttentionRanker, query: Labelled) -> np.ndarray:
     """Mass of every head on every chunk, `[head, chunk]`."""
     found = ranker.attention(query.query, query.texts)
     return np.stack([chunk.sum(dim=1).numpy() for chunk in found.chunks], axis=1)

@@ -22,7 +22,7 @@ from pydantic import (
 from attnmass import WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.selection import OnNoEvidence, Order
+from attnmass.selection import OnNoEvidence, Order, RankBy
 from attnmass.worker import Worker
 from langchain_attn import convert
 from langchain_attn.template import PLAIN, Template
@@ -42,11 +42,12 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     r"""Ranks documents by the attention that a query pays them, keeps the best, and trims them.
 
     The model loads on first use and is shared by every adapter that names it with the same
-    options. Results are copies; their metadata has the attention mass as `relevance_score`, and
-    under `attnmass` what it came from: `score`, `retrieval_score`, `rank_before` (position in the
-    input, 0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all documents together,
-    and `fused_score`, `n_windows`, `skipped`, `score_before` (an earlier `relevance_score`) where
-    they apply. One instance may be called from many threads.
+    options. Results are copies; their metadata has the attention mass as `relevance_score` (or what
+    `rank_by` makes of a cross-encoder's logit), and under `attnmass` what it came from: `score`,
+    `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
+    `evidence` and `no_evidence` of all documents together, and `fused_score`, `n_windows`,
+    `skipped`, `mass` and `logit` (of a cross-encoder), `score_before` (an earlier
+    `relevance_score`) where they apply. One instance may be called from many threads.
 
     Documents are trimmed to their best spans (sentences, list items, tables, ...) if `max_tokens`,
     `keep_ratio` or `top_p` is set; `attnmass.Trim` says how the options combine. Documents of which
@@ -66,7 +67,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         model: As in `AttentionRanker.from_pretrained`: a folder, a GGUF file, a short name, or a
             repository of the Hugging Face Hub.
         top_n: Keep the best so many; `None` for all.
-        score_threshold: Keep only documents of at least this attention mass.
+        score_threshold: Keep only documents of at least this score.
         device: Where the model runs; default: the best there is.
         dtype: Number format; `"auto"` is the fastest that the device does well.
         batch_size: Documents in one forward pass; default: as many as are fast.
@@ -82,6 +83,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
             and in order, whatever they take, with a warning.
         profile: The file of a head profile; default: the one that ships for the model.
         heads: `(layer, head)` pairs to read instead of a profile's.
+        layout: How documents and query are laid out; default: as suits the kind of model.
+        rank_by: `"attention"`, `"logit"` or `"both"`; default: a cross-encoder's logit, of which
+            scores are then the sigmoids, else attention.
         revision: Branch, tag or commit on the Hub.
         cache_dir: The Hub's cache.
         local_files_only: Never ask the Hub.
@@ -132,6 +136,8 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     on_error: Literal["raise", "passthrough"] = "raise"
     profile: str | None = None
     heads: tuple[tuple[int, int], ...] | None = None
+    layout: Literal["parallel", "pointwise"] | None = None
+    rank_by: RankBy | None = None
     revision: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False

@@ -24,7 +24,7 @@ from llama_index.core.utils import get_tokenizer
 from attnmass import WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.selection import OnNoEvidence, Order
+from attnmass.selection import OnNoEvidence, Order, RankBy
 from attnmass.worker import Worker
 from llama_index_attn.budget import less, n_tokens, reserve
 from llama_index_attn.convert import (
@@ -52,11 +52,12 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     """Orders nodes by the attention that the query pays them, keeps the best, and trims them.
 
     The model loads on first use and is shared by all that name the same one in the same way.
-    Kept nodes are copies; their score is the attention mass, in [0, 1], and what it came from is
-    in their metadata under `"attnmass"`, hidden from the LLM and the embedder: `score`,
-    `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
-    `evidence` and `no_evidence` of all nodes together, `hidden_from` (what it was hidden from),
-    and `fused_score`, `n_windows`, `skipped` where they apply.
+    Kept nodes are copies; their score is the attention mass, or what `rank_by` makes of a
+    cross-encoder's logit, in [0, 1], and what it came from is in their metadata under `"attnmass"`,
+    hidden from the LLM and the embedder: `score`, `retrieval_score`, `rank_before` (position in the
+    input, 0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all nodes together,
+    `hidden_from` (what it was hidden from), and `fused_score`, `n_windows`, `skipped`, `mass` and
+    `logit` (of a cross-encoder) where they apply.
 
     Nodes are trimmed to their best spans (sentences, list items, tables, ...) if `max_tokens`,
     `keep_ratio` or `top_p` is set; `attnmass.Trim` says how the options combine. Nodes of which
@@ -101,7 +102,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     score_threshold: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Keep only nodes of at least this attention mass.",
+        description="Keep only nodes of at least this score.",
     )
     device: str | None = Field(
         default=None, pattern=DEVICE, description="Where the model runs; default: the best."
@@ -126,6 +127,13 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     )
     heads: tuple[tuple[int, int], ...] | None = Field(
         default=None, description="(layer, head) pairs to read instead of a profile's."
+    )
+    layout: Literal["parallel", "pointwise"] | None = Field(
+        default=None, description="How nodes and query are laid out; default: the model's."
+    )
+    rank_by: RankBy | None = Field(
+        default=None,
+        description="What orders nodes; default: a cross-encoder's logit, if it is one.",
     )
     revision: str | None = Field(default=None, description="Branch, tag or commit on the Hub.")
     cache_dir: str | None = Field(default=None, description="Folder of the Hub's cache.")

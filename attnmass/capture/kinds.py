@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from attnmass.errors import UnsupportedModelError
@@ -27,7 +28,9 @@ def kind_of(config: Any) -> Kind:
 
 
 def unwrapped(model: nn.Module) -> Any:
-    """The transformers model inside wrappers of `torch.compile`, `DataParallel` and PEFT.
+    """The transformers model inside wrappers.
+
+    These are `torch.compile`'s, `DataParallel`, PEFT's, and sentence-transformers' models.
 
     Raises:
         UnsupportedModelError: If there is none.
@@ -38,9 +41,43 @@ def unwrapped(model: nn.Module) -> Any:
     inner = getattr(inner, "_orig_mod", inner)  # torch.compile
     if isinstance(inner, nn.DataParallel):
         inner = inner.module
+    if _is_of_sentence_transformers(inner):
+        inner = next((m for m in inner.modules() if isinstance(m, PreTrainedModel)), inner)
     if getattr(inner, "config", None) is None or not hasattr(inner, "get_decoder"):
         raise UnsupportedModelError(
             f"{type(model).__name__} is not a transformers model: pass a PreTrainedModel "
             "(what AutoModelForCausalLM.from_pretrained returns) or a name to from_pretrained()."
         )
     return inner
+
+
+def own_tokenizer(model: Any) -> Any:
+    """The tokenizer that a model of sentence-transformers brings along.
+
+    Raises:
+        TypeError: If it is another model, which has none.
+    """
+    tokenizer = getattr(model, "tokenizer", None) if _is_of_sentence_transformers(model) else None
+    if tokenizer is None:
+        raise TypeError(
+            f"{type(model).__name__} brings no tokenizer: pass its fast tokenizer after the model"
+        )
+    return tokenizer
+
+
+def count_labels(config: Any, name: str) -> int | None:
+    """How many labels a model's sequence classification head has, `None` where it has no such head.
+
+    Args:
+        config: The model's config.
+        name: The name of its class, as `config.architectures` has it too.
+    """
+    is_classifier = name.endswith("ForSequenceClassification")
+    return int(config.num_labels) if is_classifier else None
+
+
+def _is_of_sentence_transformers(model: Any) -> bool:
+    # By name: importing sentence-transformers takes seconds.
+    return any(
+        base.__module__.partition(".")[0] == "sentence_transformers" for base in type(model).mro()
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from attnmass.capture.encoder import EncoderReader, Passage, encoder_view, find_encoder
 from attnmass.capture.reader import Reader
 from attnmass.capture.states import KeyValues
 from attnmass.capture.view import find_decoder, shared_view
@@ -46,7 +47,7 @@ def prove(reader: Reader, model: nn.Module) -> None:
         return reader.look(query_ids, positions, (prefix, *chunks), rows)[0]  # [head, key]
 
     expected = _eager(reader, model, torch.cat([prefix_ids, chunk_ids, query_ids]))
-    _compare(reader, look(chunk), expected, "its eager attention over the same tokens")
+    compare(reader, look(chunk), expected, "its eager attention over the same tokens")
 
     there, back = look(chunk, short), look(short, chunk)
     moved = torch.cat(
@@ -58,7 +59,51 @@ def prove(reader: Reader, model: nn.Module) -> None:
         ],
         dim=1,
     )
-    _compare(reader, there, moved, "the same chunks in another order")
+    compare(reader, there, moved, "the same chunks in another order")
+
+
+def prove_encoder(reader: EncoderReader, model: nn.Module) -> None:
+    """Compare a reader with eager attention of the same model, each of two passages on its own.
+
+    Args:
+        reader: The reader to prove, which reads both side by side.
+        model: The model it was built from.
+
+    Raises:
+        UnsupportedModelError, CaptureError: As `prove`.
+    """
+    vocabulary, filler = int(reader.config.vocab_size), getattr(reader.config, "pad_token_id", None)
+    ids = [number * 7 + 5 for number in range(_CHUNK + _QUERY)]
+    ids = [i % vocabulary + (i % vocabulary == filler) for i in ids]
+    group, watched = tuple(range(1, _QUERY)), (1, _QUERY)
+    passages = [
+        Passage(tuple(ids[:size]), (0,) * size, (group,), watched)
+        for size in (_CHUNK + _QUERY, _CHUNK)
+    ]
+    for passage, seen in zip(passages, reader.look(passages), strict=True):
+        attention = _eager_encoder(reader, model, passage)  # [head, token, token]
+        expected = attention[:, list(group)].mean(dim=1)
+        compare(reader, seen.groups[0], expected, "its eager attention over the same tokens")
+        expected = attention[:, :, list(watched)].sum(dim=-1) / len(passage.ids)
+        found = seen.to_watched / len(passage.ids)
+        compare(reader, found, expected, "its eager attention over the same tokens")
+
+
+@torch.inference_mode()
+def _eager_encoder(reader: EncoderReader, model: nn.Module, passage: Passage) -> Tensor:
+    """Attention of the reader's heads in one plain pass, `[head, token, token]`."""
+    view = encoder_view(find_encoder(model), reader.last_layer + 1, "eager")
+    output = view(
+        input_ids=torch.tensor([passage.ids], device=reader.device), output_attentions=True
+    )
+    layers: tuple[Tensor, ...] = output.attentions or ()
+    if len(layers) != reader.last_layer + 1:
+        raise UnsupportedModelError(
+            f"{type(view).__name__} returned attention of {len(layers)} layers where "
+            f"{reader.last_layer + 1} ran, so heads cannot be told apart: pass a model from the "
+            "README's table of families."
+        )
+    return torch.stack([layers[layer][0, head].float().cpu() for layer, head in reader.heads])
 
 
 def _states(reader: Reader, ids: Tensor, start: int, past: tuple[KeyValues, ...]) -> KeyValues:
@@ -96,7 +141,13 @@ def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
     return attention[:, -_QUERY:].mean(dim=1)
 
 
-def _compare(reader: Reader, found: Tensor, expected: Tensor, what: str) -> None:
+def compare(reader: Reader | EncoderReader, found: Tensor, expected: Tensor, what: str) -> None:
+    """Hold attention `[head, key]` against what it has to be.
+
+    Raises:
+        UnsupportedModelError: If a head differs; says which and by how much.
+        CaptureError: If there are NaN or infinite values.
+    """
     half = reader.dtype in (torch.float16, torch.bfloat16)
     # Rounding alone moved a 30-layer model by 0.016 in bfloat16 and grows with depth.
     tolerance = 6e-2 if half else 2e-3

@@ -42,18 +42,18 @@ def find_config(model: nn.Module) -> Any:
 
 
 def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:
-    """Attribute name and list of the decoder's layers.
+    """Name, dotted where it lies deeper, and list of the model's layers.
 
     Raises:
         UnsupportedModelError: If no list of `config.num_hidden_layers` modules is there.
     """
     n_layers = getattr(decoder.config, "num_hidden_layers", None)
-    for name, child in decoder.named_children():
+    for name, child in sorted(decoder.named_modules(), key=lambda item: item[0].count(".")):
         if isinstance(child, nn.ModuleList) and len(child) == n_layers:
             return name, child
     raise UnsupportedModelError(
         f"{type(decoder).__name__} has no list of {n_layers} layers, so its attention cannot be "
-        "reached: pass a decoder from the README's table of families."
+        "reached: pass a model from the README's table of families."
     )
 
 
@@ -68,7 +68,8 @@ def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn
     memo: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
     view = copy.deepcopy(decoder, memo)
     name, layers = find_layers(view)
-    setattr(view, name, layers[:n_layers])
+    above, _, own = name.rpartition(".")
+    setattr(view.get_submodule(above), own, layers[:n_layers])
     config: Any = view.config
     config.num_hidden_layers = n_layers
     if getattr(config, "layer_types", None):

@@ -14,6 +14,7 @@ from attnmass.layouts.base import (
     WarmCounts,
 )
 from attnmass.layouts.parallel import ParallelLayout
+from attnmass.layouts.pointwise import PointwiseLayout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 # What each kind of model can be read in, its default first.
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
     "decoder": {"parallel": ParallelLayout},
-    "encoder": {},
+    "encoder": {"pointwise": PointwiseLayout},
     "encoder-decoder": {},
 }
 
@@ -69,6 +70,7 @@ __all__ = [
     "LayoutOptions",
     "LayoutResult",
     "ParallelLayout",
+    "PointwiseLayout",
     "QueryAttention",
     "WarmCounts",
     "check_name",

@@ -53,11 +53,13 @@ class QueryAttention:
         context: Attention on everything else (template, instruction, the query itself), `[head]`.
         rows: What `chunks` is the mean of, one for each of the query's tokens, where that was asked
             for and the layout can tell: for each chunk `[query token, head, token]`.
+        logits: What a classification head says of each chunk, where it was asked.
     """
 
     chunks: tuple[Tensor, ...]
     context: Tensor
     rows: tuple[Tensor, ...] | None = None
+    logits: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,9 @@ class Layout(Protocol):
         """Read the chunks that are not in the cache, for later calls of `attend`.
 
         Args, errors: as in `attend`.
+
+        Raises:
+            ValueError: If the layout reads chunks with the query, so that nothing can be kept.
         """
 
     def within(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ class Loaded:
     """A model in memory.
 
     Attributes:
-        model: Its decoder, cut after the last layer that runs, without language-model head.
+        model: Its layers, cut after the last one that runs, without a language-model head; or all
+            of it, where its classification head is needed.
         tokenizer: Its tokenizer.
         profile: The heads to read.
     """
@@ -45,6 +47,7 @@ def load(
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
+    needs_head: Callable[[Any], bool] = lambda config: False,
 ) -> Loaded:
     """Load a model by name; see `AttentionRanker.from_pretrained` for arguments and errors.
 
@@ -56,6 +59,7 @@ def load(
         revision: Passed on to transformers.
         cache_dir: Likewise; converted weights are kept there too.
         local_files_only: Passed on to transformers.
+        needs_head: Whether the classification head of a model with this config is asked.
     """
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
@@ -77,7 +81,7 @@ def load(
     if not source.local:
         passed_on |= {"revision": revision or "main", "cache_dir": cache_dir}
     try:
-        return _load_safetensors(source, choose_profile, where, kind, passed_on)
+        return _load_safetensors(source, choose_profile, where, kind, passed_on, needs_head)
     except OSError as error:  # files that are missing, or a network that is
         place = f"the folder {source.name}" if source.local else "the Hugging Face Hub"
         raise not_found(name, [place], error) from error
@@ -94,6 +98,7 @@ def _load_safetensors(
     device: torch.device,
     dtype: torch.dtype,
     passed_on: dict[str, Any],
+    needs_head: Callable[[Any], bool],
 ) -> Loaded:
     """Read no more than the layers that run."""
     config = _read_config(source, passed_on)
@@ -103,8 +108,13 @@ def _load_safetensors(
         tokenizer = AutoTokenizer.from_pretrained(source.name, **passed_on)
     except ValueError as error:  # what transformers says where there are no files of one
         raise OSError(f"no tokenizer: {error}") from error
-    _cut_config(text, profile.last_layer + 1)
-    model = _quiet_class(config).from_pretrained(
+    with_head = needs_head(config)
+    kind = _quiet_class(config, with_head=with_head)
+    if not with_head:
+        _cut_config(text, profile.last_layer + 1)
+        if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
+            passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
+    model = kind.from_pretrained(
         source.name, config=config, dtype=dtype, use_safetensors=True, **passed_on
     )
     return Loaded(model.to(device).eval(), tokenizer, profile)
@@ -154,8 +164,10 @@ def _cut_config(config: Any, n_layers: int) -> None:
             config.layer_types = config.layer_types[:n_layers]
 
 
-def _quiet_class(config: Any) -> Any:
+def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
     """The model's class, not reporting the layers and heads that were left out on purpose."""
+    if with_head:
+        return transformers.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
     try:
         base: Any = transformers.MODEL_MAPPING[type(config)]
     except KeyError as error:
@@ -166,7 +178,12 @@ def _quiet_class(config: Any) -> Any:
     if isinstance(base, tuple):
         base = base[0]
     known = list(getattr(base, "_keys_to_ignore_on_load_unexpected", None) or [])
-    left_out = [r"(^|\.)(layers|h|blocks)\.\d+\.", r"^(lm_head|embed_out|score)\."]
+    left_out = [
+        r"(^|\.)(layers|h|blocks|layer)\.\d+\.",
+        r"^(lm_head|embed_out|score|classifier|pre_classifier|cls|head|decoder)\.",
+        r"^(vocab_\w+|\w*predictions\w*|(\w+\.)?pooler)\.",
+        r"(^|\.)position_ids$",
+    ]
     overrides = {
         "_keys_to_ignore_on_load_unexpected": [*known, *left_out],
         "__module__": base.__module__,

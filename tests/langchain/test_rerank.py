@@ -434,6 +434,8 @@ class TestLoading:
             "dtype": "float32",
             "profile": None,  # with heads it would contradict them
             "heads": ((1, 0), (2, 1)),
+            "layout": "parallel",
+            "rank_by": "attention",
             "revision": "abc",
             "cache_dir": "/cache",
             "local_files_only": True,

@@ -1,0 +1,289 @@
+"""The pointwise layout: each chunk is read together with the query, as a pair.
+
+The pair is framed as the model's own tokenizer frames two texts. A chunk gets attention two ways:
+
+- `"query_to_chunk"`: where the query's tokens look, averaged over them. A chunk's mass is the share
+  of the query's attention that falls on it.
+- `"chunk_to_query"`: how much of its attention each of the chunk's tokens pays the query, over the
+  number of tokens. A chunk's mass is the mean share that the query gets of its tokens' attention.
+- `"both"`: the mean of the two.
+
+All are in [0, 1], for a token and for a chunk. Every pair is a pass of its own, so masses of
+several chunks need not sum to 1, and nothing of a chunk can be kept for another query.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from attnmass.cache import ChunkCache
+from attnmass.capture import EncoderReader, Head, Passage, prove_encoder
+from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, by_chunk, cut
+from attnmass.layouts.within import Part, look_in_parts
+from attnmass.out_of_memory import halving, is_out_of_memory, release
+from attnmass.profiles.profile import Direction
+from attnmass.text import PlainTokenizer, Tokens
+
+# The best of the three where they were compared, see `benchmarks/results/directions.json`.
+DEFAULT_DIRECTION: Direction = "chunk_to_query"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A query and one window of a chunk."""
+
+    query: int
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Attention on a window's tokens, `[head, token]` each, and what the head says of the pair."""
+
+    from_query: Tensor
+    to_query: Tensor
+    logit: float | None
+
+
+class PointwiseLayout:
+    """Query and chunk as a pair; see the module's text."""
+
+    name: ClassVar[str] = "pointwise"
+
+    def __init__(
+        self,
+        reader: EncoderReader,
+        plain: PlainTokenizer,
+        direction: Direction = DEFAULT_DIRECTION,
+    ) -> None:
+        """Bind the layout to a model.
+
+        Args:
+            reader: The heads to read.
+            plain: The tokenizer's own copy.
+            direction: Which way attention is read, see the module's text.
+        """
+        self._reader = reader
+        self._pair, self._alone = plain.frame(2), plain.frame(1)
+        self._direction = direction
+
+    @classmethod
+    def build(
+        cls,
+        model: nn.Module,
+        tokenizer: Any,
+        plain: PlainTokenizer,
+        heads: Sequence[Head],
+        cache: ChunkCache,
+        *,
+        direction: Direction = DEFAULT_DIRECTION,
+        with_logit: bool = False,
+    ) -> PointwiseLayout:
+        """See `Layout.build`; `tokenizer` and `cache` are of no use here.
+
+        Args:
+            model: See there.
+            tokenizer: See there.
+            plain: See there.
+            heads: See there.
+            cache: See there.
+            direction: As in the constructor.
+            with_logit: Whether the model's one-label classification head is asked as well.
+        """
+        reader = EncoderReader(model, heads, with_logit=with_logit)
+        prove_encoder(reader, model)
+        return cls(reader, plain, direction)
+
+    def attend(
+        self,
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """See `Layout.attend`."""
+        started = time.perf_counter()
+        wanted = options.max_chunk_tokens
+        notes: tuple[str, ...] = ()
+        while True:
+            jobs = [
+                _Job(number, window)
+                for number, query in enumerate(queries)
+                for window in cut(chunks, self._room(query, chunks, wanted), options.overlap)
+            ]
+            try:
+                found = self._read(jobs, queries, chunks, options, advance)
+                break
+            except (RuntimeError, MemoryError) as error:
+                wanted = max(len(job.window) for job in jobs) // 2
+                if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
+                    raise
+            release()
+            notes = (f"memory did not suffice for longer windows than {wanted} tokens",)
+        by_query = [
+            [(job.window, found[job]) for job in jobs if job.query == number]
+            for number in range(len(queries))
+        ]
+        counts = [Counter(window.chunk for window, _ in mine) for mine in by_query]
+        return LayoutResult(
+            queries=tuple(self._merge(mine, chunks) for mine in by_query),
+            windows=tuple(max(count[i] for count in counts) for i in range(len(chunks))),
+            encode_seconds=time.perf_counter() - started,
+            query_seconds=0.0,
+            tokens_encoded=sum(len(job.window) for job in jobs),
+            notes=notes,
+        )
+
+    def warm(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> WarmCounts:
+        """Refuse: there is nothing to keep.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "there is nothing to warm: an encoder reads each chunk together with the query, so "
+            "that nothing of it can be kept for another one. Leave warm() out, or rank with a "
+            "decoder such as smollm2-135m."
+        )
+
+    def within(
+        self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
+    ) -> list[Tensor]:
+        """See `Layout.within`; the chunk is framed as a single text."""
+        limit = self._reader.max_tokens
+        room = options.max_chunk_tokens
+        if limit is not None:
+            free = limit - len(self._alone)
+            room = free if room is None else min(room, free)
+
+        def look(batch: Sequence[Part]) -> list[Tensor]:
+            passages = []
+            for part in batch:
+                ids, types, (start,) = self._alone.fill(
+                    chunks[part.chunk].ids[part.start : part.end]
+                )
+                mine = (groups[part.chunk][number] for number in part.groups)
+                rows = tuple(
+                    tuple(t - part.start + start for t in group if part.start <= t < part.end)
+                    for group in mine
+                )
+                passages.append(Passage(ids, types, rows))
+            start = len(self._alone.control[0])
+            seen = self._reader.look(passages)
+            return [
+                one.groups[:, :, start : start + len(part)]
+                for one, part in zip(seen, batch, strict=True)
+            ]
+
+        return look_in_parts(
+            look,
+            len(self._reader.heads),
+            chunks,
+            groups,
+            max_batch_tokens=options.max_batch_tokens,
+            room=room,
+        )
+
+    def _room(self, query: Tokens, chunks: Sequence[Tokens], wanted: int | None) -> int | None:
+        """How long a window may be beside a query, or `None` for no limit.
+
+        Raises:
+            ValueError: If the query leaves no room for a piece of a chunk.
+        """
+        limit = self._reader.max_tokens
+        if limit is None:
+            return wanted
+        free = limit - len(self._pair)
+        least = min(SHORTEST_WINDOW, max(map(len, chunks)))
+        if free - len(query) < least:
+            raise ValueError(
+                f"the query has {len(query)} tokens, and this model has room for "
+                f"{max(0, free - least)} beside a piece of a chunk: shorten the query"
+            )
+        return free - len(query) if wanted is None else min(free - len(query), wanted)
+
+    def _read(
+        self,
+        jobs: Sequence[_Job],
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> dict[_Job, _Found]:
+        """Read all pairs, batch by batch, those of similar length together."""
+        lengths = [len(self._pair) + len(queries[job.query]) + len(job.window) for job in jobs]
+        left = Counter(job.window.chunk for job in jobs)
+        found: dict[_Job, _Found] = {}
+        for batch in batches(lengths, options):
+            mine = [jobs[i] for i in batch]
+            done = halving(lambda part: self._look(part, queries, chunks), mine)
+            found.update(zip(mine, done, strict=True))
+            left.subtract(job.window.chunk for job in mine)
+            advance(sum(left[chunk] == 0 for chunk in {job.window.chunk for job in mine}))
+        return found
+
+    def _look(
+        self, jobs: Sequence[_Job], queries: Sequence[Tokens], chunks: Sequence[Tokens]
+    ) -> list[_Found]:
+        """One pass over pairs."""
+        asks_query = self._direction != "chunk_to_query"
+        asks_chunk = self._direction != "query_to_chunk"
+        passages, starts = [], []
+        for job in jobs:
+            query, window = queries[job.query], job.window
+            text = chunks[window.chunk].ids[window.start : window.end]
+            ids, types, (first, second) = self._pair.fill(query.ids, text)
+            places = tuple(range(first, first + len(query)))
+            passages.append(Passage(ids, types, (places,), places if asks_chunk else ()))
+            starts.append(second)
+        found = []
+        for job, start, seen in zip(jobs, starts, self._reader.look(passages), strict=True):
+            end = start + len(job.window)
+            nothing = torch.zeros(len(self._reader.heads), len(job.window))
+            found.append(
+                _Found(
+                    seen.groups[0][:, start:end] if asks_query else nothing,
+                    seen.to_watched[:, start:end] if asks_chunk else nothing,
+                    seen.logit,
+                )
+            )
+        return found
+
+    def _merge(
+        self, windows: Sequence[tuple[Window, _Found]], chunks: Sequence[Tokens]
+    ) -> QueryAttention:
+        """Put one query's windows together.
+
+        A token that was read twice gets the mean. Every window had all of the query's attention
+        to itself, so what a chunk of several windows got is divided by their number; its logit is
+        that of its best window (MaxP: Dai and Callan, arXiv 1905.09217).
+        """
+        places = [window for window, _ in windows]
+        times = Counter(window.chunk for window in places)
+        from_query, to_query = (
+            by_chunk(torch.cat(parts, dim=1), places, chunks, 0).chunks
+            for parts in zip(*((one.from_query, one.to_query) for _, one in windows), strict=True)
+        )
+        share = {"query_to_chunk": (1.0, 0.0), "chunk_to_query": (0.0, 1.0), "both": (0.5, 0.5)}
+        there, back = share[self._direction]
+        masses = tuple(
+            there * out / times[i] + back * home / len(chunks[i])
+            for i, (out, home) in enumerate(zip(from_query, to_query, strict=True))
+        )
+        context = 1 - torch.stack([mass.sum(dim=1) for mass in masses]).mean(dim=0)
+        logits: list[float] = [-float("inf")] * len(chunks)
+        for window, one in windows:
+            if one.logit is not None:
+                logits[window.chunk] = max(logits[window.chunk], one.logit)
+        said = tuple(logits) if self._reader.with_logit else None
+        return QueryAttention(masses, context, logits=said)

@@ -1,0 +1,59 @@
+"""nDCG@10 of an encoder's attention, all heads and its profile's, on queries that chose nothing.
+
+python -m benchmarks.encoders DATA_FOLDER [--model NAME] [--limit N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from attnmass import AttentionRanker
+from benchmarks.data import SETS, test_part
+from benchmarks.metrics import ndcg_at_10
+from benchmarks.select_heads import all_heads, masses_of
+
+RESULTS = Path(__file__).parent / "results" / "encoders.json"
+
+
+def main() -> None:
+    """Measure and store one value for each query and method."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--model", default="all-minilm-l6-v2")
+    parser.add_argument("--limit", type=int, default=60, help="queries of each set")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    profile = AttentionRanker.from_pretrained(arguments.model, rank_by="attention").profile
+    heads = all_heads(arguments.model)
+    ranker = AttentionRanker.from_pretrained(
+        arguments.model, heads=heads, direction=profile.direction, rank_by="attention"
+    )
+    weights = np.array(
+        [dict(zip(profile.heads, profile.weights, strict=True)).get(h, 0.0) for h in heads]
+    )
+    rows: list[dict[str, Any]] = []
+    for name in SETS:
+        queries = test_part(arguments.data, name)[: arguments.limit]
+        for number, query in enumerate(tqdm(queries, desc=name)):
+            masses = masses_of(ranker, query)  # [head, chunk]
+            scores = {"all heads": masses.mean(axis=0), "profile": weights @ masses}
+            for method, values in scores.items():
+                value = round(ndcg_at_10(query.relevant, values.tolist()), 4)
+                rows.append({"set": name, "query": number, "method": method, "ndcg@10": value})
+    results = {"model": arguments.model, "direction": profile.direction, "rows": rows}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    for name in SETS:
+        for method in ("all heads", "profile"):
+            mine = [r["ndcg@10"] for r in rows if (r["set"], r["method"]) == (name, method)]
+            print(name, method, len(mine), round(float(np.mean(mine)), 3))
+
+
+if __name__ == "__main__":
+    main()
