@@ -18,10 +18,12 @@ from attnmass import scoring
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
 from attnmass.capture import find_config, kind_of
+from attnmass.cross_options import CrossOptions
 from attnmass.errors import NoEvidenceError
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
     LAYOUTS,
+    CrossLayout,
     Layout,
     LayoutOptions,
     LayoutResult,
@@ -74,11 +76,13 @@ class AttentionRanker:
         cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
         cache_format: str | None = None,
         progress: bool = False,
+        cross: CrossOptions | None = None,
     ) -> None:
         """Prepare a loaded model; nothing of it or of the tokenizer is changed.
 
         Args:
-            model: A transformers decoder, such as the one that a pipeline generates with.
+            model: A transformers decoder or encoder-decoder, such as the one that a pipeline
+                generates with.
             tokenizer: Its fast tokenizer.
             profile: The heads to read: a profile, or the path of one. Default: the one that ships
                 for the model, else all heads of its middle layers, with a warning.
@@ -99,6 +103,7 @@ class AttentionRanker:
             cache_format: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and less
                 exactly; default: in the model's dtype.
             progress: Whether to show a progress bar while chunks are read.
+            cross: How cross-attention is read, for encoder-decoders only.
 
         Raises:
             ValueError: If options contradict each other or do not fit the model.
@@ -118,7 +123,7 @@ class AttentionRanker:
         self._set_up(
             chosen,
             plain,
-            kind.build(model, tokenizer, plain, chosen.all_heads, self._cache),
+            _build(kind, model, tokenizer, plain, chosen, self._cache, cross),
             LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
             progress,
         )
@@ -513,6 +518,23 @@ def _bar(n_chunks: int, progress: bool) -> tqdm[NoReturn]:
     return tqdm(
         total=n_chunks, desc="Reading chunks", unit="chunk", leave=False, disable=not progress
     )
+
+
+def _build(
+    kind: type[Layout],
+    model: nn.Module,
+    tokenizer: Any,
+    plain: PlainTokenizer,
+    profile: HeadProfile,
+    cache: ChunkCache,
+    cross: CrossOptions | None,
+) -> Layout:
+    """The layout, given the options that are for it alone."""
+    if issubclass(kind, CrossLayout):
+        return kind.build(model, tokenizer, plain, profile.all_heads, cache, cross)
+    if cross is not None:
+        raise ValueError("cross is for encoder-decoders such as T5 and BART: leave it out")
+    return kind.build(model, tokenizer, plain, profile.all_heads, cache)
 
 
 def _choose(

@@ -44,9 +44,7 @@ def prove_cross(reader: CrossReader, model: nn.Module) -> None:
 @torch.inference_mode()
 def _eager(reader: CrossReader, model: nn.Module, chunks: list[list[int]], query: Any) -> Tensor:
     """The query's mean cross-attention over the chunks' states joined, `[head, key]`."""
-    view = shared_pair(
-        find_pair(model), n_layers=reader.last_layer + 1, implementation="eager"
-    )
+    view = shared_pair(find_pair(model), n_layers=reader.last_layer + 1, implementation="eager")
     device = reader.device
     states = [view.encoder(input_ids=torch.tensor([chunk], device=device))[0] for chunk in chunks]
     output = view.decoder(

@@ -26,21 +26,35 @@ def kind_of(config: Any) -> Kind:
     return "encoder" if is_encoder and not getattr(config, "is_decoder", False) else "decoder"
 
 
+def is_rag(model: nn.Module) -> bool:
+    """Whether it is a Hugging Face RAG model, whose generator is what is read."""
+    return getattr(getattr(_bare(model), "config", None), "model_type", None) == "rag"
+
+
 def unwrapped(model: nn.Module) -> Any:
     """The transformers model inside wrappers of `torch.compile`, `DataParallel` and PEFT.
+
+    Of a RAG model it is the generator.
 
     Raises:
         UnsupportedModelError: If there is none.
     """
+    inner = _bare(model)
+    if is_rag(model):
+        inner = inner.generator
+    if getattr(inner, "config", None) is None or not hasattr(inner, "get_decoder"):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} is not a transformers model: pass a PreTrainedModel "
+            "(what AutoModelForCausalLM.from_pretrained returns) or a name to from_pretrained()."
+        )
+    return inner
+
+
+def _bare(model: nn.Module) -> Any:
     inner: Any = model
     if hasattr(inner, "get_base_model"):  # PEFT: the adapters sit inside the base model's layers
         inner = inner.get_base_model()
     inner = getattr(inner, "_orig_mod", inner)  # torch.compile
     if isinstance(inner, nn.DataParallel):
         inner = inner.module
-    if getattr(inner, "config", None) is None or not hasattr(inner, "get_decoder"):
-        raise UnsupportedModelError(
-            f"{type(model).__name__} is not a transformers model: pass a PreTrainedModel "
-            "(what AutoModelForCausalLM.from_pretrained returns) or a name to from_pretrained()."
-        )
     return inner

@@ -1,4 +1,4 @@
-"""The encoder and the decoder of an encoder-decoder, and a second module tree over their weights."""
+"""Encoder and decoder of a model, and a second module tree over their weights."""
 
 from __future__ import annotations
 

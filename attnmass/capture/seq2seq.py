@@ -142,8 +142,9 @@ class CrossReader:
         start = torch.full((len(rows), 1), self.start_token, device=self.device)
         # Keys depend on the encoder alone: one token makes every layer compute its own.
         self._decode(start, states, mask, caches)
-        keys = [layer.keys for layer in caches.cross_attention_cache.layers]
-        values = [layer.values for layer in caches.cross_attention_cache.layers]
+        layers: list[Any] = caches.cross_attention_cache.layers
+        keys: list[Tensor] = [layer.keys for layer in layers]
+        values: list[Tensor] = [layer.values for layer in layers]
         if self.path == "interface":
             group = self._group(keys[-1].shape[1])
             last = self._by_layer[self.last_layer]

@@ -13,6 +13,7 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
+from attnmass.layouts.cross import CrossLayout
 from attnmass.layouts.parallel import ParallelLayout
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
     "decoder": {"parallel": ParallelLayout},
     "encoder": {},
-    "encoder-decoder": {},
+    "encoder-decoder": {"pointwise": CrossLayout},
 }
 
 
@@ -65,6 +66,7 @@ def choose_layout(kind: Kind, name: str | None) -> str:
 
 __all__ = [
     "LAYOUTS",
+    "CrossLayout",
     "Layout",
     "LayoutOptions",
     "LayoutResult",

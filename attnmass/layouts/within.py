@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -17,7 +17,7 @@ from attnmass.text import Tokens
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """Tokens `[start, end)` of a chunk that are read together, for some of its groups."""
 
     chunk: int
@@ -59,14 +59,38 @@ def look_within(
         RuntimeError: The out-of-memory error, where not even short windows fit.
     """
 
-    def look(batch: Sequence[_Part]) -> list[Tensor]:
+    def look(batch: Sequence[Part]) -> list[Tensor]:
         return _look(reader, prefix, chunks, groups, batch)
 
+    return in_parts(
+        look, len(reader.heads), chunks, groups, max_batch_tokens=max_batch_tokens, room=room
+    )
+
+
+def in_parts(
+    look: Callable[[Sequence[Part]], list[Tensor]],
+    n_heads: int,
+    chunks: Sequence[Tokens],
+    groups: Sequence[Groups],
+    *,
+    max_batch_tokens: int,
+    room: int | None,
+) -> list[Tensor]:
+    """What `look` sees in parts of chunks, put together; other arguments as in `look_within`.
+
+    Args:
+        look: For each part `[group, head, token]`, its groups and tokens only.
+        n_heads: How many heads that is.
+        chunks: The chunks.
+        groups: Of their tokens.
+        max_batch_tokens: Tokens in one pass.
+        room: Tokens that a part may have.
+    """
     while True:
         parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
         # Filled anew, should windows become shorter.
         found = [
-            torch.zeros(len(mine), len(reader.heads), len(chunk))
+            torch.zeros(len(mine), n_heads, len(chunk))
             for mine, chunk in zip(groups, chunks, strict=True)
         ]
         try:
@@ -86,7 +110,7 @@ def _look(
     prefix: KeyValues,
     chunks: Sequence[Tokens],
     groups: Sequence[Groups],
-    batch: Sequence[_Part],
+    batch: Sequence[Part],
 ) -> list[Tensor]:
     """One pass over parts; for each of them `[group, head, token]`."""
     sizes = [len(part) for part in batch]
@@ -116,7 +140,7 @@ def _look(
     ]
 
 
-def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iterator[_Part]:
+def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iterator[Part]:
     """Windows of a chunk that have groups to read; one window where the chunk is short enough."""
     size = len(tokens) if room is None else min(room, len(tokens))
     starts = [*range(0, len(tokens) - size, max(1, size // 2)), len(tokens) - size]
@@ -128,11 +152,11 @@ def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iter
             number
         )
     for start, numbers in mine.items():
-        yield _Part(chunk, start, start + size, tuple(numbers))
+        yield Part(chunk, start, start + size, tuple(numbers))
 
 
-def _batches(parts: Sequence[_Part], max_batch_tokens: int) -> Iterator[list[_Part]]:
-    batch: list[_Part] = []
+def _batches(parts: Sequence[Part], max_batch_tokens: int) -> Iterator[list[Part]]:
+    batch: list[Part] = []
     size = 0
     for part in parts:
         if batch and size + len(part) > max_batch_tokens:

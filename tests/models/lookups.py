@@ -6,14 +6,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-KEYS = (
-    "amber apple aspen barley beacon bison bramble bridge bucket button candle canyon cedar "
-    "cherry cobalt copper cotton cricket daisy dolphin eagle elm feather fern forest fox "
-    "garlic glacier grape harbor heron indigo iron ivory jade juniper ladder lantern lilac "
-    "lizard magnet maple meadow mint moss nettle olive orchid owl paper pebble petal pine "
-    "plum poppy quartz rabbit ribbon robin rose saddle salmon shadow sparrow stone sunset "
-    "thistle tiger topaz tunnel valley violet whistle window wolf"
-).split()
+_WORDS = """
+    amber apple aspen barley beacon bison bramble bridge bucket button candle canyon cedar
+    cherry cobalt copper cotton cricket daisy dolphin eagle elm feather fern forest fox garlic
+    glacier grape harbor heron indigo iron ivory jade juniper ladder lantern lilac lizard magnet
+    maple meadow mint moss nettle olive orchid owl paper pebble petal pine plum poppy quartz
+    rabbit ribbon robin rose saddle salmon shadow sparrow stone sunset thistle tiger topaz
+    tunnel valley violet whistle window wolf
+    """
+KEYS = tuple(_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,9 @@ def make_model(kind: str, vocab_size: int, seed: int) -> Any:
                 num_decoder_layers=2,
                 num_heads=4,
                 dropout_rate=0.0,
+                initializer_factor=0.5,
+                tie_word_embeddings=False,
+                feed_forward_proj="gated-gelu",
                 pad_token_id=PAD,
                 eos_token_id=EOS,
                 decoder_start_token_id=PAD,
@@ -114,7 +117,7 @@ def step(model: Any, tokenizer: Any, kind: str, batch: list[Lookup]) -> tuple[An
     asked, answers = [], []
     for case in batch:
         asked.append(tokenizer(case.question, add_special_tokens=False).input_ids)
-        answers.append(tokenizer(case.answer, add_special_tokens=False).input_ids + [EOS])
+        answers.append([*tokenizer(case.answer, add_special_tokens=False).input_ids, EOS])
     rows = [start + q + a for q, a in zip(asked, answers, strict=True)]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
@@ -137,13 +140,15 @@ def train(kind: str, *, seed: int, minutes: float, batch_size: int, rate: float)
     """A trained model and its tokenizer."""
     tokenizer = make_tokenizer(kind)
     model = make_model(kind, len(tokenizer), seed)
+    torch.set_num_threads(1)
     print(kind, sum(p.numel() for p in model.parameters()), "parameters", len(tokenizer))
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
     started, count = time.process_time(), 0
     for stage, (n_documents, n_facts) in enumerate(STAGES):
         data = lookups(seed * 100 + stage, n_documents=n_documents, n_facts=n_facts)
         smooth = 0.0
-        for count in itertools.count(count + 1):
+        while smooth <= DONE and time.process_time() - started <= minutes * 60:
+            count += 1
             for group in optimizer.param_groups:
                 group["lr"] = rate * min(1.0, count / 200)
             loss, right = step(model, tokenizer, kind, list(itertools.islice(data, batch_size)))
@@ -152,11 +157,9 @@ def train(kind: str, *, seed: int, minutes: float, batch_size: int, rate: float)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             smooth = 0.97 * smooth + 0.03 * right
-            if count % 100 == 0:
+            if count % 50 == 0:
                 spent = time.process_time() - started
                 print(stage, count, f"{spent:.0f}s {loss.item():.3f} {smooth:.3f}", flush=True)
-            if smooth > DONE or time.process_time() - started > minutes * 60:
-                break
     return model.eval(), tokenizer
 
 
