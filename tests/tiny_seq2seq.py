@@ -45,11 +45,13 @@ T5 = {
 }
 
 
-def tiny_seq2seq(config: Any | None = None, *, seed: int = 0, gain: float = 4.0) -> Any:
+def tiny_seq2seq(config: Any | None = None, *, seed: int = 0) -> Any:
     """A seeded T5, or what `config` says, scaled up so that attention is far from uniform."""
+    config = config or T5Config(**T5)
+    gain = 1.5 if hasattr(config, "d_kv") else 16.0  # T5 starts with larger numbers
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForSeq2SeqLM.from_config(config or T5Config(**T5))
+        model = AutoModelForSeq2SeqLM.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:

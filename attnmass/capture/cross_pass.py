@@ -91,16 +91,21 @@ class CrossPass:
                 scores = rule.scores(query, keys.repeat_interleave(group, dim=1), mask)
                 merged.add(scores, values.repeat_interleave(group, dim=1))
         if heads:
-            self.keep(layer, rule.of(heads).softmax(torch.cat(seen, dim=-1)), query.dtype)
+            scores = torch.cat(seen, dim=-1)
+            logs = scores.log_softmax(dim=-1) if rule.sinks is None else None
+            self.keep(layer, rule.of(heads).softmax(scores), query.dtype, logs)
         if is_last:
             raise StopForward
         return merged.result().to(query.dtype).transpose(1, 2).contiguous()
 
-    def keep(self, layer: int, weights: Tensor, dtype: torch.dtype) -> None:
-        """Average cross-attention `[batch, selected, row, key]` over the rows."""
+    def keep(
+        self, layer: int, weights: Tensor, dtype: torch.dtype, logs: Tensor | None = None
+    ) -> None:
+        """Average cross-attention `[batch, selected, row, key]`, and its logarithms, over rows."""
         _check_finite(weights, f"cross-attention of layer {layer}", dtype)
         rows = self.rows.to(weights.device)
-        logs = weights.clamp_min(torch.finfo(weights.dtype).tiny).log()
+        if logs is None:
+            logs = weights.clamp_min(torch.finfo(weights.dtype).tiny).log()
         self.recorded[layer] = torch.einsum("bt,bhtk->bhk", rows, weights).to(self.rows.device)
         self.logs[layer] = torch.einsum("bt,bhtk->bhk", rows, logs).to(self.rows.device)
 

@@ -68,6 +68,9 @@ def shared_pair(pair: Pair, *, n_layers: int, implementation: str) -> Pair:
     name, layers = _layers(view.decoder)
     setattr(view.decoder, name, layers[:n_layers])
     configs = {id(config): config for config in _configs(view)}
+    for depth in ("num_decoder_layers", "decoder_layers"):
+        if getattr(view.config, depth, None) is not None:
+            setattr(view.config, depth, n_layers)  # as in a model that was loaded only in part
     for config in configs.values():
         config._attn_implementation = implementation
     return view.eval()

@@ -350,6 +350,7 @@ class CrossReader:
 
     def _hook(self) -> None:
         """Read a family's own weights from the modules that return them."""
+        n_heads = _n_heads(self._view.encoder.config, ("encoder_attention_heads",))
 
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             state = ACTIVE.get(None)
@@ -363,7 +364,7 @@ class CrossReader:
             if id(module) in state.cross:
                 state.keep(layer, weights[-1][:, heads].float(), weights[-1].dtype)
             else:
-                dense = _dense(weights[-1], state.rows.shape[-1])
+                dense = _dense(weights[-1], n_heads, state.rows.shape[-1])
                 state.keep_inside(layer, dense[:, heads].float(), dense.dtype)
             if layer == state.last_layer:
                 raise StopForward
@@ -399,13 +400,13 @@ def _n_heads(config: Any, names: Sequence[str] = ("decoder_attention_heads",)) -
     return int(next(n for n in (getattr(config, name, None) for name in known) if n))
 
 
-def _dense(weights: Tensor, n_tokens: int) -> Tensor:
+def _dense(weights: Tensor, n_heads: int, n_tokens: int) -> Tensor:
     """Attention inside an encoder as `[batch, head, token, key]`.
 
     LED's is given as a band, `[batch, token, head, distance]`: column `c` of token `i` is the
     weight on token `i + c - w`, for a window of `w` tokens to each side.
     """
-    if weights.shape[2:] == (n_tokens, n_tokens):
+    if weights.shape[1:] == (n_heads, n_tokens, n_tokens):
         return weights
     band = weights[:, :n_tokens].transpose(1, 2)
     reach = (band.shape[-1] - 1) // 2
