@@ -29,7 +29,8 @@ class CrossOptions:
         value_norm: Whether attention is weighed by the norm of the values that it carries, as
             Atlas does for its attention distillation (Izacard et al., arXiv 2208.03299), after
             Kobayashi et al., arXiv 2004.10102: tokens that get attention but hand on little count
-            little. Masses are then shares of the weighed attention. Goes with `aggregation="attention"`.
+            little. Masses are then shares of the weighed attention. Goes with
+            `aggregation="attention"`.
 
     Raises:
         ValueError: If options contradict each other.

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from attnmass import scoring
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.capture import find_config, kind_of
+from attnmass.capture import find_config, is_rag, kind_of
 from attnmass.cross_options import CrossOptions
 from attnmass.errors import NoEvidenceError
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
@@ -114,6 +114,8 @@ class AttentionRanker:
             CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
         )
         config = find_config(model)
+        if is_rag(model):  # whose generator is read
+            tokenizer = getattr(tokenizer, "generator", tokenizer)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384

@@ -28,7 +28,7 @@ def kind_of(config: Any) -> Kind:
 
 def is_rag(model: nn.Module) -> bool:
     """Whether it is a Hugging Face RAG model, whose generator is what is read."""
-    return getattr(getattr(_bare(model), "config", None), "model_type", None) == "rag"
+    return getattr(getattr(bare(model), "config", None), "model_type", None) == "rag"
 
 
 def unwrapped(model: nn.Module) -> Any:
@@ -39,7 +39,7 @@ def unwrapped(model: nn.Module) -> Any:
     Raises:
         UnsupportedModelError: If there is none.
     """
-    inner = _bare(model)
+    inner = bare(model)
     if is_rag(model):
         inner = inner.generator
     if getattr(inner, "config", None) is None or not hasattr(inner, "get_decoder"):
@@ -50,7 +50,8 @@ def unwrapped(model: nn.Module) -> Any:
     return inner
 
 
-def _bare(model: nn.Module) -> Any:
+def bare(model: nn.Module) -> Any:
+    """What is inside the wrappers, whatever it is."""
     inner: Any = model
     if hasattr(inner, "get_base_model"):  # PEFT: the adapters sit inside the base model's layers
         inner = inner.get_base_model()

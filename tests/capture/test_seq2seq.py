@@ -70,7 +70,7 @@ def test_refused(family: Family) -> None:
 
 def test_decoder_is_refused() -> None:
     """A decoder has no cross-attention to read."""
-    with pytest.raises(UnsupportedModelError, match="is a decoder.*cross-attention"):
+    with pytest.raises(UnsupportedModelError, match=r"is a decoder.*cross-attention"):
         CrossReader(tiny_model(), checks.HEADS)
 
 
