@@ -13,6 +13,7 @@ from attnmass.capture.pair import shared_pair
 from tests.capture import seq2seq_checks as checks
 from tests.capture.families import Family
 from tests.capture.seq2seq_families import READ, REFUSED
+from tests.capture.seq2seq_table import render_table, table_in_readme
 from tests.tiny import tiny_model
 from tests.tiny_seq2seq import tiny_bart, tiny_seq2seq
 
@@ -185,3 +186,8 @@ def test_shared_pair_keeps_implementations_apart() -> None:
     assert view.decoder.config._attn_implementation == "eager"
     assert reader._view.decoder.config._attn_implementation == "attnmass_cross"
     assert model.decoder.config._attn_implementation == "sdpa"
+
+
+def test_table_in_readme() -> None:
+    """The README's table is what the checks find."""
+    assert table_in_readme() == render_table()
