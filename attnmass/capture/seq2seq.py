@@ -51,6 +51,8 @@ class CrossReader:
         path: `"interface"` where attention goes through transformers' attention interface,
             `"eager"` where the weights that a family's own eager attention returns are read.
         keeps_values: Whether the last layer's values are kept, for `look(value_norm=True)`.
+        kept_heads: Which KV heads of the last layer `read` keeps, known after the first pass, which
+            `prove_cross` makes; `None` is all.
         identity: Called, a digest of the layers that run, as their weights are now.
     """
 
@@ -88,6 +90,7 @@ class CrossReader:
         self._home = self.device
         self.identity = Identity(self._view)
         self.kept_heads: tuple[int, ...] | None = None
+        self._group = 1  # heads that share the keys of one, known after the first pass
 
     @property
     def device(self) -> torch.device:
@@ -145,10 +148,10 @@ class CrossReader:
         layers: list[Any] = caches.cross_attention_cache.layers
         keys: list[Tensor] = [layer.keys for layer in layers]
         values: list[Tensor] = [layer.values for layer in layers]
+        self._group = _n_heads(self._view.decoder.config) // keys[-1].shape[1]
         if self.path == "interface":
-            group = self._group(keys[-1].shape[1])
             last = self._by_layer[self.last_layer]
-            self.kept_heads = tuple(sorted({head // group for head in last}))
+            self.kept_heads = tuple(sorted({head // self._group for head in last}))
             keys[-1], values[-1] = (x[-1][:, list(self.kept_heads)] for x in (keys, values))
         if not self.keeps_values:
             values.pop()
@@ -313,11 +316,9 @@ class CrossReader:
         for layer, head in self.heads:
             stored = past[0].values[layer]
             values = joined(past, self._like(stored, 1), layer, "values", append=False)[0]
-            kept = self.kept_heads if layer == self.last_layer else None
-            if kept is None:
-                mine = head // self._group(len(stored))
-            else:
-                mine = kept.index(head // self._last_group)
+            mine = head // self._group
+            if layer == self.last_layer and self.kept_heads is not None:
+                mine = self.kept_heads.index(mine)
             found.append(values[mine].float().norm(dim=-1))
         return torch.stack(found)
 
@@ -325,11 +326,6 @@ class CrossReader:
         """An empty tensor of the shape and dtype that joined keys are to have."""
         n_heads, _, n_dims = stored.shape
         return torch.empty(batch, n_heads, 0, n_dims, dtype=self.dtype, device=self.device)
-
-    def _group(self, n_kv_heads: int) -> int:
-        """Heads that share the keys of one."""
-        self._last_group = max(1, _n_heads(self._view.decoder.config) // n_kv_heads)
-        return self._last_group
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Ids filled up at their end, and 1 where they are not, `[row, token]` both."""
