@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from attnmass.checks import check_type
 
 Aggregation = Literal["attention", "scores"]
+Rows = Literal["query", "last"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class CrossOptions:
             Kobayashi et al., arXiv 2004.10102: tokens that get attention but hand on little count
             little. Masses are then shares of the weighed attention. Goes with
             `aggregation="attention"`.
+        rows: Whose attention is averaged: that of all tokens of the `"query"`, or of its `"last"`
+            one alone, from which the decoder would begin its answer: arXiv 2012.04584 reads the
+            step that gives the first token of the output. Decoders read from left to right, so
+            that the tokens before may not know yet what is asked for.
 
     Raises:
         ValueError: If options contradict each other.
@@ -39,14 +44,14 @@ class CrossOptions:
     with_question: bool = False
     aggregation: Aggregation = "attention"
     value_norm: bool = False
+    rows: Rows = "query"
 
     def __post_init__(self) -> None:
         for name in ("with_question", "value_norm"):
             check_type(name, getattr(self, name), bool)
-        if self.aggregation not in get_args(Aggregation):
-            raise ValueError(
-                f"aggregation must be one of {get_args(Aggregation)}, not {self.aggregation!r}"
-            )
+        for name, known in (("aggregation", get_args(Aggregation)), ("rows", get_args(Rows))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {known}, not {getattr(self, name)!r}")
         if self.value_norm and self.aggregation == "scores":
             raise ValueError(
                 "value_norm weighs attention after the softmax, and aggregation='scores' is from "

@@ -8,8 +8,7 @@ inputs of encoder and decoder only), so the order of the chunks cannot matter, a
 leaves, its keys and values for the decoder's layers, depends on nothing but the model and the
 chunk.
 
-The mean over the query's tokens is read, as in the other layouts. Distilling readers into
-retrievers reads the first token of the answer (arXiv 2012.04584), where there is one to generate.
+The mean over the query's tokens is read, as in the other layouts; `CrossOptions` has other ways.
 """
 
 from __future__ import annotations
@@ -228,7 +227,7 @@ class CrossLayout:
             def look(batch: Sequence[int]) -> list[CrossAttention]:
                 seen = self._reader.look(
                     [rows[i] for i in batch],
-                    [len(queries[i]) for i in batch],
+                    [len(queries[i]) if self._options.rows == "query" else 1 for i in batch],
                     [states[key] for key in keys],
                     value_norm=self._options.value_norm,
                     key_block=key_block,

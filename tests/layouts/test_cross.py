@@ -38,7 +38,9 @@ def build(kind: str, **options: Any) -> AttentionRanker:
     return AttentionRanker(model, seq2seq_tokenizer(kind), **given_options)
 
 
-def by_hand(kind: str, model: Any, plain: Any, query: str, chunks: list[str]) -> list[float]:
+def by_hand(
+    kind: str, model: Any, plain: Any, query: str, chunks: list[str], n_rows: int | None = None
+) -> list[float]:
     """Masses of chunks by the model itself: states joined, specials left out."""
     model.set_attn_implementation("eager")
     lead, trail = ([], [EOS]) if kind == "t5" else ([1], [EOS])
@@ -53,7 +55,8 @@ def by_hand(kind: str, model: Any, plain: Any, query: str, chunks: list[str]) ->
             output_attentions=True,
             use_cache=False,
         )
-    rows = [output.cross_attentions[layer][0, head, -len(asked) :] for layer, head in HEADS]
+    n_rows = n_rows or len(asked)
+    rows = [output.cross_attentions[layer][0, head, -n_rows:] for layer, head in HEADS]
     mean = torch.stack(rows).mean(dim=(0, 1))
     masses, place = [], 0
     for ids in tokens:
@@ -157,6 +160,16 @@ def test_scores_before_the_softmax() -> None:
         place += len(ids) + 2
     assert found.scores == pytest.approx(torch.stack(means).softmax(0).tolist(), abs=1e-4)
     assert sum(found.scores) == pytest.approx(1, abs=1e-5)
+
+
+@each_kind
+def test_last_row(kind: str) -> None:
+    """With `rows="last"`, scores are the attention of the query's last token in the model."""
+    found = build(kind, cross=CrossOptions(rows="last")).rank(QUERY, CHUNKS)
+    model = tiny_seq2seq() if kind == "t5" else tiny_bart()
+    expected = by_hand(kind, model, _shared(kind)._plain, QUERY, CHUNKS, n_rows=1)
+    assert found.scores == pytest.approx(expected, abs=1e-5)
+    assert found.scores != pytest.approx(_shared(kind).rank(QUERY, CHUNKS).scores, abs=1e-3)
 
 
 @each_kind

@@ -13,7 +13,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from attnmass import AttentionRanker, load_profile
 from attnmass.text import PlainTokenizer
 from tests.models.lookups import KEYS
-from tests.models.select import FOLDER, N_DOCUMENTS, cases, measure
+from tests.models.select import CROSS, FOLDER, N_DOCUMENTS, cases, measure
 from tests.models.train import make_model
 
 KINDS = [kind for kind in ("t5", "bart") if (FOLDER / kind / "model.safetensors").exists()]
@@ -26,7 +26,11 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 def ranker(kind: str) -> AttentionRanker:
     """A trained model, loaded by name, with the heads that were selected for it."""
     return AttentionRanker.from_pretrained(
-        FOLDER / kind, profile=FOLDER / kind / "profile.json", device="cpu", dtype="float32"
+        FOLDER / kind,
+        profile=FOLDER / kind / "profile.json",
+        cross=CROSS,
+        device="cpu",
+        dtype="float32",
     )
 
 
@@ -59,7 +63,7 @@ def test_untrained_is_near_chance(kind: str) -> None:
     trained = ranker(kind)
     tokenizer: Any = _tokenizer(kind)
     model = make_model(kind, len(tokenizer), seed=1).eval()
-    untrained = AttentionRanker(model, tokenizer, profile=trained.profile)
+    untrained = AttentionRanker(model, tokenizer, profile=trained.profile, cross=CROSS)
     assert measure(untrained, cases(SEED, N))["first"] < 3 / N_DOCUMENTS
 
 
