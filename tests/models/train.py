@@ -30,7 +30,7 @@ from tests.models.lookups import KEYS, Lookup, lookups
 PAD, EOS, BOS = 0, 1, 2
 # Documents and facts of each: first what is easy, then what is asked of the model.
 STAGES = ((2, 1), (4, 1), (4, 3), (8, 3))
-DONE = (0.93, 0.93, 0.93, 0.98)  # share of answers right that ends each stage
+DONE = (0.93, 0.93, 0.93, 0.97)  # share of answers right that ends each stage
 
 
 def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
