@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,14 @@ def test_model_is_not_changed() -> None:
     assert model.training
     assert turns.current_tokenizer is turns.question_encoder
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_not_by_name(tmp_path: Path) -> None:
+    """A RAG model's folder is refused, with what to pass instead."""
+    rag().save_pretrained(tmp_path)
+    seq2seq_tokenizer("bart").save_pretrained(tmp_path)
+    with pytest.raises(UnsupportedModelError, match="RAG models are not loaded by name"):
+        AttentionRanker.from_pretrained(tmp_path, heads=HEADS)
 
 
 def test_bad_arguments() -> None:

@@ -88,9 +88,15 @@ def text_config(config: Any) -> Any:
     """The part of a config that is about text: all of it, but for models with images or sound.
 
     Of an encoder-decoder it is all of it, too: what transformers would give is a copy.
+
+    Raises:
+        UnsupportedModelError: If it is that of a RAG model.
     """
-    if config.model_type == "rag":  # its generator is what is read
-        return config.generator
+    if config.model_type == "rag":
+        raise UnsupportedModelError(
+            "RAG models are not loaded by name: pass AttentionRanker or attnmass.rag.RagSearch "
+            "what RagSequenceForGeneration.from_pretrained and RagTokenizer.from_pretrained return."
+        )
     if kind_of(config) == "encoder-decoder":
         return config
     return config.get_text_config(decoder=True)
