@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
+from attnmass.capture.band import dense
 from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossPass
 from attnmass.capture.forward import StopForward
 from attnmass.capture.identity import Identity
@@ -360,8 +361,8 @@ class CrossReader:
             if id(module) in state.cross:
                 state.keep(layer, weights[-1][:, heads].float(), weights[-1].dtype)
             else:
-                dense = _dense(weights[-1], n_heads, state.rows.shape[-1])
-                state.keep_inside(layer, dense[:, heads].float(), dense.dtype)
+                whole = dense(weights[-1], n_heads, state.rows.shape[-1])
+                state.keep_inside(layer, whole[:, heads].float(), whole.dtype)
             if layer == state.last_layer:
                 raise StopForward
 
@@ -394,20 +395,3 @@ def _at_same_depth(heads: Sequence[Head], pair: Any) -> tuple[Head, ...]:
 def _n_heads(config: Any, names: Sequence[str] = ("decoder_attention_heads",)) -> int:
     known = (*names, "num_heads", "num_attention_heads")
     return int(next(n for n in (getattr(config, name, None) for name in known) if n))
-
-
-def _dense(weights: Tensor, n_heads: int, n_tokens: int) -> Tensor:
-    """Attention inside an encoder as `[batch, head, token, key]`.
-
-    LED's is given as a band, `[batch, token, head, distance]`: column `c` of token `i` is the
-    weight on token `i + c - w`, for a window of `w` tokens to each side.
-    """
-    if weights.shape[1:] == (n_heads, n_tokens, n_tokens):
-        return weights
-    band = weights[:, :n_tokens].transpose(1, 2)
-    reach = (band.shape[-1] - 1) // 2
-    places = torch.arange(n_tokens, device=band.device)
-    distance = places[None] - places[:, None] + reach  # [token, key]
-    inside = (distance >= 0) & (distance <= 2 * reach)
-    index = distance.clamp(0, 2 * reach).expand(*band.shape[:2], -1, -1)
-    return band.gather(-1, index) * inside
