@@ -50,6 +50,7 @@ format: $(READY) ## let the formatter and the linter mend what they can
 
 families: $(READY) ## write the README's table of families from the checks
 	$(BIN)/python -m tests.capture.table
+	$(BIN)/python -m tests.capture.seq2seq_table
 
 bench: $(READY) ## measure quality and cost on DATA=folder, write the README's tables
 	$(BIN)/python -m benchmarks.cost $(DATA)

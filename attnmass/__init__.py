@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attnmass.cross_options import CrossOptions
 from attnmass.errors import (
     AttnMassError,
     CaptureError,
@@ -32,6 +33,7 @@ __all__ = [
     "AttnMassError",
     "CaptureError",
     "Chunk",
+    "CrossOptions",
     "HeadProfile",
     "NoEvidenceError",
     "RankedChunk",

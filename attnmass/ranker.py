@@ -17,12 +17,14 @@ from tqdm.auto import tqdm
 from attnmass import scoring
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.capture import find_config, kind_of, own_tokenizer, unwrapped
+from attnmass.capture import find_config, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.checks import check_type
+from attnmass.cross_options import CrossOptions
 from attnmass.errors import NoEvidenceError
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
     LAYOUTS,
+    CrossLayout,
     Layout,
     LayoutOptions,
     LayoutResult,
@@ -81,12 +83,14 @@ class AttentionRanker:
         cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
         cache_format: str | None = None,
         progress: bool = False,
+        cross: CrossOptions | None = None,
     ) -> None:
         """Prepare a loaded model; nothing of it or of the tokenizer is changed.
 
         Args:
-            model: A transformers decoder, such as the one that a pipeline generates with, or an
-                encoder; a `CrossEncoder` or a `SentenceTransformer` with an encoder in it.
+            model: A transformers decoder or encoder-decoder, such as the one that a pipeline
+                generates with, or an encoder; a `CrossEncoder` or a `SentenceTransformer` with an
+                encoder in it.
             tokenizer: Its fast tokenizer; models of sentence-transformers bring theirs.
             profile: The heads to read: a profile, or the path of one. Default: the one that ships
                 for the model, else all heads of its middle layers, with a warning.
@@ -114,6 +118,7 @@ class AttentionRanker:
             cache_format: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and less
                 exactly; default: in the model's dtype.
             progress: Whether to show a progress bar while chunks are read.
+            cross: How cross-attention is read, for encoder-decoders only.
 
         Raises:
             ValueError: If options contradict each other or do not fit the model.
@@ -126,6 +131,8 @@ class AttentionRanker:
         )
         config = find_config(model)
         tokenizer = own_tokenizer(model) if tokenizer is None else tokenizer
+        if is_rag(model):  # whose generator is read
+            tokenizer = getattr(tokenizer, "generator", tokenizer)
         rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
@@ -140,6 +147,10 @@ class AttentionRanker:
             extras = {"direction": direction, "with_logit": rank_by != "attention"}
         elif direction is not None:
             raise ValueError("direction is for encoders in the layout 'pointwise': leave it out")
+        if kind is CrossLayout:
+            extras = {"cross": cross}
+        elif cross is not None:
+            raise ValueError("cross is for encoder-decoders such as T5 and BART: leave it out")
         self._set_up(
             chosen,
             plain,

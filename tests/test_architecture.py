@@ -111,6 +111,7 @@ def test_public_names() -> None:
         "AttnMassError",
         "CaptureError",
         "Chunk",
+        "CrossOptions",
         "HeadProfile",
         "NoEvidenceError",
         "RankedChunk",

@@ -1,13 +1,17 @@
 """The only part of attnmass that touches a model: reading the attention of selected heads."""
 
+from attnmass.capture.cross_proof import prove_cross
 from attnmass.capture.encoder import EncoderReader, Passage, Sight
-from attnmass.capture.kinds import Kind, count_labels, kind_of, own_tokenizer, unwrapped
+from attnmass.capture.kinds import Kind, count_labels, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.capture.proof import prove, prove_encoder
 from attnmass.capture.reader import Head, Reader
+from attnmass.capture.seq2seq import CrossAttention, CrossReader
 from attnmass.capture.states import KeyValues
 from attnmass.capture.view import find_config
 
 __all__ = [
+    "CrossAttention",
+    "CrossReader",
     "EncoderReader",
     "Head",
     "KeyValues",
@@ -17,9 +21,11 @@ __all__ = [
     "Sight",
     "count_labels",
     "find_config",
+    "is_rag",
     "kind_of",
     "own_tokenizer",
     "prove",
+    "prove_cross",
     "prove_encoder",
     "unwrapped",
 ]

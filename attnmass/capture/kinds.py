@@ -27,21 +27,25 @@ def kind_of(config: Any) -> Kind:
     return "encoder" if is_encoder and not getattr(config, "is_decoder", False) else "decoder"
 
 
+def is_rag(model: nn.Module) -> bool:
+    """Whether it is a Hugging Face RAG model, whose generator is what is read."""
+    return getattr(getattr(bare(model), "config", None), "model_type", None) == "rag"
+
+
 def unwrapped(model: nn.Module) -> Any:
     """The transformers model inside wrappers.
 
     These are `torch.compile`'s, `DataParallel`, PEFT's, and sentence-transformers' models.
 
+    Of a RAG model it is the generator.
+
     Raises:
         UnsupportedModelError: If there is none.
     """
-    inner: Any = model
-    if hasattr(inner, "get_base_model"):  # PEFT: the adapters sit inside the base model's layers
-        inner = inner.get_base_model()
-    inner = getattr(inner, "_orig_mod", inner)  # torch.compile
-    if isinstance(inner, nn.DataParallel):
-        inner = inner.module
-    if _is_of_sentence_transformers(inner):
+    inner = bare(model)
+    if is_rag(model):
+        inner = inner.generator
+    elif _is_of_sentence_transformers(inner):
         inner = next((m for m in inner.modules() if isinstance(m, PreTrainedModel)), inner)
     if getattr(inner, "config", None) is None or not hasattr(inner, "get_decoder"):
         raise UnsupportedModelError(
@@ -81,3 +85,14 @@ def _is_of_sentence_transformers(model: Any) -> bool:
     return any(
         base.__module__.partition(".")[0] == "sentence_transformers" for base in type(model).mro()
     )
+
+
+def bare(model: nn.Module) -> Any:
+    """What is inside the wrappers, whatever it is."""
+    inner: Any = model
+    if hasattr(inner, "get_base_model"):  # PEFT: the adapters sit inside the base model's layers
+        inner = inner.get_base_model()
+    inner = getattr(inner, "_orig_mod", inner)  # torch.compile
+    if isinstance(inner, nn.DataParallel):
+        inner = inner.module
+    return inner

@@ -13,6 +13,7 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
+from attnmass.layouts.cross import CrossLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.layouts.pointwise import PointwiseLayout
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
     "decoder": {"parallel": ParallelLayout},
     "encoder": {"pointwise": PointwiseLayout},
-    "encoder-decoder": {},
+    "encoder-decoder": {"pointwise": CrossLayout},
 }
 
 
@@ -66,6 +67,7 @@ def choose_layout(kind: Kind, name: str | None) -> str:
 
 __all__ = [
     "LAYOUTS",
+    "CrossLayout",
     "Layout",
     "LayoutOptions",
     "LayoutResult",

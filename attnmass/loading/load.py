@@ -13,13 +13,14 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer
 
+from attnmass.capture import kind_of
 from attnmass.capture.view import find_decoder, find_layers
 from attnmass.errors import UnsupportedModelError
 from attnmass.loading import converted
 from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.loading.sources import Source, locate, not_found
 from attnmass.profiles import HeadProfile
-from attnmass.profiles.profile import FULL_DEPTH
+from attnmass.profiles.profile import FULL_DEPTH, full_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,20 @@ def load(
 
 
 def text_config(config: Any) -> Any:
-    """The part of a config that is about text: all of it, but for models with images or sound."""
+    """The part of a config that is about text: all of it, but for models with images or sound.
+
+    Of an encoder-decoder it is all of it, too: what transformers would give is a copy.
+
+    Raises:
+        UnsupportedModelError: If it is that of a RAG model.
+    """
+    if config.model_type == "rag":
+        raise UnsupportedModelError(
+            "RAG models are not loaded by name: pass AttentionRanker or attnmass.rag.RagSearch "
+            "what RagSequenceForGeneration.from_pretrained and RagTokenizer.from_pretrained return."
+        )
+    if kind_of(config) == "encoder-decoder":
+        return config
     return config.get_text_config(decoder=True)
 
 
@@ -156,12 +170,24 @@ def _read_config(source: Source, passed_on: dict[str, Any]) -> Any:
 
 def _cut_config(config: Any, n_layers: int) -> None:
     """Make a config of our own stop after `n_layers`, and remember how many there were."""
+    if kind_of(config) == "encoder-decoder":
+        _cut_decoder(config, n_layers)
+        return
     if not hasattr(config, FULL_DEPTH):
         setattr(config, FULL_DEPTH, config.num_hidden_layers)
     if n_layers < config.num_hidden_layers:
         config.num_hidden_layers = n_layers
         if getattr(config, "layer_types", None):
             config.layer_types = config.layer_types[:n_layers]
+
+
+def _cut_decoder(config: Any, n_layers: int) -> None:
+    """The same for an encoder-decoder, whose encoder stays whole."""
+    if not hasattr(config, FULL_DEPTH):
+        setattr(config, FULL_DEPTH, full_depth(config))
+    for name in ("num_decoder_layers", "decoder_layers"):
+        if getattr(config, name, None) is not None and n_layers < getattr(config, name):
+            setattr(config, name, n_layers)
 
 
 def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
@@ -179,10 +205,10 @@ def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
         base = base[0]
     known = list(getattr(base, "_keys_to_ignore_on_load_unexpected", None) or [])
     left_out = [
-        r"(^|\.)(layers|h|blocks|layer)\.\d+\.",
+        r"(^|\.)(layers|h|blocks?|layer)\.\d+\.",
         r"^(lm_head|embed_out|score|classifier|pre_classifier|cls|head|decoder)\.",
         r"^(vocab_\w+|\w*predictions\w*|(\w+\.)?pooler)\.",
-        r"(^|\.)position_ids$",
+        r"(^|\.)position_ids$|^final_logits_bias",
     ]
     overrides = {
         "_keys_to_ignore_on_load_unexpected": [*known, *left_out],

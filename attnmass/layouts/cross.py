@@ -1,0 +1,369 @@
+"""The pointwise layout of encoder-decoders: chunks apart in the encoder, the query in the decoder.
+
+Each chunk is read alone, and the decoder attends over the encoder states of all chunks joined, as
+Fusion-in-Decoder does (Izacard and Grave, arXiv 2007.01282): one softmax goes over the tokens of
+all chunks, so that what a chunk gets is a share of the query's attention, comparable with what the
+others get. Cross-attention knows no positions (T5 has no bias there, BART adds positions to the
+inputs of encoder and decoder only), so the order of the chunks cannot matter, and what a chunk
+leaves, its keys and values for the decoder's layers, depends on nothing but the model and the
+chunk.
+
+The mean over the query's tokens is read, as in the other layouts; `CrossOptions` has other ways.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from attnmass.cache import ChunkCache, entry_key, scope_digest
+from attnmass.capture import CrossAttention, CrossReader, Head, is_rag, prove_cross
+from attnmass.cross_options import CrossOptions
+from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
+from attnmass.layouts.frames import Frame, frame_of, special_tokens
+from attnmass.layouts.states import StateReader, States, Text
+from attnmass.layouts.windows import (
+    SHORTEST_WINDOW,
+    Window,
+    by_chunk,
+    cut,
+    query_batches,
+)
+from attnmass.layouts.within import Part, look_in_parts
+from attnmass.out_of_memory import is_out_of_memory, release
+from attnmass.text import PlainTokenizer, Tokens
+
+Result = TypeVar("Result")
+
+_BLOCK = 16384  # keys that are looked at together, each retry a quarter of the one before
+_SMALLEST_BLOCK = 256
+
+
+class CrossLayout:
+    """Chunks in the encoder, query in the decoder; see the module's text."""
+
+    name: ClassVar[str] = "pointwise"
+
+    def __init__(
+        self,
+        reader: CrossReader,
+        plain: PlainTokenizer,
+        cache: ChunkCache,
+        options: CrossOptions,
+        *,
+        is_rag: bool = False,
+    ) -> None:
+        """Bind the layout to a model.
+
+        Args:
+            reader: The heads to read.
+            plain: The tokenizer's own copy.
+            cache: Where what chunks leave is kept between calls.
+            options: How cross-attention is read.
+            is_rag: Whether the model is the generator of a RAG model, which has a format of its
+                own for questions and chunks.
+        """
+        self._reader = reader
+        self._plain = plain
+        self._options = options
+        self._is_rag = is_rag
+        self._cache = cache
+        self._states = StateReader(cache, reader.read)
+        self._special = special_tokens(plain)
+        self._start = (reader.start_token, *self._special.before)
+        self._model = ""
+        self._follow_model()
+
+    @classmethod
+    def build(
+        cls,
+        model: nn.Module,
+        tokenizer: Any,
+        plain: PlainTokenizer,
+        heads: Sequence[Head],
+        cache: ChunkCache,
+        cross: CrossOptions | None = None,
+    ) -> CrossLayout:
+        """See `Layout.build`; `cross` is how cross-attention is read."""
+        options = cross or CrossOptions()
+        reader = CrossReader(model, heads, keeps_values=options.value_norm)
+        prove_cross(reader, model)
+        return cls(reader, plain, cache, options, is_rag=is_rag(model))
+
+    def attend(
+        self,
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """See `Layout.attend`."""
+        self._follow_model()
+        for query in queries:
+            self._check_length(query)
+        if not self._options.with_question:
+            return self._attend(queries, self._special, chunks, options, advance)
+        results = [
+            self._attend([query], self._frame(query), chunks, options, step)
+            for query, step in zip(
+                queries, [advance, *[_nothing] * (len(queries) - 1)], strict=True
+            )
+        ]
+        return LayoutResult(
+            queries=tuple(result.queries[0] for result in results),
+            windows=tuple(
+                max(counts) for counts in zip(*(r.windows for r in results), strict=True)
+            ),
+            encode_seconds=sum(result.encode_seconds for result in results),
+            query_seconds=sum(result.query_seconds for result in results),
+            tokens_encoded=sum(result.tokens_encoded for result in results),
+            notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        )
+
+    def warm(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> WarmCounts:
+        """See `Layout.warm`.
+
+        Raises:
+            ValueError: If the encoder reads the query with each chunk.
+        """
+        if self._options.with_question:
+            raise ValueError(
+                "chunks that the encoder reads with the question cannot be read before there is "
+                "one: build the ranker with CrossOptions(with_question=False) to warm a cache"
+            )
+        started = time.perf_counter()
+        self._follow_model()
+
+        def read(windows: Sequence[Window]) -> tuple[int, int]:
+            keys, texts = self._texts(windows, chunks, self._special)
+            missing = self._states.warm(texts, options, advance)
+            new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
+            return len(new), sum(texts[key].n_content for key in missing)
+
+        _, (n_chunks, n_tokens), _ = self._in_windows(read, chunks, self._special, options)
+        return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
+
+    def within(
+        self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
+    ) -> list[Tensor]:
+        """See `Layout.within`: attention inside the encoder, see `CrossReader.look_inside`."""
+        frame = self._special
+        rooms = (self._room(chunks, frame), options.max_chunk_tokens)
+        room = min((size for size in rooms if size is not None), default=None)
+
+        def look(batch: Sequence[Part]) -> list[Tensor]:
+            shift = len(frame.before)
+            found = self._reader.look_inside(
+                [frame.around(chunks[p.chunk].ids[p.start : p.end]) for p in batch],
+                [
+                    [
+                        [t - p.start + shift for t in groups[p.chunk][g] if p.start <= t < p.end]
+                        for g in p.groups
+                    ]
+                    for p in batch
+                ],
+            )
+            return [
+                seen[:, :, shift : shift + len(part)].cpu()
+                for seen, part in zip(found, batch, strict=True)
+            ]
+
+        return look_in_parts(
+            look,
+            len(self._reader.heads),
+            chunks,
+            groups,
+            max_batch_tokens=options.max_batch_tokens,
+            room=room,
+        )
+
+    def _attend(
+        self,
+        queries: Sequence[Tokens],
+        frame: Frame,
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """Queries over chunks that are all read in one frame."""
+        started = time.perf_counter()
+
+        def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
+            keys, texts = self._texts(windows, chunks, frame)
+            return keys, *self._states.states(texts, options, self._reader.device, advance)
+
+        windows, (keys, states, n_read), notes = self._in_windows(read, chunks, frame, options)
+        done = time.perf_counter()
+        found = self._look_all(queries, keys, states, options)
+        counts = [0] * len(chunks)
+        for window in windows:
+            counts[window.chunk] += 1
+        return LayoutResult(
+            queries=tuple(self._of_chunks(one, windows, chunks, frame) for one in found),
+            windows=tuple(counts),
+            encode_seconds=done - started,
+            query_seconds=time.perf_counter() - done,
+            tokens_encoded=n_read,
+            notes=notes,
+        )
+
+    def _look_all(
+        self,
+        queries: Sequence[Tokens],
+        keys: Sequence[str],
+        states: States,
+        options: LayoutOptions,
+    ) -> list[CrossAttention]:
+        """What each query sees, `[head, key]`, fp32 on the CPU."""
+        rows = [(*self._start, *query.ids) for query in queries]
+
+        def look_in(key_block: int) -> Callable[[Sequence[int]], list[CrossAttention]]:
+            def look(batch: Sequence[int]) -> list[CrossAttention]:
+                seen = self._reader.look(
+                    [rows[i] for i in batch],
+                    [len(queries[i]) if self._options.rows == "query" else 1 for i in batch],
+                    [states[key] for key in keys],
+                    value_norm=self._options.value_norm,
+                    key_block=key_block,
+                )
+                pairs = zip(seen.weights.cpu(), seen.logs.cpu(), strict=True)
+                return [CrossAttention(weights, logs) for weights, logs in pairs]
+
+            return look
+
+        found: list[CrossAttention] = []
+        key_block = _BLOCK
+        for batch in query_batches(rows, options):
+            done: list[CrossAttention] | None = None
+            while done is None:
+                try:
+                    done = self._states.with_room(look_in(key_block), batch, states)
+                except (RuntimeError, MemoryError) as error:
+                    if key_block == _SMALLEST_BLOCK or not is_out_of_memory(error):
+                        raise
+                    key_block //= 4
+            found += done
+        return found
+
+    def _of_chunks(
+        self,
+        seen: CrossAttention,
+        windows: Sequence[Window],
+        chunks: Sequence[Tokens],
+        frame: Frame,
+    ) -> QueryAttention:
+        """Cut what a query saw at the chunks; what the frame got is context."""
+        masses = _cut(seen.weights, windows, chunks, frame)
+        if self._options.aggregation == "attention":
+            return masses
+        logs = _cut(seen.logs, windows, chunks, frame)
+        means = torch.stack([chunk.mean() for chunk in logs.chunks])  # over heads and tokens
+        shares = means.softmax(dim=0)
+        return QueryAttention(
+            tuple(
+                share * chunk / chunk.sum(dim=1, keepdim=True).clamp_min(1e-30)
+                for share, chunk in zip(shares, masses.chunks, strict=True)
+            ),
+            torch.zeros_like(masses.context),
+        )
+
+    def _frame(self, query: Tokens) -> Frame:
+        """What stands around a chunk in the encoder where it reads the query, too."""
+        return frame_of(self._plain, self._special, query, is_rag=self._is_rag)
+
+    def _check_length(self, query: Tokens) -> None:
+        limit = self._reader.decoder_limit
+        if limit is not None and len(self._start) + len(query) > limit:
+            raise ValueError(
+                f"the query has {len(query)} tokens, and this model's decoder has room for "
+                f"{limit - len(self._start)}: shorten the query"
+            )
+
+    def _follow_model(self) -> None:
+        """Look for other entries once the model's weights change."""
+        model = self._reader.identity()
+        if model == self._model:
+            return
+        self._model = model
+        self._scope = scope_digest(
+            model=model,
+            dtype=str(self._reader.dtype),
+            last_layer=self._reader.last_layer,
+            heads=[head for head in self._reader.heads if head[0] == self._reader.last_layer],
+            layout=f"{self.name} cross",
+            path=self._reader.path,
+            keeps_values=self._reader.keeps_values,
+            cache_format=self._cache.options.cache_format,
+        )
+
+    def _texts(
+        self, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame
+    ) -> tuple[list[str], dict[str, Text]]:
+        """The key of each window, and what is to be read under each key."""
+        keys: list[str] = []
+        texts: dict[str, Text] = {}
+        for window in windows:
+            chunk = chunks[window.chunk]
+            ids = frame.around(chunk.ids[window.start : window.end])
+            key = entry_key(self._scope, ids)
+            texts.setdefault(key, Text(ids, len(window))).ends += window.end == len(chunk)
+            keys.append(key)
+        return keys, texts
+
+    def _room(self, chunks: Sequence[Tokens], frame: Frame) -> int | None:
+        """How long a window may be in a frame, or `None` for no limit."""
+        limit = self._reader.encoder_limit
+        if limit is None:
+            return None
+        free, least = limit - len(frame), min(SHORTEST_WINDOW, max(map(len, chunks)))
+        if free < least:
+            raise ValueError(
+                f"the query has {frame.n_asked} tokens, and this model's encoder has room for "
+                f"{max(0, free + frame.n_asked - least)} beside a piece of a chunk: shorten the "
+                "query, or pass CrossOptions(with_question=False)"
+            )
+        return free
+
+    def _in_windows(
+        self,
+        read: Callable[[Sequence[Window]], Result],
+        chunks: Sequence[Tokens],
+        frame: Frame,
+        options: LayoutOptions,
+    ) -> tuple[list[Window], Result, tuple[str, ...]]:
+        """Windows and what `read` gives for them; shorter ones where memory does not suffice."""
+        free = self._room(chunks, frame)
+        wanted = options.max_chunk_tokens
+        notes: tuple[str, ...] = ()
+        while True:
+            longest = min((size for size in (free, wanted) if size is not None), default=None)
+            windows = list(cut(chunks, longest, options.overlap))
+            try:
+                return windows, read(windows), notes
+            except (RuntimeError, MemoryError) as error:
+                wanted = max(map(len, windows)) // 2
+                if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
+                    raise
+            release()
+            notes = (f"memory did not suffice for longer windows than {wanted} tokens",)
+
+
+def _cut(
+    found: Tensor, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame
+) -> QueryAttention:
+    """`[head, key]`, the keys being frames around windows, by chunk, the frames as context."""
+    sizes = [size for w in windows for size in (len(frame.before), len(w), len(frame.after))]
+    parts = found.split_with_sizes(sizes, dim=1)
+    inside = parts[1::3]
+    around = [part for number, part in enumerate(parts) if number % 3 != 1]
+    return by_chunk(torch.cat([*inside, *around], dim=1), windows, chunks, 0)
+
+
+def _nothing(_: int) -> None:
+    """Chunks are counted once, however many queries read them."""

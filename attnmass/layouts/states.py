@@ -1,0 +1,130 @@
+"""What windows of chunks leave, read in batches and kept by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from attnmass.cache import ChunkCache
+from attnmass.capture import KeyValues
+from attnmass.layouts.base import LayoutOptions
+from attnmass.layouts.windows import batches
+from attnmass.out_of_memory import halving, is_out_of_memory, release
+
+Result = TypeVar("Result")
+States = dict[str, KeyValues]  # what windows left, by their keys in the cache
+
+
+@dataclass
+class Text:
+    """Tokens that are read together, once however many windows have them.
+
+    Attributes:
+        ids: Token ids.
+        n_content: How many of them are the chunk's.
+        ends: How many chunks end with it.
+    """
+
+    ids: tuple[int, ...]
+    n_content: int
+    ends: int = 0
+
+
+class StateReader:
+    """Reads texts that are not in a cache, and keeps what they leave."""
+
+    def __init__(
+        self, cache: ChunkCache, read: Callable[[Sequence[Sequence[int]]], list[KeyValues]]
+    ) -> None:
+        """Bind to a cache.
+
+        Args:
+            cache: Where what texts leave is kept between calls.
+            read: Runs token runs side by side and returns what each leaves.
+        """
+        self._cache = cache
+        self._run = read
+
+    def states(
+        self,
+        texts: Mapping[str, Text],
+        options: LayoutOptions,
+        device: torch.device,
+        advance: Callable[[int], object],
+    ) -> tuple[States, int]:
+        """What texts leave, from the cache or read now, and how many content tokens were read.
+
+        Args:
+            texts: By their keys.
+            options: Bounds on a batch.
+            device: Where entries from the folder are put.
+            advance: Called with the number of chunks that were read since the last call.
+        """
+        states: States = {}
+        for key, text in texts.items():
+            found = self._cache.get(key, device)
+            if found is not None:
+                states[key] = found
+                advance(text.ends)
+        missing = {key: text for key, text in texts.items() if key not in states}
+        for done in self._read(missing, options, states):
+            states.update(done)
+            advance(sum(texts[key].ends for key in done))
+        return states, sum(text.n_content for text in missing.values())
+
+    def warm(
+        self,
+        texts: Mapping[str, Text],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> set[str]:
+        """Read the texts that are not in the cache; their keys. Arguments as in `states`."""
+        missing = {key: text for key, text in texts.items() if not self._cache.has(key)}
+        advance(sum(text.ends for key, text in texts.items() if key not in missing))
+        for states in self._read(missing, options, {}):
+            advance(sum(missing[key].ends for key in states))
+        return set(missing)
+
+    def _read(
+        self, texts: Mapping[str, Text], options: LayoutOptions, held: States
+    ) -> Iterator[States]:
+        keys = list(texts)
+        rows = [texts[key].ids for key in keys]
+        for batch in batches([len(row) for row in rows], options):
+            done = self.with_room(
+                lambda part: [self._cache.pack(x) for x in self._run([rows[i] for i in part])],
+                batch,
+                held,
+            )
+            states = {keys[i]: state for i, state in zip(batch, done, strict=True)}
+            for key, state in states.items():
+                self._cache.put(key, state)
+            yield states
+
+    def with_room(
+        self, run: Callable[[Sequence[int]], list[Result]], batch: Sequence[int], held: States
+    ) -> list[Result]:
+        """Run a batch; where even its parts do not fit, move what is kept to main memory first.
+
+        Args:
+            run: Returns one result for each item.
+            batch: The items.
+            held: What the caller holds on to; moved where memory does not suffice.
+        """
+        main = torch.device("cpu")
+        try:
+            return halving(run, batch)
+        except (RuntimeError, MemoryError) as error:
+            movable = any(state.device.type != main.type for state in held.values())
+            if not is_out_of_memory(error) or not (movable or self._cache.memory.is_off(main)):
+                raise
+        self._cache.memory.move(main)
+        for key in held:
+            moved = self._cache.memory.get(key)
+            held[key] = held[key].to(main) if moved is None else moved
+            del moved
+        release()
+        return halving(run, batch)
