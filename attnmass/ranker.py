@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import torch
 from tqdm.auto import tqdm
@@ -64,11 +64,13 @@ class AttentionRanker:
         tokenizer: Any,
         *,
         profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | None = None,
+        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
         layout: str | None = None,
         max_batch_tokens: int | None = None,
         batch_size: int | None = None,
         max_chunk_tokens: int | None = None,
+        max_context_tokens: int | None = None,
+        second_pass: bool = False,
         cache_bytes: int | None = CACHE_BYTES,
         cache_folder: str | os.PathLike[str] | None = None,
         cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
@@ -82,14 +84,21 @@ class AttentionRanker:
             tokenizer: Its fast tokenizer.
             profile: The heads to read: a profile, or the path of one. Default: the one that ships
                 for the model, else all heads of its middle layers, with a warning.
-            heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile.
+            heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"` is
+                every head, which in the joint layout is in-context re-ranking as published.
             layout: How chunks and query are laid out; default: the profile's, else the one that
-                suits the kind of model, which for decoders is `"parallel"`.
+                suits the kind of model, which for decoders is `"parallel"`. `"joint"` puts all
+                chunks in one context, in which their order matters.
             max_batch_tokens: Tokens in one forward pass, padding included; default: 1,024 on a
                 CPU, where more was slower, and 16,384 elsewhere.
             batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
             max_chunk_tokens: Longer chunks are split into overlapping windows; default: the
                 model's own limit.
+            max_context_tokens: In the joint layout, bound on a context, prompt and query included;
+                chunks beyond it are read in overlapping contexts whose scores are merged, which
+                the notes of the result say. Default: the model's own limit.
+            second_pass: In the joint layout, read the chunks a second time in reverse order, score
+                them by the mean, and tell by `Ranking.stability` how alike the two are.
             cache_bytes: Bound on what is kept in memory of the chunks that were read, so that later
                 calls need not read them again; it lies where the model is. 0 keeps nothing, `None`
                 everything; default: 1 GiB.
@@ -113,13 +122,25 @@ class AttentionRanker:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
         chosen = _choose(config, layout=layout, profile=profile, heads=heads)
+        if chosen.layout != "joint" and (second_pass or max_context_tokens is not None):
+            raise ValueError(
+                "second_pass and max_context_tokens are for layout='joint': pass that, or leave "
+                f"them out with layout {chosen.layout!r}"
+            )
         plain = PlainTokenizer(tokenizer)
         kind = LAYOUTS[kind_of(config)][chosen.layout]
         self._set_up(
             chosen,
             plain,
             kind.build(model, tokenizer, plain, chosen.all_heads, self._cache),
-            LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
+            LayoutOptions(
+                max_batch_tokens,
+                batch_size,
+                max_chunk_tokens,
+                max_context_tokens=max_context_tokens,
+                null_query=chosen.null_query,
+                second_pass=second_pass,
+            ),
             progress,
         )
 
@@ -152,7 +173,7 @@ class AttentionRanker:
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
         profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | None = None,
+        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
         layout: str | None = None,
         **options: Any,
     ) -> AttentionRanker:
@@ -179,7 +200,7 @@ class AttentionRanker:
         """
         check_name(layout)
         CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
-        heads = None if heads is None else tuple(heads)
+        heads = heads if heads is None or heads == "all" else tuple(heads)
         loaded = load(
             os.fspath(name_or_path),
             partial(_choose, layout=layout, profile=profile, heads=heads),
@@ -393,6 +414,7 @@ class AttentionRanker:
             evidence=evidence,
             no_evidence=no_evidence,
             dropped=tuple(dropped),
+            stability=scoring.stability(attention, self._profile.chunk_weights),
         )
 
     def _threshold(self, selection: Selection) -> float | None:
@@ -485,8 +507,13 @@ class AttentionRanker:
         result = self._attend(asked, list(inputs.tokens.values()), self._options, self._progress)
         found = dict(zip(inputs.tokens, result.queries[0].chunks, strict=True))
         nothing = torch.zeros(len(self._profile.all_heads), 0)
+        attention = result.queries[0]
+        null = None
+        if attention.null is not None:
+            paid = dict(zip(inputs.tokens, attention.null, strict=True))
+            null = tuple(paid.get(index, nothing) for index in range(len(chunks)))
         by_chunk = tuple(found.get(index, nothing) for index in range(len(chunks)))
-        return QueryAttention(by_chunk, result.queries[0].context)
+        return QueryAttention(by_chunk, attention.context, null=null)
 
     def _attend(
         self,
@@ -520,7 +547,7 @@ def _choose(
     *,
     layout: str | None,
     profile: HeadProfile | str | Path | None,
-    heads: Iterable[tuple[int, int]] | None,
+    heads: Iterable[tuple[int, int]] | Literal["all"] | None,
 ) -> HeadProfile:
     """The heads to read of a model, and in its `layout` how."""
     if isinstance(profile, (str, Path)):

@@ -61,7 +61,8 @@ class RankedChunk:
 
     Attributes:
         index: Position of the chunk in the input, 0-based.
-        score: Attention mass, the share of the query's attention that the chunk got, in [0, 1].
+        score: Attention mass, the share of the query's attention that the chunk got, in [0, 1];
+            where the head profile has a null query's subtracted, in [-1, 1].
         n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.
@@ -127,6 +128,8 @@ class Ranking:
         n_tokens_before: Tokens of all chunks as the reader would get them, counted with the
             reader's tokenizer; `None` where trimming was not asked for.
         n_tokens_after: The same of what is kept.
+        stability: Where the chunks were read in two orders, the rank correlation (Kendall's tau-b)
+            of the two results, in [-1, 1]: the lower, the more the order of the chunks matters.
     """
 
     query: str
@@ -140,6 +143,7 @@ class Ranking:
     dropped: tuple[RankedChunk, ...] = ()
     n_tokens_before: int | None = None
     n_tokens_after: int | None = None
+    stability: float | None = None
 
     @property
     def split(self) -> tuple[int, ...]:

@@ -5,7 +5,10 @@ forward selection with equal weights among the best single heads, on bootstrap s
 queries; the heads that most samples chose are kept (stability selection, Meinshausen and Bühlmann,
 2010; equal weights and single-head ranking as in QRHead, arXiv 2506.09944).
 
-python -m benchmarks.select_heads DATA_FOLDER [--model NAME] [--out FILE]
+In the joint layout heads are selected with and without the null query's mass subtracted, and what
+is better on the same queries is kept.
+
+python -m benchmarks.select_heads DATA_FOLDER [--model NAME] [--layout NAME] [--out FILE]
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from tqdm import tqdm
 from attnmass import AttentionRanker, HeadProfile
 from attnmass.capture import Head
 from attnmass.profiles import fingerprint
-from attnmass.profiles.profile import full_depth
+from attnmass.profiles.profile import every_head
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part, test_part
 from benchmarks.metrics import interval, ndcg_at_10
 
@@ -41,20 +44,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--layout", default="parallel")
     parser.add_argument("--out", type=Path, help="default: the package's own profile of the model")
     parser.add_argument("--limit", type=int, help="queries of each set, to try the script out")
     parser.add_argument("--measure", type=int, default=100, help="held-out queries of each set")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    out = arguments.out or PROFILES / f"{arguments.model.replace('/', '--')}.parallel.json"
-    out.touch()  # fails now rather than in the end
+    name = f"{arguments.model.replace('/', '--')}.{arguments.layout}.json"
+    out = arguments.out or PROFILES / name
+    out.parent.mkdir(exist_ok=True)  # fails now rather than in the end
 
     first = AttentionRanker.from_pretrained(arguments.model)
     config = first._layout._reader.config  # type: ignore[attr-defined]
-    heads = [
-        (la, he) for la in range(full_depth(config)) for he in range(config.num_attention_heads)
-    ]
-    everything = AttentionRanker.from_pretrained(arguments.model, heads=heads, cache_bytes=0)
+    heads = every_head(config)
+    everything = AttentionRanker.from_pretrained(
+        arguments.model, heads="all", layout=arguments.layout, cache_bytes=0
+    )
     fitted = {
         name: fit_part(arguments.data, name)[: arguments.limit] for name in SETS if N_FIT[name]
     }
@@ -62,13 +67,24 @@ def main() -> None:
         name: [_masses(everything, q) for q in tqdm(part, desc=name)]
         for name, part in fitted.items()
     }
-    chosen, shares = select(heads, fitted, captured)
-    print("chosen in so many of the samples:", {heads[i]: s for i, s in shares.items()})
+    chosen: list[Head] = []
+    null_query, best = False, 0.0
+    for subtract in (False, True) if arguments.layout == "joint" else (False,):
+        masses = {
+            name: [found - null * subtract for found, null in part]
+            for name, part in captured.items()
+        }
+        found, shares, value = select(heads, fitted, masses)
+        print("null query subtracted:", subtract, "nDCG@10 where it was fitted:", value)
+        print("chosen in so many of the samples:", {heads[i]: s for i, s in shares.items()})
+        if value > best:
+            chosen, null_query, best = found, subtract, value
 
     profile = HeadProfile.from_heads(
         chosen,
         model=arguments.model,
-        layout="parallel",
+        layout=arguments.layout,
+        null_query=null_query,
         fingerprint=fingerprint(config),
         source="fitted",
         fitted_on=", ".join(f"the first {len(part)} of {name}" for name, part in fitted.items()),
@@ -97,7 +113,7 @@ def select(
     heads: Sequence[Head],
     fitted: dict[str, list[Labelled]],
     captured: dict[str, list[np.ndarray]],
-) -> tuple[list[Head], dict[int, float]]:
+) -> tuple[list[Head], dict[int, float], float]:
     """Heads that at least half of the bootstrap samples choose.
 
     Args:
@@ -106,7 +122,8 @@ def select(
         captured: For each query the mass by head and chunk, `[head, chunk]`.
 
     Returns:
-        The heads, most often chosen first, and the share of samples of every head chosen at all.
+        The heads, most often chosen first, the share of samples of every head chosen at all, and
+        the mean nDCG@10 of the heads on these queries.
     """
     known: dict[tuple[int, ...], list[np.ndarray]] = {}
 
@@ -149,13 +166,17 @@ def select(
             selected.append(head)
         times.update(selected)
     shares = {i: count / ROUNDS for i, count in times.most_common()}
-    return [heads[i] for i, share in shares.items() if share >= 0.5], shares
+    often = [i for i, share in shares.items() if share >= 0.5]
+    return [heads[i] for i in often], shares, mean(often, everyone)
 
 
-def _masses(ranker: AttentionRanker, query: Labelled) -> np.ndarray:
-    """Mass of every head on every chunk, `[head, chunk]`."""
+def _masses(ranker: AttentionRanker, query: Labelled) -> tuple[np.ndarray, np.ndarray]:
+    """Mass of every head on every chunk, `[head, chunk]`, of the query and of a null query."""
     found = ranker.attention(query.query, query.texts)
-    return np.stack([chunk.sum(dim=1).numpy() for chunk in found.chunks], axis=1)
+    mass = np.stack([chunk.sum(dim=1).numpy() for chunk in found.chunks], axis=1)
+    if found.null is None:
+        return mass, np.zeros_like(mass)
+    return mass, np.stack([chunk.sum(dim=1).numpy() for chunk in found.null], axis=1)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from attnmass.capture.kinds import ARTICLE
 from attnmass.errors import UnsupportedModelError
 from attnmass.layouts.base import (
+    AnswerLayout,
     Layout,
     LayoutOptions,
     LayoutResult,
     QueryAttention,
     WarmCounts,
 )
+from attnmass.layouts.joint import JointLayout
 from attnmass.layouts.parallel import ParallelLayout
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 # What each kind of model can be read in, its default first.
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
-    "decoder": {"parallel": ParallelLayout},
+    "decoder": {"parallel": ParallelLayout, "joint": JointLayout},
     "encoder": {},
     "encoder-decoder": {},
 }
@@ -65,6 +67,8 @@ def choose_layout(kind: Kind, name: str | None) -> str:
 
 __all__ = [
     "LAYOUTS",
+    "AnswerLayout",
+    "JointLayout",
     "Layout",
     "LayoutOptions",
     "LayoutResult",

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_heads, check_weights
 from attnmass.prompt import PROMPT_VERSION
 
 # On configs of our own that were cut: how many layers the model has when it is whole.
 FULL_DEPTH = "attnmass_full_depth"
+
+_JOINT = "joint"
 
 _SHAPE = (
     "model_type",
@@ -57,6 +59,7 @@ class HeadProfile:
         evidence: How much was found; default: by the largest mass of a chunk alone, no threshold.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
+        null_query: Whether what a null query pays the chunks is subtracted, in the joint layout.
     """
 
     model: str
@@ -71,8 +74,15 @@ class HeadProfile:
     spans: SpanRule | None = None
     evidence: EvidenceRule = field(default_factory=EvidenceRule)
     context: tuple[Head, ...] = ()
+    null_query: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.null_query, bool):
+            raise TypeError(f"null_query must be True or False, not {self.null_query!r}")
+        if self.null_query and self.layout != _JOINT:
+            raise ValueError(
+                f"null_query is for layout 'joint', not {self.layout!r}: leave it out"
+            )
         check_weights(self.heads, self.weights)
         check_heads(self.context)
 
@@ -131,15 +141,18 @@ def choose_profile(
     layout: str,
     *,
     profile: HeadProfile | str | Path | None = None,
-    heads: Iterable[tuple[int, int]] | None = None,
+    heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
 ) -> HeadProfile:
     """The heads to read of a model: what the user says, else what ships, else a default.
+
+    In the joint layout what is no profile has a null query subtracted, as in-context re-ranking
+    does; all heads of it are that algorithm as published (arXiv 2410.02642).
 
     Args:
         config: The model's config (of its text part).
         layout: The layout that they are for.
         profile: A profile or the path of one.
-        heads: `(layer, head)` pairs, weighed alike.
+        heads: `(layer, head)` pairs, weighed alike, or `"all"`.
 
     Raises:
         ValueError: If both are given, the profile is of another layout or model, or the model has
@@ -148,7 +161,13 @@ def choose_profile(
     if profile is not None and heads is not None:
         raise ValueError("pass profile or heads, not both")
     if heads is not None:
-        chosen = HeadProfile.from_heads(heads, model=_name(config), layout=layout)
+        if isinstance(heads, str):
+            if heads != "all":
+                raise ValueError(f"heads must be (layer, head) pairs or 'all', not {heads!r}")
+            heads = every_head(config)
+        chosen = HeadProfile.from_heads(
+            heads, model=_name(config), layout=layout, null_query=layout == _JOINT
+        )
         _check_heads(chosen, config)
         return chosen
     if profile is None:
@@ -213,7 +232,20 @@ def default_profile(config: Any, layout: str) -> HeadProfile:
     first = n_layers // 2
     last = max(first, round(n_layers * 0.65) - 1)
     heads = [(layer, head) for layer in range(first, last + 1) for head in range(n_heads)]
-    return HeadProfile.from_heads(heads, model=_name(config), layout=layout, source="default")
+    return HeadProfile.from_heads(
+        heads,
+        model=_name(config),
+        layout=layout,
+        source="default",
+        null_query=layout == _JOINT,
+    )
+
+
+def every_head(config: Any) -> list[Head]:
+    """All `(layer, head)` of a model."""
+    return [
+        (layer, head) for layer in range(full_depth(config)) for head in range(head_count(config))
+    ]
 
 
 def fingerprint(config: Any) -> str:
