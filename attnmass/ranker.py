@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,17 @@ import torch
 from tqdm.auto import tqdm
 
 from attnmass import scoring
+from attnmass.attribution import Attribution, answer_sentences, attributed
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
 from attnmass.capture import find_config, kind_of
-from attnmass.errors import NoEvidenceError
+from attnmass.checks import check_count, check_share
+from attnmass.errors import NoEvidenceError, UnsupportedModelError
+from attnmass.generators import find_generator
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
     LAYOUTS,
+    AnswerLayout,
     Layout,
     LayoutOptions,
     LayoutResult,
@@ -211,6 +215,28 @@ class AttentionRanker:
             local_files_only=local_files_only,
         )
         return cls(loaded.model, loaded.tokenizer, profile=loaded.profile, **options)
+
+    @classmethod
+    def from_generator(
+        cls, generator: Any, *, tokenizer: Any = None, **options: Any
+    ) -> AttentionRanker:
+        """Read the heads of the model that a pipeline generates with, which is in memory already.
+
+        Nothing of the generator is changed, and what it generates is what it generated before, also
+        while the ranker is used from another thread.
+
+        Args:
+            generator: LlamaIndex's `HuggingFaceLLM`, LangChain's `HuggingFacePipeline` or
+                `ChatHuggingFace`, a pipeline of transformers, or any of its models.
+            tokenizer: The model's fast tokenizer; default: the generator's own.
+            **options: The constructor's other options.
+
+        Raises:
+            UnsupportedModelError: If there is no model in it, or its attention cannot be read.
+            ValueError: If there is no tokenizer, and as in the constructor.
+        """
+        model, tokenizer = find_generator(generator, tokenizer)
+        return cls(model, tokenizer, **options)
 
     @property
     def profile(self) -> HeadProfile:
@@ -486,6 +512,81 @@ class AttentionRanker:
             evicted=self._cache.evictions - evictions,
         )
 
+    def attribute(
+        self,
+        query: str,
+        chunks: Sequence[str | Chunk],
+        answer: str,
+        *,
+        top_spans: int = 3,
+        threshold: float | None = None,
+        language: str | None = None,
+        progress: bool | None = None,
+    ) -> Attribution:
+        """See what each sentence of an answer looks at in the chunks that it was made from.
+
+        The model reads the chunks, the query, and the answer as its own turn; nothing is generated.
+
+        Args:
+            query: As in `rank`.
+            chunks: As in `rank`, as the answer's author got them.
+            answer: The answer, whoever wrote it; never truncated.
+            top_spans: Tell so many spans of chunks for each sentence, at most.
+            threshold: Less support than this, in [0, 1], is none; default: the profile's, where
+                data set one.
+            language: ISO 639-1 code for the split into sentences; default: by script.
+            progress: As in the constructor, for this call.
+
+        Returns:
+            Spans, chunk scores and support of each sentence, and the scores of all together. A null
+            query plays no part.
+
+        Raises:
+            ValueError: If query or answer is blank, both together are too long for the model, or an
+                option is off.
+            TypeError: If query or answer is not a string.
+            UnsupportedModelError: If the layout cannot look from an answer.
+            CaptureError: If the attention has NaN.
+        """
+        started = time.perf_counter()
+        check_queries([query])
+        check_queries([answer], name="answer")
+        check_count("top_spans", top_spans, 1)
+        check_share("threshold", threshold, optional="the profile's")
+        layout = self._layout
+        if not isinstance(layout, AnswerLayout):
+            raise UnsupportedModelError(
+                f"layout {self._profile.layout!r} cannot look from an answer: use a decoder in the "
+                "layout 'parallel' or 'joint'"
+            )
+        inputs = read_chunks(chunks, self._plain)
+        (asked,) = read_queries([query], self._plain)
+        (said,) = self._plain.content([answer])
+        sentences, groups = answer_sentences(answer, said, language)
+        self._tally.add(tokenize_seconds=time.perf_counter() - started)
+        groups.append([token for group in groups for token in group])
+        result = self._run(
+            list(inputs.tokens.values()),
+            len(groups),
+            lambda tokens, advance: layout.attend_answer(
+                asked, said, groups, tokens, self._options, advance
+            ),
+            self._progress if progress is None else progress,
+        )
+        found = attributed(
+            query,
+            answer,
+            sentences,
+            result.queries,
+            inputs,
+            self._profile,
+            top_spans=top_spans,
+            threshold=self._profile.support_threshold if threshold is None else threshold,
+            language=language,
+        )
+        n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
+        return replace(found, notes=(*result.notes, *_notes(n_windows, inputs.skipped)))
+
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.
 
@@ -522,11 +623,26 @@ class AttentionRanker:
         options: LayoutOptions,
         progress: bool,
     ) -> LayoutResult:
+        return self._run(
+            chunks,
+            len(queries),
+            lambda tokens, advance: self._layout.attend(queries, tokens, options, advance),
+            progress,
+        )
+
+    def _run(
+        self,
+        chunks: Sequence[Tokens],
+        n_results: int,
+        attend: Callable[[Sequence[Tokens], Callable[[int], object]], LayoutResult],
+        progress: bool,
+    ) -> LayoutResult:
+        """Attend, one thread at a time; no chunks need no model."""
         if not chunks:
             nothing = QueryAttention((), torch.zeros(len(self._profile.all_heads)))
-            return LayoutResult((nothing,) * len(queries), (), 0.0, 0.0)
+            return LayoutResult((nothing,) * n_results, (), 0.0, 0.0)
         with self._lock, _bar(len(chunks), progress) as bar:
-            result = self._layout.attend(queries, chunks, options, bar.update)
+            result = attend(chunks, bar.update)
         self._tally.add(
             calls=1,
             tokens_encoded=result.tokens_encoded,

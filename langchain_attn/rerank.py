@@ -81,7 +81,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         on_error: `"raise"`, or `"passthrough"`: the documents come back untouched, all of them
             and in order, whatever they take, with a warning.
         profile: The file of a head profile; default: the one that ships for the model.
-        heads: `(layer, head)` pairs to read instead of a profile's.
+        heads: `(layer, head)` pairs to read instead of a profile's, or `"all"`.
+        layout: How documents and query are laid out: `"parallel"` or `"joint"`; default: the
+            profile's.
         revision: Branch, tag or commit on the Hub.
         cache_dir: The Hub's cache.
         local_files_only: Never ask the Hub.
@@ -130,7 +132,8 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     score_key: str = convert.SCORE_KEY
     on_error: Literal["raise", "passthrough"] = "raise"
     profile: str | None = None
-    heads: tuple[tuple[int, int], ...] | None = None
+    heads: tuple[tuple[int, int], ...] | Literal["all"] | None = None
+    layout: str | None = None
     revision: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False

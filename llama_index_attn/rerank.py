@@ -124,8 +124,12 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     profile: str | None = Field(
         default=None, description="Path of a head profile; default: the one that ships."
     )
-    heads: tuple[tuple[int, int], ...] | None = Field(
-        default=None, description="(layer, head) pairs to read instead of a profile's."
+    heads: tuple[tuple[int, int], ...] | Literal["all"] | None = Field(
+        default=None, description="(layer, head) pairs to read instead of a profile's, or all."
+    )
+    layout: str | None = Field(
+        default=None,
+        description="How nodes and query are laid out: parallel or joint; default: the profile's.",
     )
     revision: str | None = Field(default=None, description="Branch, tag or commit on the Hub.")
     cache_dir: str | None = Field(default=None, description="Folder of the Hub's cache.")

@@ -206,7 +206,7 @@ def test_profile_of_another_layout_is_refused() -> None:
     """A profile of another layout is an error."""
     profile = HeadProfile.from_heads(HEADS, model="tiny", layout="joint")
     with pytest.raises(ValueError, match="layout 'joint'"):
-        AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
+        AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, layout="parallel")
 
 
 def test_profile_and_heads_contradict() -> None:

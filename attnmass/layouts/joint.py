@@ -96,9 +96,7 @@ class JointLayout:
             if not options.null_query:
                 return result
             *found, null = result.queries
-            return replace(
-                result, queries=tuple(replace(each, null=null.chunks) for each in found)
-            )
+            return replace(result, queries=tuple(replace(each, null=null.chunks) for each in found))
 
         return run(chunks) if not options.second_pass else _both_ways(run, chunks)
 

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from attnmass.checks import check_share
 from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_heads, check_weights
 from attnmass.prompt import PROMPT_VERSION
 
@@ -60,6 +61,8 @@ class HeadProfile:
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
         null_query: Whether what a null query pays the chunks is subtracted, in the joint layout.
+        support_threshold: Less support than this in the chunks is none for a sentence of an answer,
+            see `attnmass.attribution.AnswerSentence`; `None` where no data set one.
     """
 
     model: str
@@ -75,14 +78,14 @@ class HeadProfile:
     evidence: EvidenceRule = field(default_factory=EvidenceRule)
     context: tuple[Head, ...] = ()
     null_query: bool = False
+    support_threshold: float | None = None
 
     def __post_init__(self) -> None:
+        check_share("support_threshold", self.support_threshold, optional="none")
         if not isinstance(self.null_query, bool):
             raise TypeError(f"null_query must be True or False, not {self.null_query!r}")
         if self.null_query and self.layout != _JOINT:
-            raise ValueError(
-                f"null_query is for layout 'joint', not {self.layout!r}: leave it out"
-            )
+            raise ValueError(f"null_query is for layout 'joint', not {self.layout!r}: leave it out")
         check_weights(self.heads, self.weights)
         check_heads(self.context)
 
