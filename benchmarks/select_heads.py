@@ -74,11 +74,11 @@ def main() -> None:
             name: [found - null * subtract for found, null in part]
             for name, part in captured.items()
         }
-        found, shares, value = select(heads, fitted, masses)
+        selected, shares, value = select(heads, fitted, masses)
         print("null query subtracted:", subtract, "nDCG@10 where it was fitted:", value)
         print("chosen in so many of the samples:", {heads[i]: s for i, s in shares.items()})
         if value > best:
-            chosen, null_query, best = found, subtract, value
+            chosen, null_query, best = selected, subtract, value
 
     profile = HeadProfile.from_heads(
         chosen,

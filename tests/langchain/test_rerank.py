@@ -434,6 +434,7 @@ class TestLoading:
             "dtype": "float32",
             "profile": None,  # with heads it would contradict them
             "heads": ((1, 0), (2, 1)),
+            "layout": "joint",
             "revision": "abc",
             "cache_dir": "/cache",
             "local_files_only": True,

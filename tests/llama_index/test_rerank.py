@@ -132,6 +132,7 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "dtype": "float32",
         "profile": None,  # with heads it would contradict them
         "heads": ((1, 0), (2, 1)),
+        "layout": "joint",
         "revision": "abc",
         "cache_dir": "/cache",
         "local_files_only": True,
