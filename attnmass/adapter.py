@@ -8,7 +8,7 @@ import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from attnmass.cache_options import CACHE_FIELDS, CacheOptions
 from attnmass.errors import NoEvidenceError
@@ -96,7 +96,8 @@ class UsesRanker:
         show_progress: bool
         keep_ranking: bool
         profile: str | None
-        heads: tuple[tuple[int, int], ...] | None
+        heads: tuple[tuple[int, int], ...] | Literal["all"] | None
+        layout: str | None
         tokenizer: Any
         model_fields: ClassVar[dict[str, Any]]
         model_dump: Any
@@ -127,7 +128,7 @@ class UsesRanker:
         model: Any,
         tokenizer: Any = None,
         *,
-        heads: Iterable[tuple[int, int]] | None = None,
+        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
         profile: HeadProfile | str | Path | None = None,
         **fields: Any,
     ) -> Self:
@@ -154,6 +155,24 @@ class UsesRanker:
         return cls._around(ranker, fields, refused=refused)
 
     @classmethod
+    def from_generator(cls, generator: Any, *, tokenizer: Any = None, **options: Any) -> Self:
+        """Use the very model that a pipeline generates with; nothing of it is changed.
+
+        Args:
+            generator: As in `AttentionRanker.from_generator`.
+            tokenizer: Likewise.
+            **options: As in `from_model`.
+
+        Raises:
+            UnsupportedModelError: If there is no model in it, or its attention cannot be read.
+            ValueError: If there is no tokenizer, and as in `from_model`.
+        """
+        from attnmass.generators import find_generator
+
+        model, tokenizer = find_generator(generator, tokenizer)
+        return cls.from_model(model, tokenizer, **options)
+
+    @classmethod
     def _around(
         cls, ranker: AttentionRanker, fields: dict[str, Any], refused: Iterable[str]
     ) -> Self:
@@ -161,9 +180,11 @@ class UsesRanker:
         if clash := [name for name in refused if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
         found = ranker.profile
-        same_weights = len(set(found.weights)) == 1  # else heads alone would not say it all
-        heads = found.heads if same_weights else None
-        adapter = cls(**{"model": found.model, "heads": heads, **fields})
+        # Else heads alone would not say it all.
+        plain = len(set(found.weights)) == 1 and found.null_query == (found.layout == "joint")
+        heads = found.heads if plain else None
+        settled = {"model": found.model, "heads": heads, "layout": found.layout}
+        adapter = cls(**{**settled, **fields})
         adapter._ranker = ranker
         return adapter
 

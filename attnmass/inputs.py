@@ -60,15 +60,15 @@ def read_chunks(chunks: Sequence[str | Chunk], plain: PlainTokenizer) -> Inputs:
     return Inputs(tuple(known), tokens, skipped)
 
 
-def check_queries(queries: Sequence[str]) -> None:
+def check_queries(queries: Sequence[str], *, name: str = "query") -> None:
     """Raise `TypeError` for what is no string, and `ValueError` for blank ones."""
     if isinstance(queries, str):
         raise TypeError("queries must be a sequence of strings: pass [query], or call rank()")
     for query in queries:
         if not isinstance(query, str):
-            raise TypeError(f"the query must be a string, not {type(query).__name__}")
+            raise TypeError(f"the {name} must be a string, not {type(query).__name__}")
         if not query.strip():
-            raise ValueError(f"the query is empty or blank: {query!r}")
+            raise ValueError(f"the {name} is empty or blank: {query!r}")
 
 
 def read_queries(queries: Sequence[str], plain: PlainTokenizer) -> list[Tokens]:

@@ -13,6 +13,7 @@ from attnmass.types import Chunk
 PROMPT_VERSION = 1
 
 _CHUNKS, _QUERY = "ATTNMASS0CHUNKS0HERE", "ATTNMASS0QUERY0HERE"
+_ANSWER = "\n\nAnswer: "  # before the answer where there is no chat template
 
 # Some templates print the date that they are given, else today's: scores would change overnight.
 _FIXED_DATE = "26 Jul 2024"
@@ -20,11 +21,11 @@ _FIXED_DATE = "26 Jul 2024"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The wording of the parallel layout.
+    """The wording, by default that of the parallel layout.
 
     Attributes:
-        announce: Said before the chunks; that says what they are read for, which helps: the model
-            reads each chunk without the query.
+        announce: Said before the chunks. In the parallel layout it says what they are read for,
+            which helps: the model reads each chunk without the query.
         instruction: Said between the chunks and the query.
         label: Said right before the query.
     """
@@ -37,23 +38,33 @@ class Prompt:
     label: str = "Query: "
 
 
+# In-context re-ranking's wording, to the letter (arXiv 2410.02642); a blank line ends each chunk.
+JOINT = Prompt(
+    announce="Here are some paragraphs:\n\n",
+    instruction="Please find information that are relevant to the following query in the "
+    "paragraphs above.\n\n",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class PromptTokens:
-    """Token ids around the chunks and the query.
+    """Token ids around the chunks, the query and the answer.
 
     Attributes:
         before: From the start of the template to the first chunk.
         between: From the end of the chunks to the query.
+        after: From the end of the query to the model's answer.
     """
 
     before: tuple[int, ...]
     between: tuple[int, ...]
+    after: tuple[int, ...] = ()
 
 
 def tokenize_prompt(prompt: Prompt, tokenizer: Any, plain: PlainTokenizer) -> PromptTokens:
     """Put a prompt into the model's own chat template and cut it at the chunks and the query.
 
-    Nothing after the query is needed: no token of it is read.
+    What comes after the query is read only where an answer follows it.
 
     Args:
         prompt: The wording.
@@ -80,13 +91,15 @@ def tokenize_prompt(prompt: Prompt, tokenizer: Any, plain: PlainTokenizer) -> Pr
     else:
         rendered = f"{tokenizer.bos_token or ''}{content}"
     before, found_chunks, rest = rendered.partition(_CHUNKS)
-    between, found_query, _ = rest.partition(_QUERY)
+    between, found_query, after = rest.partition(_QUERY)
     if not (found_chunks and found_query):
         raise UnsupportedModelError(
             "the tokenizer's chat template does not repeat what the user turn says: "
             "pass a tokenizer whose template does, or set none."
         )
-    return PromptTokens(plain.template(before), plain.template(between))
+    return PromptTokens(
+        plain.template(before), plain.template(between), plain.template(after or _ANSWER)
+    )
 
 
 def chunk_text(chunk: Chunk) -> str:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import torch
 from tqdm.auto import tqdm
 
 from attnmass import scoring
+from attnmass.attribution import Attribution, answer_sentences, attributed
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
 from attnmass.capture import find_config, is_rag, kind_of, own_tokenizer, unwrapped
-from attnmass.checks import check_type
+from attnmass.checks import check_count, check_share, check_type
 from attnmass.cross_options import CrossOptions
-from attnmass.errors import NoEvidenceError
+from attnmass.errors import NoEvidenceError, UnsupportedModelError
+from attnmass.generators import find_generator
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
     LAYOUTS,
+    AnswerLayout,
     CrossLayout,
     Layout,
     LayoutOptions,
@@ -71,13 +74,15 @@ class AttentionRanker:
         tokenizer: Any = None,
         *,
         profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | None = None,
+        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
         layout: str | None = None,
         rank_by: RankBy | None = None,
         direction: Direction | None = None,
         max_batch_tokens: int | None = None,
         batch_size: int | None = None,
         max_chunk_tokens: int | None = None,
+        max_context_tokens: int | None = None,
+        second_pass: bool = False,
         cache_bytes: int | None = CACHE_BYTES,
         cache_folder: str | os.PathLike[str] | None = None,
         cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
@@ -94,10 +99,12 @@ class AttentionRanker:
             tokenizer: Its fast tokenizer; models of sentence-transformers bring theirs.
             profile: The heads to read: a profile, or the path of one. Default: the one that ships
                 for the model, else all heads of its middle layers, with a warning.
-            heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile.
+            heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"` is
+                every head, which in the joint layout is in-context re-ranking as published.
             layout: How chunks and query are laid out; default: the profile's, else the one that
                 suits the kind of model, which for decoders is `"parallel"` and for encoders
-                `"pointwise"`.
+                `"pointwise"`. `"joint"`, for decoders, puts all chunks in one context, in which
+                their order matters.
             rank_by: `"attention"`; `"logit"`, of an encoder with a sequence classification head of
                 one label, such as a `CrossEncoder`: scores are then the sigmoids of its logits,
                 and attention trims; or `"both"`: ordered by their z-scores, weighed alike, with
@@ -109,6 +116,11 @@ class AttentionRanker:
             batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
             max_chunk_tokens: Longer chunks are split into overlapping windows; default: the
                 model's own limit.
+            max_context_tokens: In the joint layout, bound on a context, prompt and query included;
+                chunks beyond it are read in overlapping contexts whose scores are merged, which
+                the notes of the result say. Default: the model's own limit.
+            second_pass: In the joint layout, read the chunks a second time in reverse order, score
+                them by the mean, and tell by `Ranking.stability` how alike the two are.
             cache_bytes: Bound on what is kept in memory of the chunks that were read, so that later
                 calls need not read them again; it lies where the model is. 0 keeps nothing, `None`
                 everything; default: 1 GiB.
@@ -138,6 +150,11 @@ class AttentionRanker:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
         chosen = _choose(config, layout=layout, profile=profile, heads=heads)
+        if chosen.layout != "joint" and (second_pass or max_context_tokens is not None):
+            raise ValueError(
+                "second_pass and max_context_tokens are for layout='joint': pass that, or leave "
+                f"them out with layout {chosen.layout!r}"
+            )
         plain = PlainTokenizer(tokenizer)
         kind = LAYOUTS[kind_of(config)][chosen.layout]
         extras: dict[str, Any] = {}
@@ -155,7 +172,14 @@ class AttentionRanker:
             chosen,
             plain,
             kind.build(model, tokenizer, plain, chosen.all_heads, self._cache, **extras),
-            LayoutOptions(max_batch_tokens, batch_size, max_chunk_tokens),
+            LayoutOptions(
+                max_batch_tokens,
+                batch_size,
+                max_chunk_tokens,
+                max_context_tokens=max_context_tokens,
+                null_query=chosen.null_query,
+                second_pass=second_pass,
+            ),
             progress,
             rank_by,
         )
@@ -191,7 +215,7 @@ class AttentionRanker:
         cache_dir: str | os.PathLike[str] | None = None,
         local_files_only: bool = False,
         profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | None = None,
+        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
         layout: str | None = None,
         rank_by: RankBy | None = None,
         **options: Any,
@@ -222,7 +246,7 @@ class AttentionRanker:
         check_name(layout)
         check_rank_by(rank_by)
         CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
-        heads = None if heads is None else tuple(heads)
+        heads = heads if heads is None or heads == "all" else tuple(heads)
         loaded = load(
             os.fspath(name_or_path),
             partial(_choose, layout=layout, profile=profile, heads=heads),
@@ -238,6 +262,28 @@ class AttentionRanker:
         return cls(
             loaded.model, loaded.tokenizer, profile=loaded.profile, rank_by=rank_by, **options
         )
+
+    @classmethod
+    def from_generator(
+        cls, generator: Any, *, tokenizer: Any = None, **options: Any
+    ) -> AttentionRanker:
+        """Read the heads of the model that a pipeline generates with, which is in memory already.
+
+        Nothing of the generator is changed, and what it generates is what it generated before, also
+        while the ranker is used from another thread.
+
+        Args:
+            generator: LlamaIndex's `HuggingFaceLLM`, LangChain's `HuggingFacePipeline` or
+                `ChatHuggingFace`, a pipeline of transformers, or any of its models.
+            tokenizer: The model's fast tokenizer; default: the generator's own.
+            **options: The constructor's other options.
+
+        Raises:
+            UnsupportedModelError: If there is no model in it, or its attention cannot be read.
+            ValueError: If there is no tokenizer, and as in the constructor.
+        """
+        model, tokenizer = find_generator(generator, tokenizer)
+        return cls(model, tokenizer, **options)
 
     @property
     def profile(self) -> HeadProfile:
@@ -462,6 +508,7 @@ class AttentionRanker:
             no_evidence=no_evidence,
             dropped=tuple(dropped),
             trace=trace(query, tokens, inputs, attention, threshold),
+            stability=scoring.stability(attention, self._profile.chunk_weights),
         )
 
     def _threshold(self, selection: Selection) -> float | None:
@@ -534,6 +581,81 @@ class AttentionRanker:
             evicted=self._cache.evictions - evictions,
         )
 
+    def attribute(
+        self,
+        query: str,
+        chunks: Sequence[str | Chunk],
+        answer: str,
+        *,
+        top_spans: int = 3,
+        threshold: float | None = None,
+        language: str | None = None,
+        progress: bool | None = None,
+    ) -> Attribution:
+        """See what each sentence of an answer looks at in the chunks that it was made from.
+
+        The model reads the chunks, the query, and the answer as its own turn; nothing is generated.
+
+        Args:
+            query: As in `rank`.
+            chunks: As in `rank`, as the answer's author got them.
+            answer: The answer, whoever wrote it; never truncated.
+            top_spans: Tell so many spans of chunks for each sentence, at most.
+            threshold: Less support than this, in [0, 1], is none; default: the profile's, where
+                data set one.
+            language: ISO 639-1 code for the split into sentences; default: by script.
+            progress: As in the constructor, for this call.
+
+        Returns:
+            Spans, chunk scores and support of each sentence, and the scores of all together. A null
+            query plays no part.
+
+        Raises:
+            ValueError: If query or answer is blank, both together are too long for the model, or an
+                option is off.
+            TypeError: If query or answer is not a string.
+            UnsupportedModelError: If the layout cannot look from an answer.
+            CaptureError: If the attention has NaN.
+        """
+        started = time.perf_counter()
+        check_queries([query])
+        check_queries([answer], name="answer")
+        check_count("top_spans", top_spans, 1)
+        check_share("threshold", threshold, optional="the profile's")
+        layout = self._layout
+        if not isinstance(layout, AnswerLayout):
+            raise UnsupportedModelError(
+                f"layout {self._profile.layout!r} cannot look from an answer: use a decoder in the "
+                "layout 'parallel' or 'joint'"
+            )
+        inputs = read_chunks(chunks, self._plain)
+        (asked,) = read_queries([query], self._plain)
+        (said,) = self._plain.content([answer])
+        sentences, groups = answer_sentences(answer, said, language)
+        self._tally.add(tokenize_seconds=time.perf_counter() - started)
+        groups.append([token for group in groups for token in group])
+        result = self._run(
+            list(inputs.tokens.values()),
+            len(groups),
+            lambda tokens, advance: layout.attend_answer(
+                asked, said, groups, tokens, self._options, advance
+            ),
+            self._progress if progress is None else progress,
+        )
+        found = attributed(
+            query,
+            answer,
+            sentences,
+            result.queries,
+            inputs,
+            self._profile,
+            top_spans=top_spans,
+            threshold=self._profile.support_threshold if threshold is None else threshold,
+            language=language,
+        )
+        n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
+        return replace(found, notes=(*result.notes, *_notes(n_windows, inputs.skipped)))
+
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.
 
@@ -555,8 +677,13 @@ class AttentionRanker:
         result = self._attend(asked, list(inputs.tokens.values()), self._options, self._progress)
         found = dict(zip(inputs.tokens, result.queries[0].chunks, strict=True))
         nothing = torch.zeros(len(self._profile.all_heads), 0)
+        attention = result.queries[0]
+        null = None
+        if attention.null is not None:
+            paid = dict(zip(inputs.tokens, attention.null, strict=True))
+            null = tuple(paid.get(index, nothing) for index in range(len(chunks)))
         by_chunk = tuple(found.get(index, nothing) for index in range(len(chunks)))
-        return QueryAttention(by_chunk, result.queries[0].context)
+        return QueryAttention(by_chunk, attention.context, null=null)
 
     def _attend(
         self,
@@ -565,11 +692,26 @@ class AttentionRanker:
         options: LayoutOptions,
         progress: bool,
     ) -> LayoutResult:
+        return self._run(
+            chunks,
+            len(queries),
+            lambda tokens, advance: self._layout.attend(queries, tokens, options, advance),
+            progress,
+        )
+
+    def _run(
+        self,
+        chunks: Sequence[Tokens],
+        n_results: int,
+        attend: Callable[[Sequence[Tokens], Callable[[int], object]], LayoutResult],
+        progress: bool,
+    ) -> LayoutResult:
+        """Attend, one thread at a time; no chunks need no model."""
         if not chunks:
             nothing = QueryAttention((), torch.zeros(len(self._profile.all_heads)))
-            return LayoutResult((nothing,) * len(queries), (), 0.0, 0.0)
+            return LayoutResult((nothing,) * n_results, (), 0.0, 0.0)
         with self._lock, _bar(len(chunks), progress) as bar:
-            result = self._layout.attend(queries, chunks, options, bar.update)
+            result = attend(chunks, bar.update)
         self._tally.add(
             calls=1,
             tokens_encoded=result.tokens_encoded,
@@ -590,7 +732,7 @@ def _choose(
     *,
     layout: str | None,
     profile: HeadProfile | str | Path | None,
-    heads: Iterable[tuple[int, int]] | None,
+    heads: Iterable[tuple[int, int]] | Literal["all"] | None,
 ) -> HeadProfile:
     """The heads to read of a model, and in its `layout` how."""
     if isinstance(profile, (str, Path)):

@@ -27,7 +27,14 @@ def token_masses(attention: Tensor, weights: Sequence[float]) -> Tensor:
 
 
 def chunk_masses(attention: QueryAttention, weights: Sequence[float]) -> list[float]:
-    """Attention mass of each chunk: the sum over its tokens, between 0 and 1."""
+    """Attention mass of each chunk: the sum over its tokens, between 0 and 1.
+
+    Where there is a null query, what it pays each token is subtracted, and tokens that then lie
+    more than two standard deviations below the mean of their chunk are left out, as in-context
+    re-ranking has it (Chen et al., arXiv 2410.02642): between -1 and 1.
+    """
+    if attention.null is not None:
+        return [_without_outliers(token_masses(x, weights)) for x in attention.beyond_null]
     return [
         min(1.0, float(token_masses(chunk, weights).double().sum())) for chunk in attention.chunks
     ]
@@ -37,6 +44,28 @@ def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[fl
     """For each of some heads the attention mass of each chunk, `[head][chunk]`."""
     sums = [chunk[list(heads)].double().sum(dim=1).tolist() for chunk in attention.chunks]
     return [[float(found[i]) for found in sums] for i in range(len(heads))]
+
+
+def _without_outliers(masses: Tensor) -> float:
+    """Sum of token masses but for abnormally low ones."""
+    masses = masses.double()
+    kept = masses >= masses.mean() - 2 * masses.std(correction=0)
+    return float(masses[kept].sum())
+
+
+def stability(attention: QueryAttention, weights: Sequence[float]) -> float | None:
+    """Kendall's tau-b of the orders that two passes give, in [-1, 1].
+
+    Returns:
+        `None` where there was one pass, or too few chunks for an order.
+    """
+    if len(attention.passes) != 2 or len(attention.chunks) < 2:
+        return None
+    from scipy.stats import kendalltau
+
+    first, second = (chunk_masses(each, weights) for each in attention.passes)
+    tau = float(kendalltau(first, second).statistic)
+    return tau if math.isfinite(tau) else None
 
 
 def fuse(masses: Sequence[float], retrieval: Sequence[float], weight: float) -> list[float]:

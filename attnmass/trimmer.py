@@ -82,8 +82,8 @@ class Trimmer:
         for ranking, looked in zip(rankings, attention, strict=True):
             masses = chunk_masses(looked, self._profile.chunk_weights)
             scored = {
-                index: self._score(inputs, index, mine, mass, segments[index])
-                for index, mine, mass in zip(inputs.tokens, looked.chunks, masses, strict=True)
+                index: scored_text(inputs, index, mine, mass, segments[index], self._profile)
+                for index, mine, mass in zip(inputs.tokens, looked.beyond_null, masses, strict=True)
             }
             found.append(self._trim(ranking, inputs, scored, trim, render, options))
         return found
@@ -118,22 +118,6 @@ class Trimmer:
             return result
         return run(self._leaning(result.chunks, scored, inputs, options))
 
-    def _score(
-        self,
-        inputs: Inputs,
-        index: int,
-        attention: Tensor,
-        mass: float,
-        segments: tuple[Segment, ...],
-    ) -> ScoredText:
-        tokens = TokenMass(
-            token_masses(attention, self._profile.span_weights).double().numpy(),
-            np.array(inputs.tokens[index].offsets, dtype=np.int64),
-            inputs.start(index),
-        )
-        text = inputs.chunks[index].text
-        return score_text(text, segments, tokens, mass, self._profile.span_rule)
-
     def _leaning(
         self,
         chunks: Sequence[RankedChunk],
@@ -165,6 +149,31 @@ class Trimmer:
                 rows = (token_masses(each, weights).numpy() for each in attention)
                 found[i] |= leaning(dict(zip(numbers, rows, strict=True)), groups[i])
         return found
+
+
+def scored_text(
+    inputs: Inputs,
+    index: int,
+    attention: Tensor,
+    mass: float,
+    segments: tuple[Segment, ...],
+    profile: HeadProfile,
+) -> ScoredText:
+    """Scores of the spans of one chunk.
+
+    Args:
+        inputs: The chunks.
+        index: Which of them.
+        attention: `[head, token]`; what is below zero, next to a null query, counts as zero.
+        mass: Attention mass of the chunk, likewise.
+        segments: Its spans.
+        profile: The heads that are read.
+    """
+    masses = token_masses(attention, profile.span_weights).double().clamp(min=0)
+    offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
+    tokens = TokenMass(masses.numpy(), offsets, inputs.start(index))
+    text = inputs.chunks[index].text
+    return score_text(text, segments, tokens, max(0.0, mass), profile.span_rule)
 
 
 def _loads(

@@ -64,7 +64,8 @@ class RankedChunk:
     Attributes:
         index: Position of the chunk in the input, 0-based.
         score: What chunks are cut by, in [0, 1]: attention mass, the share of the query's attention
-            that the chunk got; where a classification head ranks, the sigmoid of its logit.
+            that the chunk got (where the head profile has a null query's subtracted, in [-1, 1]);
+            where a classification head ranks, the sigmoid of its logit.
         n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.
@@ -137,6 +138,8 @@ class Ranking:
             reader's tokenizer; `None` where trimming was not asked for.
         n_tokens_after: The same of what is kept.
         trace: The attention that it was made of; `None` on a ranking that was put together by hand.
+        stability: Where the chunks were read in two orders, the rank correlation (Kendall's tau-b)
+            of the two results, in [-1, 1]: the lower, the more the order of the chunks matters.
     """
 
     query: str
@@ -151,6 +154,7 @@ class Ranking:
     n_tokens_before: int | None = None
     n_tokens_after: int | None = None
     trace: Trace | None = field(default=None, repr=False, compare=False)
+    stability: float | None = None
 
     @property
     def split(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import trimming_report
+from benchmarks import attribution, trimming_report
 from benchmarks.data import SETS
 from benchmarks.metrics import cell
 
@@ -184,6 +184,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "cost": (cost_table, ("cost.json",)),
     "cache": (cache_tables, ("scaling.json", "cache_formats.json")),
     "trimming": (trimming_report.tables, ("trimming.json",)),
+    "attribution": (attribution.table, ("attribution.json",)),
 }
 
 

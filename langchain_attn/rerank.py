@@ -82,7 +82,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         on_error: `"raise"`, or `"passthrough"`: the documents come back untouched, all of them
             and in order, whatever they take, with a warning.
         profile: The file of a head profile; default: the one that ships for the model.
-        heads: `(layer, head)` pairs to read instead of a profile's.
+        heads: `(layer, head)` pairs to read instead of a profile's, or `"all"`.
         layout: How documents and query are laid out; default: as suits the kind of model.
         rank_by: `"attention"`, `"logit"` or `"both"`; default: a cross-encoder's logit, of which
             scores are then the sigmoids, else attention.
@@ -135,8 +135,8 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     score_key: str = convert.SCORE_KEY
     on_error: Literal["raise", "passthrough"] = "raise"
     profile: str | None = None
-    heads: tuple[tuple[int, int], ...] | None = None
-    layout: Literal["parallel", "pointwise"] | None = None
+    heads: tuple[tuple[int, int], ...] | Literal["all"] | None = None
+    layout: Literal["parallel", "joint", "pointwise"] | None = None
     rank_by: RankBy | None = None
     revision: str | None = None
     cache_dir: str | None = None

@@ -1,5 +1,6 @@
 """LlamaIndex components that rerank and trim by the attention a query pays inside a local model."""
 
+from llama_index_attn.attribution import attribute
 from llama_index_attn.citations import cite
 from llama_index_attn.convert import restore
 from llama_index_attn.events import AttentionTrimEvent
@@ -12,6 +13,7 @@ __all__ = [
     "AttentionRetriever",
     "AttentionTrimEvent",
     "AttentionWarmer",
+    "attribute",
     "cite",
     "restore",
 ]

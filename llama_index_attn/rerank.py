@@ -125,10 +125,10 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     profile: str | None = Field(
         default=None, description="Path of a head profile; default: the one that ships."
     )
-    heads: tuple[tuple[int, int], ...] | None = Field(
-        default=None, description="(layer, head) pairs to read instead of a profile's."
+    heads: tuple[tuple[int, int], ...] | Literal["all"] | None = Field(
+        default=None, description="(layer, head) pairs to read instead of a profile's, or all."
     )
-    layout: Literal["parallel", "pointwise"] | None = Field(
+    layout: Literal["parallel", "joint", "pointwise"] | None = Field(
         default=None, description="How nodes and query are laid out; default: the model's."
     )
     rank_by: RankBy | None = Field(

@@ -210,7 +210,7 @@ def test_profile_of_another_layout_is_refused() -> None:
     """A profile of another layout is an error."""
     profile = HeadProfile.from_heads(HEADS, model="tiny", layout="joint")
     with pytest.raises(ValueError, match="layout 'joint'"):
-        AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
+        AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, layout="parallel")
 
 
 def test_profile_and_heads_contradict() -> None:
@@ -274,3 +274,49 @@ def test_heads_that_are_not_there(heads: Any, match: str) -> None:
     """Heads that the model does not have are an error that says which it has."""
     with pytest.raises(ValueError, match=match):
         AttentionRanker(tiny_model(), tiny_tokenizer(), heads=heads)
+
+
+def test_null_query_is_for_the_joint_layout() -> None:
+    """A profile of another layout cannot ask for a null query, and no profile for half of one."""
+    with pytest.raises(ValueError, match="layout 'joint'"):
+        HeadProfile.from_heads(HEADS, model="tiny", layout="parallel", null_query=True)
+    with pytest.raises(TypeError, match="null_query must be True or False"):
+        HeadProfile.from_heads(HEADS, model="tiny", layout="joint", null_query=0.5)
+
+
+def test_null_query_and_support_threshold_survive_the_file(tmp_path: Path) -> None:
+    """Both are in the file, and read back."""
+    profile = HeadProfile.from_heads(
+        HEADS, model="tiny", layout="joint", null_query=True, support_threshold=0.25
+    )
+    path = tmp_path / "heads.json"
+    path.write_text(profile.to_json(), encoding="utf-8")
+    assert load_profile(path) == profile
+
+
+def test_support_threshold_is_a_share() -> None:
+    """A threshold that no share of attention reaches is an error."""
+    with pytest.raises(ValueError, match="support_threshold"):
+        HeadProfile.from_heads(HEADS, model="tiny", layout="parallel", support_threshold=2.0)
+
+
+@pytest.mark.parametrize("layout", ["parallel", "joint"])
+def test_all_heads_by_name(layout: str) -> None:
+    """`heads="all"` is every head, with a null query in the joint layout and nowhere else."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads="all", layout=layout)
+    assert ranker.profile.heads == tuple((la, he) for la in range(3) for he in range(4))
+    assert ranker.profile.null_query == (layout == "joint")
+
+
+def test_other_words_for_heads_are_refused() -> None:
+    """A word that is not 'all' is an error, not a list of letters."""
+    with pytest.raises(ValueError, match="or 'all', not 'every'"):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), heads="every")  # type: ignore[arg-type]
+
+
+def test_default_heads_of_the_joint_layout() -> None:
+    """An unknown model is read at its middle layers in the joint layout too, with a warning."""
+    with pytest.warns(UserWarning, match="no head profile ships"):
+        ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), layout="joint")
+    assert {layer for layer, _ in ranker.profile.heads} == {1}
+    assert ranker.profile.null_query

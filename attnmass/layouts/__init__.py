@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attnmass.capture.kinds import ARTICLE
 from attnmass.errors import UnsupportedModelError
 from attnmass.layouts.base import (
+    AnswerLayout,
     Layout,
     LayoutOptions,
     LayoutResult,
@@ -14,6 +15,7 @@ from attnmass.layouts.base import (
     WarmCounts,
 )
 from attnmass.layouts.cross import CrossLayout
+from attnmass.layouts.joint import JointLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.layouts.pointwise import PointwiseLayout
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 # What each kind of model can be read in, its default first.
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
-    "decoder": {"parallel": ParallelLayout},
+    "decoder": {"parallel": ParallelLayout, "joint": JointLayout},
     "encoder": {"pointwise": PointwiseLayout},
     "encoder-decoder": {"pointwise": CrossLayout},
 }
@@ -67,7 +69,9 @@ def choose_layout(kind: Kind, name: str | None) -> str:
 
 __all__ = [
     "LAYOUTS",
+    "AnswerLayout",
     "CrossLayout",
+    "JointLayout",
     "Layout",
     "LayoutOptions",
     "LayoutResult",

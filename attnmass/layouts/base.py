@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -26,6 +26,10 @@ class LayoutOptions:
         max_chunk_tokens: A chunk of more tokens is split; `None` is the model's own limit.
         overlap: Tokens that two windows of a split chunk share.
         query_rows: Whether each of the query's tokens is told of, see `QueryAttention.rows`.
+        max_context_tokens: Where chunks share a context: its tokens, prompt and query included;
+            `None` is the model's own limit.
+        null_query: Whether what chunks get from a query without content is told, too.
+        second_pass: Whether the chunks are read a second time in reverse order.
     """
 
     max_batch_tokens: int = 1024
@@ -33,9 +37,12 @@ class LayoutOptions:
     max_chunk_tokens: int | None = None
     overlap: int = 64
     query_rows: bool = False
+    max_context_tokens: int | None = None
+    null_query: bool = False
+    second_pass: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("max_batch_tokens", "batch_size", "max_chunk_tokens"):
+        for name in ("max_batch_tokens", "batch_size", "max_chunk_tokens", "max_context_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
@@ -54,12 +61,23 @@ class QueryAttention:
         rows: What `chunks` is the mean of, one for each of the query's tokens, where that was asked
             for and the layout can tell: for each chunk `[query token, head, token]`.
         logits: What a classification head says of each chunk, where it was asked.
+        null: What the null query pays each chunk, as `chunks`, where that was asked for.
+        passes: What this is the mean of, where the chunks were read in two orders.
     """
 
     chunks: tuple[Tensor, ...]
     context: Tensor
     rows: tuple[Tensor, ...] | None = None
     logits: tuple[float, ...] | None = None
+    null: tuple[Tensor, ...] | None = None
+    passes: tuple[QueryAttention, ...] = ()
+
+    @property
+    def beyond_null(self) -> tuple[Tensor, ...]:
+        """`chunks` less `null`, which can be below zero; `chunks` where there is no null query."""
+        if self.null is None:
+            return self.chunks
+        return tuple(found - null for found, null in zip(self.chunks, self.null, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,4 +186,35 @@ class Layout(Protocol):
         Returns:
             For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
             fp32 on the CPU; zeros where a token is not in the group's window.
+        """
+
+
+@runtime_checkable
+class AnswerLayout(Layout, Protocol):
+    """A layout that can also look at the chunks from an answer that follows the query."""
+
+    def attend_answer(
+        self,
+        query: Tokens,
+        answer: Tokens,
+        groups: Groups,
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """Read the chunks, then query and answer, and see where groups of its tokens look.
+
+        Args:
+            query: The query.
+            answer: The answer, in the turn of the model that would give it.
+            groups: Indices of the answer's tokens, none of them empty.
+            chunks: As in `attend`.
+            options: Likewise; there is no null query.
+            advance: As in `attend`.
+
+        Returns:
+            As `attend`, with one `QueryAttention` for each group.
+
+        Raises:
+            ValueError: If query and answer are longer than the model allows.
         """

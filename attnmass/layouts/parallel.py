@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import Head, KeyValues, Reader, prove
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.tails import answer_tail, look_from
 from attnmass.layouts.windows import (
     SHORTEST_WINDOW,
     Window,
@@ -100,9 +101,56 @@ class ParallelLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `Layout.attend`."""
+        longest = max(len(query) for query in queries)
+        return self._attend(
+            longest, chunks, options, advance, lambda k, s: self._look_all(queries, k, s, options)
+        )
+
+    def attend_answer(
+        self,
+        query: Tokens,
+        answer: Tokens,
+        groups: Groups,
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """See `AnswerLayout.attend_answer`."""
+        tail = answer_tail(self._prompt, query, answer, groups)
+
+        def look(keys: Sequence[str], states: States) -> list[Tensor]:
+            def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
+                def run(_: Sequence[int]) -> list[Tensor]:
+                    past = [states[key] for key in keys]
+                    start = len(self._prefix) + max(map(len, past))
+                    return look_from(self._reader, (self._prefix, *past), start, [tail], key_block)
+
+                return run
+
+            return list(self._in_blocks(look_in, [0], keys, states)[0])
+
+        longest = len(tail) - len(self._prompt.between)
+        return self._attend(longest, chunks, options, advance, look)
+
+    def _attend(
+        self,
+        longest: int,
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+        look: Callable[[Sequence[str], States], list[Tensor]],
+    ) -> LayoutResult:
+        """Read the chunks, and look at them.
+
+        Args:
+            longest: Tokens that follow the instruction, at most.
+            chunks: The chunks.
+            options: Bounds on one forward pass.
+            advance: As in `attend`.
+            look: From the windows' keys in the cache and what they left to `[head, key]` each.
+        """
         started = time.perf_counter()
         self._follow_model()
-        longest = max(len(query) for query in queries)
 
         def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
             keys, texts = self._texts(windows, chunks)
@@ -110,7 +158,7 @@ class ParallelLayout:
 
         windows, (keys, states, n_read), notes = self._in_windows(read, chunks, longest, options)
         done = time.perf_counter()
-        attention = self._look_all(queries, keys, states, options)
+        attention = look(keys, states)
         counts = [0] * len(chunks)
         for window in windows:
             counts[window.chunk] += 1
@@ -306,21 +354,28 @@ class ParallelLayout:
             )
 
         found: list[Tensor] = []
+        for batch in query_batches(tails, options):
+            found += self._in_blocks(look_in, batch, keys, states)
+        return found
+
+    def _in_blocks(
+        self,
+        look_in: Callable[[int | None], Callable[[Sequence[int]], list[Tensor]]],
+        batch: Sequence[int],
+        keys: Sequence[str],
+        states: States,
+    ) -> list[Tensor]:
+        """Look at all keys at once, or at blocks of them if they are many or memory is short."""
         n_keys = sum(len(states[key]) for key in keys)
         key_block = _LARGEST_BLOCK if n_keys > _LARGEST_BLOCK else None
-        for batch in query_batches(tails, options):
-            done: list[Tensor] | None = None
-            while done is None:
-                try:
-                    done = self._with_room(look_in(key_block), batch, states)
-                except (RuntimeError, MemoryError) as error:
-                    if (key_block or n_keys) <= _SMALLEST_BLOCK or not is_out_of_memory(error):
-                        raise
-                    key_block = (
-                        min(_LARGEST_BLOCK, n_keys) // 4 if key_block is None else key_block // 4
-                    )
-            found += done
-        return found
+        while True:
+            try:
+                return self._with_room(look_in(key_block), batch, states)
+            except (RuntimeError, MemoryError) as error:
+                size = key_block or min(_LARGEST_BLOCK, n_keys)
+                if size <= _SMALLEST_BLOCK or not is_out_of_memory(error):
+                    raise
+                key_block = size // 4
 
     def _look(
         self,

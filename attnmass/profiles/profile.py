@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from attnmass.checks import check_share
 from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_heads, check_weights
 from attnmass.prompt import PROMPT_VERSION
 
@@ -19,6 +20,7 @@ FULL_DEPTH = "attnmass_full_depth"
 
 # Which way the pointwise layout reads attention, see `attnmass.layouts.pointwise`.
 Direction = Literal["query_to_chunk", "chunk_to_query", "both"]
+_JOINT = "joint"
 
 _SHAPE = (
     "model_type",
@@ -61,6 +63,9 @@ class HeadProfile:
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
         direction: Which way attention is read in the pointwise layout; default: the layout's own.
+        null_query: Whether what a null query pays the chunks is subtracted, in the joint layout.
+        support_threshold: Less support than this in the chunks is none for a sentence of an answer,
+            see `attnmass.attribution.AnswerSentence`; `None` where no data set one.
     """
 
     model: str
@@ -76,9 +81,16 @@ class HeadProfile:
     evidence: EvidenceRule = field(default_factory=EvidenceRule)
     context: tuple[Head, ...] = ()
     direction: Direction | None = None
+    null_query: bool = False
+    support_threshold: float | None = None
 
     def __post_init__(self) -> None:
         check_direction(self.direction)
+        check_share("support_threshold", self.support_threshold, optional="none")
+        if not isinstance(self.null_query, bool):
+            raise TypeError(f"null_query must be True or False, not {self.null_query!r}")
+        if self.null_query and self.layout != _JOINT:
+            raise ValueError(f"null_query is for layout 'joint', not {self.layout!r}: leave it out")
         check_weights(self.heads, self.weights)
         check_heads(self.context)
 
@@ -144,15 +156,18 @@ def choose_profile(
     layout: str,
     *,
     profile: HeadProfile | str | Path | None = None,
-    heads: Iterable[tuple[int, int]] | None = None,
+    heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
 ) -> HeadProfile:
     """The heads to read of a model: what the user says, else what ships, else a default.
+
+    In the joint layout what is no profile has a null query subtracted, as in-context re-ranking
+    does; all heads of it are that algorithm as published (arXiv 2410.02642).
 
     Args:
         config: The model's config (of its text part).
         layout: The layout that they are for.
         profile: A profile or the path of one.
-        heads: `(layer, head)` pairs, weighed alike.
+        heads: `(layer, head)` pairs, weighed alike, or `"all"`.
 
     Raises:
         ValueError: If both are given, the profile is of another layout or model, or the model has
@@ -161,7 +176,13 @@ def choose_profile(
     if profile is not None and heads is not None:
         raise ValueError("pass profile or heads, not both")
     if heads is not None:
-        chosen = HeadProfile.from_heads(heads, model=_name(config), layout=layout)
+        if isinstance(heads, str):
+            if heads != "all":
+                raise ValueError(f"heads must be (layer, head) pairs or 'all', not {heads!r}")
+            heads = every_head(config)
+        chosen = HeadProfile.from_heads(
+            heads, model=_name(config), layout=layout, null_query=layout == _JOINT
+        )
         _check_heads(chosen, config)
         return chosen
     if profile is None:
@@ -234,7 +255,20 @@ def default_profile(config: Any, layout: str) -> HeadProfile:
     first = n_layers // 2
     last = max(first, round(n_layers * 0.65) - 1)
     heads = [(layer, head) for layer in range(first, last + 1) for head in range(n_heads)]
-    return HeadProfile.from_heads(heads, model=_name(config), layout=layout, source="default")
+    return HeadProfile.from_heads(
+        heads,
+        model=_name(config),
+        layout=layout,
+        source="default",
+        null_query=layout == _JOINT,
+    )
+
+
+def every_head(config: Any) -> list[Head]:
+    """All `(layer, head)` of a model."""
+    return [
+        (layer, head) for layer in range(full_depth(config)) for head in range(head_count(config))
+    ]
 
 
 def fingerprint(config: Any) -> str:

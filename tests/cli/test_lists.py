@@ -39,7 +39,7 @@ def test_models(cli: Cli) -> None:
     assert default["name"] == DEFAULT_MODEL
     assert default["weights"] == f"/weights/{DEFAULT_MODEL}.gguf"
     assert default["fetch"] is None
-    assert default["profiles"] == ["smollm2-135m.parallel"]
+    assert default["profiles"] == ["smollm2-135m.joint", "smollm2-135m.parallel"]
     assert cli("models").stdout.startswith("smollm2-135m (default)\t/weights/smollm2-135m.gguf\t")
     assert "weights here" in cli("models", "-f", "table").stdout
 
@@ -63,10 +63,16 @@ def test_profiles_list(cli: Cli) -> None:
     assert "ndcg@10" in cli("profiles", "list").stdout
 
 
-@pytest.mark.parametrize("name", ["smollm2-135m.parallel", "smollm2-135m"])
-def test_profiles_show(cli: Cli, name: str, tmp_path: Path) -> None:
-    """A profile is told in lines, and its JSON is what `--profile` reads."""
-    shipped = packaged_profiles()["smollm2-135m.parallel"]
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("smollm2-135m.parallel", "smollm2-135m.parallel"),
+        ("all-minilm-l6-v2", "all-minilm-l6-v2.pointwise"),
+    ],
+)
+def test_profiles_show(cli: Cli, name: str, label: str, tmp_path: Path) -> None:
+    """A profile, or the one of a model, is told in lines; its JSON is what `--profile` reads."""
+    shipped = packaged_profiles()[label]
     told = cli("profiles", "show", name).stdout
     assert f"fitted on    {shipped.fitted_on}" in told
     for data, found in shipped.measured.items():
@@ -78,7 +84,9 @@ def test_profiles_show(cli: Cli, name: str, tmp_path: Path) -> None:
 
 
 def test_profiles_show_fails(cli: Cli, tmp_path: Path) -> None:
-    """A name that is none, and a file that is no profile, end with 3."""
+    """A name that is none, and a file that is no profile, end with 3; one of several with 2."""
+    told = cli.fails(2, "profiles", "show", "smollm2-135m")
+    assert "smollm2-135m.joint, smollm2-135m.parallel" in told
     assert "smollm2-135m.parallel" in cli.fails(3, "profiles", "show", "nothing")
     (tmp_path / "x.json").write_text("{}")
     assert "is not a head profile" in cli.fails(3, "profiles", "show", tmp_path / "x.json")

@@ -60,6 +60,9 @@ class Adapter(Protocol):
     def cite(self, found: Sequence[Any], marker: str | None = None) -> Any:
         """Number."""
 
+    def attribute(self, query: str, found: Sequence[Any], answer: Any, **options: Any) -> Any:
+        """Attribute an answer that was made from native candidates."""
+
     def retriever(self, found: Sequence[Any], rerank: Any) -> Any:
         """From a query to what the adapter's retriever makes of these candidates."""
 
@@ -90,6 +93,13 @@ class LlamaIndexAdapter:
         self.restore = self._package.restore
         self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
         self.own_keys = frozenset({"hidden_from"})
+
+    def attribute(self, query: str, found: Sequence[Any], answer: Any, **options: Any) -> Any:
+        """A response with source nodes."""
+        from llama_index.core.base.response.schema import Response
+
+        response = Response(answer, source_nodes=list(found))
+        return self._package.attribute(response, query, **options)
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -166,6 +176,11 @@ class LangChainAdapter:
         self.restore = self._package.restore
         self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
         self.own_keys = frozenset({"score_before"})
+
+    def attribute(self, query: str, found: Sequence[Any], answer: Any, **options: Any) -> Any:
+        """What a retrieval chain returns."""
+        result = {"input": query, "context": list(found), "answer": answer}
+        return self._package.attribute(result, **options)
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""

@@ -28,5 +28,12 @@ def test_importing_stays_light() -> None:
 
 def test_public_names() -> None:
     """The package exports these names and no others."""
-    expected = ["AttentionRerank", "AttentionRetriever", "AttentionWarmer", "cite", "restore"]
+    expected = [
+        "AttentionRerank",
+        "AttentionRetriever",
+        "AttentionWarmer",
+        "attribute",
+        "cite",
+        "restore",
+    ]
     assert langchain_attn.__all__ == expected

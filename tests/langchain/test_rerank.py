@@ -434,7 +434,7 @@ class TestLoading:
             "dtype": "float32",
             "profile": None,  # with heads it would contradict them
             "heads": ((1, 0), (2, 1)),
-            "layout": "parallel",
+            "layout": "joint",
             "rank_by": "attention",
             "revision": "abc",
             "cache_dir": "/cache",

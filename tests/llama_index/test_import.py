@@ -29,6 +29,7 @@ def test_public_names() -> None:
         "AttentionRetriever",
         "AttentionTrimEvent",
         "AttentionWarmer",
+        "attribute",
         "cite",
         "restore",
     ]

@@ -132,7 +132,7 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "dtype": "float32",
         "profile": None,  # with heads it would contradict them
         "heads": ((1, 0), (2, 1)),
-        "layout": "parallel",
+        "layout": "joint",
         "rank_by": "attention",
         "revision": "abc",
         "cache_dir": "/cache",

@@ -1,0 +1,142 @@
+"""How chunks are put into contexts that the model reads at once, and the results put together.
+
+Pure functions over lengths and arrays; no model in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnmass.layouts.base import QueryAttention
+from attnmass.layouts.windows import Window
+from attnmass.text import Tokens
+
+_LEAST_REST = 1e-6  # attention beside the chunks, of which others are multiples
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A window in a context.
+
+    Attributes:
+        window: The window.
+        start: Index of its first token among the context's tokens.
+    """
+
+    window: Window
+    start: int
+
+
+def pack(sizes: Sequence[int], room: int | None) -> list[list[int]]:
+    """Put items, in order, into as few runs as have room for them, of sizes as even as may be.
+
+    Where there are several runs, each begins with the last item of the one before, if that has
+    room beside a new one.
+
+    Args:
+        sizes: Tokens of each item, none above `room`; at least one.
+        room: Tokens in a run, `None` for no limit.
+
+    Returns:
+        Indices of the items of each run.
+    """
+    if room is None or sum(sizes) <= room:
+        return [list(range(len(sizes)))]
+    fewest = len(_filled(sizes, room))
+    low, high = max(sizes), room
+    while low < high:
+        middle = (low + high) // 2
+        if len(_filled(sizes, middle)) <= fewest:
+            high = middle
+        else:
+            low = middle + 1
+    return _filled(sizes, high)
+
+
+def _filled(sizes: Sequence[int], room: int) -> list[list[int]]:
+    runs: list[list[int]] = [[]]
+    used = 0
+    for index, size in enumerate(sizes):
+        if runs[-1] and used + size > room:
+            last = index - 1
+            shared = [last] if len(runs[-1]) > 1 and sizes[last] + size <= room else []
+            runs.append(shared)
+            used = sum(sizes[i] for i in shared)
+        runs[-1].append(index)
+        used += size
+    return runs
+
+
+def merge(
+    parts: Sequence[tuple[Sequence[Placed], Tensor]], chunks: Sequence[Tokens]
+) -> list[QueryAttention]:
+    """Attention on chunks from that on the contexts that have them.
+
+    One context is taken as it is. Of several, each has a softmax of its own, and what they share is
+    the attention beside the chunks (template, instruction, the query): what a token gets is taken
+    as a multiple of that, which does not depend on how many other chunks the context has; tokens
+    that several windows have count as the mean; and all multiples together are brought back to
+    shares of one softmax. That would be exact if the query's scores were the same in every context,
+    which they are only nearly.
+
+    Args:
+        parts: Of each context its windows, and attention on its keys, `[group, head, key]`.
+        chunks: What was cut into windows.
+
+    Returns:
+        One for each group.
+    """
+    n_groups, n_heads = parts[0][1].shape[:2]
+    sums = [torch.zeros(n_groups, n_heads, len(chunk)) for chunk in chunks]
+    times = [torch.zeros(len(chunk)) for chunk in chunks]
+    rest = torch.zeros(n_groups, n_heads)
+    for placed, attention in parts:
+        seen = [
+            (each.window, attention[..., each.start : each.start + len(each.window)])
+            for each in placed
+        ]
+        on_chunks = torch.stack([found.sum(dim=-1) for _, found in seen]).sum(dim=0)
+        if len(parts) > 1:
+            unit = (1 - on_chunks).clamp(min=_LEAST_REST)[..., None]
+        else:
+            unit = torch.ones(1)
+            rest = attention.sum(dim=-1) - on_chunks
+        for window, found in seen:
+            sums[window.chunk][..., window.start : window.end] += found / unit
+            times[window.chunk][window.start : window.end] += 1
+    masses = [total / count for total, count in zip(sums, times, strict=True)]
+    if len(parts) > 1:
+        whole = 1 + torch.stack([mass.sum(dim=-1) for mass in masses]).sum(dim=0)
+        masses = [mass / whole[..., None] for mass in masses]
+        rest = 1 / whole
+    return [
+        QueryAttention(tuple(mass[group] for mass in masses), rest[group])
+        for group in range(n_groups)
+    ]
+
+
+def averaged(first: QueryAttention, second: QueryAttention) -> QueryAttention:
+    """The mean of two passes over the same chunks in the same order, which it keeps."""
+
+    def mean(one: Sequence[Tensor], other: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple((a + b) / 2 for a, b in zip(one, other, strict=True))
+
+    null = None
+    if first.null is not None and second.null is not None:
+        null = mean(first.null, second.null)
+    return QueryAttention(
+        mean(first.chunks, second.chunks),
+        (first.context + second.context) / 2,
+        null=null,
+        passes=(first, second),
+    )
+
+
+def reversed_back(attention: QueryAttention) -> QueryAttention:
+    """What was found over reversed chunks, in the order of the chunks."""
+    null = None if attention.null is None else attention.null[::-1]
+    return QueryAttention(attention.chunks[::-1], attention.context, null=null)

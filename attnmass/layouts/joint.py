@@ -1,0 +1,324 @@
+"""The joint layout: all chunks in one context, then the query, as in-context re-ranking has it.
+
+Chunks see those before them, so their order matters, and what a chunk leaves is of no use for
+another set of chunks: nothing is cached. The prompt, and the null query that shares the query's
+pass over what the chunks left, are those of in-context re-ranking (Chen et al., arXiv 2410.02642);
+as in the paper, and unlike in its authors' program, the tokens that look are the query's alone,
+without the instruction before and the template after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from attnmass.cache import ChunkCache
+from attnmass.capture import Head, KeyValues, Reader, prove
+from attnmass.layouts.base import (
+    Groups,
+    LayoutOptions,
+    LayoutResult,
+    QueryAttention,
+    WarmCounts,
+)
+from attnmass.layouts.contexts import Placed, averaged, merge, pack, reversed_back
+from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, cut, query_batches
+from attnmass.layouts.within import look_within
+from attnmass.out_of_memory import is_out_of_memory, release
+from attnmass.prompt import JOINT, tokenize_prompt
+from attnmass.text import PlainTokenizer, Tokens
+
+NULL_QUERY = "N/A"
+
+_SHORTEST_STEP = 64  # tokens in one pass, where memory is short
+
+
+class JointLayout:
+    """All chunks in one context; see the module's text."""
+
+    name: ClassVar[str] = "joint"
+
+    def __init__(self, reader: Reader, tokenizer: Any, plain: PlainTokenizer) -> None:
+        """Bind the layout to a model.
+
+        Args:
+            reader: The heads to read.
+            tokenizer: The model's tokenizer, for its chat template.
+            plain: The tokenizer's own copy.
+        """
+        self._reader = reader
+        self._plain = plain
+        self._prompt = tokenize_prompt(JOINT, tokenizer, plain)
+        self._null = query_tail(self._prompt, plain.content([NULL_QUERY])[0].ids)
+        self._gap = plain.template("\n\n")
+        self._labels: dict[int, tuple[int, ...]] = {}
+
+    @classmethod
+    def build(
+        cls,
+        model: nn.Module,
+        tokenizer: Any,
+        plain: PlainTokenizer,
+        heads: Sequence[Head],
+        cache: ChunkCache,
+    ) -> JointLayout:
+        """See `Layout.build`.
+
+        Raises:
+            ValueError: If there is a cache folder, in which nothing would ever be.
+        """
+        if cache.options.folder is not None:
+            raise ValueError(f"{_NOTHING_TO_KEEP}: leave out cache_folder")
+        reader = Reader(model, heads)
+        prove(reader, model)
+        return cls(reader, tokenizer, plain)
+
+    def attend(
+        self,
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """See `Layout.attend`."""
+        tails = [query_tail(self._prompt, query.ids) for query in queries]
+        if options.null_query:
+            tails.append(self._null)
+
+        def run(chunks: Sequence[Tokens]) -> LayoutResult:
+            result = self._in_contexts(tails, chunks, options, advance)
+            if not options.null_query:
+                return result
+            *found, null = result.queries
+            return replace(result, queries=tuple(replace(each, null=null.chunks) for each in found))
+
+        return run(chunks) if not options.second_pass else _both_ways(run, chunks)
+
+    def attend_answer(
+        self,
+        query: Tokens,
+        answer: Tokens,
+        groups: Groups,
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """See `AnswerLayout.attend_answer`."""
+        tail = answer_tail(self._prompt, query, answer, groups)
+
+        def run(chunks: Sequence[Tokens]) -> LayoutResult:
+            return self._in_contexts([tail], chunks, options, advance)
+
+        return run(chunks) if not options.second_pass else _both_ways(run, chunks)
+
+    def warm(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> WarmCounts:
+        """Nothing can be read ahead.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(f"{_NOTHING_TO_KEEP}, so there is nothing to warm: use layout='parallel'")
+
+    def within(
+        self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
+    ) -> list[Tensor]:
+        """See `Layout.within`."""
+        (prefix,) = self._read(self._prompt.before, len(self._prompt.before))
+        known = [self._reader.max_positions, options.max_context_tokens]
+        rooms = [limit - len(prefix) for limit in known if limit is not None]
+        if options.max_chunk_tokens is not None:
+            rooms.append(options.max_chunk_tokens)
+        return look_within(
+            self._reader,
+            prefix,
+            chunks,
+            groups,
+            max_batch_tokens=options.max_batch_tokens,
+            room=min(rooms, default=None),
+        )
+
+    def _in_contexts(
+        self,
+        tails: Sequence[Tail],
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """One result for each group of each tail, in fewer or shorter pieces if memory is short."""
+        room = self._room(tails, chunks, options)
+        step = options.max_batch_tokens
+        notes: tuple[str, ...] = ()
+        while True:
+            windows, around = self._windows(chunks, room, options)
+            runs = pack([len(window) + around for window in windows], room)
+            bounds = replace(options, max_batch_tokens=step)
+            try:
+                found = self._run(tails, chunks, windows, runs, bounds, advance)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                longest = max(sum(len(windows[i]) + around for i in run) for run in runs)
+                if step > _SHORTEST_STEP:
+                    step = max(_SHORTEST_STEP, min(step, longest) // 2)
+                elif longest // 2 >= SHORTEST_WINDOW + around:
+                    room = longest // 2
+                else:
+                    raise
+            release()
+            if room is not None:
+                notes = (f"memory did not suffice for contexts of more than {room} tokens",)
+        return replace(found, notes=(*notes, *found.notes))
+
+    def _run(
+        self,
+        tails: Sequence[Tail],
+        chunks: Sequence[Tokens],
+        windows: Sequence[Window],
+        runs: Sequence[Sequence[int]],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+    ) -> LayoutResult:
+        """`_in_contexts` with contexts of the windows in each of `runs`."""
+        parts: list[list[tuple[Sequence[Placed], Tensor]]] = [[] for _ in tails]
+        encode = query = 0.0
+        n_read = done = 0
+        for run in runs:
+            started = time.perf_counter()
+            ids, placed = self._context([windows[i] for i in run], chunks)
+            past = self._read(ids, options.max_batch_tokens)
+            n_read += sum(len(each.window) for each in placed)
+            read = time.perf_counter()
+            for batch in query_batches([tail.ids for tail in tails], options):
+                looked = look_from(self._reader, past, len(ids), [tails[i] for i in batch])
+                for i, attention in zip(batch, looked, strict=True):
+                    parts[i].append((placed, attention))
+            encode += read - started
+            query += time.perf_counter() - read
+            ends = sum(window.end == len(chunks[window.chunk]) for window in windows[: run[-1] + 1])
+            advance(ends - done)
+            done = ends
+        counts = [0] * len(chunks)
+        for window in windows:
+            counts[window.chunk] += 1
+        several = (
+            f"the chunks were read in {len(runs)} overlapping contexts, whose merged scores are "
+            "near those of one context and not the same",
+        )
+        return LayoutResult(
+            queries=tuple(each for mine in parts for each in merge(mine, chunks)),
+            windows=tuple(counts),
+            encode_seconds=encode,
+            query_seconds=query,
+            tokens_encoded=n_read,
+            notes=several if len(runs) > 1 else (),
+        )
+
+    def _context(
+        self, windows: Sequence[Window], chunks: Sequence[Tokens]
+    ) -> tuple[tuple[int, ...], list[Placed]]:
+        """Token ids of the prefix and numbered windows, and where the windows are."""
+        ids = list(self._prompt.before)
+        placed = []
+        for number, window in enumerate(windows, 1):
+            ids += self._label(number)
+            placed.append(Placed(window, len(ids)))
+            ids += chunks[window.chunk].ids[window.start : window.end]
+            ids += self._gap
+        return tuple(ids), placed
+
+    def _read(self, ids: Sequence[int], step: int) -> list[KeyValues]:
+        """Keys and values of a context, read piece by piece so that no square of it is needed."""
+        device = self._reader.device
+        past: list[KeyValues] = []
+        for start in range(0, len(ids), step):
+            piece = torch.tensor([ids[start : start + step]], device=device)
+            positions = torch.arange(piece.shape[1], device=device) + start
+            keys, values = self._reader.read(piece, positions, past)
+            past.append(
+                KeyValues(
+                    tuple(key[0] for key in keys), tuple(value[0] for value in values), positions
+                )
+            )
+        return past
+
+    def _room(
+        self, tails: Sequence[Tail], chunks: Sequence[Tokens], options: LayoutOptions
+    ) -> int | None:
+        """How many tokens chunks, with what stands around each, may have in one context.
+
+        Raises:
+            ValueError: If what follows them leaves no room for a piece of a chunk.
+        """
+        known = (self._reader.max_positions, options.max_context_tokens)
+        limits = [limit for limit in known if limit is not None]
+        if not limits:
+            return None
+        longest = max(map(len, tails))
+        room = min(limits) - len(self._prompt.before) - longest
+        least = self._around(len(chunks)) + min(SHORTEST_WINDOW, max(map(len, chunks)))
+        if room < least:
+            raise ValueError(
+                f"what follows the chunks (instruction, query, answer) has {longest} tokens, and a "
+                f"context of {min(limits)} has room for {max(0, longest + room - least)} beside a "
+                "piece of a chunk: shorten it, or raise max_context_tokens if that is set"
+            )
+        return room
+
+    def _windows(
+        self, chunks: Sequence[Tokens], room: int | None, options: LayoutOptions
+    ) -> tuple[list[Window], int]:
+        """Windows of which each fits into a context, and how many tokens stand around one."""
+        n_windows = len(chunks)
+        while True:  # twice at most, but for labels that get longer with their number
+            around = self._around(n_windows)
+            wanted = [] if room is None else [max(1, room - around)]
+            if options.max_chunk_tokens is not None:
+                wanted.append(options.max_chunk_tokens)
+            windows = list(cut(chunks, min(wanted, default=None), options.overlap))
+            if len(windows) <= n_windows:
+                return windows, around
+            n_windows = len(windows)
+
+    def _around(self, n_windows: int) -> int:
+        """Tokens around a window, at most."""
+        longest = max(len(self._label(number)) for number in range(1, n_windows + 1))
+        return longest + len(self._gap)
+
+    def _label(self, number: int) -> tuple[int, ...]:
+        if number not in self._labels:
+            self._labels[number] = self._plain.template(f"[{number}] ")
+        return self._labels[number]
+
+
+_NOTHING_TO_KEEP = (
+    "layout 'joint' reads chunks together, so what one leaves is of no use beside others and is "
+    "not kept"
+)
+
+
+def _both_ways(
+    run: Callable[[Sequence[Tokens]], LayoutResult], chunks: Sequence[Tokens]
+) -> LayoutResult:
+    """The mean over the chunks in their order and in reverse."""
+    first, second = run(chunks), run(chunks[::-1])
+    queries: list[QueryAttention] = [
+        averaged(one, reversed_back(other))
+        for one, other in zip(first.queries, second.queries, strict=True)
+    ]
+    return LayoutResult(
+        queries=tuple(queries),
+        windows=first.windows,
+        encode_seconds=first.encode_seconds + second.encode_seconds,
+        query_seconds=first.query_seconds + second.query_seconds,
+        tokens_encoded=first.tokens_encoded + second.tokens_encoded,
+        notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
+    )
