@@ -56,6 +56,7 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the README's t
 	$(BIN)/python -m benchmarks.cost $(DATA)
 	$(BIN)/python -m benchmarks.scaling $(DATA)
 	$(BIN)/python -m benchmarks.cache_formats $(DATA)
+	$(BIN)/python -m benchmarks.cpu $(DATA)
 	$(BIN)/python -m benchmarks.quality $(DATA)
 	$(BIN)/python -m benchmarks.encoders $(DATA)
 	$(BIN)/python -m benchmarks.trimming $(DATA)

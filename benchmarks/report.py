@@ -120,13 +120,12 @@ def cost_table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def cache_tables(scaling: dict[str, Any], formats: dict[str, Any]) -> str:
-    """Growth with the number of chunks, memory against its bound, starts, smaller formats."""
+def cache_tables(scaling: dict[str, Any]) -> str:
+    """Growth with the number of chunks, memory against its bound, starts."""
     sizes = scaling["sizes"]
     lines = [
-        "How cost grows with the number of chunks, how the bound on memory relates to what the "
-        "process takes while 1,000 chunks are read ahead, and what smaller formats cost in "
-        "nDCG@10:",
+        "How cost grows with the number of chunks, and how the bound on memory relates to what the "
+        f"process takes while {min(1000, sizes[-1]):,} chunks are read ahead:",
         "",
         f"| chunks | {' | '.join(f'{size:,}' for size in sizes)} |",
     ]
@@ -144,18 +143,44 @@ def cache_tables(scaling: dict[str, Any], formats: dict[str, Any]) -> str:
     for bound, found in scaling["bounds"].items():
         cells = " | ".join(_mib(found[name]) for name in ("counted", "peak", "after"))
         lines.append(f"| {_mib(int(bound))} | {cells} |")
-    lines.append("")
+    return "\n".join([*lines, ""])
 
+
+def formats_table(formats: dict[str, Any]) -> str:
+    """What smaller formats take, and what they cost in nDCG@10."""
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in formats["rows"]:
         values[row["format"], row["set"]].append(row["ndcg@10"])
     names = list(formats["bytes_per_token"])
-    lines += [f"| `cache_format` | bytes a token | {' | '.join(SETS)} |"]
+    lines = [f"| `cache_format` | bytes a token | {' | '.join(SETS)} |"]
     lines += [f"|---|---{'|---' * len(SETS)}|"]
     for name in names:
         cells = " | ".join(_loss(values[name, each], values["exact", each]) for each in SETS)
         size = formats["bytes_per_token"][name]
         lines.append(f"| {_format(name, formats['dtype'])} | {size:,.0f} | {cells} |")
+    return "\n".join([*lines, ""])
+
+
+def cpu_table(results: dict[str, Any]) -> str:
+    """Time and error of each runtime, and what was not run."""
+    rows, tokens = results["tokens"]
+    lines = [
+        "| runtime | time over torch in bfloat16 | `1 - cosine` to float32 | to prepare |",
+        "|---|---|---|---|",
+    ]
+    for name in results["medians"]:
+        ratio = next(r for key, r in results["ratios"].items() if key.startswith(f"{name} over"))
+        lines.append(
+            f"| {name} | {ratio:.2f} | {results['distance_from_float32'][name]:.4f} "
+            f"| {results['seconds_to_prepare'][name]:.1f} s |"
+        )
+    median = results["medians"]["torch, bfloat16"]
+    lines += [
+        "",
+        f"{results['layers']} layers over {rows} chunks of {tokens} tokens, {results['threads']} "
+        f"threads; torch in bfloat16 takes {median:.2f} s.",
+    ]
+    lines += [f"Not run: {name} ({why})." for name, why in results["not_run"].items()]
     return "\n".join([*lines, ""])
 
 
@@ -182,7 +207,9 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "quality": (quality_table, ("quality.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "cost": (cost_table, ("cost.json",)),
-    "cache": (cache_tables, ("scaling.json", "cache_formats.json")),
+    "cache": (cache_tables, ("scaling.json",)),
+    "formats": (formats_table, ("cache_formats.json",)),
+    "cpu": (cpu_table, ("cpu.json",)),
     "trimming": (trimming_report.tables, ("trimming.json",)),
     "attribution": (attribution.table, ("attribution.json",)),
 }

@@ -39,9 +39,10 @@ from attnmass.text import PlainTokenizer, Tokens
 Result = TypeVar("Result")
 States = dict[str, KeyValues]  # what windows left, by their keys in the cache
 
-# Keys that a query looks at together. Beyond the first, and after an out-of-memory error each time
-# a quarter of it, the parts are merged exactly.
-_LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 16, 256
+# Keys that a query looks at together: more, or what memory does not suffice for, are looked at in
+# blocks, after each out-of-memory error in smaller ones, and merged exactly.
+_MOST_KEYS = 1 << 16
+_LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 12, 256
 
 
 @dataclass
@@ -367,15 +368,16 @@ class ParallelLayout:
     ) -> list[Tensor]:
         """Look at all keys at once, or at blocks of them if they are many or memory is short."""
         n_keys = sum(len(states[key]) for key in keys)
-        key_block = _LARGEST_BLOCK if n_keys > _LARGEST_BLOCK else None
+        key_block = _LARGEST_BLOCK if n_keys > _MOST_KEYS else None
         while True:
             try:
                 return self._with_room(look_in(key_block), batch, states)
             except (RuntimeError, MemoryError) as error:
-                size = key_block or min(_LARGEST_BLOCK, n_keys)
-                if size <= _SMALLEST_BLOCK or not is_out_of_memory(error):
+                if (key_block or n_keys) <= _SMALLEST_BLOCK or not is_out_of_memory(error):
                     raise
-                key_block = size // 4
+                key_block = (
+                    min(_LARGEST_BLOCK, n_keys // 4) if key_block is None else key_block // 4
+                )
 
     def _look(
         self,

@@ -201,6 +201,7 @@ def test_more_than_one_pass_should_hold_is_merged_exactly(
     ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
     chunks = [f"{text} {number}" for number in range(20) for text in CHUNKS]
     expected = ranker.rank(QUERY, chunks).scores
+    monkeypatch.setattr("attnmass.layouts.parallel._MOST_KEYS", most)
     monkeypatch.setattr("attnmass.layouts.parallel._LARGEST_BLOCK", most)
     original = Reader.look
     blocks: list[int | None] = []
