@@ -25,16 +25,15 @@ from attnmass.capture import CrossAttention, CrossReader, Head, is_rag, prove_cr
 from attnmass.cross_options import CrossOptions
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
-from attnmass.layouts.states import StateReader, States, Text
+from attnmass.layouts.states import StateReader, States, Text, in_windows
 from attnmass.layouts.windows import (
     SHORTEST_WINDOW,
     Window,
     by_chunk,
-    cut,
     query_batches,
 )
 from attnmass.layouts.within import Part, look_in_parts
-from attnmass.out_of_memory import is_out_of_memory, release
+from attnmass.out_of_memory import is_out_of_memory
 from attnmass.text import PlainTokenizer, Tokens
 
 Result = TypeVar("Result")
@@ -339,19 +338,11 @@ class CrossLayout:
     ) -> tuple[list[Window], Result, tuple[str, ...]]:
         """Windows and what `read` gives for them; shorter ones where memory does not suffice."""
         free = self._room(chunks, frame)
-        wanted = options.max_chunk_tokens
-        notes: tuple[str, ...] = ()
-        while True:
-            longest = min((size for size in (free, wanted) if size is not None), default=None)
-            windows = list(cut(chunks, longest, options.overlap))
-            try:
-                return windows, read(windows), notes
-            except (RuntimeError, MemoryError) as error:
-                wanted = max(map(len, windows)) // 2
-                if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
-                    raise
-            release()
-            notes = (f"memory did not suffice for longer windows than {wanted} tokens",)
+
+        def limit(wanted: int | None) -> int | None:
+            return min((size for size in (free, wanted) if size is not None), default=None)
+
+        return in_windows(read, chunks, limit, options)
 
 
 def _cut(

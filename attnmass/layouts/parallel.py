@@ -10,8 +10,7 @@ encoding contexts apart at shared positions is that of Parallel Context Windows 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, ClassVar, TypeVar
 
@@ -21,41 +20,25 @@ from torch import Tensor, nn
 from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import Head, KeyValues, Reader, prove
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.states import StateReader, States, Text, in_windows
 from attnmass.layouts.tails import answer_tail, look_from
 from attnmass.layouts.windows import (
-    SHORTEST_WINDOW,
     Window,
-    batches,
     by_chunk,
-    cut,
     query_batches,
     window_limit,
 )
 from attnmass.layouts.within import look_within
-from attnmass.out_of_memory import halving, is_out_of_memory, release
+from attnmass.out_of_memory import is_out_of_memory
 from attnmass.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text import PlainTokenizer, Tokens
 
 Result = TypeVar("Result")
-States = dict[str, KeyValues]  # what windows left, by their keys in the cache
 
 # Keys that a query looks at together: more, or what memory does not suffice for, are looked at in
 # blocks, after each out-of-memory error in smaller ones, and merged exactly.
 _MOST_KEYS = 1 << 16
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 12, 256
-
-
-@dataclass
-class _Text:
-    """Tokens that are read together, once however many windows have them.
-
-    Attributes:
-        ids: Token ids.
-        ends: How many chunks end with it.
-    """
-
-    ids: tuple[int, ...]
-    ends: int = 0
 
 
 class ParallelLayout:
@@ -77,6 +60,7 @@ class ParallelLayout:
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
         self._cache = cache
+        self._states = StateReader(cache, self._read_batch)
         self._model = ""
         self._follow_model()
 
@@ -155,7 +139,7 @@ class ParallelLayout:
 
         def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
             keys, texts = self._texts(windows, chunks)
-            return keys, *self._states(texts, options, advance)
+            return keys, *self._states.states(texts, options, self._reader.device, advance)
 
         windows, (keys, states, n_read), notes = self._in_windows(read, chunks, longest, options)
         done = time.perf_counter()
@@ -181,14 +165,9 @@ class ParallelLayout:
 
         def read(windows: Sequence[Window]) -> tuple[int, int]:
             keys, texts = self._texts(windows, chunks)
-            missing = {key: text for key, text in texts.items() if not self._cache.has(key)}
-            advance(sum(text.ends for key, text in texts.items() if key not in missing))
-            for states in self._read(missing, options, {}):
-                advance(sum(missing[key].ends for key in states))
-            new = {
-                window.chunk for window, key in zip(windows, keys, strict=True) if key in missing
-            }
-            return len(new), sum(len(text.ids) for text in missing.values())
+            missing = self._states.warm(texts, options, advance)
+            new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
+            return len(new), sum(texts[key].n_content for key in missing)
 
         _, (n_chunks, n_tokens), _ = self._in_windows(read, chunks, 0, options)
         return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
@@ -243,73 +222,26 @@ class ParallelLayout:
         positions = self._reader.max_positions
         around = len(self._prompt.before) + len(self._prompt.between)
         free = None if positions is None else positions - around
-        wanted = options.max_chunk_tokens
-        notes: tuple[str, ...] = ()
-        while True:
-            limit = window_limit(free, longest_query, max(map(len, chunks)), wanted)
-            windows = list(cut(chunks, limit, options.overlap))
-            try:
-                return windows, read(windows), notes
-            except (RuntimeError, MemoryError) as error:
-                wanted = max(map(len, windows)) // 2
-                if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
-                    raise
-            release()
-            notes = (f"memory did not suffice for longer windows than {wanted} tokens",)
+        longest_chunk = max(map(len, chunks))
+
+        def limit(wanted: int | None) -> int | None:
+            return window_limit(free, longest_query, longest_chunk, wanted)
+
+        return in_windows(read, chunks, limit, options)
 
     def _texts(
         self, windows: Sequence[Window], chunks: Sequence[Tokens]
-    ) -> tuple[list[str], dict[str, _Text]]:
+    ) -> tuple[list[str], dict[str, Text]]:
         """The key of each window, and what is to be read under each key."""
         keys: list[str] = []
-        texts: dict[str, _Text] = {}
+        texts: dict[str, Text] = {}
         for window in windows:
             chunk = chunks[window.chunk]
             ids = chunk.ids[window.start : window.end]
             key = entry_key(self._scope, ids)
-            texts.setdefault(key, _Text(ids)).ends += window.end == len(chunk)
+            texts.setdefault(key, Text(ids, len(ids))).ends += window.end == len(chunk)
             keys.append(key)
         return keys, texts
-
-    def _states(
-        self,
-        texts: dict[str, _Text],
-        options: LayoutOptions,
-        advance: Callable[[int], object],
-    ) -> tuple[States, int]:
-        """What the texts leave, from the cache or read now, and how many tokens were read."""
-        states: States = {}
-        for key, text in texts.items():
-            found = self._cache.get(key, self._reader.device)
-            if found is not None:
-                states[key] = found
-                advance(text.ends)
-        missing = {key: text for key, text in texts.items() if key not in states}
-        for done in self._read(missing, options, states):
-            states.update(done)
-            advance(sum(texts[key].ends for key in done))
-        return states, sum(len(text.ids) for text in missing.values())
-
-    def _read(
-        self, texts: dict[str, _Text], options: LayoutOptions, held: States
-    ) -> Iterator[States]:
-        """Read texts batch by batch and keep what they leave.
-
-        Args:
-            texts: What is not in the cache.
-            options: Bounds on a batch.
-            held: What the caller holds on to; moved where memory does not suffice.
-        """
-        keys = list(texts)
-        rows = [texts[key].ids for key in keys]
-        for batch in batches([len(row) for row in rows], options):
-            done = self._with_room(
-                lambda part: self._read_batch([rows[i] for i in part]), batch, held
-            )
-            states = {keys[i]: state for i, state in zip(batch, done, strict=True)}
-            for key, state in states.items():
-                self._cache.put(key, state)
-            yield states
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
         """Run token runs side by side after the prefix; shorter ones are filled at their end."""
@@ -322,12 +254,10 @@ class ParallelLayout:
         positions = torch.arange(longest, device=device) + len(self._prefix)
         keys, values = self._reader.read(ids, positions, (self._prefix,))
         return [
-            self._cache.pack(
-                KeyValues(
-                    tuple(key[i, :, : len(row)] for key in keys),
-                    tuple(value[i, :, : len(row)] for value in values),
-                    positions[: len(row)],
-                )
+            KeyValues(
+                tuple(key[i, :, : len(row)] for key in keys),
+                tuple(value[i, :, : len(row)] for value in values),
+                positions[: len(row)],
             )
             for i, row in enumerate(rows)
         ]
@@ -371,7 +301,7 @@ class ParallelLayout:
         key_block = _LARGEST_BLOCK if n_keys > _MOST_KEYS else None
         while True:
             try:
-                return self._with_room(look_in(key_block), batch, states)
+                return self._states.with_room(look_in(key_block), batch, states)
             except (RuntimeError, MemoryError) as error:
                 if (key_block or n_keys) <= _SMALLEST_BLOCK or not is_out_of_memory(error):
                     raise
@@ -416,22 +346,3 @@ class ParallelLayout:
             key_block=key_block,
         ).cpu()
         return list(attention.split(list(lengths)) if by_token else attention)
-
-    def _with_room(
-        self, run: Callable[[Sequence[int]], list[Result]], batch: Sequence[int], held: States
-    ) -> list[Result]:
-        """Run a batch; where even its parts do not fit, move what is kept to main memory first."""
-        main = torch.device("cpu")
-        try:
-            return halving(run, batch)
-        except (RuntimeError, MemoryError) as error:
-            movable = any(state.device.type != main.type for state in held.values())
-            if not is_out_of_memory(error) or not (movable or self._cache.memory.is_off(main)):
-                raise
-        self._cache.memory.move(main)
-        for key in held:
-            moved = self._cache.memory.get(key)
-            held[key] = held[key].to(main) if moved is None else moved
-            del moved
-        release()
-        return halving(run, batch)

@@ -11,8 +11,9 @@ import torch
 from attnmass.cache import ChunkCache
 from attnmass.capture import KeyValues
 from attnmass.layouts.base import LayoutOptions
-from attnmass.layouts.windows import batches
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
 from attnmass.out_of_memory import halving, is_out_of_memory, release
+from attnmass.text import Tokens
 
 Result = TypeVar("Result")
 States = dict[str, KeyValues]  # what windows left, by their keys in the cache
@@ -128,3 +129,34 @@ class StateReader:
             del moved
         release()
         return halving(run, batch)
+
+
+def in_windows(
+    read: Callable[[Sequence[Window]], Result],
+    chunks: Sequence[Tokens],
+    limit: Callable[[int | None], int | None],
+    options: LayoutOptions,
+) -> tuple[list[Window], Result, tuple[str, ...]]:
+    """Cut chunks into windows and read them; into shorter ones where memory does not suffice.
+
+    Args:
+        read: Reads all windows.
+        chunks: The chunks.
+        limit: From the length that is wanted to how long a window may be, `None` for any.
+        options: The length that the user wants, and the overlap.
+
+    Returns:
+        The windows, what `read` gave for them, and what the caller should know.
+    """
+    wanted = options.max_chunk_tokens
+    notes: tuple[str, ...] = ()
+    while True:
+        windows = list(cut(chunks, limit(wanted), options.overlap))
+        try:
+            return windows, read(windows), notes
+        except (RuntimeError, MemoryError) as error:
+            wanted = max(map(len, windows)) // 2
+            if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
+                raise
+        release()
+        notes = (f"memory did not suffice for longer windows than {wanted} tokens",)
