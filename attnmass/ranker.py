@@ -16,30 +16,25 @@ from tqdm.auto import tqdm
 
 from attnmass import scoring
 from attnmass.attribution import Attribution, answer_sentences, attributed
+from attnmass.building import build, choose
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.capture import find_config, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.checks import check_count, check_share, check_type
 from attnmass.cross_options import CrossOptions
 from attnmass.errors import NoEvidenceError, UnsupportedModelError
 from attnmass.generators import find_generator
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
-    LAYOUTS,
     AnswerLayout,
-    CrossLayout,
     Layout,
     LayoutOptions,
     LayoutResult,
-    PointwiseLayout,
     QueryAttention,
     check_name,
-    choose_layout,
 )
-from attnmass.layouts.pointwise import DEFAULT_DIRECTION
 from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
-from attnmass.profiles import Direction, HeadProfile, choose_profile, load_profile
+from attnmass.profiles import Direction, HeadProfile
 from attnmass.rank_by import check_rank_by, choose_rank_by, class_name
 from attnmass.selection import OnNoEvidence, Order, RankBy, Selection
 from attnmass.tally import Tally
@@ -141,48 +136,30 @@ class AttentionRanker:
         self._cache = ChunkCache(
             CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
         )
-        config = find_config(model)
-        tokenizer = own_tokenizer(model) if tokenizer is None else tokenizer
-        if is_rag(model):  # whose generator is read
-            tokenizer = getattr(tokenizer, "generator", tokenizer)
-        rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
+        built = build(
+            model,
+            tokenizer,
+            self._cache,
+            profile=profile,
+            heads=heads,
+            layout=layout,
+            rank_by=rank_by,
+            direction=direction,
+            cross=cross,
+            in_one_context=second_pass or max_context_tokens is not None,
+        )
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
-        chosen = _choose(config, layout=layout, profile=profile, heads=heads)
-        if chosen.layout != "joint" and (second_pass or max_context_tokens is not None):
-            raise ValueError(
-                "second_pass and max_context_tokens are for layout='joint': pass that, or leave "
-                f"them out with layout {chosen.layout!r}"
-            )
-        plain = PlainTokenizer(tokenizer)
-        kind = LAYOUTS[kind_of(config)][chosen.layout]
-        extras: dict[str, Any] = {}
-        if kind is PointwiseLayout:
-            direction = direction or chosen.direction or DEFAULT_DIRECTION
-            chosen = replace(chosen, direction=direction)
-            extras = {"direction": direction, "with_logit": rank_by != "attention"}
-        elif direction is not None:
-            raise ValueError("direction is for encoders in the layout 'pointwise': leave it out")
-        if kind is CrossLayout:
-            extras = {"cross": cross}
-        elif cross is not None:
-            raise ValueError("cross is for encoder-decoders such as T5 and BART: leave it out")
-        self._set_up(
-            chosen,
-            plain,
-            kind.build(model, tokenizer, plain, chosen.all_heads, self._cache, **extras),
-            LayoutOptions(
-                max_batch_tokens,
-                batch_size,
-                max_chunk_tokens,
-                max_context_tokens=max_context_tokens,
-                null_query=chosen.null_query,
-                second_pass=second_pass,
-            ),
-            progress,
-            rank_by,
+        options = LayoutOptions(
+            max_batch_tokens,
+            batch_size,
+            max_chunk_tokens,
+            max_context_tokens=max_context_tokens,
+            null_query=built.profile.null_query,
+            second_pass=second_pass,
         )
+        self._set_up(built.profile, built.plain, built.layout, options, progress, built.rank_by)
 
     def _set_up(
         self,
@@ -249,7 +226,7 @@ class AttentionRanker:
         heads = heads if heads is None or heads == "all" else tuple(heads)
         loaded = load(
             os.fspath(name_or_path),
-            partial(_choose, layout=layout, profile=profile, heads=heads),
+            partial(choose, layout=layout, profile=profile, heads=heads),
             device=device,
             dtype=dtype,
             revision=revision,
@@ -725,21 +702,6 @@ def _bar(n_chunks: int, progress: bool) -> tqdm[NoReturn]:
     return tqdm(
         total=n_chunks, desc="Reading chunks", unit="chunk", leave=False, disable=not progress
     )
-
-
-def _choose(
-    config: Any,
-    *,
-    layout: str | None,
-    profile: HeadProfile | str | Path | None,
-    heads: Iterable[tuple[int, int]] | Literal["all"] | None,
-) -> HeadProfile:
-    """The heads to read of a model, and in its `layout` how."""
-    if isinstance(profile, (str, Path)):
-        profile = load_profile(profile)
-    wanted = profile.layout if layout is None and profile is not None else layout
-    known = choose_layout(kind_of(config), wanted)
-    return choose_profile(config, known, profile=profile, heads=heads)
 
 
 def _notes(n_windows: dict[int, int], skipped: dict[int, str]) -> tuple[str, ...]:

@@ -195,7 +195,7 @@ def choose_profile(
             "python -m benchmarks.select_heads FOLDER --model MODEL --out FILE.json (in a clone of "
             "attnmass's repository), then pass profile='FILE.json'.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         return default_profile(config, layout)
     found = profile if isinstance(profile, HeadProfile) else load_profile(profile)
@@ -212,7 +212,7 @@ def choose_profile(
             f"the profile's heads were selected with version {found.prompt_version} of the prompt, "
             f"and this is version {PROMPT_VERSION}: select them anew",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return found
 
