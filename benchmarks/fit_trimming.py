@@ -261,7 +261,7 @@ def evidence_rule(
     labels = [1] * sum(map(len, present.values())) + [0] * sum(map(len, absent.values()))
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
     fitted = LogisticRegression(
-        C=EVIDENCE_C, penalty="l1", solver="liblinear", max_iter=10_000, random_state=0
+        C=EVIDENCE_C, l1_ratio=1.0, solver="liblinear", max_iter=10_000, random_state=0
     ).fit((rows - mean) / spread, labels)
     weights = fitted.coef_[0] / spread
     rule = _rule_of(heads, weights, float(fitted.intercept_[0]) - float(weights @ mean))

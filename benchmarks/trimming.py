@@ -37,7 +37,7 @@ RESULTS = Path(__file__).parent / "results" / "trimming.json"
 
 BUDGETS = (800, 400, 200)
 SLOW_QUERIES = 10  # of ragcompress, which takes up to a minute for one on two cores
-SHAPED_QUERIES = 30  # of each set, that are also asked in the other shapes
+SHAPED_QUERIES = 15  # of each set, that are also asked in the other shapes
 EVIDENCE_SETS = ("hotpotqa_paragraphs", "hotpotqa_sentences", "musique", "nq")
 MODEL = "smollm2-135m"
 
