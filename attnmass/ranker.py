@@ -144,9 +144,12 @@ class AttentionRanker:
             heads=heads,
             layout=layout,
             rank_by=rank_by,
-            direction=direction,
-            cross=cross,
-            in_one_context=second_pass or max_context_tokens is not None,
+            own={
+                "direction": direction,
+                "cross": cross,
+                "max_context_tokens": max_context_tokens,
+                "second_pass": second_pass,
+            },
         )
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
@@ -155,9 +158,7 @@ class AttentionRanker:
             max_batch_tokens,
             batch_size,
             max_chunk_tokens,
-            max_context_tokens=max_context_tokens,
             null_query=built.profile.null_query,
-            second_pass=second_pass,
         )
         self._set_up(built.profile, built.plain, built.layout, options, progress, built.rank_by)
 

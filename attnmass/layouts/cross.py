@@ -14,7 +14,7 @@ The mean over the query's tokens is read, as in the other layouts; `CrossOptions
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import CrossAttention, CrossReader, Head, is_rag, prove_cross
+from attnmass.checks import check_type
 from attnmass.cross_options import CrossOptions
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
@@ -46,6 +47,7 @@ class CrossLayout:
     """Chunks in the encoder, query in the decoder; see the module's text."""
 
     name: ClassVar[str] = "pointwise"
+    takes: ClassVar[Mapping[str, Any]] = {"cross": CrossOptions()}
 
     def __init__(
         self,
@@ -85,13 +87,14 @@ class CrossLayout:
         plain: PlainTokenizer,
         heads: Sequence[Head],
         cache: ChunkCache,
-        cross: CrossOptions | None = None,
+        *,
+        cross: CrossOptions,
     ) -> CrossLayout:
         """See `Layout.build`; `cross` is how cross-attention is read."""
-        options = cross or CrossOptions()
-        reader = CrossReader(model, heads, keeps_values=options.value_norm)
+        check_type("cross", cross, CrossOptions)
+        reader = CrossReader(model, heads, keeps_values=cross.value_norm)
         prove_cross(reader, model)
-        return cls(reader, plain, cache, options, is_rag=is_rag(model))
+        return cls(reader, plain, cache, cross, is_rag=is_rag(model))
 
     def attend(
         self,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,6 +57,8 @@ class PointwiseLayout:
     """Query and chunk as a pair; see the module's text."""
 
     name: ClassVar[str] = "pointwise"
+    # `with_logit` is what `rank_by` makes of the model, not a user's own.
+    takes: ClassVar[Mapping[str, Any]] = {"direction": DEFAULT_DIRECTION, "with_logit": False}
 
     def __init__(
         self,
