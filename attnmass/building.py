@@ -28,7 +28,7 @@ class Built:
         plain: The tokenizer's own copy.
         layout: The layout, bound to the model.
         rank_by: What orders chunks.
-        own: The options that only this layout has, as they are.
+        own: Those of the user's options that only this layout has, or what stands for them.
     """
 
     profile: HeadProfile
@@ -72,7 +72,8 @@ def build(
     bound = LAYOUTS[kind][chosen.layout].build(
         model, tokenizer, plain, chosen.all_heads, cache, **settled
     )
-    return Built(chosen, plain, bound, chosen_rank_by, settled)
+    users = {name: value for name, value in settled.items() if name in own}
+    return Built(chosen, plain, bound, chosen_rank_by, users)
 
 
 def choose(

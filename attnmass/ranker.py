@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -160,7 +160,9 @@ class AttentionRanker:
             max_chunk_tokens,
             null_query=built.profile.null_query,
         )
-        self._set_up(built.profile, built.plain, built.layout, options, progress, built.rank_by)
+        self._set_up(
+            built.profile, built.plain, built.layout, options, progress, built.rank_by, built.own
+        )
 
     def _set_up(
         self,
@@ -170,8 +172,10 @@ class AttentionRanker:
         options: LayoutOptions,
         progress: bool,
         rank_by: RankBy = "attention",
+        own: Mapping[str, Any] | None = None,
     ) -> None:
         self._profile = profile
+        self._own = dict(own or {})
         self._rank_by: RankBy = rank_by
         self._plain = plain
         self._layout = layout
@@ -267,6 +271,14 @@ class AttentionRanker:
     def profile(self) -> HeadProfile:
         """The heads that are read."""
         return self._profile
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the model is read beside its heads, as the constructor's parameters have it.
+
+        These are `layout`, `rank_by`, and what the layout alone has, such as `cross`.
+        """
+        return {"layout": self._profile.layout, "rank_by": self._rank_by, **self._own}
 
     @property
     def stats(self) -> RankerStats:
