@@ -212,6 +212,7 @@ def _check_positions(decoder: nn.Module) -> None:
     if getattr(decoder.config, "alibi", False) or not takes_positions:
         raise UnsupportedModelError(
             f"{name} takes distances from the index of a key in its cache (ALiBi) and cannot be "
-            "told that chunks share positions, which the parallel layout needs: pass a decoder "
-            "with rotary or learned positions, such as SmolLM2, Llama or Qwen."
+            "told that chunks share positions, as the parallel layout needs, or that the queries "
+            "after them do, as the joint layout needs: pass a decoder with rotary or learned "
+            "positions, such as SmolLM2, Llama or Qwen."
         )

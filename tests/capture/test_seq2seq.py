@@ -13,7 +13,8 @@ from attnmass.capture.pair import shared_pair
 from tests.capture import seq2seq_checks as checks
 from tests.capture.families import Family
 from tests.capture.seq2seq_families import READ, REFUSED
-from tests.capture.seq2seq_table import render_table, table_in_readme
+from tests.capture.seq2seq_table import render_table
+from tests.capture.table import in_readme
 from tests.tiny import tiny_model
 from tests.tiny_seq2seq import tiny_bart, tiny_seq2seq
 
@@ -190,4 +191,4 @@ def test_shared_pair_keeps_implementations_apart() -> None:
 
 def test_table_in_readme() -> None:
     """The README's table is what the checks find."""
-    assert table_in_readme() == render_table()
+    assert in_readme("seq2seq") == render_table()
