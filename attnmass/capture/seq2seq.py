@@ -35,10 +35,12 @@ class CrossAttention:
         weights: Attention averaged over the rows, `[query, head, key]`; sums to 1 over the keys.
         logs: Its logarithm averaged over the rows, likewise: the scores before the softmax, but for
             a number that all keys of a head share.
+        each: The same of single tokens, where that was asked for, `[query, token, head, key]`.
     """
 
     weights: Tensor
     logs: Tensor
+    each: CrossAttention | None = None
 
 
 class CrossReader:
@@ -172,6 +174,7 @@ class CrossReader:
         lengths: Sequence[int],
         past: Sequence[KeyValues],
         *,
+        by_token: Sequence[int] = (),
         value_norm: bool = False,
         key_block: int | None = None,
     ) -> CrossAttention:
@@ -179,19 +182,25 @@ class CrossReader:
 
         Args:
             rows: What the decoder reads for each query, its first token included.
-            lengths: How many of the last tokens of each are the query.
+            lengths: Over how many of the last tokens of each attention is averaged.
+            by_token: How many of the last tokens of each are told one by one, too; default: none.
             past: What chunks left, see `read`; which come first plays no part.
             value_norm: Weigh attention by the norm of the values, as shares of the sum.
             key_block: Keys that are looked at together, fewer of them in less memory; default: all.
                 A family that is read from its own eager attention looks at all.
 
         Returns:
-            Attention of the query's rows, the keys being those of `past` one after the other.
+            Attention of the query's rows, the keys being those of `past` one after the other; of
+            single tokens zeros behind those of a query that has fewer of them.
         """
         ids, _ = self._padded(rows)
-        weights = torch.zeros(ids.shape, device=self.device)
+        n_groups = 1 + max(by_token, default=0)
+        weights = torch.zeros(len(rows), n_groups, ids.shape[1], device=self.device)
         for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            weights[i, len(row) - length : len(row)] = 1 / length
+            weights[i, 0, len(row) - length : len(row)] = 1 / length
+        for i, (row, n_tokens) in enumerate(zip(rows, by_token, strict=False)):
+            for number in range(n_tokens):
+                weights[i, 1 + number, len(row) - n_tokens + number] = 1
         state = CrossPass(
             weights,
             self._by_layer,
@@ -208,13 +217,15 @@ class CrossReader:
         else:
             n_keys = sum(map(len, past))
             self._run(state, ids, nothing.expand(len(rows), n_keys, width), self._cache(state))
-        found = CrossAttention(
-            _in_order(state.recorded, self.heads), _in_order(state.logs, self.heads)
-        )
-        if not value_norm:
-            return found
-        shares = found.weights * self._norms(past)
-        return CrossAttention(shares / shares.sum(dim=-1, keepdim=True), found.logs)
+        found = _in_order(state.recorded, self.heads)  # [query, head, group, key]
+        logs = _in_order(state.logs, self.heads)
+        if value_norm:
+            found = found * self._norms(past)[:, None]
+            found = found / found.sum(dim=-1, keepdim=True).clamp_min(1e-30)
+        each = None
+        if n_groups > 1:
+            each = CrossAttention(found[:, :, 1:].transpose(1, 2), logs[:, :, 1:].transpose(1, 2))
+        return CrossAttention(found[:, :, 0], logs[:, :, 0], each)
 
     @torch.inference_mode()
     def look_inside(

@@ -53,8 +53,9 @@ class QueryAttention:
         chunks: For each chunk the attention on each of its tokens, averaged over the query's
             tokens, `[head, token]`, fp32 on the CPU.
         context: Attention on everything else (template, instruction, the query itself), `[head]`.
-        rows: What `chunks` is the mean of, one for each of the query's tokens, where that was asked
-            for and the layout can tell: for each chunk `[query token, head, token]`.
+        rows: What each of the query's tokens pays, where that was asked for and the layout can
+            tell: for each chunk `[query token, head, token]`. `chunks` is their mean, but where
+            several contexts are merged, and where `CrossOptions` read otherwise.
         logits: What a classification head says of each chunk, where it was asked.
         null: What the null query pays each chunk, as `chunks`, where that was asked for.
         passes: What this is the mean of, where the chunks were read in two orders.

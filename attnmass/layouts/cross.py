@@ -25,6 +25,7 @@ from attnmass.capture import CrossAttention, CrossReader, Head, is_rag, prove_cr
 from attnmass.checks import check_type
 from attnmass.cross_options import CrossOptions
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
+from attnmass.layouts.contexts import with_rows
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
 from attnmass.layouts.states import StateReader, States, Text, in_windows
 from attnmass.layouts.windows import (
@@ -227,15 +228,16 @@ class CrossLayout:
 
         def look_in(key_block: int) -> Callable[[Sequence[int]], list[CrossAttention]]:
             def look(batch: Sequence[int]) -> list[CrossAttention]:
+                lengths = [len(queries[i]) for i in batch]
                 seen = self._reader.look(
                     [rows[i] for i in batch],
-                    [len(queries[i]) if self._options.rows == "query" else 1 for i in batch],
+                    lengths if self._options.rows == "query" else [1] * len(batch),
                     [states[key] for key in keys],
+                    by_token=lengths if options.query_rows else (),
                     value_norm=self._options.value_norm,
                     key_block=key_block,
                 )
-                pairs = zip(seen.weights.cpu(), seen.logs.cpu(), strict=True)
-                return [CrossAttention(weights, logs) for weights, logs in pairs]
+                return _by_query(seen, lengths)
 
             return look
 
@@ -261,6 +263,20 @@ class CrossLayout:
         frame: Frame,
     ) -> QueryAttention:
         """Cut what a query saw at the chunks; what the frame got is context."""
+        whole = self._masses(seen, windows, chunks, frame)
+        if seen.each is None:
+            return whole
+        pairs = zip(seen.each.weights, seen.each.logs, strict=True)
+        each = [self._masses(CrossAttention(*one), windows, chunks, frame) for one in pairs]
+        return with_rows(whole, *each)
+
+    def _masses(
+        self,
+        seen: CrossAttention,
+        windows: Sequence[Window],
+        chunks: Sequence[Tokens],
+        frame: Frame,
+    ) -> QueryAttention:
         masses = _cut(seen.weights, windows, chunks, frame)
         if self._options.aggregation == "attention":
             return masses
@@ -346,6 +362,18 @@ class CrossLayout:
             return min((size for size in (free, wanted) if size is not None), default=None)
 
         return in_windows(read, chunks, limit, options)
+
+
+def _by_query(seen: CrossAttention, lengths: Sequence[int]) -> list[CrossAttention]:
+    """What each query saw, on the CPU, and each of its tokens, without what fills them up."""
+    found = []
+    each = seen.each
+    for i, length in enumerate(lengths):
+        mine = None
+        if each is not None:
+            mine = CrossAttention(each.weights[i, :length].cpu(), each.logs[i, :length].cpu())
+        found.append(CrossAttention(seen.weights[i].cpu(), seen.logs[i].cpu(), mine))
+    return found
 
 
 def _cut(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -27,7 +28,7 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.contexts import Placed, averaged, merge, pack, reversed_back
+from attnmass.layouts.contexts import Placed, averaged, merge, pack, reversed_back, with_rows
 from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, cut, query_batches
 from attnmass.layouts.within import look_within
@@ -114,16 +115,18 @@ class JointLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `Layout.attend`."""
-        tails = [query_tail(self._prompt, query.ids) for query in queries]
+        tails = [query_tail(self._prompt, q.ids, by_token=options.query_rows) for q in queries]
         if options.null_query:
             tails.append(self._null)
 
         def run(chunks: Sequence[Tokens]) -> LayoutResult:
             result = self._in_contexts(tails, chunks, options, advance)
-            if not options.null_query:
-                return result
-            *found, null = result.queries
-            return replace(result, queries=tuple(replace(each, null=null.chunks) for each in found))
+            groups = iter(result.queries)
+            found = [with_rows(*islice(groups, len(tail.groups))) for tail in tails]
+            if options.null_query:
+                null = found.pop()
+                found = [replace(each, null=null.chunks) for each in found]
+            return replace(result, queries=tuple(found))
 
         return self._in_orders(run, chunks)
 
