@@ -8,7 +8,8 @@ inputs of encoder and decoder only), so the order of the chunks cannot matter, a
 leaves, its keys and values for the decoder's layers, depends on nothing but the model and the
 chunk.
 
-The mean over the query's tokens is read, as in the other layouts; `CrossOptions` has other ways.
+What is read is the step from which an answer would begin, the query's last token; `CrossOptions`
+has the sources and other ways.
 """
 
 from __future__ import annotations
@@ -224,16 +225,18 @@ class CrossLayout:
         options: LayoutOptions,
     ) -> list[CrossAttention]:
         """What each query sees, `[head, key]`, fp32 on the CPU."""
-        rows = [(*self._start, *query.ids) for query in queries]
+        mode = self._options.chosen_rows
+        rows = [(*self._start, *(() if mode == "start" else query.ids)) for query in queries]
+        by_token = options.query_rows and mode != "start"
 
         def look_in(key_block: int) -> Callable[[Sequence[int]], list[CrossAttention]]:
             def look(batch: Sequence[int]) -> list[CrossAttention]:
                 lengths = [len(queries[i]) for i in batch]
                 seen = self._reader.look(
                     [rows[i] for i in batch],
-                    lengths if self._options.rows == "query" else [1] * len(batch),
+                    lengths if mode == "query" else [1] * len(batch),
                     [states[key] for key in keys],
-                    by_token=lengths if options.query_rows else (),
+                    by_token=lengths if by_token else (),
                     value_norm=self._options.value_norm,
                     key_block=key_block,
                 )
@@ -297,6 +300,8 @@ class CrossLayout:
 
     def _check_length(self, query: Tokens) -> None:
         limit = self._reader.decoder_limit
+        if self._options.chosen_rows == "start":
+            return  # the decoder reads no query
         if limit is not None and len(self._start) + len(query) > limit:
             raise ValueError(
                 f"the query has {len(query)} tokens, and this model's decoder has room for "
