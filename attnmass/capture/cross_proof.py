@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnmass.capture.pair import find_pair, shared_pair
+from attnmass.capture.pair import find_pair, settle_attention, shared_pair
 from attnmass.capture.seq2seq import CrossReader
-from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.errors import AttnMassError, CaptureError, UnsupportedModelError
+from attnmass.out_of_memory import is_out_of_memory
 
 _CHUNK, _SHORT, _QUERY = 6, 3, 3
 
@@ -32,9 +33,20 @@ def prove_cross(reader: CrossReader, model: nn.Module) -> None:
     ids = [(number * 7 + 5) % vocabulary for number in range(_CHUNK + _SHORT + _QUERY)]
     chunk, short = ids[:_CHUNK], ids[_CHUNK : _CHUNK + _SHORT]
     query = [reader.start_token, *ids[_CHUNK + _SHORT :]]
-    states = reader.read([chunk, short])
-    there = reader.look([query], [_QUERY], states).weights[0]  # [head, key]
-    back = reader.look([query], [_QUERY], states[::-1], key_block=1).weights[0]
+    try:
+        states = reader.read([chunk, short])
+        there = reader.look([query], [_QUERY], states).weights[0]  # [head, key]
+        back = reader.look([query], [_QUERY], states[::-1], key_block=1).weights[0]
+    except AttnMassError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise UnsupportedModelError(
+            f"{type(reader.config).__name__.removesuffix('Config')} does not run the way that "
+            f"cross-attention is read ({type(error).__name__}: {error}): pass a model from the "
+            "README's table of families."
+        ) from error
     expected = _eager(reader, model, [chunk, short], query)
     _compare(reader, there, expected, "its eager attention over the same tokens")
     moved = torch.cat([back[:, _SHORT:], back[:, :_SHORT]], dim=1)
@@ -46,7 +58,10 @@ def _eager(reader: CrossReader, model: nn.Module, chunks: list[list[int]], query
     """The query's mean cross-attention over the chunks' states joined, `[head, key]`."""
     view = shared_pair(find_pair(model), n_layers=reader.last_layer + 1, implementation="eager")
     device = reader.device
-    states = [view.encoder(input_ids=torch.tensor([chunk], device=device))[0] for chunk in chunks]
+    states = []
+    for chunk in chunks:
+        settle_attention(view.encoder, len(chunk))
+        states.append(view.encoder(input_ids=torch.tensor([chunk], device=device))[0])
     output = view.decoder(
         input_ids=torch.tensor([query], device=device),
         encoder_hidden_states=torch.cat(states, dim=1),

@@ -18,7 +18,9 @@ from attnmass.capture.pair import (
     cross_modules,
     encoder_modules,
     find_pair,
+    hides_attention,
     max_positions,
+    settle_attention,
     shared_pair,
     uses_interface,
 )
@@ -53,6 +55,8 @@ class CrossReader:
         heads: The selected heads of the decoder in the order of the results, `(layer, head)`.
         path: `"interface"` where attention goes through transformers' attention interface,
             `"eager"` where the weights that a family's own eager attention returns are read.
+        hides_inside: Whether the encoder attends over blocks in code of its own (LongT5,
+            BigBird-Pegasus), which runs as it is: its states are read, where it looks is not.
         keeps_values: Whether the last layer's values are kept, for `look(value_norm=True)`.
         kept_heads: Which KV heads of the last layer `read` keeps, known after the first pass, which
             `prove_cross` makes; `None` is all.
@@ -86,8 +90,9 @@ class CrossReader:
             implementation="eager" if is_eager else CROSS_INTERFACE,
         )
         self._cross = {id(m): layer for layer, m in enumerate(cross_modules(self._view))}
-        self._inside = encoder_modules(self._view)
-        self._encoder_heads = _at_same_depth(self.heads, pair)
+        self.hides_inside = hides_attention(pair)
+        self._inside = [] if self.hides_inside else encoder_modules(self._view)
+        self._encoder_heads = () if self.hides_inside else _at_same_depth(self.heads, pair)
         if is_eager:
             self._hook()
         self._home = self.device
@@ -142,8 +147,8 @@ class CrossReader:
             and values likewise but for the last layer, unless `keeps_values`. Where the family
             goes through the interface the last layer has only the heads that are read.
         """
-        ids, mask = self._padded(rows)
-        states = self._encode(ids, mask)
+        _, mask = self._padded(rows)
+        states = self._states(rows)
         caches = EncoderDecoderCache(DynamicCache(), DynamicCache())
         start = torch.full((len(rows), 1), self.start_token, device=self.device)
         # Keys depend on the encoder alone: one token makes every layer compute its own.
@@ -242,7 +247,16 @@ class CrossReader:
 
         Returns:
             For each run the attention averaged over each group, fp32, `[group, head, token]`.
+
+        Raises:
+            UnsupportedModelError: If it `hides_inside`.
         """
+        if self.hides_inside:
+            raise UnsupportedModelError(
+                f"{type(self._view.encoder).__name__} attends over blocks of tokens, which does "
+                "not tell where each of them looks: leave out resolve_context, or pass another "
+                "model"
+            )
         ids, mask = self._padded(rows)
         weights = torch.zeros(len(rows), max(map(len, groups)), ids.shape[1], device=self.device)
         for i, mine in enumerate(groups):
@@ -269,6 +283,19 @@ class CrossReader:
             found[i, :, : len(mine), : len(row)].transpose(0, 1)
             for i, (row, mine) in enumerate(zip(rows, groups, strict=True))
         ]
+
+    def _states(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """What the encoder makes of each run, `[row, token, dim]`, whatever others it is read with.
+
+        Encoders that attend over blocks lay them out by the length of the padded batch.
+        """
+        if not self.hides_inside:
+            return self._encode(*self._padded(rows))
+        found = []
+        for row in rows:
+            settle_attention(self._view.encoder, len(row))
+            found.append(self._encode(*self._padded([row]))[0])
+        return nn.utils.rnn.pad_sequence(found, batch_first=True)
 
     def _encode(self, ids: Tensor, mask: Tensor) -> Tensor:
         self._check_home()

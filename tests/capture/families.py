@@ -49,6 +49,7 @@ class Family:
         path: How its attention is read, `None` where it is refused.
         refused: A part of the error where it is refused.
         sinks: Whether a part of each row falls on no token.
+        inside: Of encoder-decoders, whether the encoder shows where its tokens look.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Family:
     path: str | None = "interface"
     refused: str | None = None
     sinks: bool = False
+    inside: bool = True
 
 
 FAMILIES = [
