@@ -88,8 +88,8 @@ def test_blocks_give_the_same(build: Any, key_block: int) -> None:
 @pytest.mark.parametrize("family", REFUSED, ids=lambda family: family.name)
 def test_refused(family: Family) -> None:
     """A family that cannot be read says so, and what to pass instead."""
+    model = tiny_seq2seq(family.config)
     with pytest.raises(UnsupportedModelError, match=str(family.refused)):
-        model = tiny_seq2seq(family.config)
         prove_cross(CrossReader(model, checks.HEADS), model)
 
 
