@@ -129,14 +129,18 @@ def attention_function(
     layer = active.layers[id(module)]
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     heads = list(active.heads.get(layer, ()))
+    group = query.shape[1] // key.shape[1]  # heads that share keys, as EuroBERT's do
     if heads:
+        shared = [head // group for head in heads]
         rows = (
-            _rows(query[i, heads], key[i, heads], attention_mask, i, plan, scaling)
+            _rows(query[i, heads], key[i, shared], attention_mask, i, plan, scaling)
             for i, plan in enumerate(active.plans)
         )
         active.keep(layer, rows, query.dtype)
     if layer == active.stop:
         raise StopForward
+    if group > 1:
+        key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
     out = functional.scaled_dot_product_attention(
         query, key, value, attn_mask=attention_mask, scale=scaling
     )

@@ -76,6 +76,13 @@ ENCODERS = [
         ),
     ),
     Encoder(
+        "EuroBERT",
+        "rotary, grouped-query attention both ways",
+        hf.EuroBertConfig(
+            **_BERT, num_key_value_heads=2, bos_token_id=1, eos_token_id=2, mask_token_id=3
+        ),
+    ),
+    Encoder(
         "MPNet",
         "relative position bias",
         hf.MPNetConfig(**_ROBERTA),

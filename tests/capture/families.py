@@ -108,6 +108,15 @@ FAMILIES = [
         ),
     ),
     Family("OLMo 2", "query-key norm, post-norm", hf.Olmo2Config(**_GROUPED)),
+    Family(
+        "OLMo 3",
+        "query-key norm, sliding window in some layers",
+        hf.Olmo3Config(
+            **_GROUPED,
+            sliding_window=5,
+            layer_types=["sliding_attention", "full_attention"],
+        ),
+    ),
     Family("Granite", "scaled attention", hf.GraniteConfig(**_GROUPED, attention_multiplier=0.2)),
     Family("StarCoder2", "sliding window", hf.Starcoder2Config(**_GROUPED, sliding_window=5)),
     Family(
