@@ -24,6 +24,7 @@ from attnmass.cross_options import CrossOptions
 from attnmass.errors import NoEvidenceError, UnsupportedModelError
 from attnmass.generators import find_generator
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
+from attnmass.inside import Inside, inside_of
 from attnmass.layouts import (
     AnswerLayout,
     Layout,
@@ -645,6 +646,39 @@ class AttentionRanker:
         )
         n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
         return replace(found, notes=(*result.notes, *_notes(n_windows, inputs.skipped)))
+
+    def inside(
+        self, chunks: Sequence[str | Chunk], *, language: str | None = None
+    ) -> tuple[Inside, ...]:
+        """See which tokens and sentences of a chunk look at which others, each chunk on its own.
+
+        The heads are weighed as they are for what a sentence leans on (`HeadProfile.context`). The
+        memory that it takes grows with the square of a chunk's tokens.
+
+        Args:
+            chunks: As in `rank`.
+            language: ISO 639-1 code for the split into sentences; default: by script.
+
+        Returns:
+            One for each chunk, in input order, those that were not read included.
+
+        Raises:
+            UnsupportedModelError: If the encoder of an encoder-decoder does not show it.
+            TypeError, CaptureError: As in `rank`.
+        """
+        inputs = read_chunks(chunks, self._plain)
+        profile = self._profile
+        found = []
+        for index in range(len(inputs.chunks)):
+            looked = None
+            if index in inputs.tokens:
+                tokens = inputs.tokens[index]
+                groups = [[token] for token in range(len(tokens))]
+                with self._lock:
+                    (looked,) = self._layout.within([tokens], [groups], self._options)
+            heads, weights = profile.all_heads, profile.context_weights
+            found.append(inside_of(inputs, index, looked, heads, weights, language))
+        return tuple(found)
 
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.
