@@ -79,7 +79,7 @@ SEQ2SEQ = [
             decoder_start_token_id=2,
         ),
         path=None,
-        refused="does not run the way that cross-attention is read",
+        refused="does not run the way that its attention is read",
     ),
 ]
 
