@@ -149,6 +149,28 @@ FAMILIES = [
         path="eager",
     ),
     Family(
+        "GPT-Neo",
+        "learned positions, sliding window by index",
+        hf.GPTNeoConfig(
+            vocab_size=101,
+            hidden_size=32,
+            num_layers=2,
+            num_heads=4,
+            max_position_embeddings=128,
+            attention_types=[[["global", "local"], 1]],
+            window_size=5,
+        ),
+        path=None,
+        refused="differs from the same chunks in another order",
+    ),
+    Family(
+        "GPT (OpenAI)",
+        "learned positions, no cache",
+        hf.OpenAIGPTConfig(vocab_size=101, n_positions=128, n_embd=32, n_layer=2, n_head=4),
+        path=None,
+        refused="no softmax attention to read",
+    ),
+    Family(
         "Falcon (ALiBi)",
         "distances by index",
         hf.FalconConfig(**_FALCON, alibi=True),

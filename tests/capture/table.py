@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attnmass import UnsupportedModelError
-from attnmass.capture import EncoderReader, Reader, prove_encoder
+from attnmass.capture import EncoderReader, Reader, prove, prove_encoder
 from tests.capture import checks, encoder_checks, joint_checks
 from tests.capture.encoders import ENCODERS, Encoder
 from tests.capture.families import FAMILIES, Family
@@ -62,6 +62,7 @@ def _row(family: Family) -> str:
     model = tiny_model(family.config)
     try:
         reader = Reader(model, checks.HEADS)
+        prove(reader, model)
     except UnsupportedModelError:
         why = refusal(family.refused)
         return _cells(family.name, family.feature, NOT_READ, why, why, "")

@@ -60,8 +60,9 @@ def test_path_and_proof(family: Family) -> None:
 def test_refused_with_a_reason(family: Family) -> None:
     """A family that cannot be right in a decoder's layouts is refused, and the error says why."""
     assert family.refused is not None
+    model = tiny_model(family.config)
     with pytest.raises(UnsupportedModelError, match=family.refused):
-        Reader(tiny_model(family.config), checks.HEADS)
+        prove(Reader(model, checks.HEADS), model)
 
 
 def test_masses_are_not_uniform() -> None:
