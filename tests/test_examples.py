@@ -15,6 +15,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUESTION = "Who invented the theory of relativity?"
 AMPERE = "After whom is the ampere named?"
+AARDVARK = "Where does the aardvark live?"
 WORLD_CUP = "Which team won the football world cup in 2018?"
 NOTEBOOK = "from_install_to_heat_map.ipynb"
 
@@ -180,9 +181,9 @@ def test_abstain() -> None:
     printed = run("abstain.py")
     answers = dict(re.findall(r"^(\S.*\?)\n  evidence (\d\.\d{3}): .+$", printed, re.MULTILINE))
     (threshold,) = re.findall(r"^threshold: (\d\.\d{3})$", printed, re.MULTILINE)
-    there, not_there = float(answers[QUESTION]), float(answers[WORLD_CUP])
+    there, not_there = float(answers[AARDVARK]), float(answers[WORLD_CUP])
     assert there > float(threshold) > not_there
-    assert re.search(f"{re.escape(QUESTION)}\n.*: see Albert Einstein\n", printed)
+    assert re.search(f"{re.escape(AARDVARK)}\n.*: see Aardvark\n", printed)
     assert re.search(f"{re.escape(WORLD_CUP)}\n.*: not in here\n", printed)
 
 
