@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from attnmass.types import span_id, text_digest
@@ -11,11 +11,13 @@ from attnmass.types import span_id, text_digest
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from attnmass.explain import AnswerExplanation
     from attnmass.inputs import Inputs
     from attnmass.layouts import QueryAttention
     from attnmass.profiles import HeadProfile
     from attnmass.segmentation import Segment
     from attnmass.text import Tokens
+    from attnmass.trace import AnswerTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Attribution:
         profile: The heads that were read.
         threshold: Of `AnswerSentence.supported`; `None` where none is known.
         notes: What a caller should know: chunks that were split or skipped, in sentences.
+        trace: The attention that it was made of; `None` on one that was put together by hand.
     """
 
     query: str
@@ -97,6 +100,7 @@ class Attribution:
     profile: HeadProfile
     threshold: float | None = None
     notes: tuple[str, ...] = ()
+    trace: AnswerTrace | None = field(default=None, repr=False, compare=False)
 
     @property
     def unsupported(self) -> tuple[AnswerSentence, ...]:
@@ -107,6 +111,16 @@ class Attribution:
     def ranked(self) -> tuple[int, ...]:
         """Input indices of the chunks, those that the answer looked at most first."""
         return tuple(sorted(range(len(self.scores)), key=lambda index: -self.scores[index]))
+
+    def explain(self) -> AnswerExplanation:
+        """The attention drawn over answer and chunks: HTML, a notebook's cell, a terminal, JSON.
+
+        Raises:
+            ValueError: If there is no `trace`.
+        """
+        from attnmass.explain import explain_answer
+
+        return explain_answer(self)
 
     def with_places(self, place: Callable[[int], tuple[str | None, int | None]]) -> Attribution:
         """The same with each chunk's id, and its place in the document that it is part of.
@@ -176,6 +190,7 @@ def attributed(
     """
     from attnmass.scoring import chunk_masses
     from attnmass.segmentation import segment
+    from attnmass.trace import answer_trace
 
     segments = {i: segment(inputs.chunks[i].text, language=language) for i in inputs.tokens}
 
@@ -208,6 +223,7 @@ def attributed(
         scores=scores(whole),
         profile=profile,
         threshold=threshold,
+        trace=answer_trace(inputs, attention),
     )
 
 

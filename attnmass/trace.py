@@ -1,8 +1,8 @@
-"""The attention that a ranking was made of, as plain arrays: what `Ranking.explain` draws."""
+"""The attention that a result was made of, as plain arrays: what its `explain` draws."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,8 @@ class ChunkTrace:
         masses: Attention of each head of `HeadProfile.all_heads`, averaged over the query's tokens,
             `[head, token]`.
         rows: The same of each of the query's tokens, `[query token, head, token]`, where
-            `query_words` asked for it; see `QueryAttention.rows`.
+            `query_words` asked for it, see `QueryAttention.rows`; in an `AnswerTrace` of each
+            sentence of the answer, `[sentence, head, token]`.
     """
 
     read: str
@@ -58,6 +59,44 @@ class Trace:
     scored: Mapping[int, ChunkTrace]
     query_offsets: Integers
     threshold: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerTrace:
+    """Attention from one answer; the arrays cannot be written to.
+
+    Attributes:
+        chunks: What was passed in, in input order; what is no text has the text `""`.
+        scored: By input index, of the chunks that were read: `masses` are averaged over all of the
+            answer's tokens.
+        skipped: Why the others were not read, by input index.
+    """
+
+    chunks: tuple[Chunk, ...]
+    scored: Mapping[int, ChunkTrace]
+    skipped: Mapping[int, str]
+
+
+def answer_trace(inputs: Inputs, attention: Sequence[QueryAttention]) -> AnswerTrace:
+    """Keep what an answer's attention says.
+
+    Args:
+        inputs: The chunks.
+        attention: Of each sentence, and last of all of them together.
+    """
+    from attnmass.prompt import chunk_text
+
+    *sentences, whole = attention
+    scored = {}
+    for place, (index, tokens) in enumerate(inputs.tokens.items()):
+        masses = _array(whole.chunks[place])
+        rows = np.zeros((len(sentences), *masses.shape), np.float32)
+        for row, sentence in zip(rows, sentences, strict=True):
+            row[:] = sentence.chunks[place].numpy()
+        rows.flags.writeable = False
+        read = chunk_text(inputs.chunks[index])
+        scored[index] = ChunkTrace(read, inputs.start(index), _offsets(tokens), masses, rows)
+    return AnswerTrace(inputs.chunks, scored, inputs.skipped)
 
 
 def trace(

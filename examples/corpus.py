@@ -1,4 +1,4 @@
-"""What the example programs share: the articles, the embedding model's path, and a table."""
+"""What the example programs share: the articles, two small models, and how results are shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +20,10 @@ QUESTIONS = (
     "Who coined the term albedo?",
 )
 
+OPENING_QUESTIONS = (  # that the beginnings of articles answer
+    "Who invented the theory of relativity?",
+    "After whom is the ampere named?",
+)
 TO_TRIM = (
     "Who invented the theory of relativity?",
     "In which year did Alabama join the Union?",
@@ -30,6 +35,27 @@ def read_articles() -> list[dict[str, str]]:
     """Articles with `title`, `url` and `text`; see data/README.md for source and licence."""
     with ARTICLES.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def read_openings() -> list[dict[str, str]]:
+    """The same with the first paragraphs of each article only, which is less to read."""
+    return [
+        {**article, "text": "\n\n".join(article["text"].split("\n\n")[:2])}
+        for article in read_articles()
+    ]
+
+
+def text_generator() -> Any:
+    """A `transformers` pipeline that writes with the small model; any model would do."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
+
+    from attnmass.loading.sources import locate
+
+    source = locate("smollm2-135m")
+    files = {} if source.gguf is None else {"gguf_file": source.gguf}
+    tokenizer = AutoTokenizer.from_pretrained(source.name, **files)
+    model = AutoModelForCausalLM.from_pretrained(source.name, dtype="float32", **files)
+    return pipeline("text-generation", model=model, tokenizer=tokenizer)
 
 
 def embedding_model() -> str:
@@ -53,6 +79,12 @@ def show_cited(
     console.print(text, markup=False, highlight=False)
     for number, title, start, end in places:
         console.print(f"  {number}  {title}, characters {start} to {end}", style="dim")
+
+
+def show_spans(spans: Iterable[tuple[str, int | None, int | None, str]]) -> None:
+    """Print article, first and last character there, and the text, of each kept span."""
+    for title, start, end, text in spans:
+        print(f"  {title}, characters {start} to {end}: {' '.join(text.split())}")
 
 
 def show(question: str, rows: Iterable[tuple[int, int, float, str, str]]) -> None:

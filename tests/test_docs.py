@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,22 @@ def blocks(page: str) -> list[str]:
 def test_pages_have_code() -> None:
     """Both tutorials and most how-to pages show code, so that the test below is no empty one."""
     assert sum(bool(blocks(page)) for page in PAGES) >= 8
+
+
+def test_included_files_are_there() -> None:
+    """What looks like the inclusion of a file is one, and the file is there.
+
+    Formatters of code in Markdown take the sign for an operator and put spaces into it.
+    """
+    included = []
+    for page in PAGES:
+        for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+            if line.lstrip().startswith("--8"):
+                found = re.fullmatch(r'--8<-- "([\w./-]+)(?::\w+)?"', line)
+                assert found, f"{page}: {line}"
+                included.append(found[1])
+    assert len(included) >= 4
+    assert [name for name in included if not (ROOT / name).is_file()] == []
 
 
 @pytest.mark.slow

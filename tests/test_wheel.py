@@ -26,7 +26,9 @@ def test_wheel(tmp_path: Path) -> None:
     assert {f"{package}/py.typed" for package in packages} <= set(names)
     shipped = {path.name for path in (ROOT / "attnmass" / "profiles").glob("*.json")}
     assert {f"attnmass/profiles/{name}" for name in shipped} <= set(names)
-    drawing = {"page.html", "page.css", "page.js", "frame.html"}
+    rooms = (ROOT / "attnmass" / "explain").iterdir()
+    drawing = {path.name for path in rooms if path.suffix in (".html", ".css", ".js")}
+    assert {"page.html", "page.css", "page.js", "frame.html"} <= drawing
     assert {f"attnmass/explain/{name}" for name in drawing} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     (scripts,) = [name for name in names if name.endswith("entry_points.txt")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +42,7 @@ def explain(ranking: Ranking) -> Explanation:
         query_words=words,
         model=ranking.profile.model,
         heads=ranking.profile.all_heads,
-        views=tuple(_views(ranking.profile, trimmed)),
+        views=tuple(views(ranking.profile, sentences=trimmed)),
         chunks=tuple(_chunk(chunk, place, trace, query, n_heads) for chunk, place in places),
         evidence=ranking.evidence,
         no_evidence=ranking.no_evidence,
@@ -53,9 +53,10 @@ def explain(ranking: Ranking) -> Explanation:
     )
 
 
-def _views(profile: HeadProfile, trimmed: bool) -> Iterator[View]:
+def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
+    """Ways to look at the heads of a profile, with that of scoring `sentences` or without."""
     yield View("All heads, as they rank chunks", profile.chunk_weights)
-    if trimmed and profile.span_weights != profile.chunk_weights:
+    if sentences and profile.span_weights != profile.chunk_weights:
         yield View("All heads, as they score sentences", profile.span_weights)
     for i, (layer, head) in enumerate(profile.all_heads):
         uses = [
@@ -89,44 +90,79 @@ def _query_words(query: str, trace: Trace) -> tuple[tuple[tuple[int, int], ...],
 def _chunk(
     ranked: RankedChunk, place: int | None, trace: Trace, query: QueryLinks | None, n_heads: int
 ) -> ExplainedChunk:
-    source = trace.chunks[ranked.index]
-    found = trace.scored.get(ranked.index)
+    rows = None if query is None else lambda found: _mean_by_word(found, *query)
+    return explained_chunk(
+        ranked,
+        place,
+        trace.chunks[ranked.index],
+        trace.scored.get(ranked.index),
+        lambda start, end: _text_pieces(ranked, start, end),
+        n_heads=n_heads,
+        rows=rows,
+    )
+
+
+def explained_chunk(
+    ranked: RankedChunk,
+    place: int | None,
+    source: Chunk,
+    found: ChunkTrace | None,
+    text_pieces: Callable[[int, int], Iterator[Piece]],
+    *,
+    n_heads: int,
+    rows: Callable[[Floats], Floats] | None,
+) -> ExplainedChunk:
+    """One chunk with the attention on its words.
+
+    Args:
+        ranked: What is said of it.
+        place: See `ExplainedChunk`.
+        source: What was passed in.
+        found: The attention on it; `None` where it was not read.
+        text_pieces: Gives the pieces of its own text, which lies at `[start, end)` of what is read.
+        n_heads: How many heads were read.
+        rows: Makes of `ChunkTrace.rows`, brought to words, what `ExplainedChunk.rows` has; `None`
+            where that is not wanted.
+    """
+    title = source.title
     if found is None:
         found = ChunkTrace(
             source.text, 0, np.zeros((0, 2), np.int64), np.zeros((n_heads, 0), np.float32)
         )
         # Its title and what is around it were not read.
         source = Chunk(source.text)
-    pieces = tuple(_pieces(ranked, source, found))
-    words, masses, rows = _masses(found, [piece.start for piece in pieces], query)
-    title = trace.chunks[ranked.index].title
+    pieces = tuple(_pieces(source, found, text_pieces))
+    words, masses, by_row = _masses(found, [piece.start for piece in pieces], rows)
     read = found.read
     blank = np.array([read[start:end].isspace() for start, end in words.tolist()], dtype=bool)
-    return ExplainedChunk(ranked, place, title, read, pieces, words, blank, masses, rows)
+    return ExplainedChunk(
+        ranked, place, title, read, pieces, words, blank, masses, by_row, found.start
+    )
 
 
 def _masses(
-    found: ChunkTrace, cuts: list[int], query: QueryLinks | None
+    found: ChunkTrace, cuts: list[int], rows: Callable[[Floats], Floats] | None
 ) -> tuple[Integers, Floats, Floats | None]:
     if not len(found.offsets):
         return np.zeros((0, 2), np.int64), found.masses, None
     words, links = find_words(found.read, found.offsets, cuts)
     masses = by_word(found.masses, links, len(words))
-    if found.rows is None or query is None:
+    if found.rows is None or rows is None:
         return words, masses, None
-    by_token = by_word(found.rows, links, len(words))  # [query token, head, word]
-    return words, masses, _mean_by_word(by_token, *query)
+    return words, masses, rows(by_word(found.rows, links, len(words)))
 
 
 def _mean_by_word(rows: Floats, links: Links, n_words: int) -> Floats:
-    """Attention from the query's words, each the mean over its tokens, `[query word, ...]`."""
+    """From `[query token, head, word]` to the mean over the tokens of each of the query's words."""
     sums = by_word(np.moveaxis(rows, 0, -1), links, n_words)  # [head, word, query word]
     weights = np.bincount(links.words, links.shares, minlength=n_words)
     means = sums / np.where(weights > 0, weights, 1.0)
     return np.moveaxis(means, -1, 0).astype(np.float32)
 
 
-def _pieces(ranked: RankedChunk, source: Chunk, found: ChunkTrace) -> Iterator[Piece]:
+def _pieces(
+    source: Chunk, found: ChunkTrace, text_pieces: Callable[[int, int], Iterator[Piece]]
+) -> Iterator[Piece]:
     """What `found.read` consists of, without gaps."""
     start, end = found.start, found.start + len(source.text)
     lead = 0 if source.title is None else len(source.title) + 1
@@ -134,7 +170,7 @@ def _pieces(ranked: RankedChunk, source: Chunk, found: ChunkTrace) -> Iterator[P
         yield Piece("title", 0, lead)
     if lead < start:
         yield Piece("before", lead, start)
-    yield from _text_pieces(ranked, start, end)
+    yield from text_pieces(start, end)
     if end < len(found.read):
         yield Piece("after", end, len(found.read))
 

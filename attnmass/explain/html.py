@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from attnmass.explain.sheets import LEVELS, Levels, Sheet, make_sheet, most_looked_at
 from attnmass.explain.shown import evidence_words, moved, shown, why_dropped, why_kept
 
 if TYPE_CHECKING:
+    from attnmass.explain.drawn import Drawn
     from attnmass.explain.model import ExplainedChunk, Explanation, Piece
 
 Run = tuple[str, str, int]  # text, its element or none, its level
@@ -29,57 +30,81 @@ _FRAME_HEIGHT = 640  # pixels
 
 def page(explanation: Explanation) -> str:
     """An HTML page; nothing in it can act but its own script, by a content security policy."""
-    sheets = {key: make_sheet(explanation, *at) for key, at in _keys(explanation).items()}
-    first = sheets["0.0"]
-    style, script = _resource("page.css"), _resource("page.js")
-    return _template("page.html").render(
-        query=shown(explanation.query),
-        query_words=[shown(explanation.query[a:b]) for a, b in explanation.query_words],
-        model=shown(explanation.model),
-        views=[view.label for view in explanation.views],
+    words = [shown(explanation.query[a:b]) for a, b in explanation.query_words]
+    sheets = make_sheets(explanation, len(words))
+    return render(
+        "page.html",
+        explanation,
+        sheets,
+        choices=["the whole query", *(f"the query\u2019s word “{word}”" for word in words)],
+        query_words=words,
         summary=_summary(explanation),
-        notes=explanation.notes,
         evidence=explanation.evidence,
         no_evidence=explanation.no_evidence,
         threshold=explanation.threshold,
         evidence_words=evidence_words(
             explanation.evidence, explanation.no_evidence, explanation.threshold
         ),
-        sections=_sections(explanation, first),
-        largest=first.largest,
-        n_levels=LEVELS,
-        data=_data(explanation, sheets),
-        style=Markup(style),  # these two are files of the package
-        script=Markup(script),
-        style_hash=_digest(style),
-        script_hash=_digest(script),
+        sections=_sections(explanation, sheets["0.0"]),
     )
 
 
-def frame(explanation: Explanation) -> str:
-    """The page inside a notebook's cell, where its style and script reach nothing else."""
-    return _template("frame.html").render(
-        query=shown(explanation.query), page=page(explanation), height=_FRAME_HEIGHT
+def frame(query: str, html: str) -> str:
+    """A page inside a notebook's cell, where its style and script reach nothing else."""
+    template = _environment().get_template("frame.html")
+    return template.render(query=shown(query), page=html, height=_FRAME_HEIGHT)
+
+
+def render(
+    template: str, drawn: Drawn, sheets: dict[str, Sheet], *, choices: Sequence[str], **about: Any
+) -> str:
+    """A page of what all pages have.
+
+    Args:
+        template: Which one.
+        drawn: What is drawn.
+        sheets: From `make_sheets`.
+        choices: Where attention can be looked at from, in words: all together, then each.
+        **about: What the template has of its own.
+    """
+    style, script = _resource("page.css"), _resource("page.js")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            query=shown(drawn.query),
+            model=shown(drawn.model),
+            views=[view.label for view in drawn.views],
+            notes=drawn.notes,
+            choices=choices,
+            largest=sheets["0.0"].largest,
+            n_levels=LEVELS,
+            data=_data(sheets, choices),
+            style=Markup(style),  # these two are files of the package
+            script=Markup(script),
+            style_hash=_digest(style),
+            script_hash=_digest(script),
+            **about,
+        )
     )
 
 
-def _keys(explanation: Explanation) -> dict[str, tuple[int, int | None]]:
-    """The views that a page has: `view.word`, where word 0 is all of the query's."""
-    n_views, n_query = len(explanation.views), len(explanation.query_words)
-    n_words = sum(len(chunk.words) for chunk in explanation.chunks)
-    # Where heads times query words are too many, single heads are shown for the whole query only.
-    fits = n_words * n_views * (n_query + 1) <= _MOST_LEVELS
-    split = n_views if fits else n_views - len(explanation.heads)
-    found: dict[str, tuple[int, int | None]] = {
-        f"{view}.0": (view, None) for view in range(n_views)
-    }
-    found |= {f"{v}.{w + 1}": (v, w) for v in range(split) for w in range(n_query)}
+def make_sheets(drawn: Drawn, n_rows: int) -> dict[str, Sheet]:
+    """The views that a page has, by `view.row`, where row 0 is all of `n_rows` together."""
+    n_views = len(drawn.views)
+    n_words = sum(len(chunk.words) for chunk in drawn.chunks)
+    # Where heads times rows are too many, single heads are shown for all rows together only.
+    fits = n_words * n_views * (n_rows + 1) <= _MOST_LEVELS
+    split = n_views if fits else n_views - len(drawn.heads)
+    found = {f"{view}.0": make_sheet(drawn, view) for view in range(n_views)}
+    found |= {f"{v}.{r + 1}": make_sheet(drawn, v, r) for v in range(split) for r in range(n_rows)}
     return found
 
 
-def _data(explanation: Explanation, sheets: dict[str, Sheet]) -> dict[str, Any]:
+def _data(sheets: dict[str, Sheet], choices: Sequence[str]) -> dict[str, Any]:
     """What the script needs: for every view levels, bars, and the largest mass."""
     return {
+        "choices": choices,
         "sheets": {
             key: {
                 "largest": f"{sheet.largest:.4f}",
@@ -87,7 +112,7 @@ def _data(explanation: Explanation, sheets: dict[str, Sheet]) -> dict[str, Any]:
                 "masses": [round(mass, 4) for mass in sheet.masses],
             }
             for key, sheet in sheets.items()
-        }
+        },
     }
 
 
@@ -110,13 +135,7 @@ def _summary(explanation: Explanation) -> str:
 
 
 def _sections(explanation: Explanation, sheet: Sheet) -> list[dict[str, Any]]:
-    largest = max(sheet.masses, default=0.0)
-    rows = [
-        _row(chunk, number, levels, mass, largest)
-        for number, (chunk, levels, mass) in enumerate(
-            zip(explanation.chunks, sheet.levels, sheet.masses, strict=True)
-        )
-    ]
+    rows = chunk_rows(explanation, sheet, _facts)
     kept = [row for row in rows if row["place"] is not None]
     gone = [row for row in rows if row["place"] is None]
     found = [{"title": "Kept chunks, in their new order", "rows": kept, "out": False}]
@@ -125,14 +144,8 @@ def _sections(explanation: Explanation, sheet: Sheet) -> list[dict[str, Any]]:
     return found
 
 
-def _row(
-    chunk: ExplainedChunk, number: int, levels: Levels, mass: float, largest: float
-) -> dict[str, Any]:
+def _facts(chunk: ExplainedChunk) -> list[str]:
     ranked = chunk.ranked
-    runs = _Runs(chunk, levels)
-    title = [run for piece in chunk.pieces if piece.part == "title" for run in runs.of(piece)]
-    if not title and chunk.title:
-        title = [(shown(chunk.title), "", 0)]
     facts = [moved(chunk.place, ranked.index)]
     if ranked.retrieval_score is not None:
         facts.append(f"retriever's score {ranked.retrieval_score:.4g}")
@@ -141,6 +154,41 @@ def _row(
     facts.append(f"{ranked.n_tokens} tokens")
     if ranked.n_windows > 1:
         facts.append(f"read in {ranked.n_windows} windows")
+    return facts
+
+
+def chunk_rows(
+    drawn: Drawn, sheet: Sheet, facts: Callable[[ExplainedChunk], list[str]]
+) -> list[dict[str, Any]]:
+    """What the template shows of each chunk.
+
+    Args:
+        drawn: What is drawn.
+        sheet: How it is shaded.
+        facts: Gives what is said beside a chunk's mass.
+    """
+    largest = max(sheet.masses, default=0.0)
+    return [
+        _row(chunk, number, levels, mass, largest, facts(chunk))
+        for number, (chunk, levels, mass) in enumerate(
+            zip(drawn.chunks, sheet.levels, sheet.masses, strict=True)
+        )
+    ]
+
+
+def _row(
+    chunk: ExplainedChunk,
+    number: int,
+    levels: Levels,
+    mass: float,
+    largest: float,
+    facts: list[str],
+) -> dict[str, Any]:
+    ranked = chunk.ranked
+    runs = _Runs(chunk, levels)
+    title = [run for piece in chunk.pieces if piece.part == "title" for run in runs.of(piece)]
+    if not title and chunk.title:
+        title = [(shown(chunk.title), "", 0)]
     return {
         "number": number,
         "place": chunk.place,
@@ -150,7 +198,7 @@ def _row(
         "dropped": ranked.dropped and why_dropped(ranked.dropped),
         "skipped": ranked.skipped and why_dropped(ranked.skipped),
         "mass": mass,
-        "bar": _width(mass, largest),
+        "bar": width(mass, largest),
         "top": [(shown(text), level) for text, level in most_looked_at(chunk, levels)],
         "before": [run for p in chunk.pieces if p.part == "before" for run in runs.of(p)],
         "text": [_piece(piece, before, chunk, runs) for before, piece in _text(chunk)],
@@ -158,9 +206,9 @@ def _row(
     }
 
 
-def _width(mass: float, largest: float) -> str:
-    """Of 100."""
-    return f"{100 * mass / largest:.1f}" if largest > 0 else "0"
+def width(value: float, largest: float) -> str:
+    """Of a bar, of 100."""
+    return f"{100 * value / largest:.1f}" if largest > 0 else "0"
 
 
 def _text(chunk: ExplainedChunk) -> Iterator[tuple[Piece | None, Piece]]:
@@ -184,8 +232,15 @@ def _piece(
         "why": why_kept(piece.reason) if piece.kept else why_dropped(piece.reason),
         "said": same or of_chunk,
         "numbers": numbers,
+        "by": piece.by,
+        "id": span_anchor(chunk.ranked.index, piece.start - chunk.start),
         "runs": list(runs.of(piece)),
     }
+
+
+def span_anchor(chunk: int, start: int) -> str:
+    """The id of a span in its page, by the chunk's index and where in its text the span begins."""
+    return f"span-{chunk}-{start}"
 
 
 class _Runs:
@@ -219,9 +274,13 @@ def _resource(name: str) -> str:
 
 
 @cache
-def _template(name: str) -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.from_string(_resource(name))
+def _environment() -> Environment:
+    return Environment(
+        loader=FunctionLoader(_resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
 
 
 def _digest(text: str) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from attnmass.explain.drawn import Drawn
 from attnmass.trace import Floats, Integers
 from attnmass.types import RankedChunk
 
@@ -46,6 +44,7 @@ class Piece:
         reason: Why, as in `Span`, or of a chunk that was left out whole; else `None`.
         score: Of its span, if it is one.
         mass: Likewise.
+        by: Numbers, from 1, of the sentences of an answer that name it among their spans.
     """
 
     part: Part
@@ -55,6 +54,7 @@ class Piece:
     reason: str | None = None
     score: float | None = None
     mass: float | None = None
+    by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,14 +63,16 @@ class ExplainedChunk:
 
     Attributes:
         ranked: The chunk as the ranking has it.
-        place: Its new position, 1-based; `None` if it was left out.
+        place: Its new position, 1-based; `None` if it was left out, or not read for an answer.
         title: Its title, if it has one.
         read: What the model read of it; of a chunk that was not scored, its text.
         pieces: What that consists of, in order and without gaps.
         words: `[start, end)` of each word in characters into `read`, `[word, 2]`.
         blank: Which of them are nothing but white space, `[word]`.
         masses: Attention of each head on each word, `[head, word]`.
-        rows: The same from each word of the query, `[query word, head, word]`, if it was asked for.
+        rows: The same from each word of the query, if it was asked for, or from each sentence of
+            the answer, `[query word or sentence, head, word]`.
+        start: Where its own text begins in `read`.
     """
 
     ranked: RankedChunk
@@ -82,10 +84,11 @@ class ExplainedChunk:
     blank: npt.NDArray[np.bool_]
     masses: Floats
     rows: Floats | None
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Explanation:
+class Explanation(Drawn):
     """A ranking's attention, drawn over its text.
 
     The value of a notebook's cell shows it; `print` draws it in a terminal; `to_html` makes a file.
@@ -119,28 +122,11 @@ class Explanation:
     n_tokens_before: int | None = None
     n_tokens_after: int | None = None
 
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """One HTML page that needs nothing else: no network, and no script but its own.
-
-        Args:
-            path: A file to write it to as well, in UTF-8.
-        """
-        from attnmass.explain.html import page
-
-        html = page(self)
-        if path is not None:
-            Path(path).write_text(html, encoding="utf-8", newline="\n")
-        return html
-
     def to_dict(self) -> dict[str, Any]:
         """All of it in JSON's types; masses are rounded to seven decimals."""
         from attnmass.explain.plain import as_dict
 
         return as_dict(self)
-
-    def to_json(self) -> str:
-        """`to_dict` as JSON, in ASCII."""
-        return json.dumps(self.to_dict(), separators=(",", ":"), allow_nan=False)
 
     def print(
         self,
@@ -171,22 +157,10 @@ class Explanation:
 
         yield from Drawing(self).__rich_console__(console, options)
 
-    def _repr_html_(self) -> str:
-        from attnmass.explain.html import frame
+    def _page(self) -> str:
+        from attnmass.explain.html import page
 
-        return frame(self)
-
-    def view(self, head: Head | None = None) -> int:
-        """Index into `views`: that of all heads as chunks are ranked, or of one alone.
-
-        Raises:
-            ValueError: If the head was not read.
-        """
-        if head is None:
-            return 0
-        if head not in self.heads:
-            raise ValueError(f"head {head} was not read: pass one of {self.heads}")
-        return len(self.views) - len(self.heads) + self.heads.index(head)
+        return page(self)
 
     def check_word(self, word: int | None) -> None:
         """Raise `ValueError` for a query word of which nothing is known."""

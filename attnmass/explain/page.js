@@ -1,12 +1,13 @@
 "use strict";
 (() => {
-  const sheets = JSON.parse(document.getElementById("data").textContent).sheets;
+  const { sheets, choices } = JSON.parse(document.getElementById("data").textContent);
   const form = document.getElementById("look");
   const heads = document.getElementById("heads");
-  const words = document.getElementById("words");
+  const words = document.getElementById("words"); // of the query, or sentences of the answer
   const out = document.getElementById("out");
   const status = document.getElementById("status");
   const cells = document.querySelectorAll("main i, main u");
+  const named = document.querySelectorAll("[data-by]"); // by sentences of the answer
   const most = document.querySelectorAll(".swatch").length;
   let first = 0;
   const chunks = Array.from(document.querySelectorAll("article"), (article) => {
@@ -63,13 +64,27 @@
       if (key === "0.0") chunk.top.replaceChildren(...chunk.nodes);
       else tellTop(chunk);
     });
-    const from = word === "0" ? "the whole query" : `the query’s word “${input.parentElement.textContent}”`;
-    status.textContent = `Shown: ${heads.selectedOptions[0].textContent}; ${from}. Most attention on a word: ${sheet.largest}.`;
+    for (const element of named) {
+      element.classList.toggle("on", element.dataset.by.split(" ").includes(word));
+    }
+    document.body.classList.toggle("one", word !== "0");
+    status.textContent = `Shown: ${heads.selectedOptions[0].textContent}; ${choices[word]}. Most attention on a word: ${sheet.largest}.`;
   };
+
+  // In a notebook's frame a link to a place of this page would lead to the notebook's.
+  for (const link of document.querySelectorAll("main a")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const span = document.getElementById(link.hash.slice(1));
+      span.tabIndex = -1;
+      span.scrollIntoView({ block: "center" });
+      span.focus({ preventScroll: true });
+    });
+  }
 
   form.hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   heads.addEventListener("change", draw);
   if (words) words.addEventListener("change", draw);
-  out.addEventListener("change", () => document.body.classList.toggle("kept-only", !out.checked));
+  if (out) out.addEventListener("change", () => document.body.classList.toggle("kept-only", !out.checked));
 })();

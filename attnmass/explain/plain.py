@@ -9,6 +9,8 @@ from attnmass.explain.sheets import word_masses
 from attnmass.trace import Floats
 
 if TYPE_CHECKING:
+    from attnmass.attribution import AnswerSentence, Support
+    from attnmass.explain.answer import AnswerExplanation
     from attnmass.explain.model import ExplainedChunk, Explanation, Piece
 
 
@@ -19,6 +21,7 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
     are ranked, and its mass by each of `heads`; `by_query_word` has one for each of `query_words`,
     if those were told apart. `pieces` say what `read` consists of.
     """
+    n_query = len(explanation.query_words)
     return {
         "query": explanation.query,
         "query_words": [
@@ -35,16 +38,74 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "n_tokens_after": explanation.n_tokens_after,
         "notes": list(explanation.notes),
         "chunks": [
-            _chunk(chunk, explanation.views[0].weights, len(explanation.query_words))
+            _chunk(chunk) | _read(chunk, explanation.views[0].weights, "by_query_word", n_query)
             for chunk in explanation.chunks
         ],
     }
 
 
-def _chunk(chunk: ExplainedChunk, weights: tuple[float, ...], n_query: int) -> dict[str, Any]:
+def answer_as_dict(explanation: AnswerExplanation) -> dict[str, Any]:
+    """See `AnswerExplanation.to_dict`.
+
+    `sentences` have their `spans`, best first, with `start` and `end` into the own text of a chunk
+    (`chunk` is its `index`); `chunks` have `words` as those of a ranking, with the mass from each
+    sentence in `by_sentence`, and `pieces` that say `by` which sentences, from 1, they are named.
+    """
+    return {
+        "query": explanation.query,
+        "answer": explanation.answer,
+        "model": explanation.model,
+        "heads": [list(head) for head in explanation.heads],
+        "weights": [_short(weight) for weight in explanation.views[0].weights],
+        "threshold": explanation.threshold,
+        "notes": list(explanation.notes),
+        "sentences": [_sentence(sentence) for sentence in explanation.sentences],
+        "chunks": [
+            {
+                "place": chunk.place,
+                "index": chunk.ranked.index,
+                "score": _short(chunk.ranked.score),
+                "n_tokens": chunk.ranked.n_tokens,
+                "skipped": chunk.ranked.skipped,
+                "title": chunk.title,
+                "start": chunk.start,
+            }
+            | _read(chunk, explanation.views[0].weights, "by_sentence", len(explanation.sentences))
+            for chunk in explanation.chunks
+        ],
+    }
+
+
+def _sentence(sentence: AnswerSentence) -> dict[str, Any]:
+    return {
+        "text": sentence.text,
+        "start": sentence.start,
+        "end": sentence.end,
+        "support": _short(sentence.support),
+        "supported": sentence.supported,
+        "scores": [_short(score) for score in sentence.scores],
+        "spans": [_span(span) for span in sentence.spans],
+    }
+
+
+def _span(span: Support) -> dict[str, Any]:
+    return {
+        "chunk": span.chunk,
+        "start": span.start,
+        "end": span.end,
+        "text": span.text,
+        "kind": span.kind,
+        "score": _short(span.score),
+        "mass": _short(span.mass),
+        "id": span.id,
+        "chunk_id": span.chunk_id,
+        "doc_start": span.doc_start,
+        "doc_end": span.doc_end,
+    }
+
+
+def _chunk(chunk: ExplainedChunk) -> dict[str, Any]:
     ranked = chunk.ranked
-    masses = word_masses(chunk, weights)
-    asked = [word_masses(chunk, weights, word) for word in range(n_query)]
     return {
         "place": chunk.place,
         "index": ranked.index,
@@ -56,12 +117,22 @@ def _chunk(chunk: ExplainedChunk, weights: tuple[float, ...], n_query: int) -> d
         "skipped": ranked.skipped,
         "dropped": ranked.dropped,
         "title": chunk.title,
+    }
+
+
+def _read(
+    chunk: ExplainedChunk, weights: tuple[float, ...], rows: str, n_rows: int
+) -> dict[str, Any]:
+    """What the model read of a chunk, with the mass of its words, also from each of some `rows`."""
+    masses = word_masses(chunk, weights)
+    asked = [word_masses(chunk, weights, row) for row in range(n_rows)]
+    return {
         "read": chunk.read,
         "pieces": [_piece(piece) for piece in chunk.pieces],
         "words": [
             {"start": start, "end": end, "mass": _short(masses[i])}
             | {"heads": _shorts(chunk.masses[:, i])}
-            | ({"by_query_word": [_short(each[i]) for each in asked]} if asked else {})
+            | ({rows: [_short(each[i]) for each in asked]} if asked else {})
             for i, (start, end) in enumerate(chunk.words.tolist())
         ],
     }
@@ -76,7 +147,7 @@ def _piece(piece: Piece) -> dict[str, Any]:
         "reason": piece.reason,
         "score": None if piece.score is None else _short(piece.score),
         "mass": None if piece.mass is None else _short(piece.mass),
-    }
+    } | ({"by": list(piece.by)} if piece.by else {})
 
 
 def _shorts(numbers: Floats) -> list[float]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from attnmass.trace import Floats
 
 if TYPE_CHECKING:
-    from attnmass.explain.model import ExplainedChunk, Explanation
+    from attnmass.explain.drawn import Drawn
+    from attnmass.explain.model import ExplainedChunk
 
 LEVELS = 9
 
@@ -33,20 +34,21 @@ class Sheet:
     masses: tuple[float, ...]
 
 
-def make_sheet(explanation: Explanation, view: int = 0, word: int | None = None) -> Sheet:
+def make_sheet(drawn: Drawn, view: int = 0, row: int | None = None) -> Sheet:
     """Shade one view.
 
     Shades go by the square root of a word's mass over the largest mass, so that small masses, which
     are most of them, can be told apart.
 
     Args:
-        explanation: What is drawn.
+        drawn: What is drawn.
         view: Index into its views.
-        word: Index of a word of the query; `None` for the mean over its tokens.
+        row: Index of a word of the query, or of a sentence of the answer; `None` for the mean over
+            all tokens.
     """
-    weights = explanation.views[view].weights
-    found = [word_masses(chunk, weights, word) for chunk in explanation.chunks]
-    solid = [masses[~chunk.blank] for chunk, masses in zip(explanation.chunks, found, strict=True)]
+    weights = drawn.views[view].weights
+    found = [word_masses(chunk, weights, row) for chunk in drawn.chunks]
+    solid = [masses[~chunk.blank] for chunk, masses in zip(drawn.chunks, found, strict=True)]
     largest = max((float(masses.max()) for masses in solid if len(masses)), default=0.0)
     levels = tuple(_levels(masses, largest) for masses in found)
     sums = tuple(min(1.0, float(masses.sum(dtype=np.float64))) for masses in found)
@@ -54,12 +56,12 @@ def make_sheet(explanation: Explanation, view: int = 0, word: int | None = None)
 
 
 def word_masses(
-    chunk: ExplainedChunk, weights: tuple[float, ...], word: int | None = None
+    chunk: ExplainedChunk, weights: tuple[float, ...], row: int | None = None
 ) -> Floats:
     """Attention on each word of a chunk, over heads as weighted, `[word]`."""
     by_head = chunk.masses
-    if word is not None:
-        by_head = np.zeros_like(by_head) if chunk.rows is None else chunk.rows[word]
+    if row is not None:
+        by_head = np.zeros_like(by_head) if chunk.rows is None else chunk.rows[row]
     mixed: Floats = np.asarray(weights, dtype=np.float32) @ by_head
     return mixed
 

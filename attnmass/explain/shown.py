@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attnmass.attribution import AnswerSentence, Support
 
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -60,6 +65,23 @@ def evidence_words(evidence: float, no_evidence: bool, threshold: float | None) 
     return f"Evidence {evidence:.3f}, not below the threshold of {threshold:.3f}."
 
 
+def answer_verdict(sentences: Sequence[AnswerSentence], threshold: float | None) -> str:
+    """What is known of the support of an answer's sentences, as a sentence."""
+    if threshold is None:
+        return "No threshold of support was set."
+    lacking = [str(n) for n, each in enumerate(sentences, start=1) if each.supported is False]
+    if not lacking:
+        return f"No sentence has less support than the threshold of {threshold:.3f}."
+    which = f"Sentence {lacking[0]} has" if len(lacking) == 1 else f"Sentences {_and(lacking)} have"
+    return f"{which} less support than the threshold of {threshold:.3f}: unsupported."
+
+
+def span_place(span: Support, title: str | None) -> str:
+    """Where a span is: its chunk, by title if it has one, and its characters."""
+    name = " ".join((title or "").split()) or f"Chunk {span.chunk + 1}"
+    return f"{name}, characters {span.start} to {span.end}"
+
+
 def moved(place: int | None, index: int) -> str:
     """Where a chunk was before, and which way it went; `place` is 1-based, `index` 0-based."""
     before = index + 1
@@ -69,6 +91,10 @@ def moved(place: int | None, index: int) -> str:
         return f"was {before}, unmoved"
     way = "up" if place < before else "down"
     return f"was {before}, {way} {abs(place - before)}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]])
 
 
 def _sign(found: re.Match[str]) -> str:

@@ -25,6 +25,7 @@ except ImportError as error:  # pragma: no cover: the tests have it
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
 
+    from attnmass.explain.drawn import Drawn
     from attnmass.explain.model import ExplainedChunk, Explanation
 
 # Background of each level: black text on it has a contrast of at least 4.5, and it is on both light
@@ -34,7 +35,7 @@ _BAR_WIDTH = 24
 _STRONG, _SOME = 7, 4  # levels from which a word has two brackets, or one, without colours
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """What this terminal can show."""
 
     colour: bool
@@ -42,6 +43,13 @@ class _Look(NamedTuple):
     dropped: str
     bar: str
     rest: str
+
+
+def look_of(console: Console, options: ConsoleOptions) -> Look:
+    """What a terminal can show."""
+    colour = console.color_system is not None and not console.no_color
+    signs = ("+", "-", "#", ".") if options.ascii_only else ("✓", "✗", "█", "░")
+    return Look(colour, *signs)
 
 
 def rich_console() -> Console:
@@ -66,12 +74,10 @@ class Drawing:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        colour = console.color_system is not None and not console.no_color
-        signs = ("+", "-", "#", ".") if options.ascii_only else ("✓", "✗", "█", "░")
-        look = _Look(colour, *signs)
+        look = look_of(console, options)
         explanation = self.explanation
         sheet = make_sheet(explanation, self.view, self.word)
-        yield Text(_clean(explanation.query), style="bold")
+        yield Text(clean(explanation.query), style="bold")
         yield from _overview(explanation, sheet, self.view, self.word, look)
         largest = max(sheet.masses, default=0.0)
         out = False
@@ -79,13 +85,14 @@ class Drawing:
             if chunk.place is None and not out:
                 yield Rule("Left out", characters="-" if options.ascii_only else "─")
                 out = True
-            yield from _chunk(chunk, levels, mass, largest, look)
+            before = moved(chunk.place, chunk.ranked.index)
+            yield from draw_chunk(chunk, levels, mass, largest, before, look)
 
 
 def _overview(
-    explanation: Explanation, sheet: Sheet, view: int, word: int | None, look: _Look
+    explanation: Explanation, sheet: Sheet, view: int, word: int | None, look: Look
 ) -> Iterator[Text]:
-    yield _bar(explanation.evidence, 1.0, look).append(
+    yield bar(explanation.evidence, 1.0, look).append(
         " " + evidence_words(explanation.evidence, explanation.no_evidence, explanation.threshold)
     )
     if explanation.n_tokens_before is not None:
@@ -94,33 +101,60 @@ def _overview(
             f"{explanation.n_tokens_after:,} after"
         )
     start, end = (0, 0) if word is None else explanation.query_words[word]
-    source = "the whole query" if word is None else f"{_clean(explanation.query[start:end])!r}"
+    source = "the whole query" if word is None else f"{clean(explanation.query[start:end])!r}"
+    signs = f"{look.kept} kept, {look.dropped} left out"
+    yield from legend(explanation, sheet, view, source, signs, look)
+
+
+def legend(
+    drawn: Drawn, sheet: Sheet, view: int, source: str, signs: str, look: Look
+) -> Iterator[Text]:
+    """What is shown, what the shades mean, and the notes.
+
+    Args:
+        drawn: What is drawn.
+        sheet: How it is shaded.
+        view: Index into its views.
+        source: Where attention is looked at from, in words.
+        signs: What signs in the text mean.
+        look: What the terminal can show.
+    """
     yield Text(
-        f"{explanation.views[view].label}; from {source}; "
-        f"most attention on a word: {sheet.largest:.4f}",
+        f"{drawn.views[view].label}; from {source}; most attention on a word: {sheet.largest:.4f}",
         style="dim",
     )
-    legend = Text("Little ")
+    shades = Text("Little ")
     for level in range(1, LEVELS + 1):
-        _add_word(legend, str(level), level, look)
-        legend.append("" if look.colour else " ")
-    yield legend.append(f" most; {look.kept} kept, {look.dropped} left out")
-    for note in explanation.notes:
+        _add_word(shades, str(level), level, look)
+        shades.append("" if look.colour else " ")
+    yield shades.append(f" most; {signs}")
+    for note in drawn.notes:
         yield Text(note, style="dim")
 
 
-def _chunk(
+def draw_chunk(
     chunk: ExplainedChunk,
     levels: Levels,
     mass: float,
     largest: float,
-    look: _Look,
+    before: str,
+    look: Look,
 ) -> Iterator[Text]:
+    """One chunk.
+
+    Args:
+        chunk: The chunk.
+        levels: The shade of each of its words.
+        mass: Its mass.
+        largest: The largest mass of all chunks.
+        before: What is said of its place among what was passed in.
+        look: What the terminal can show.
+    """
     ranked = chunk.ranked
     place = "" if chunk.place is None else f"{chunk.place}. "
-    title = _clean((chunk.title or f"Chunk {ranked.index + 1}").strip())
+    title = clean((chunk.title or f"Chunk {ranked.index + 1}").strip())
     yield Text(f"\n{place}{title}", style="bold")
-    yield _bar(mass, largest, look).append(f" mass {mass:.4f}, {moved(chunk.place, ranked.index)}")
+    yield bar(mass, largest, look).append(f" mass {mass:.4f}, {before}")
     if ranked.dropped:
         yield Text(f"{look.dropped} left out: {why_dropped(ranked.dropped)}")
     if ranked.skipped and ranked.skipped != ranked.dropped:
@@ -130,11 +164,11 @@ def _chunk(
         yield text
     top = most_looked_at(chunk, levels)
     if top:
-        words = ", ".join(f"{_clean(word)} {level}/{LEVELS}" for word, level in top)
+        words = ", ".join(f"{clean(word)} {level}/{LEVELS}" for word, level in top)
         yield Text(f"Most looked at: {words}", style="dim")
 
 
-def _text(chunk: ExplainedChunk, levels: Levels, look: _Look) -> Text:
+def _text(chunk: ExplainedChunk, levels: Levels, look: Look) -> Text:
     """The chunk's text, what was read around it included, but for its title."""
     text = Text()
     number = 0
@@ -142,7 +176,9 @@ def _text(chunk: ExplainedChunk, levels: Levels, look: _Look) -> Text:
     for piece in chunk.pieces:
         style = "dim" if piece.kept is False else ""
         if piece.part != "title":
-            if piece.kept:
+            if piece.by:
+                text.append(f"{{{','.join(map(str, piece.by))}}} ", style="bold")
+            elif piece.kept:
                 text.append(f"{look.kept} ")
                 last = None
             elif piece.kept is False and piece.reason not in (last, chunk.ranked.dropped):
@@ -152,16 +188,16 @@ def _text(chunk: ExplainedChunk, levels: Levels, look: _Look) -> Text:
         while number < len(levels) and chunk.words[number, 0] < piece.end:
             start, end = chunk.words[number].tolist()
             if piece.part != "title":
-                text.append(_clean(chunk.read[place:start]), style=style)
-                _add_word(text, _clean(chunk.read[start:end]), int(levels[number]), look, style)
+                text.append(clean(chunk.read[place:start]), style=style)
+                _add_word(text, clean(chunk.read[start:end]), int(levels[number]), look, style)
             place = end
             number += 1
         if piece.part != "title":
-            text.append(_clean(chunk.read[place : piece.end]), style=style)
+            text.append(clean(chunk.read[place : piece.end]), style=style)
     return text
 
 
-def _add_word(text: Text, word: str, level: int, look: _Look, style: str = "") -> None:
+def _add_word(text: Text, word: str, level: int, look: Look, style: str = "") -> None:
     shade = _SHADES[level]
     if look.colour:
         # Dimmed text on a shade could not be read.
@@ -173,10 +209,12 @@ def _add_word(text: Text, word: str, level: int, look: _Look, style: str = "") -
         text.append("[" * count + word + "]" * count)
 
 
-def _bar(value: float, whole: float, look: _Look) -> Text:
+def bar(value: float, whole: float, look: Look) -> Text:
+    """A value as a bar, of a whole that is as long as bars get."""
     filled = round(_BAR_WIDTH * value / whole) if whole > 0 else 0
     return Text(look.bar * filled + look.rest * (_BAR_WIDTH - filled))
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """A text that cannot steer the terminal."""
     return shown(text, overrides=False)

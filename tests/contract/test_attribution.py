@@ -52,6 +52,18 @@ def test_an_answer_is_attributed_to_its_sources(adapter: Adapter, tiny: Attentio
     assert adapter.read(found) == adapter.read(before)
 
 
+def test_an_attribution_draws_itself(adapter: Adapter, tiny: AttentionRanker) -> None:
+    """What an adapter returned can be drawn, with the places that it knows."""
+    rerank = adapter.Rerank.from_ranker(tiny)
+    result = adapter.attribute(QUERY, adapter.build(CANDIDATES), ANSWER, rerank=rerank, top_spans=9)
+    data = result.explain().to_dict()
+    for sentence in data["sentences"]:
+        placed = [span for span in sentence["spans"] if span["chunk"] == 0]
+        assert placed
+        assert all(span["doc_start"] == 50 + span["start"] for span in placed)
+    assert "of its document" in result.explain().to_html()
+
+
 def test_a_threshold_tells_what_nothing_supports(adapter: Adapter, tiny: AttentionRanker) -> None:
     """Sentences below the caller's threshold are told apart."""
     rerank = adapter.Rerank.from_ranker(tiny)

@@ -3,88 +3,23 @@
 from __future__ import annotations
 
 import random
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from attnmass import AttentionRanker, Chunk, Ranking, Trim
+from tests.explain.conftest import CHROMIUM
+from tests.explain.contrast import CONTRASTS
 from tests.explain.support import CHUNKS, HOSTILE, QUERY, rank
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.enable_socket,  # playwright talks to its driver; the pages have no network
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
 ]
-
-# Every run of text with the colours that it is drawn in, by what is computed.
-CONTRASTS = """() => {
-  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = (c) => {
-    const [r, g, b] = c.slice(0, 3).map((x) => x / 255)
-      .map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = numbers(getComputedStyle(e).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return null;
-  };
-  const found = {};
-  for (const element of document.querySelectorAll("body *")) {
-    const own = Array.from(element.childNodes).some((n) => n.nodeType === 3 && n.data.trim());
-    if (!own || !element.checkVisibility() || element.closest("script, option, noscript")) continue;
-    const ground = behind(element) || [255, 255, 255];
-    const pair = [numbers(getComputedStyle(element).color), ground].map(luminance);
-    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-    const key = `${element.tagName}.${element.className} in ${element.parentElement.tagName}`;
-    found[key] = Math.min(found[key] ?? 99, ratio);
-  }
-  return found;
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for all tests."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Opens a page; at the end nothing was complained about, and nothing was asked for."""
-    said: list[str] = []
-    asked: list[str] = []
-    contexts: list[Any] = []
-
-    def open_page(ranking: Ranking | str, **options: Any) -> Any:
-        html = ranking if isinstance(ranking, str) else ranking.explain().to_html()
-        path = tmp_path / f"{len(contexts)}.html"
-        path.write_text(html, encoding="utf-8")
-        contexts.append(browser.new_context(**options))
-        tab = contexts[-1].new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto(path.as_uri())
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert {url.partition(":")[0] for url in asked} <= {"file", "about"}
 
 
 @pytest.fixture

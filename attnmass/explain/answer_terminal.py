@@ -1,0 +1,84 @@
+"""An attribution in a terminal, with rich."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from attnmass.explain.sheets import make_sheet
+from attnmass.explain.shown import answer_verdict, span_place
+from attnmass.explain.terminal import Look, bar, clean, draw_chunk, legend, look_of
+
+try:
+    from rich.text import Text
+except ImportError as error:  # pragma: no cover: the tests have it
+    raise ImportError(
+        "drawing in a terminal needs rich: pip install 'attnmass[explain]', or use to_html()"
+    ) from error
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+    from attnmass.attribution import AnswerSentence
+    from attnmass.explain.answer import AnswerExplanation
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDrawing:
+    """An attribution in one view, for rich to print.
+
+    Attributes:
+        explanation: What is drawn.
+        view: Index into its views.
+        sentence: Index of a sentence of the answer; `None` for all.
+    """
+
+    explanation: AnswerExplanation
+    view: int = 0
+    sentence: int | None = None
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        look = look_of(console, options)
+        explanation = self.explanation
+        sheet = make_sheet(explanation, self.view, self.sentence)
+        yield Text(clean(explanation.query), style="bold")
+        yield Text(answer_verdict(explanation.sentences, explanation.threshold))
+        largest = max([each.support for each in explanation.sentences], default=0.0)
+        for place, sentence in enumerate(explanation.sentences):
+            chosen = self.sentence in (None, place)
+            yield from _sentence(place, sentence, explanation, largest, look, spans=chosen)
+        source = "the whole answer" if self.sentence is None else f"sentence {self.sentence + 1}"
+        signs = "{1} looked at by sentence 1"
+        yield Text()
+        yield from legend(explanation, sheet, self.view, source, signs, look)
+        largest = max(sheet.masses, default=0.0)
+        for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
+            before = f"chunk {chunk.ranked.index + 1}"
+            yield from draw_chunk(chunk, levels, mass, largest, before, look)
+
+
+def _sentence(
+    place: int,
+    sentence: AnswerSentence,
+    explanation: AnswerExplanation,
+    largest: float,
+    look: Look,
+    *,
+    spans: bool,
+) -> Iterator[Text]:
+    yield Text(f"\n{{{place + 1}}} {clean(sentence.text)}", style="bold" if spans else "")
+    support = bar(sentence.support, largest, look).append(f" support {sentence.support:.4f}")
+    if sentence.supported is False:
+        support.append(f" {look.dropped} unsupported", style="bold")
+    yield support
+    if not spans:
+        return
+    titles = {chunk.ranked.index: chunk.title for chunk in explanation.chunks}
+    for span in sentence.spans:
+        where = clean(span_place(span, titles[span.chunk]))
+        yield Text(f"    {span.score:.4f} {where}: ", style="dim").append(
+            " ".join(clean(span.text).split())
+        )

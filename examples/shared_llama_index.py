@@ -1,0 +1,63 @@
+"""What the LlamaIndex examples share: an index of articles, and a small LLM in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from corpus import embedding_model, read_openings, text_generator
+from llama_index.core import Document, VectorStoreIndex
+from llama_index.core.base.llms import types
+from llama_index.core.base.llms.types import ChatMessage, CompletionResponse
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.llms.custom import CustomLLM
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+
+def open_index() -> VectorStoreIndex:
+    """The beginnings of articles, in chunks that know their title and their place."""
+    return VectorStoreIndex.from_documents(
+        [
+            Document(text=each["text"], metadata={"title": each["title"]})
+            for each in read_openings()
+        ],
+        transformations=[SentenceSplitter(chunk_size=200, chunk_overlap=20)],
+        embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
+    )
+
+
+class SmallLLM(CustomLLM):
+    """The small model."""
+
+    _generator: Any = PrivateAttr()
+
+    def __init__(self) -> None:
+        """Load it."""
+        generator = text_generator()
+        super().__init__(messages_to_prompt=lambda messages: _prompt(generator, messages))
+        self._generator = generator
+
+    @property
+    def metadata(self) -> types.LLMMetadata:
+        """Its limits."""
+        return types.LLMMetadata(context_window=2048, num_output=40, model_name="smollm2-135m")
+
+    def complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponse:
+        """Write what is most likely."""
+        if not formatted:
+            prompt = _prompt(self._generator, [ChatMessage(prompt)])
+        (found,) = self._generator(
+            prompt, return_full_text=False, max_new_tokens=40, do_sample=False
+        )
+        return CompletionResponse(text=found["generated_text"].strip())
+
+    def stream_complete(self, *arguments: Any, **options: Any) -> types.CompletionResponseGen:
+        """All at once."""
+        yield self.complete(*arguments, **options)
+
+
+def _prompt(generator: Any, messages: Sequence[ChatMessage]) -> str:
+    turns = [{"role": each.role.value, "content": each.content} for each in messages]
+    tokenizer = generator.tokenizer
+    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
