@@ -64,7 +64,10 @@ def test_drawing_needs_no_model() -> None:
     drawn = imported_by(
         "from attnmass.explain.model import Explanation, View\n"
         "made = Explanation('q', (), 'm', (), (View('all', ()),), (), 0.0, False, None)\n"
-        "made.to_html(), made.to_json(), made._repr_html_()"
+        "made.to_html(), made.to_json(), made._repr_html_()\n"
+        "from attnmass.explain import AnswerExplanation\n"
+        "answer = AnswerExplanation('q', 'a', 'm', (), (View('all', ()),), (), (), None)\n"
+        "answer.to_html(), answer.to_json(), answer._repr_html_()"
     )
     assert "jinja2" in drawn
     assert not drawn & (HEAVY | FRAMEWORKS | {"tokenizers", "rich"})
