@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attnmass.fitting.arrays import Choice, Quality
-from attnmass.fitting.methods import METHODS, Task, of_count
+from attnmass.fitting.methods import METHODS, WEIGHTED, Task, of_count
 from attnmass.fitting.metrics import Floats, Integers, query_weights, standard_error
-
-FOLDS = 5
 
 _NONE: frozenset[int] = frozenset()
 
@@ -28,14 +26,21 @@ class Config:
     Attributes:
         count: How many heads.
         null_query: Whether a null query's mass is subtracted, which is one more pass.
-        rank: Place of the method among all, the simplest first.
+        weighted: Whether weights are fitted, too.
+        rank: Place of the method among all.
         method: A key of `METHODS`.
     """
 
     count: int
     null_query: bool
+    weighted: bool
     rank: int
     method: str
+
+    @property
+    def cost(self) -> tuple[int, bool, bool]:
+        """What makes it more or less simple; methods that give the same kind of heads are alike."""
+        return self.count, self.null_query, self.weighted
 
 
 @dataclass(eq=False, slots=True)
@@ -77,7 +82,7 @@ class CrossValidation:
         """All that may be decided on, the simplest first."""
         ranks = {name: rank for rank, name in enumerate(METHODS)}
         return sorted(
-            Config(count, null_query, ranks[method], method)
+            Config(count, null_query, method in WEIGHTED, ranks[method], method)
             for method in self.methods
             for null_query in self.qualities
             for count in range(1, min(self.most, len(self.heads)) + 1)
@@ -103,10 +108,7 @@ class CrossValidation:
         return values
 
     def decide(self, outside: frozenset[int] = _NONE) -> Config:
-        """The simplest config within one standard error of the best, without the folds `outside`.
-
-        The error is that of the difference over the same queries, which is what matters.
-        """
+        """The simplest config that is about as good as the best, without the folds `outside`."""
         kept = ~np.isin(self.folds, list(outside))
         values = {config: self.held_out(config, outside)[kept] for config in self.configs}
         return simplest(values, self.sets[kept])
@@ -126,19 +128,26 @@ class CrossValidation:
 
 
 def simplest(values: Mapping[Config, Floats], sets: Integers) -> Config:
-    """The first config that is no worse than the best by more than one standard error.
+    """The best config of the simplest kind that is within one standard error of the best of all.
+
+    The error is that of the difference over the same queries, which tells configs apart where the
+    error of each alone would not.
 
     Args:
         values: Held-out nDCG@10 of each query by config, `[query]`.
         sets: The set of each query.
     """
     weights = query_weights(sets)
-    best = max(sorted(values), key=lambda config: float(values[config] @ weights))
-    for config in sorted(values):
+    means = {config: float(found @ weights) for config, found in values.items()}
+    known = sorted(values)
+    best = max(known, key=lambda config: means[config])
+
+    def is_close(config: Config) -> bool:
         behind = values[best] - values[config]
-        if float(behind @ weights) <= standard_error(behind, sets):
-            return config
-    return best
+        return means[best] - means[config] <= standard_error(behind, sets)
+
+    cost = next(config.cost for config in known if is_close(config))
+    return max((one for one in known if one.cost == cost), key=lambda config: means[config])
 
 
 def split_folds(sets: Integers, n_folds: int, seed: int) -> Integers:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from attnmass.fitting import beir, jsonl
+from attnmass.fitting.defaults import CANDIDATES
 from attnmass.fitting.errors import DataError
 from attnmass.fitting.items import LabelledChunk, LabelledQuery
 
-CANDIDATES = 20  # that BM25 fetches from a corpus for each query
 LEAST_QUERIES = 6  # fewer cannot be split into folds that mean anything
 
 Source = str | PathLike[str] | Iterable[Mapping[str, Any]]
@@ -54,7 +54,7 @@ class LabelledData:
 
 
 def read_data(
-    data: Source | Sequence[str | PathLike[str]],
+    data: Source | Sequence[str | PathLike[str]] | LabelledData,
     *,
     qrels: str | PathLike[str] | None = None,
     corpus: str | PathLike[str] | None = None,
@@ -68,8 +68,8 @@ def read_data(
 
     Args:
         data: JSON Lines (`.jsonl`, `.jsonl.gz`), a BEIR folder, a file of queries for `qrels` and
-            `corpus`, or several of these, which then weigh alike; or the objects themselves, such
-            as the rows of a `datasets.Dataset`.
+            `corpus`, or several of these, which then weigh alike; the objects themselves, such as
+            the rows of a `datasets.Dataset`; or what this returned, as it is.
         qrels: Labels in the format of TREC, for the queries of `data`.
         corpus: JSON Lines with the texts that they name.
         run: Candidates in the format of TREC's runs, for a BEIR folder or `qrels`; default: BM25
@@ -89,6 +89,8 @@ def read_data(
         raise ValueError(f"limit must be at least 1, or None for all queries, not {limit}")
     if (qrels is None) != (corpus is None):
         raise ValueError("qrels and corpus go together: pass both, with the queries as data")
+    if isinstance(data, LabelledData):
+        return data if limit is None else data.head(limit)
     parts = _parts(data)
     options = beir.Options(
         qrels=_path(qrels), corpus=_path(corpus), run=_path(run), split=split, candidates=candidates

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnmass.fitting.items import LabelledChunk, LabelledQuery
-from attnmass.fitting.metrics import Floats, Integers, auc
+from attnmass.fitting.metrics import Bools, Floats, Integers, auc
 from attnmass.profiles import EvidenceRule
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _told(capture: Capture) -> tuple[list[float], list[int]]:
     return capture.masses[0].tolist(), capture.n_tokens.astype(int).tolist()
 
 
-def _regression(rows: Floats, labels: Floats) -> EvidenceRule:
+def _regression(rows: Floats, labels: Bools) -> EvidenceRule:
     """The rule that tells the labels; what does not vary in the data is left out of it."""
     from sklearn.linear_model import LogisticRegression
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from attnmass.checks import check_count
 from attnmass.fitting.bm25 import check_installed
-from attnmass.fitting.crossval import FOLDS
-from attnmass.fitting.data import CANDIDATES, Source, check_enough, read_data
+from attnmass.fitting.data import LabelledData, Source, check_enough, read_data
+from attnmass.fitting.defaults import CANDIDATES, FOLDS, MOST_HEADS
 from attnmass.fitting.methods import METHODS
 from attnmass.fitting.result import FitResult
 from attnmass.fitting.run import Run
@@ -18,11 +18,9 @@ from attnmass.fitting.subject import open_model, readable
 from attnmass.loading import converted
 from attnmass.loading.sources import DEFAULT_MODEL
 
-MOST_HEADS = 8
-
 
 def fit_profile(
-    data: Source | Sequence[str | os.PathLike[str]],
+    data: Source | Sequence[str | os.PathLike[str]] | LabelledData,
     *,
     model: Any = DEFAULT_MODEL,
     tokenizer: Any = None,
@@ -51,8 +49,8 @@ def fit_profile(
 
     Args:
         data: A file of JSON Lines with `{"query", "chunks": [{"text", "relevant", ...}]}`, plain or
-            gzip; a BEIR folder; several of them, weighed alike; or the objects themselves, such as
-            the rows of a `datasets.Dataset`.
+            gzip; a BEIR folder; several of them, weighed alike; the objects themselves, such as
+            the rows of a `datasets.Dataset`; or what `read_data` returned.
         model: A name as in `AttentionRanker.from_pretrained`, or a model as in `AttentionRanker`.
         tokenizer: Of a model that is loaded.
         layout: Default: the one that suits the kind of model.

@@ -152,7 +152,7 @@ def listwise(quality: Quality, task: Task) -> list[Choice]:
     return [found[count] for count in sorted(found)] or [Choice.equal(pool[:1])]
 
 
-# The simplest first: where two are as good, that one is taken.
+# Where two are as good, the first is taken.
 METHODS: Mapping[str, Method] = {
     "single": single,
     "gold_mass": gold_mass,
@@ -160,6 +160,7 @@ METHODS: Mapping[str, Method] = {
     "stability": stability,
     "listwise": listwise,
 }
+WEIGHTED = frozenset({"listwise"})  # those that fit weights, too
 
 
 def of_count(choices: Sequence[Choice], count: int) -> Choice:

@@ -148,7 +148,8 @@ class FitReport:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON has it."""
-        return _rounded(asdict(self) | {"better": self.better, "reasons": self.reasons})
+        told = asdict(self) | {"better": self.better, "reasons": self.reasons}
+        return {name: _rounded(value) for name, value in told.items()}
 
     def to_json(self) -> str:
         """All of it."""
@@ -156,7 +157,7 @@ class FitReport:
 
     def tables(self) -> Iterator[Table]:
         """What people want to see, best first."""
-        yield score_table(self.scores)
+        yield score_table(self.scores, "nDCG@10 on queries that had no say")
         counts = sorted({point.at for point in self.heads_curve})
         yield Table(
             "Number of heads, held-out nDCG@10",
@@ -203,7 +204,7 @@ class FitReport:
         parts = [f"# Heads of {self.model}, layout {self.layout}", ""]
         parts += [f"- {line}" for line in self.lines()]
         for table in self.tables():
-            parts += ["", f"## {table.title}", "", *_markdown(table)]
+            parts += ["", f"## {table.title}", "", *markdown(table)]
         return "\n".join(parts) + "\n"
 
     def _curve_rows(self, counts: Sequence[int]) -> Iterator[tuple[str, ...]]:
@@ -224,12 +225,12 @@ def score_of(name: str, values: Floats, sets: Sequence[str]) -> Score:
     return Score(name, len(values), interval(values, sets), by_set)
 
 
-def score_table(scores: Sequence[Score]) -> Table:
+def score_table(scores: Sequence[Score], title: str) -> Table:
     """Scores of ways to rank, a column for each set."""
     names = list(scores[0].by_set)
     columns = names if len(names) > 1 else []
     return Table(
-        "nDCG@10 on queries that had no say",
+        title,
         ("", "nDCG@10", "95%", *columns),
         tuple(
             (
@@ -258,7 +259,9 @@ def _range(found: Interval) -> str:
     return f"{found.low:.3f} to {found.high:.3f}"
 
 
-def _markdown(table: Table) -> Iterator[str]:
+def markdown(table: Table) -> Iterator[str]:
+    """The lines of a table in Markdown."""
+
     def row(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

@@ -13,7 +13,8 @@ import numpy as np
 from attnmass import scoring
 from attnmass.fitting.bm25 import bm25, check_installed
 from attnmass.fitting.capture import bar_of, chunks_of, with_place
-from attnmass.fitting.data import CANDIDATES, Source, read_data
+from attnmass.fitting.data import LabelledData, Source, read_data
+from attnmass.fitting.defaults import CANDIDATES
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import interval, ndcg_at_10
 from attnmass.fitting.report import Difference, Score, score_of
@@ -52,7 +53,7 @@ class Verification:
 
 def verify_profile(
     profile: HeadProfile | str | os.PathLike[str],
-    data: Source | Sequence[str | os.PathLike[str]],
+    data: Source | Sequence[str | os.PathLike[str]] | LabelledData,
     *,
     model: Any = None,
     tokenizer: Any = None,
