@@ -40,7 +40,7 @@ class Config:
     @property
     def cost(self) -> tuple[int, bool, bool]:
         """What makes it more or less simple; methods that give the same kind of heads are alike."""
-        return self.count, self.null_query, self.weighted
+        return self.count, self.null_query, self.weighted and self.count > 1
 
 
 @dataclass(eq=False, slots=True)
@@ -72,10 +72,10 @@ class CrossValidation:
 
     @property
     def n_selections(self) -> int:
-        """How many selections `nested` and all else make."""
+        """How many selections `decide`, `nested` and `select` of what was decided make."""
         n_folds = len(np.unique(self.folds))
-        without = 1 + n_folds + n_folds * (n_folds - 1) // 2
-        return without * len(self.methods) * len(self.qualities)
+        without = n_folds + n_folds * (n_folds - 1) // 2
+        return without * len(self.methods) * len(self.qualities) + 1
 
     @property
     def configs(self) -> list[Config]:
@@ -139,15 +139,17 @@ def simplest(values: Mapping[Config, Floats], sets: Integers) -> Config:
     """
     weights = query_weights(sets)
     means = {config: float(found @ weights) for config, found in values.items()}
-    known = sorted(values)
-    best = max(known, key=lambda config: means[config])
-
-    def is_close(config: Config) -> bool:
-        behind = values[best] - values[config]
-        return means[best] - means[config] <= standard_error(behind, sets)
-
-    cost = next(config.cost for config in known if is_close(config))
-    return max((one for one in known if one.cost == cost), key=lambda config: means[config])
+    best_of: dict[tuple[int, bool, bool], Config] = {}  # of each kind
+    for config in sorted(values):
+        known = best_of.setdefault(config.cost, config)
+        if means[config] > means[known]:
+            best_of[config.cost] = config
+    best = max(best_of.values(), key=lambda config: means[config])
+    for _, config in sorted(best_of.items()):
+        error = standard_error(values[best] - values[config], sets)
+        if means[best] - means[config] <= error + 1e-9:
+            return config
+    return best
 
 
 def split_folds(sets: Integers, n_folds: int, seed: int) -> Integers:
