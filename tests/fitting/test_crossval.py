@@ -53,8 +53,8 @@ def test_noise_promises_nothing() -> None:
     found = crossed(noise, methods=("single", "contrastive"))
     chance = noise.alone.mean()
     values, decided = found.nested()
-    assert noise.alone.mean(axis=1).max() > chance + 0.04
-    assert abs(values.mean() - chance) < 0.03
+    assert noise.alone.mean(axis=1).max() > chance + 0.05
+    assert abs(values.mean() - chance) < 0.04
     assert len(decided) == 5
     assert not np.isnan(values).any()
 
