@@ -14,7 +14,7 @@ from attnmass.fitting.defaults import CANDIDATES, FOLDS, MOST_HEADS
 from attnmass.fitting.methods import METHODS
 from attnmass.fitting.result import FitResult
 from attnmass.fitting.run import Run
-from attnmass.fitting.subject import open_model, readable
+from attnmass.fitting.subject import check_options, open_model, readable
 from attnmass.loading import converted
 from attnmass.loading.sources import DEFAULT_MODEL
 
@@ -83,6 +83,7 @@ def fit_profile(
     """
     check_count("max_heads", max_heads, 1)
     check_count("folds", folds, 3)
+    check_options(options)
     chosen_methods = _check_methods(methods)
     check_installed()
     labelled = read_data(

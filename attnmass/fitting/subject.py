@@ -94,9 +94,7 @@ def open_model(
         TypeError: If an option is one of those.
         ValueError, AttnMassError: As `AttentionRanker.from_pretrained`.
     """
-    for name in _DECIDED:
-        if name in options:
-            raise TypeError(f"{name} is what a fit decides: leave it out")
+    check_options(options)
     mine = {name: value for name, value in options.items() if name not in _OF_LOADING}
     wanted = layout if layout is not None or profile is None else profile.layout
 
@@ -127,6 +125,13 @@ def open_model(
     config = find_config(model)
     known = heads_of(config).layout
     return Subject(name, model, tokenizer, PlainTokenizer(tokenizer), config, known, mine)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for options of rankers that a fit decides itself."""
+    for name in _DECIDED:
+        if name in options:
+            raise TypeError(f"{name} is what a fit decides: leave it out")
 
 
 def readable(config: Any, layout: str, max_layer: int | None) -> list[Head]:

@@ -45,9 +45,9 @@ def test_fit_and_verify(data: Path, tiny_folder: Path, monkeypatch: pytest.Monke
     assert done.stdout.startswith("# Heads of ")
     assert "| BM25 |" in done.stdout
     assert "note: wrote heads.json and heads.report.json" in done.stderr
-    assert load_profile("heads.json").heads == ((1, 2),)
+    assert load_profile("heads.json").heads == ((2, 2),)
     assert json.loads(Path("heads.report.json").read_text())["better"] is True
-    assert "chunks by    1-2" in attnmass("profiles", "show", "heads.json").stdout
+    assert "chunks by    2-2" in attnmass("profiles", "show", "heads.json").stdout
     tried = attnmass("profiles", "verify", "heads.json", data, "-f", "json")
     told = json.loads(tried.stdout)
     assert told["data"] == {"data": 12}
