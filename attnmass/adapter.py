@@ -29,7 +29,10 @@ Result = TypeVar("Result")
 
 _logger = logging.getLogger(__name__)
 
-# Fields that say how a model is loaded, as `shared_ranker` names them too.
+# Fields that only some layouts take, as `AttentionRanker` names them too.
+LAYOUT_FIELDS = ("direction", "cross", "max_context_tokens", "second_pass")
+
+# Fields that say how a model is loaded and read, as `shared_ranker` names them too.
 LOADING_FIELDS = (
     "device",
     "dtype",
@@ -37,6 +40,7 @@ LOADING_FIELDS = (
     "heads",
     "layout",
     "rank_by",
+    *LAYOUT_FIELDS,
     "revision",
     "cache_dir",
     "local_files_only",
@@ -66,9 +70,9 @@ TRIM_DETAILS = (
     "language",
 )
 
-# Fields that make no other result; the model is told by its profile.
+# Fields that make no other result, or that the ranker tells better: which heads, read how.
 _NO_MATTER = {
-    *(name for name in LOADING_FIELDS if name not in ("revision", "rank_by")),
+    *(name for name in LOADING_FIELDS if name != "revision"),
     "batch_size",
     "callback_manager",
     "keep_ranking",
@@ -95,7 +99,7 @@ class UsesRanker:
         batch_size: int | None
         show_progress: bool
         keep_ranking: bool
-        profile: str | None
+        profile: HeadProfile | str | None
         heads: tuple[tuple[int, int], ...] | Literal["all"] | None
         layout: str | None
         tokenizer: Any
@@ -110,8 +114,8 @@ class UsesRanker:
         """Use a ranker that is there already.
 
         It is never serialized: what is unpickled, or used after `release`, loads the model that
-        `model` names, by default the one that the ranker's head profile names, and reads the same
-        heads of it.
+        `model` names, by default the one that the ranker's head profile names, and reads it in the
+        same way: the same head profile, layout and `options`.
 
         Args:
             ranker: The ranker.
@@ -140,7 +144,8 @@ class UsesRanker:
                 reader's, which can be set on what is returned.
             heads: `(layer, head)` pairs to read, 0-based.
             profile: A head profile, or the path of one, instead of `heads`.
-            **fields: As in `from_ranker`, and `layout`, `rank_by` and those of the chunk cache.
+            **fields: As in `from_ranker`, and `layout`, `rank_by`, those that only some layouts
+                take, and those of the chunk cache.
 
         Raises:
             ValueError: As in `from_ranker`, or if options contradict each other.
@@ -148,7 +153,7 @@ class UsesRanker:
         """
         from attnmass.ranker import AttentionRanker
 
-        own = (*CACHE_FIELDS, "layout", "rank_by")  # the constructor's, too
+        own = (*CACHE_FIELDS, "layout", "rank_by", *LAYOUT_FIELDS)  # the constructor's, too
         options = {name: fields[name] for name in own if name in fields}
         ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile, **options)
         refused = [name for name in LOADING_FIELDS if name not in own]
@@ -179,11 +184,7 @@ class UsesRanker:
         """An adapter of a ranker whose `refused` fields are settled."""
         if clash := [name for name in refused if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
-        found = ranker.profile
-        # Else heads alone would not say it all.
-        plain = len(set(found.weights)) == 1 and found.null_query == (found.layout == "joint")
-        heads = found.heads if plain else None
-        settled = {"model": found.model, "heads": heads, "layout": found.layout}
+        settled = {"model": ranker.profile.model, **_named(ranker.profile), **ranker.options}
         adapter = cls(**{**settled, **fields})
         adapter._ranker = ranker
         return adapter
@@ -297,8 +298,9 @@ class UsesRanker:
             n_tokens: What they take, which also tells one tokenizer from another.
         """
         options = self.model_dump(exclude=_NO_MATTER)
-        heads = self._load().profile.to_json()
-        asked = json.dumps([query, options, heads, results, n_tokens], sort_keys=True, default=str)
+        ranker = self._load()
+        how = [ranker.profile.to_json(), ranker.options]
+        asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
         return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
     def _is_settled(
@@ -349,3 +351,21 @@ class UsesRanker:
             _logger.warning(message, exc_info=True)
             warnings.warn(message, RuntimeWarning, stacklevel=3)
             return untouched
+
+
+def _named(profile: HeadProfile) -> dict[str, Any]:
+    """The fields that stand for a profile: none where it ships, heads where they say it all."""
+    from attnmass.profiles import HeadProfile, packaged_profiles
+
+    if profile in packaged_profiles().values():
+        return {}
+    plain = HeadProfile.from_heads(
+        profile.heads,
+        model=profile.model,
+        layout=profile.layout,
+        null_query=profile.layout == "joint",
+    )
+    rules = ("weights", "spans", "evidence", "context", "null_query", "support_threshold")
+    if all(getattr(profile, rule) == getattr(plain, rule) for rule in rules):
+        return {"heads": profile.heads}
+    return {"profile": profile}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from attnmass.cache import ChunkCache
 from attnmass.capture import find_config, is_rag, kind_of, own_tokenizer, unwrapped
-from attnmass.cross_options import CrossOptions
-from attnmass.layouts import LAYOUTS, CrossLayout, Layout, PointwiseLayout, choose_layout
-from attnmass.layouts.pointwise import DEFAULT_DIRECTION
-from attnmass.profiles import Direction, HeadProfile, choose_profile, load_profile
+from attnmass.layouts import LAYOUTS, Layout, choose_layout, own_options
+from attnmass.profiles import HeadProfile, choose_profile, load_profile
 from attnmass.rank_by import choose_rank_by
 from attnmass.selection import RankBy
 from attnmass.text import PlainTokenizer
@@ -30,12 +28,14 @@ class Built:
         plain: The tokenizer's own copy.
         layout: The layout, bound to the model.
         rank_by: What orders chunks.
+        own: Those of the user's options that only this layout has, or what stands for them.
     """
 
     profile: HeadProfile
     plain: PlainTokenizer
     layout: Layout
     rank_by: RankBy
+    own: Mapping[str, Any]
 
 
 def build(
@@ -47,13 +47,12 @@ def build(
     heads: Iterable[tuple[int, int]] | Literal["all"] | None,
     layout: str | None,
     rank_by: RankBy | None,
-    direction: Direction | None,
-    cross: CrossOptions | None,
-    in_one_context: bool,
+    own: Mapping[str, Any],
 ) -> Built:
     """Bind a layout to a model; arguments and errors as `AttentionRanker` tells them.
 
-    `in_one_context` is whether an option was passed that only the joint layout has.
+    `own` are the options that only some layouts have, see `Layout.takes`. What a head profile has a
+    field for, such as `direction`, it decides where the user does not.
     """
     config = find_config(model)
     tokenizer = own_tokenizer(model) if tokenizer is None else tokenizer
@@ -61,26 +60,20 @@ def build(
         tokenizer = getattr(tokenizer, "generator", tokenizer)
     chosen_rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
     chosen = choose(config, layout=layout, profile=profile, heads=heads)
-    if in_one_context and chosen.layout != "joint":
-        raise ValueError(
-            "second_pass and max_context_tokens are for layout='joint': pass that, or leave "
-            f"them out with layout {chosen.layout!r}"
-        )
+    kind = kind_of(config)
+    given = {**own, "with_logit": chosen_rank_by != "attention"}
+    settled = own_options(kind, chosen.layout, given)
+    for field in fields(HeadProfile):
+        if field.name in settled:
+            value = own.get(field.name) or getattr(chosen, field.name) or settled[field.name]
+            settled[field.name] = value
+            chosen = replace(chosen, **{field.name: value})
     plain = PlainTokenizer(tokenizer)
-    kind = LAYOUTS[kind_of(config)][chosen.layout]
-    extras: dict[str, Any] = {}
-    if kind is PointwiseLayout:
-        direction = direction or chosen.direction or DEFAULT_DIRECTION
-        chosen = replace(chosen, direction=direction)
-        extras = {"direction": direction, "with_logit": chosen_rank_by != "attention"}
-    elif direction is not None:
-        raise ValueError("direction is for encoders in the layout 'pointwise': leave it out")
-    if kind is CrossLayout:
-        extras = {"cross": cross}
-    elif cross is not None:
-        raise ValueError("cross is for encoder-decoders such as T5 and BART: leave it out")
-    bound = kind.build(model, tokenizer, plain, chosen.all_heads, cache, **extras)
-    return Built(chosen, plain, bound, chosen_rank_by)
+    bound = LAYOUTS[kind][chosen.layout].build(
+        model, tokenizer, plain, chosen.all_heads, cache, **settled
+    )
+    users = {name: value for name, value in settled.items() if name in own}
+    return Built(chosen, plain, bound, chosen_rank_by, users)
 
 
 def choose(

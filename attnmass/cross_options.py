@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from attnmass.checks import check_type
 
 Aggregation = Literal["attention", "scores"]
-Rows = Literal["query", "last"]
+Rows = Literal["query", "last", "start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,13 @@ class CrossOptions:
             Kobayashi et al., arXiv 2004.10102: tokens that get attention but hand on little count
             little. Masses are then shares of the weighed attention. Goes with
             `aggregation="attention"`.
-        rows: Whose attention is averaged: that of all tokens of the `"query"`, or of its `"last"`
-            one alone, from which the decoder would begin its answer: arXiv 2012.04584 reads the
-            step that gives the first token of the output. Decoders read from left to right, so
-            that the tokens before may not know yet what is asked for.
+        rows: Whose attention is read. arXiv 2012.04584 reads the step of the decoder that gives the
+            first token of the output; so do the two defaults. Where the encoder has the question
+            the decoder gets its `"start"` token alone, as Fusion-in-Decoder generates. Where it
+            has not, the decoder reads the query, and the `"last"` of its tokens is where an answer
+            would begin: decoders read from left to right, so the tokens before do not know yet
+            what is asked for, and in `tests/models` they found far less. `"query"` is the mean
+            over all of the query's tokens, as in the other layouts.
 
     Raises:
         ValueError: If options contradict each other.
@@ -44,16 +47,29 @@ class CrossOptions:
     with_question: bool = False
     aggregation: Aggregation = "attention"
     value_norm: bool = False
-    rows: Rows = "query"
+    rows: Rows | None = None
 
     def __post_init__(self) -> None:
         for name in ("with_question", "value_norm"):
             check_type(name, getattr(self, name), bool)
-        for name, known in (("aggregation", get_args(Aggregation)), ("rows", get_args(Rows))):
+        for name, known in (
+            ("aggregation", get_args(Aggregation)),
+            ("rows", (*get_args(Rows), None)),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {known}, not {getattr(self, name)!r}")
+        if self.rows == "start" and not self.with_question:
+            raise ValueError(
+                "rows='start' gives the decoder no query, so the encoder has to have it: pass "
+                "with_question=True, or rows='last'"
+            )
         if self.value_norm and self.aggregation == "scores":
             raise ValueError(
                 "value_norm weighs attention after the softmax, and aggregation='scores' is from "
                 "before it: pass one of them"
             )
+
+    @property
+    def chosen_rows(self) -> Rows:
+        """`rows`, or what stands for it."""
+        return self.rows or ("start" if self.with_question else "last")

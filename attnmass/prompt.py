@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnmass.errors import UnsupportedModelError
-from attnmass.text import PlainTokenizer
 from attnmass.types import Chunk
+
+if TYPE_CHECKING:
+    from attnmass.text import PlainTokenizer
 
 # Any change to the wording below changes scores and needs a new version and new profiles.
 PROMPT_VERSION = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from attnmass.cross_options import CrossOptions
 from attnmass.errors import NoEvidenceError, UnsupportedModelError
 from attnmass.generators import find_generator
 from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
+from attnmass.inside import Inside, inside_of
 from attnmass.layouts import (
     AnswerLayout,
     Layout,
@@ -145,9 +146,12 @@ class AttentionRanker:
             heads=heads,
             layout=layout,
             rank_by=rank_by,
-            direction=direction,
-            cross=cross,
-            in_one_context=second_pass or max_context_tokens is not None,
+            own={
+                "direction": direction,
+                "cross": cross,
+                "max_context_tokens": max_context_tokens,
+                "second_pass": second_pass,
+            },
         )
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
@@ -156,11 +160,11 @@ class AttentionRanker:
             max_batch_tokens,
             batch_size,
             max_chunk_tokens,
-            max_context_tokens=max_context_tokens,
             null_query=built.profile.null_query,
-            second_pass=second_pass,
         )
-        self._set_up(built.profile, built.plain, built.layout, options, progress, built.rank_by)
+        self._set_up(
+            built.profile, built.plain, built.layout, options, progress, built.rank_by, built.own
+        )
 
     def _set_up(
         self,
@@ -170,8 +174,10 @@ class AttentionRanker:
         options: LayoutOptions,
         progress: bool,
         rank_by: RankBy = "attention",
+        own: Mapping[str, Any] | None = None,
     ) -> None:
         self._profile = profile
+        self._own = dict(own or {})
         self._rank_by: RankBy = rank_by
         self._plain = plain
         self._layout = layout
@@ -276,6 +282,14 @@ class AttentionRanker:
     def profile(self) -> HeadProfile:
         """The heads that are read."""
         return self._profile
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the model is read beside its heads, as the constructor's parameters have it.
+
+        These are `layout`, `rank_by`, and what the layout alone has, such as `cross`.
+        """
+        return {"layout": self._profile.layout, "rank_by": self._rank_by, **self._own}
 
     @property
     def stats(self) -> RankerStats:
@@ -642,6 +656,39 @@ class AttentionRanker:
         )
         n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
         return replace(found, notes=(*result.notes, *_notes(n_windows, inputs.skipped)))
+
+    def inside(
+        self, chunks: Sequence[str | Chunk], *, language: str | None = None
+    ) -> tuple[Inside, ...]:
+        """See which tokens and sentences of a chunk look at which others, each chunk on its own.
+
+        The heads are weighed as they are for what a sentence leans on (`HeadProfile.context`). The
+        memory that it takes grows with the square of a chunk's tokens.
+
+        Args:
+            chunks: As in `rank`.
+            language: ISO 639-1 code for the split into sentences; default: by script.
+
+        Returns:
+            One for each chunk, in input order, those that were not read included.
+
+        Raises:
+            UnsupportedModelError: If the encoder of an encoder-decoder does not show it.
+            TypeError, CaptureError: As in `rank`.
+        """
+        inputs = read_chunks(chunks, self._plain)
+        profile = self._profile
+        found = []
+        for index in range(len(inputs.chunks)):
+            looked = None
+            if index in inputs.tokens:
+                tokens = inputs.tokens[index]
+                groups = [[token] for token in range(len(tokens))]
+                with self._lock:
+                    (looked,) = self._layout.within([tokens], [groups], self._options)
+            heads, weights = profile.all_heads, profile.context_weights
+            found.append(inside_of(inputs, index, looked, heads, weights, language))
+        return tuple(found)
 
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.

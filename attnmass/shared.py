@@ -18,6 +18,7 @@ _DEFAULTS = {
     "local_files_only": False,
     "cache_bytes": CACHE_BYTES,
     "cache_folder_bytes": CACHE_FOLDER_BYTES,
+    "second_pass": False,
 }
 
 

@@ -32,7 +32,7 @@ class ChunkTrace:
         masses: Attention of each head of `HeadProfile.all_heads`, averaged over the query's tokens,
             `[head, token]`.
         rows: The same of each of the query's tokens, `[query token, head, token]`, where
-            `query_words` asked for it.
+            `query_words` asked for it; see `QueryAttention.rows`.
     """
 
     read: str

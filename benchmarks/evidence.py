@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.data import Labelled, read_set
+
+FEW = 5  # chunks of the smallest sets
+FILLERS = 2  # chunks of other queries that make each of a set's chunks a long one
+
+SHAPES = ("as fetched", "half", "few", "joined", "long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +27,14 @@ class Pair:
         present: The candidates.
         absent: As many chunks, in the same order, none of them labelled as supporting it.
         relevant: 1 for each candidate of `present` that supports the answer, else 0.
+        fillers: For each candidate, chunks of other queries that can make it longer.
     """
 
     query: str
     present: tuple[str, ...]
     absent: tuple[str, ...]
     relevant: tuple[int, ...]
+    fillers: tuple[tuple[str, ...], ...]
 
 
 def pairs(folder: Path, name: str, seed: int = 0) -> list[Pair]:
@@ -39,43 +46,79 @@ def pairs(folder: Path, name: str, seed: int = 0) -> list[Pair]:
 def _pair(queries: Sequence[Labelled], number: int, seed: int) -> Pair:
     draw = random.Random(f"{seed}-{number}")
     query = queries[number]
-    absent: list[str] = []
-    for text, label in zip(query.texts, query.relevant, strict=True):
-        while label and (text in query.texts or text in absent):
+    taken = set(query.texts)
+
+    def foreign() -> str:
+        text = query.texts[0]
+        while text in taken:
             text = draw.choice(draw.choice(queries).texts)
-        absent.append(text)
-    return Pair(query.query, query.texts, tuple(absent), query.relevant)
+        taken.add(text)
+        return text
+
+    absent = tuple(
+        foreign() if label else text
+        for text, label in zip(query.texts, query.relevant, strict=True)
+    )
+    fillers = tuple(tuple(foreign() for _ in range(FILLERS)) for _ in query.texts)
+    return Pair(query.query, query.texts, absent, query.relevant, fillers)
 
 
-def variants(pair: Pair, seed: int = 0) -> list[Pair]:
-    """The pair, half of its candidates, and its candidates joined two by two.
+def shaped(pair: Pair, shape: str, seed: int = 0) -> Pair:
+    """A pair as a pipeline of another kind would have fetched it.
 
     Pipelines differ in how many chunks they fetch and how long these are, and attention is shared
     by all of them: what evidence is fitted on has to differ too.
+
+    Args:
+        pair: As it is in the set.
+        shape: `"as fetched"`; `"half"` of the candidates; `"few"`, up to five of them, the
+            supporting ones among them; `"joined"` two by two; or `"long"`, each in the middle of
+            other queries' chunks.
+        seed: Of what is drawn.
     """
-    draw = random.Random(f"{seed}-{pair.query}")
+    draw = random.Random(f"{seed}-{shape}-{pair.query}")
     places = range(len(pair.relevant))
-    needed = [place for place in places if pair.relevant[place]]
-    others = [place for place in places if not pair.relevant[place]]
+    if shape == "as fetched":
+        return pair
+    if shape == "half":
+        return _joined(pair, _some(pair, max(1, len(places) // 2), draw))
+    if shape == "few":
+        return _joined(pair, _some(pair, draw.randint(1, FEW), draw))
+    if shape == "joined":
+        return _joined(pair, [tuple(places[i : i + 2]) for i in range(0, len(places), 2)])
+    if shape == "long":
+        before = [draw.randint(0, FILLERS) for _ in places]
+
+        def longer(text: str, place: int) -> str:
+            around = pair.fillers[place]
+            at = before[place]
+            return "\n\n".join([*around[:at], text, *around[at:]])
+
+        return replace(
+            pair,
+            present=tuple(longer(text, i) for i, text in enumerate(pair.present)),
+            absent=tuple(longer(text, i) for i, text in enumerate(pair.absent)),
+        )
+    raise ValueError(f"shape must be one of {SHAPES}, not {shape!r}")
+
+
+def _some(pair: Pair, count: int, draw: random.Random) -> list[tuple[int, ...]]:
+    """Places of so many candidates, or of all that support the answer if these are more."""
+    needed = [place for place, label in enumerate(pair.relevant) if label]
+    others = [place for place, label in enumerate(pair.relevant) if not label]
     draw.shuffle(others)
-    others = others[: max(0, len(places) // 2 - len(needed))]
-    half = sorted([*needed, *others])
-    twos = [places[i : i + 2] for i in range(0, len(places), 2)]
-    return [
-        pair,
-        Pair(
-            pair.query,
-            tuple(pair.present[i] for i in half),
-            tuple(pair.absent[i] for i in half),
-            tuple(pair.relevant[i] for i in half),
-        ),
-        Pair(
-            pair.query,
-            tuple("\n\n".join(pair.present[i] for i in two) for two in twos),
-            tuple("\n\n".join(pair.absent[i] for i in two) for two in twos),
-            tuple(max(pair.relevant[i] for i in two) for two in twos),
-        ),
-    ]
+    return [(place,) for place in sorted([*needed, *others[: max(0, count - len(needed))]])]
+
+
+def _joined(pair: Pair, groups: Sequence[tuple[int, ...]]) -> Pair:
+    """The candidates at these places, those of a group as one."""
+    return Pair(
+        pair.query,
+        tuple("\n\n".join(pair.present[i] for i in group) for group in groups),
+        tuple("\n\n".join(pair.absent[i] for i in group) for group in groups),
+        tuple(max(pair.relevant[i] for i in group) for group in groups),
+        tuple(pair.fillers[group[0]] for group in groups),
+    )
 
 
 def auroc(present: Sequence[float], absent: Sequence[float]) -> float:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
@@ -37,7 +37,7 @@ from attnmass.segmentation import segment
 from attnmass.trimming import span_scores
 from benchmarks.antecedents import fit_items, picks_of_heads
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part
-from benchmarks.evidence import pairs, threshold_that_keeps, variants
+from benchmarks.evidence import SHAPES, pairs, shaped, threshold_that_keeps
 from benchmarks.select_heads import PROFILES, all_heads
 from benchmarks.sentence_data import read_answers
 from benchmarks.sentence_metrics import PERCENTS, auc, has_answer, normalize, share_kept
@@ -49,7 +49,7 @@ CANDIDATES = 16  # best single heads that take part
 LEAST_GAIN = 0.001  # area under ROC that one more head has to bring
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-VARIED_QUERIES = 60  # of each set, that are also read with fewer and with longer candidates
+VARIED_QUERIES = 60  # of each set, that are also read in the other shapes
 FIRST_LAYER = 4  # heads below it tell nothing of evidence
 EVIDENCE_C = 0.1  # how weak the penalty is; a larger one brought more heads and little else
 PARTS = ("spans", "evidence", "context")
@@ -214,36 +214,57 @@ def _within_budgets(one: Captured, heads: Sequence[int], rule: SpanRule) -> floa
 
 
 def fit_evidence(model: str, profile: HeadProfile, folder: Path, limit: int | None) -> EvidenceRule:
-    """Logistic regression over each query's variants, with the supporting chunks and without.
+    """Logistic regression over each query's shapes, with the supporting chunks and without.
 
     Every head up to the last one that is read anyway is a candidate; the L1 penalty keeps few.
     """
     heads = [h for h in _heads_up_to(model, profile.last_layer) if h[0] >= FIRST_LAYER]
-    reading = replace(profile, evidence=EvidenceRule(), context=(), spans=None)
-    blank = EvidenceRule(
-        length_exponent=0.25,
-        heads=tuple(heads),
-        best_of=(0.0,) * len(heads),
-        total_of=(0.0,) * len(heads),
-    )
-    ranker = AttentionRanker.from_pretrained(model, profile=replace(reading, evidence=blank))
+    ranker = _telling(model, profile, heads)
     present: dict[str, list[Features]] = {}
     absent: dict[str, list[Features]] = {}
     for name in FITTED:
         present[name], absent[name] = [], []
         part = pairs(folder, name)[: N_FIT[name]][:limit]
         for number, pair in enumerate(tqdm(part, desc=f"evidence of {name}")):
-            for variant in variants(pair) if number < VARIED_QUERIES else [pair]:
-                present[name].append(_features(ranker, pair.query, variant.present))
-                absent[name].append(_features(ranker, pair.query, variant.absent))
+            for shape in SHAPES if number < VARIED_QUERIES else SHAPES[:1]:
+                varied = shaped(pair, shape)
+                present[name].append(_features(ranker, varied.query, varied.present))
+                absent[name].append(_features(ranker, varied.query, varied.absent))
+    return evidence_rule(heads, present, absent)
+
+
+def _telling(model: str, profile: HeadProfile, heads: Sequence[Head]) -> AttentionRanker:
+    """A ranker whose evidence has the masses of so many heads."""
+    blank = EvidenceRule(
+        length_exponent=0.25,
+        heads=tuple(heads),
+        best_of=(0.0,) * len(heads),
+        total_of=(0.0,) * len(heads),
+    )
+    reading = replace(profile, evidence=blank, context=(), spans=None)
+    return AttentionRanker.from_pretrained(model, profile=reading)
+
+
+def evidence_rule(
+    heads: Sequence[Head],
+    present: Mapping[str, Sequence[Features]],
+    absent: Mapping[str, Sequence[Features]],
+) -> EvidenceRule:
+    """The regression's rule, and the threshold that answers 95% of each set on average.
+
+    Args:
+        heads: Heads that the features are of.
+        present: Features by set, of candidates with the supporting chunks.
+        absent: Likewise, without them.
+    """
     rows = np.array(list(chain(*present.values(), *absent.values())))
     labels = [1] * sum(map(len, present.values())) + [0] * sum(map(len, absent.values()))
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
     fitted = LogisticRegression(
-        C=EVIDENCE_C, penalty="l1", solver="liblinear", max_iter=10_000, random_state=0
+        C=EVIDENCE_C, l1_ratio=1.0, solver="liblinear", max_iter=10_000, random_state=0
     ).fit((rows - mean) / spread, labels)
     weights = fitted.coef_[0] / spread
-    rule = _evidence_rule(heads, weights, float(fitted.intercept_[0]) - float(weights @ mean))
+    rule = _rule_of(heads, weights, float(fitted.intercept_[0]) - float(weights @ mean))
     thresholds = [
         threshold_that_keeps([rule.of_features(_of(rule, heads, row)) for row in found])
         for found in present.values()
@@ -251,7 +272,7 @@ def fit_evidence(model: str, profile: HeadProfile, folder: Path, limit: int | No
     return replace(rule, threshold=round(float(np.mean(thresholds)), 3))
 
 
-def _evidence_rule(heads: Sequence[Head], weights: Floats, bias: float) -> EvidenceRule:
+def _rule_of(heads: Sequence[Head], weights: Floats, bias: float) -> EvidenceRule:
     """The rule of what the regression left above zero."""
     own, best_of, total_of = weights[:4], weights[4 : 4 + len(heads)], weights[4 + len(heads) :]
     used = [i for i in range(len(heads)) if best_of[i] or total_of[i]]

@@ -1,4 +1,4 @@
-"""nDCG@10 and recall@2 of attention and of what it is compared with, on queries that chose nothing.
+"""What attention and its rivals rank, and in which time, on queries that chose nothing.
 
 python -m benchmarks.quality DATA_FOLDER [--limit N] [--icr-queries N]
 """
@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from attnmass import AttentionRanker, scoring
 from benchmarks.baselines import MiniLM, SlowICR, bm25
-from benchmarks.data import N_FIT, SETS, test_part
+from benchmarks.data import N_FIT, SETS, Labelled, test_part
 from benchmarks.metrics import ndcg_at_10, recall_at_2
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
+
+MODEL = "smollm2-135m"
+
+Method = Callable[[str, Sequence[str]], list[float]]
+Row = dict[str, Any]
 
 
 def main() -> None:
@@ -27,15 +35,31 @@ def main() -> None:
     parser.add_argument("--start", type=int, default=0, help="go on from this query of each set")
     parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
     parser.add_argument("--icr-queries", type=int, default=12, help="of each set, for the slow one")
-    parser.add_argument("--float32", type=int, default=60, help="of each set, also in float32")
+    parser.add_argument(
+        "--float32", type=int, default=60, help="of each set, also in float32 and cached"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
 
     warnings.simplefilter("ignore")
-    ranker = AttentionRanker.from_pretrained("smollm2-135m", cache_bytes=0)
-    exact = AttentionRanker.from_pretrained("smollm2-135m", dtype="float32", cache_bytes=0)
-    minilm, icr = MiniLM(), SlowICR()
-    rows = []
+    ranker = AttentionRanker.from_pretrained(MODEL, cache_bytes=0)
+    keeping = AttentionRanker.from_pretrained(MODEL)
+    methods: dict[str, Method] = {
+        "BM25": bm25,
+        "MiniLM cosine": MiniLM(),
+        "attnmass": _by(ranker),
+        "attnmass, chunks cached": _by(keeping),
+        "attnmass, float32": _by(
+            AttentionRanker.from_pretrained(MODEL, dtype="float32", cache_bytes=0)
+        ),
+        "ICR, all heads": SlowICR(),
+    }
+    most = {
+        "attnmass, chunks cached": arguments.float32,
+        "attnmass, float32": arguments.float32,
+        "ICR, all heads": arguments.icr_queries,
+    }
+    rows: list[Row] = []
     if arguments.start:
         known = json.loads(arguments.out.read_text(encoding="utf-8"))["rows"]
         rows = [row for row in known if row["query"] < arguments.start]
@@ -44,26 +68,22 @@ def main() -> None:
         for number, item in enumerate(tqdm(queries, desc=name)):
             if number < arguments.start:
                 continue
-            cosine = minilm(item.query, item.texts)
-            mass = list(ranker.rank(item.query, item.texts).scores)
-            scores = {
-                "attnmass": mass,
-                "attnmass + MiniLM": scoring.fuse(mass, cosine, 0.5),
-                "MiniLM cosine": cosine,
-                "BM25": bm25(item.query, item.texts),
-            }
             if number < arguments.float32:
-                scores["attnmass, float32"] = list(exact.rank(item.query, item.texts).scores)
-            if number < arguments.icr_queries:
-                scores["ICR, all heads"] = icr(item.query, item.texts)
-            for method, values in scores.items():
+                keeping.warm(item.texts)
+            asked = {
+                method: score
+                for method, score in methods.items()
+                if number < most.get(method, len(queries))
+            }
+            for method, (scores, seconds) in _timed(asked, item).items():
                 rows.append(
                     {
                         "set": name,
                         "query": number,
                         "method": method,
-                        "ndcg@10": round(ndcg_at_10(item.relevant, values), 5),
-                        "recall@2": round(recall_at_2(item.relevant, values), 5),
+                        "ndcg@10": round(ndcg_at_10(item.relevant, scores), 5),
+                        "recall@2": round(recall_at_2(item.relevant, scores), 5),
+                        "seconds": round(seconds, 4),
                     }
                 )
     arguments.out.parent.mkdir(exist_ok=True)
@@ -76,6 +96,21 @@ def main() -> None:
     arguments.out.write_text(
         json.dumps(about, separators=(",", ":")).replace("},{", "},\n{") + "\n"
     )
+
+
+def _timed(methods: Mapping[str, Method], item: Labelled) -> dict[str, tuple[list[float], float]]:
+    """Scores and seconds of each method on one query, and of the blend of two."""
+    found: dict[str, tuple[list[float], float]] = {}
+    for method, score in methods.items():
+        started = time.perf_counter()
+        scores = score(item.query, item.texts)
+        found[method] = scores, time.perf_counter() - started
+    (mass, one), (cosine, other) = found["attnmass"], found["MiniLM cosine"]
+    return {**found, "attnmass + MiniLM": (scoring.fuse(mass, cosine, 0.5), one + other)}
+
+
+def _by(ranker: AttentionRanker) -> Method:
+    return lambda query, texts: list(ranker.rank(query, texts).scores)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from attnmass.trimming import TokenCounter
 from attnmass.trimming.select import Candidate, choose
 from benchmarks.antecedents import picks_of_heads, test_items
 from benchmarks.data import N_FIT
-from benchmarks.evidence import pairs
+from benchmarks.evidence import SHAPES, pairs, shaped
 from benchmarks.sentence_baselines import (
     AllHeads,
     BM25Sentences,
@@ -37,6 +37,7 @@ RESULTS = Path(__file__).parent / "results" / "trimming.json"
 
 BUDGETS = (800, 400, 200)
 SLOW_QUERIES = 10  # of ragcompress, which takes up to a minute for one on two cores
+SHAPED_QUERIES = 15  # of each set, that are also asked in the other shapes
 EVIDENCE_SETS = ("hotpotqa_paragraphs", "hotpotqa_sentences", "musique", "nq")
 MODEL = "smollm2-135m"
 
@@ -159,15 +160,18 @@ def evidence(ranker: AttentionRanker, folder: Path, limit: int | None) -> Iterat
     for name in EVIDENCE_SETS:
         part = pairs(folder, name)[N_FIT.get(name, 0) :][:limit]
         for number, pair in enumerate(tqdm(part, desc=f"evidence of {name}")):
-            with_it = ranker.rank(pair.query, pair.present)
-            without = ranker.rank(pair.query, pair.absent)
-            yield {
-                "set": name,
-                "query": number,
-                "present": round(with_it.evidence, 6),
-                "absent": round(without.evidence, 6),
-                "supporting_chunk_first": pair.relevant[with_it.chunks[0].index],
-            }
+            for shape in SHAPES if number < SHAPED_QUERIES else SHAPES[:1]:
+                varied = shaped(pair, shape)
+                with_it = ranker.rank(varied.query, varied.present)
+                without = ranker.rank(varied.query, varied.absent)
+                yield {
+                    "set": name,
+                    "query": number,
+                    "shape": shape,
+                    "present": round(with_it.evidence, 6),
+                    "absent": round(without.evidence, 6),
+                    "supporting_chunk_first": varied.relevant[with_it.chunks[0].index],
+                }
 
 
 def context(ranker: AttentionRanker, folder: Path, limit: int | None) -> Iterator[Row]:

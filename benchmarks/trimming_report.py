@@ -7,11 +7,19 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.evidence import auroc, false_alarms
+from benchmarks.evidence import SHAPES, auroc, false_alarms
 from benchmarks.metrics import cell
 from benchmarks.sentence_metrics import PERCENTS
 
 Rows = list[dict[str, Any]]
+
+_SHAPE_NAMES = {
+    "as fetched": "as they are in the set",
+    "half": "half of them",
+    "few": "up to 5 of them",
+    "joined": "joined two by two",
+    "long": "each among two chunks of other queries",
+}
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -63,23 +71,41 @@ def _answers(rows: Rows) -> str:
 
 
 def _evidence(rows: Rows, threshold: float) -> str:
+    fetched = [row for row in rows if row["shape"] == SHAPES[0]]
     lines = [
         "| evidence | AUROC | where a supporting chunk ranks first | false alarms at 95% kept "
         "| kept by the shipped threshold | its false alarms | queries |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name in dict.fromkeys(row["set"] for row in rows):
-        mine = [row for row in rows if row["set"] == name]
+    for name in dict.fromkeys(row["set"] for row in fetched):
+        mine = [row for row in fetched if row["set"] == name]
         first = [row for row in mine if row["supporting_chunk_first"]]
         present, absent = _two(mine)
-        kept = statistics.fmean(value >= threshold for value in present)
-        alarms = statistics.fmean(value >= threshold for value in absent)
         lines.append(
             f"| {name} | {auroc(present, absent):.3f} | {auroc(*_two(first)):.3f} "
-            f"(n = {len(first)}) | {false_alarms(present, absent):.2f} | {kept:.2f} "
-            f"| {alarms:.2f} | {len(mine)} |"
+            f"(n = {len(first)}) | {false_alarms(present, absent):.2f} "
+            f"| {' | '.join(_at(threshold, mine))} | {len(mine)} |"
+        )
+    lines += [
+        "",
+        "The same queries of all sets, had a pipeline fetched other shapes of candidates:",
+        "",
+        "| candidates | AUROC | kept by the shipped threshold | its false alarms | queries |",
+        "|---|---|---|---|---|",
+    ]
+    asked = {(row["set"], row["query"]) for row in rows if row["shape"] != SHAPES[0]}
+    for shape in SHAPES:
+        mine = [r for r in rows if r["shape"] == shape and (r["set"], r["query"]) in asked]
+        lines.append(
+            f"| {_SHAPE_NAMES[shape]} | {auroc(*_two(mine)):.3f} "
+            f"| {' | '.join(_at(threshold, mine))} | {len(mine)} |"
         )
     return "\n".join([*lines, ""])
+
+
+def _at(threshold: float, rows: Rows) -> list[str]:
+    """Share of answerable and of unanswerable queries that a threshold answers."""
+    return [f"{statistics.fmean(value >= threshold for value in part):.2f}" for part in _two(rows)]
 
 
 def _two(rows: Rows) -> tuple[list[float], list[float]]:

@@ -19,9 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from attnmass import WarmResult, hidden
+from attnmass import CrossOptions, WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.profiles import Direction, HeadProfile
 from attnmass.selection import OnNoEvidence, Order, RankBy
 from attnmass.worker import Worker
 from langchain_attn import convert
@@ -81,11 +82,16 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         score_key: The metadata key where the retriever's score is found.
         on_error: `"raise"`, or `"passthrough"`: the documents come back untouched, all of them
             and in order, whatever they take, with a warning.
-        profile: The file of a head profile; default: the one that ships for the model.
+        profile: A head profile, or its file; default: the one that ships for the model.
         heads: `(layer, head)` pairs to read instead of a profile's, or `"all"`.
         layout: How documents and query are laid out; default: as suits the kind of model.
         rank_by: `"attention"`, `"logit"` or `"both"`; default: a cross-encoder's logit, of which
             scores are then the sigmoids, else attention.
+        direction: Which way an encoder's attention is read; default: the head profile's.
+        cross: How cross-attention of an encoder-decoder is read; `CrossOptions`, or a mapping of
+            its fields.
+        max_context_tokens: Bound on a context of the layout `"joint"`; default: the model's own.
+        second_pass: Whether the layout `"joint"` reads documents in reverse order, too.
         revision: Branch, tag or commit on the Hub.
         cache_dir: The Hub's cache.
         local_files_only: Never ask the Hub.
@@ -134,10 +140,14 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     fuse: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     score_key: str = convert.SCORE_KEY
     on_error: Literal["raise", "passthrough"] = "raise"
-    profile: str | None = None
+    profile: HeadProfile | str | None = None
     heads: tuple[tuple[int, int], ...] | Literal["all"] | None = None
     layout: Literal["parallel", "joint", "pointwise"] | None = None
     rank_by: RankBy | None = None
+    direction: Direction | None = None
+    cross: CrossOptions | None = None
+    max_context_tokens: int | None = Field(default=None, ge=1)
+    second_pass: bool = False
     revision: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False

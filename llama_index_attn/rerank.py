@@ -21,9 +21,10 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from llama_index.core.utils import get_tokenizer
 
-from attnmass import WarmResult, hidden
+from attnmass import CrossOptions, WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.profiles import Direction, HeadProfile
 from attnmass.selection import OnNoEvidence, Order, RankBy
 from attnmass.worker import Worker
 from llama_index_attn.budget import less, n_tokens, reserve
@@ -122,8 +123,8 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     on_error: Literal["raise", "passthrough"] = Field(
         default="raise", description="What a failure does: an error, or the untouched candidates."
     )
-    profile: str | None = Field(
-        default=None, description="Path of a head profile; default: the one that ships."
+    profile: HeadProfile | str | None = Field(
+        default=None, description="A head profile, or its path; default: the one that ships."
     )
     heads: tuple[tuple[int, int], ...] | Literal["all"] | None = Field(
         default=None, description="(layer, head) pairs to read instead of a profile's, or all."
@@ -134,6 +135,19 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     rank_by: RankBy | None = Field(
         default=None,
         description="What orders nodes; default: a cross-encoder's logit, if it is one.",
+    )
+    direction: Direction | None = Field(
+        default=None,
+        description="Which way an encoder's attention is read; default: the head profile's.",
+    )
+    cross: CrossOptions | None = Field(
+        default=None, description="How cross-attention of an encoder-decoder is read."
+    )
+    max_context_tokens: int | None = Field(
+        default=None, ge=1, description="Bound on a context of the layout joint."
+    )
+    second_pass: bool = Field(
+        default=False, description="Whether the layout joint reads nodes in reverse order, too."
     )
     revision: str | None = Field(default=None, description="Branch, tag or commit on the Hub.")
     cache_dir: str | None = Field(default=None, description="Folder of the Hub's cache.")

@@ -15,7 +15,7 @@ from transformers import BertConfig
 from attnmass import AttentionRanker, Ranking, scoring
 from langchain_attn import AttentionRerank as LangChainRerank
 from llama_index_attn import AttentionRerank as LlamaIndexRerank
-from tests.capture.encoders import ENCODERS, Encoder
+from tests.capture.encoders import READ, Encoder
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import (
     SIZES,
@@ -74,7 +74,7 @@ def test_logits_are_those_of_predict(cross_encoder: CrossEncoder, predicted: lis
     assert ranking.chunks[-1].logit is None
 
 
-@pytest.mark.parametrize("family", ENCODERS, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", READ, ids=lambda family: family.name)
 def test_every_family_is_a_cross_encoder(family: Encoder, tmp_path: Path) -> None:
     """Of every family the logits are those of `predict`, from memory and by name."""
     config = copy.deepcopy(family.config)

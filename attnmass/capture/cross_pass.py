@@ -33,8 +33,7 @@ class CrossPass:
     """What one forward pass sees and records. Used by one thread, once.
 
     Attributes:
-        rows: Weights of the rows whose attention is averaged: of the decoder `[batch, token]`; of
-            the encoder `[batch, group, token]`, in a pass that looks inside chunks.
+        rows: Weights of the rows whose attention is averaged, `[batch, group, token]`.
         heads: The selected heads by the number of the layer.
         cross: The cross-attention modules of layers that look at `past`, by `id`, to their layer.
         inside: The encoder's modules that are recorded, by `id`, to the layer.
@@ -42,8 +41,8 @@ class CrossPass:
         last_layer: The layer after which nothing is needed.
         kept_heads: Which KV heads `past` has of the last layer, `None` for all.
         key_block: Keys that are looked at together; `None` for all.
-        recorded: Mean attention of the selected heads by layer, `[batch, selected, key]`, of the
-            encoder `[batch, selected, group, key]`; fp32.
+        recorded: Mean attention of the selected heads by layer, `[batch, selected, group, key]`,
+            fp32.
         logs: Mean logarithm of the attention, likewise, of the decoder only.
     """
 
@@ -101,13 +100,13 @@ class CrossPass:
     def keep(
         self, layer: int, weights: Tensor, dtype: torch.dtype, logs: Tensor | None = None
     ) -> None:
-        """Average cross-attention `[batch, selected, row, key]`, and its logarithms, over rows."""
+        """Average cross-attention `[batch, selected, row, key]`, and its logarithms, by group."""
         _check_finite(weights, f"cross-attention of layer {layer}", dtype)
         rows = self.rows.to(weights.device)
         if logs is None:
             logs = weights.clamp_min(torch.finfo(weights.dtype).tiny).log()
-        self.recorded[layer] = torch.einsum("bt,bhtk->bhk", rows, weights).to(self.rows.device)
-        self.logs[layer] = torch.einsum("bt,bhtk->bhk", rows, logs).to(self.rows.device)
+        self.recorded[layer] = torch.einsum("bgt,bhtk->bhgk", rows, weights).to(self.rows.device)
+        self.logs[layer] = torch.einsum("bgt,bhtk->bhgk", rows, logs).to(self.rows.device)
 
     def keep_inside(self, layer: int, weights: Tensor, dtype: torch.dtype) -> None:
         """Average the encoder's attention `[batch, selected, row, key]` over each group's rows."""

@@ -50,11 +50,14 @@ class Sight:
         to_watched: Share of each token's attention that the watched ones get, `[head, token]`;
             no tokens where none are watched.
         logit: What the classification head says of the passage, `None` where it is not asked.
+        to_each: Share of each token's attention that each of the watched ones gets,
+            `[watched, head, token]`.
     """
 
     groups: Tensor
     to_watched: Tensor
     logit: float | None = None
+    to_each: Tensor | None = None
 
 
 class _Plan:
@@ -83,7 +86,7 @@ class _Pass:
         heads: The selected heads, by layer.
         stop: The layer after which nothing is needed, `None` where the whole model is.
         groups: By layer, for each passage `[group, selected, token]`.
-        watched: By layer, for each passage `[selected, token]`.
+        watched: By layer, for each passage `[selected, token, watched]`.
     """
 
     plans: Sequence[_Plan]
@@ -104,7 +107,7 @@ class _Pass:
                 )
             averaging = plan.averaging.to(weights.device)
             self.groups[layer].append(torch.einsum("gr,srt->gst", averaging, weights))
-            self.watched[layer].append(weights[:, :, plan.watched.to(weights.device)].sum(dim=-1))
+            self.watched[layer].append(weights[:, :, plan.watched.to(weights.device)])
 
 
 _ACTIVE: ContextVar[_Pass] = ContextVar("attnmass_encoder_pass")
@@ -126,14 +129,18 @@ def attention_function(
     layer = active.layers[id(module)]
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     heads = list(active.heads.get(layer, ()))
+    group = query.shape[1] // key.shape[1]  # heads that share keys, as EuroBERT's do
     if heads:
+        shared = [head // group for head in heads]
         rows = (
-            _rows(query[i, heads], key[i, heads], attention_mask, i, plan, scaling)
+            _rows(query[i, heads], key[i, shared], attention_mask, i, plan, scaling)
             for i, plan in enumerate(active.plans)
         )
         active.keep(layer, rows, query.dtype)
     if layer == active.stop:
         raise StopForward
+    if group > 1:
+        key, value = (x.repeat_interleave(group, dim=1) for x in (key, value))
     out = functional.scaled_dot_product_attention(
         query, key, value, attn_mask=attention_mask, scale=scaling
     )
@@ -263,14 +270,18 @@ class EncoderReader:
                 f"layer {min(missing)} of {type(self._view).__name__} showed no attention to "
                 "read: choose heads of other layers, or another model."
             )
-        return [
-            Sight(
-                self._in_order(active.groups, number, dim=1),
-                self._in_order(active.watched, number, dim=0),
-                None if logits is None else logits[number],
+        found = []
+        for number in range(len(passages)):
+            watched = self._in_order(active.watched, number, dim=0)
+            found.append(
+                Sight(
+                    self._in_order(active.groups, number, dim=1),
+                    watched.sum(dim=2),
+                    None if logits is None else logits[number],
+                    watched.permute(2, 0, 1),
+                )
             )
-            for number in range(len(passages))
-        ]
+        return found
 
     def _in_order(self, recorded: Mapping[int, list[Tensor]], number: int, dim: int) -> Tensor:
         """What was recorded of a passage, its heads in the reader's order along `dim`."""

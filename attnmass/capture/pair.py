@@ -16,6 +16,8 @@ from attnmass.errors import UnsupportedModelError
 # What families call the attention from decoder to encoder, and that inside the encoder.
 _CROSS = ("EncDecAttention", "encoder_attn", "cross_attn")
 _SELF = ("SelfAttention", "self_attn")
+# Attention over blocks in LongT5's encoder. BigBird-Pegasus's goes by `set_attention_type`.
+_BLOCKS = ("LocalSelfAttention", "TransientGlobalSelfAttention")
 
 _ADVICE = "pass a T5, BART, Pegasus or LED model, or one from the README's table of families."
 
@@ -73,7 +75,34 @@ def shared_pair(pair: Pair, *, n_layers: int, implementation: str) -> Pair:
             setattr(view.config, depth, n_layers)  # as in a model that was loaded only in part
     for config in configs.values():
         config._attn_implementation = implementation
+    if hides_attention(view):  # its masks are those of its own code
+        copies: dict[int, Any] = {}
+        for module in view.encoder.modules():
+            config = getattr(module, "config", None)
+            if config is not None:
+                module.config = copies.setdefault(id(config), copy.deepcopy(config))
+                module.config._attn_implementation = "eager"
     return view.eval()
+
+
+def hides_attention(pair: Pair) -> bool:
+    """Whether the encoder attends over blocks, in code of its own, so that only its states show."""
+    return hasattr(pair.encoder, "set_attention_type") or any(
+        path.rpartition(".")[2] in _BLOCKS for path, _ in pair.encoder.named_modules()
+    )
+
+
+def settle_attention(encoder: Any, n_tokens: int) -> None:
+    """Let an encoder attend as one that is fresh does to so many tokens.
+
+    BigBird-Pegasus's turns to full attention at the first text that is too short for blocks, and
+    stays there: what a chunk leaves would depend on what was read before it. Others are left alone.
+    """
+    if not hasattr(encoder, "set_attention_type"):
+        return
+    config = encoder.config
+    least = (5 + 2 * config.num_random_blocks) * config.block_size
+    encoder.set_attention_type("original_full" if n_tokens <= least else config.attention_type)
 
 
 def cross_modules(pair: Pair) -> list[Any]:
@@ -91,10 +120,12 @@ def encoder_modules(pair: Pair) -> list[Any]:
 
 
 def uses_interface(pair: Pair) -> bool:
-    """Whether the family's attention asks transformers' interface which function to run."""
+    """Whether the attention that is read asks transformers' interface which function to run."""
+    read = [cross_modules(pair)[0]]
+    if not hides_attention(pair):
+        read.append(encoder_modules(pair)[0])
     return all(
-        hasattr(inspect.getmodule(type(module)), "ALL_ATTENTION_FUNCTIONS")
-        for module in (cross_modules(pair)[0], encoder_modules(pair)[0])
+        hasattr(inspect.getmodule(type(module)), "ALL_ATTENTION_FUNCTIONS") for module in read
     )
 
 

@@ -211,7 +211,8 @@ def _check_positions(decoder: nn.Module) -> None:
     takes_positions = "position_ids" in inspect.signature(decoder.forward).parameters
     if getattr(decoder.config, "alibi", False) or not takes_positions:
         raise UnsupportedModelError(
-            f"{name} takes distances from the index of a key in its cache (ALiBi) and cannot be "
-            "told that chunks share positions, which the parallel layout needs: pass a decoder "
-            "with rotary or learned positions, such as SmolLM2, Llama or Qwen."
+            f"{name} cannot be told the positions of tokens (ALiBi counts keys in a cache, and "
+            "models without attention have none), so chunks cannot share positions, as the "
+            "parallel layout needs, nor the queries after them, as the joint layout needs: pass a "
+            "decoder with rotary or learned positions, such as SmolLM2, Llama or Qwen."
         )

@@ -18,7 +18,9 @@ from attnmass.capture.pair import (
     cross_modules,
     encoder_modules,
     find_pair,
+    hides_attention,
     max_positions,
+    settle_attention,
     shared_pair,
     uses_interface,
 )
@@ -35,10 +37,12 @@ class CrossAttention:
         weights: Attention averaged over the rows, `[query, head, key]`; sums to 1 over the keys.
         logs: Its logarithm averaged over the rows, likewise: the scores before the softmax, but for
             a number that all keys of a head share.
+        each: The same of single tokens, where that was asked for, `[query, token, head, key]`.
     """
 
     weights: Tensor
     logs: Tensor
+    each: CrossAttention | None = None
 
 
 class CrossReader:
@@ -51,6 +55,8 @@ class CrossReader:
         heads: The selected heads of the decoder in the order of the results, `(layer, head)`.
         path: `"interface"` where attention goes through transformers' attention interface,
             `"eager"` where the weights that a family's own eager attention returns are read.
+        hides_inside: Whether the encoder attends over blocks in code of its own (LongT5,
+            BigBird-Pegasus), which runs as it is: its states are read, where it looks is not.
         keeps_values: Whether the last layer's values are kept, for `look(value_norm=True)`.
         kept_heads: Which KV heads of the last layer `read` keeps, known after the first pass, which
             `prove_cross` makes; `None` is all.
@@ -84,8 +90,9 @@ class CrossReader:
             implementation="eager" if is_eager else CROSS_INTERFACE,
         )
         self._cross = {id(m): layer for layer, m in enumerate(cross_modules(self._view))}
-        self._inside = encoder_modules(self._view)
-        self._encoder_heads = _at_same_depth(self.heads, pair)
+        self.hides_inside = hides_attention(pair)
+        self._inside = [] if self.hides_inside else encoder_modules(self._view)
+        self._encoder_heads = () if self.hides_inside else _at_same_depth(self.heads, pair)
         if is_eager:
             self._hook()
         self._home = self.device
@@ -140,8 +147,8 @@ class CrossReader:
             and values likewise but for the last layer, unless `keeps_values`. Where the family
             goes through the interface the last layer has only the heads that are read.
         """
-        ids, mask = self._padded(rows)
-        states = self._encode(ids, mask)
+        _, mask = self._padded(rows)
+        states = self._states(rows)
         caches = EncoderDecoderCache(DynamicCache(), DynamicCache())
         start = torch.full((len(rows), 1), self.start_token, device=self.device)
         # Keys depend on the encoder alone: one token makes every layer compute its own.
@@ -172,6 +179,7 @@ class CrossReader:
         lengths: Sequence[int],
         past: Sequence[KeyValues],
         *,
+        by_token: Sequence[int] = (),
         value_norm: bool = False,
         key_block: int | None = None,
     ) -> CrossAttention:
@@ -179,19 +187,25 @@ class CrossReader:
 
         Args:
             rows: What the decoder reads for each query, its first token included.
-            lengths: How many of the last tokens of each are the query.
+            lengths: Over how many of the last tokens of each attention is averaged.
+            by_token: How many of the last tokens of each are told one by one, too; default: none.
             past: What chunks left, see `read`; which come first plays no part.
             value_norm: Weigh attention by the norm of the values, as shares of the sum.
             key_block: Keys that are looked at together, fewer of them in less memory; default: all.
                 A family that is read from its own eager attention looks at all.
 
         Returns:
-            Attention of the query's rows, the keys being those of `past` one after the other.
+            Attention of the query's rows, the keys being those of `past` one after the other; of
+            single tokens zeros behind those of a query that has fewer of them.
         """
         ids, _ = self._padded(rows)
-        weights = torch.zeros(ids.shape, device=self.device)
+        n_groups = 1 + max(by_token, default=0)
+        weights = torch.zeros(len(rows), n_groups, ids.shape[1], device=self.device)
         for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            weights[i, len(row) - length : len(row)] = 1 / length
+            weights[i, 0, len(row) - length : len(row)] = 1 / length
+        for i, (row, n_tokens) in enumerate(zip(rows, by_token, strict=False)):
+            for number in range(n_tokens):
+                weights[i, 1 + number, len(row) - n_tokens + number] = 1
         state = CrossPass(
             weights,
             self._by_layer,
@@ -208,13 +222,15 @@ class CrossReader:
         else:
             n_keys = sum(map(len, past))
             self._run(state, ids, nothing.expand(len(rows), n_keys, width), self._cache(state))
-        found = CrossAttention(
-            _in_order(state.recorded, self.heads), _in_order(state.logs, self.heads)
-        )
-        if not value_norm:
-            return found
-        shares = found.weights * self._norms(past)
-        return CrossAttention(shares / shares.sum(dim=-1, keepdim=True), found.logs)
+        found = _in_order(state.recorded, self.heads)  # [query, head, group, key]
+        logs = _in_order(state.logs, self.heads)
+        if value_norm:
+            found = found * self._norms(past)[:, None]
+            found = found / found.sum(dim=-1, keepdim=True).clamp_min(1e-30)
+        each = None
+        if n_groups > 1:
+            each = CrossAttention(found[:, :, 1:].transpose(1, 2), logs[:, :, 1:].transpose(1, 2))
+        return CrossAttention(found[:, :, 0], logs[:, :, 0], each)
 
     @torch.inference_mode()
     def look_inside(
@@ -231,7 +247,16 @@ class CrossReader:
 
         Returns:
             For each run the attention averaged over each group, fp32, `[group, head, token]`.
+
+        Raises:
+            UnsupportedModelError: If it `hides_inside`.
         """
+        if self.hides_inside:
+            raise UnsupportedModelError(
+                f"{type(self._view.encoder).__name__} attends over blocks of tokens, which does "
+                "not tell where each of them looks: leave out resolve_context, or pass another "
+                "model"
+            )
         ids, mask = self._padded(rows)
         weights = torch.zeros(len(rows), max(map(len, groups)), ids.shape[1], device=self.device)
         for i, mine in enumerate(groups):
@@ -258,6 +283,19 @@ class CrossReader:
             found[i, :, : len(mine), : len(row)].transpose(0, 1)
             for i, (row, mine) in enumerate(zip(rows, groups, strict=True))
         ]
+
+    def _states(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """What the encoder makes of each run, `[row, token, dim]`, whatever others it is read with.
+
+        Encoders that attend over blocks lay them out by the length of the padded batch.
+        """
+        if not self.hides_inside:
+            return self._encode(*self._padded(rows))
+        found = []
+        for row in rows:
+            settle_attention(self._view.encoder, len(row))
+            found.append(self._encode(*self._padded([row]))[0])
+        return nn.utils.rnn.pad_sequence(found, batch_first=True)
 
     def _encode(self, ids: Tensor, mask: Tensor) -> Tensor:
         self._check_home()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attnmass.capture.kinds import ARTICLE
 from attnmass.errors import UnsupportedModelError
@@ -67,6 +67,35 @@ def choose_layout(kind: Kind, name: str | None) -> str:
     return name
 
 
+def own_options(kind: Kind, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a layout takes of the options that only some layouts have, its defaults filled in.
+
+    Args:
+        kind: What kind of model it is.
+        name: Its layout.
+        given: Options by name; `None` and `False` ask for nothing.
+
+    Raises:
+        ValueError: If something is asked that the layout does not take; names those that do.
+    """
+    takes = LAYOUTS[kind][name].takes
+    unset = (None, False)
+    asked = {k: value for k, value in given.items() if not any(value is none for none in unset)}
+    for option in asked:
+        if option not in takes:
+            known = [
+                f"{other}s in layout={layout!r}"
+                for other, layouts in LAYOUTS.items()
+                for layout, made in layouts.items()
+                if option in made.takes
+            ]
+            raise ValueError(
+                f"{option} is for {' and '.join(known)}, and this is {ARTICLE[kind]} in "
+                f"layout={name!r}: leave it out, or pass another layout or model"
+            )
+    return {**takes, **asked}
+
+
 __all__ = [
     "LAYOUTS",
     "AnswerLayout",
@@ -81,4 +110,5 @@ __all__ = [
     "WarmCounts",
     "check_name",
     "choose_layout",
+    "own_options",
 ]

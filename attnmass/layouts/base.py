@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -26,10 +26,7 @@ class LayoutOptions:
         max_chunk_tokens: A chunk of more tokens is split; `None` is the model's own limit.
         overlap: Tokens that two windows of a split chunk share.
         query_rows: Whether each of the query's tokens is told of, see `QueryAttention.rows`.
-        max_context_tokens: Where chunks share a context: its tokens, prompt and query included;
-            `None` is the model's own limit.
         null_query: Whether what chunks get from a query without content is told, too.
-        second_pass: Whether the chunks are read a second time in reverse order.
     """
 
     max_batch_tokens: int = 1024
@@ -37,12 +34,10 @@ class LayoutOptions:
     max_chunk_tokens: int | None = None
     overlap: int = 64
     query_rows: bool = False
-    max_context_tokens: int | None = None
     null_query: bool = False
-    second_pass: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("max_batch_tokens", "batch_size", "max_chunk_tokens", "max_context_tokens"):
+        for name in ("max_batch_tokens", "batch_size", "max_chunk_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
@@ -58,8 +53,9 @@ class QueryAttention:
         chunks: For each chunk the attention on each of its tokens, averaged over the query's
             tokens, `[head, token]`, fp32 on the CPU.
         context: Attention on everything else (template, instruction, the query itself), `[head]`.
-        rows: What `chunks` is the mean of, one for each of the query's tokens, where that was asked
-            for and the layout can tell: for each chunk `[query token, head, token]`.
+        rows: What each of the query's tokens pays, where that was asked for and the layout can
+            tell: for each chunk `[query token, head, token]`. `chunks` is their mean, but where
+            several contexts are merged, and where `CrossOptions` read otherwise.
         logits: What a classification head says of each chunk, where it was asked.
         null: What the null query pays each chunk, as `chunks`, where that was asked for.
         passes: What this is the mean of, where the chunks were read in two orders.
@@ -117,9 +113,16 @@ class WarmCounts:
 
 
 class Layout(Protocol):
-    """Turns tokens of chunks and queries into attention, and knows nothing of scores."""
+    """Turns tokens of chunks and queries into attention, and knows nothing of scores.
+
+    Attributes:
+        name: What users call it.
+        takes: The options that it has and others do not, by the names of `AttentionRanker`'s
+            parameters, each with its default; `build` gets them all.
+    """
 
     name: ClassVar[str]
+    takes: ClassVar[Mapping[str, Any]]
 
     @classmethod
     def build(
@@ -129,6 +132,8 @@ class Layout(Protocol):
         plain: PlainTokenizer,
         heads: Sequence[Head],
         cache: ChunkCache,
+        *_: Any,
+        **own: Any,
     ) -> Layout:
         """Bind the layout to a model and a cache, once the model's attention is proved.
 
@@ -138,9 +143,11 @@ class Layout(Protocol):
             plain: The tokenizer's own copy.
             heads: What is read, `(layer, head)` in the order of the results.
             cache: Where what chunks leave is kept between calls, if the layout leaves anything.
+            **own: The options in `takes`.
 
         Raises:
             UnsupportedModelError: If the attention cannot be read, or is not the model's own.
+            ValueError: If an option is off.
         """
 
     def attend(

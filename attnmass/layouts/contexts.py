@@ -6,7 +6,7 @@ Pure functions over lengths and arrays; no model in here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -119,6 +119,14 @@ def merge(
     ]
 
 
+def with_rows(whole: QueryAttention, *tokens: QueryAttention) -> QueryAttention:
+    """A query's attention with that of each of its tokens, where there is some."""
+    if not tokens:
+        return whole
+    by_chunk = zip(*(each.chunks for each in tokens), strict=True)
+    return replace(whole, rows=tuple(torch.stack(rows) for rows in by_chunk))
+
+
 def averaged(first: QueryAttention, second: QueryAttention) -> QueryAttention:
     """The mean of two passes over the same chunks in the same order, which it keeps."""
 
@@ -128,9 +136,13 @@ def averaged(first: QueryAttention, second: QueryAttention) -> QueryAttention:
     null = None
     if first.null is not None and second.null is not None:
         null = mean(first.null, second.null)
+    rows = None
+    if first.rows is not None and second.rows is not None:
+        rows = mean(first.rows, second.rows)
     return QueryAttention(
         mean(first.chunks, second.chunks),
         (first.context + second.context) / 2,
+        rows,
         null=null,
         passes=(first, second),
     )
@@ -139,4 +151,5 @@ def averaged(first: QueryAttention, second: QueryAttention) -> QueryAttention:
 def reversed_back(attention: QueryAttention) -> QueryAttention:
     """What was found over reversed chunks, in the order of the chunks."""
     null = None if attention.null is None else attention.null[::-1]
-    return QueryAttention(attention.chunks[::-1], attention.context, null=null)
+    rows = None if attention.rows is None else attention.rows[::-1]
+    return QueryAttention(attention.chunks[::-1], attention.context, rows, null=null)

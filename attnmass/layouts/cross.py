@@ -8,13 +8,14 @@ inputs of encoder and decoder only), so the order of the chunks cannot matter, a
 leaves, its keys and values for the decoder's layers, depends on nothing but the model and the
 chunk.
 
-The mean over the query's tokens is read, as in the other layouts; `CrossOptions` has other ways.
+What is read is the step from which an answer would begin, the query's last token; `CrossOptions`
+has the sources and other ways.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -22,8 +23,10 @@ from torch import Tensor, nn
 
 from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import CrossAttention, CrossReader, Head, is_rag, prove_cross
+from attnmass.checks import check_type
 from attnmass.cross_options import CrossOptions
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
+from attnmass.layouts.contexts import with_rows
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
 from attnmass.layouts.states import StateReader, States, Text, in_windows
 from attnmass.layouts.windows import (
@@ -46,6 +49,7 @@ class CrossLayout:
     """Chunks in the encoder, query in the decoder; see the module's text."""
 
     name: ClassVar[str] = "pointwise"
+    takes: ClassVar[Mapping[str, Any]] = {"cross": CrossOptions()}
 
     def __init__(
         self,
@@ -85,13 +89,14 @@ class CrossLayout:
         plain: PlainTokenizer,
         heads: Sequence[Head],
         cache: ChunkCache,
-        cross: CrossOptions | None = None,
+        *,
+        cross: CrossOptions,
     ) -> CrossLayout:
         """See `Layout.build`; `cross` is how cross-attention is read."""
-        options = cross or CrossOptions()
-        reader = CrossReader(model, heads, keeps_values=options.value_norm)
+        check_type("cross", cross, CrossOptions)
+        reader = CrossReader(model, heads, keeps_values=cross.value_norm)
         prove_cross(reader, model)
-        return cls(reader, plain, cache, options, is_rag=is_rag(model))
+        return cls(reader, plain, cache, cross, is_rag=is_rag(model))
 
     def attend(
         self,
@@ -220,19 +225,22 @@ class CrossLayout:
         options: LayoutOptions,
     ) -> list[CrossAttention]:
         """What each query sees, `[head, key]`, fp32 on the CPU."""
-        rows = [(*self._start, *query.ids) for query in queries]
+        mode = self._options.chosen_rows
+        rows = [(*self._start, *(() if mode == "start" else query.ids)) for query in queries]
+        by_token = options.query_rows and mode != "start"
 
         def look_in(key_block: int) -> Callable[[Sequence[int]], list[CrossAttention]]:
             def look(batch: Sequence[int]) -> list[CrossAttention]:
+                lengths = [len(queries[i]) for i in batch]
                 seen = self._reader.look(
                     [rows[i] for i in batch],
-                    [len(queries[i]) if self._options.rows == "query" else 1 for i in batch],
+                    lengths if mode == "query" else [1] * len(batch),
                     [states[key] for key in keys],
+                    by_token=lengths if by_token else (),
                     value_norm=self._options.value_norm,
                     key_block=key_block,
                 )
-                pairs = zip(seen.weights.cpu(), seen.logs.cpu(), strict=True)
-                return [CrossAttention(weights, logs) for weights, logs in pairs]
+                return _by_query(seen, lengths)
 
             return look
 
@@ -258,6 +266,20 @@ class CrossLayout:
         frame: Frame,
     ) -> QueryAttention:
         """Cut what a query saw at the chunks; what the frame got is context."""
+        whole = self._masses(seen, windows, chunks, frame)
+        if seen.each is None:
+            return whole
+        pairs = zip(seen.each.weights, seen.each.logs, strict=True)
+        each = [self._masses(CrossAttention(*one), windows, chunks, frame) for one in pairs]
+        return with_rows(whole, *each)
+
+    def _masses(
+        self,
+        seen: CrossAttention,
+        windows: Sequence[Window],
+        chunks: Sequence[Tokens],
+        frame: Frame,
+    ) -> QueryAttention:
         masses = _cut(seen.weights, windows, chunks, frame)
         if self._options.aggregation == "attention":
             return masses
@@ -278,6 +300,8 @@ class CrossLayout:
 
     def _check_length(self, query: Tokens) -> None:
         limit = self._reader.decoder_limit
+        if self._options.chosen_rows == "start":
+            return  # the decoder reads no query
         if limit is not None and len(self._start) + len(query) > limit:
             raise ValueError(
                 f"the query has {len(query)} tokens, and this model's decoder has room for "
@@ -343,6 +367,18 @@ class CrossLayout:
             return min((size for size in (free, wanted) if size is not None), default=None)
 
         return in_windows(read, chunks, limit, options)
+
+
+def _by_query(seen: CrossAttention, lengths: Sequence[int]) -> list[CrossAttention]:
+    """What each query saw, on the CPU, and each of its tokens, without what fills them up."""
+    found = []
+    each = seen.each
+    for i, length in enumerate(lengths):
+        mine = None
+        if each is not None:
+            mine = CrossAttention(each.weights[i, :length].cpu(), each.logs[i, :length].cpu())
+        found.append(CrossAttention(seen.weights[i].cpu(), seen.logs[i].cpu(), mine))
+    return found
 
 
 def _cut(

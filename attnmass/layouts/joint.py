@@ -10,8 +10,9 @@ without the instruction before and the template after it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from attnmass.cache import ChunkCache
 from attnmass.capture import Head, KeyValues, Reader, prove
+from attnmass.checks import check_count, check_type
 from attnmass.layouts.base import (
     Groups,
     LayoutOptions,
@@ -26,7 +28,7 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.contexts import Placed, averaged, merge, pack, reversed_back
+from attnmass.layouts.contexts import Placed, averaged, merge, pack, reversed_back, with_rows
 from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, cut, query_batches
 from attnmass.layouts.within import look_within
@@ -43,16 +45,30 @@ class JointLayout:
     """All chunks in one context; see the module's text."""
 
     name: ClassVar[str] = "joint"
+    takes: ClassVar[Mapping[str, Any]] = {"max_context_tokens": None, "second_pass": False}
 
-    def __init__(self, reader: Reader, tokenizer: Any, plain: PlainTokenizer) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        tokenizer: Any,
+        plain: PlainTokenizer,
+        *,
+        max_context_tokens: int | None = None,
+        second_pass: bool = False,
+    ) -> None:
         """Bind the layout to a model.
 
         Args:
             reader: The heads to read.
             tokenizer: The model's tokenizer, for its chat template.
             plain: The tokenizer's own copy.
+            max_context_tokens: Tokens of a context, prompt and query included; `None` is the
+                model's own limit.
+            second_pass: Whether the chunks are read a second time in reverse order.
         """
         self._reader = reader
+        self._max_context_tokens = max_context_tokens
+        self._second_pass = second_pass
         self._plain = plain
         self._prompt = tokenize_prompt(JOINT, tokenizer, plain)
         self._null = query_tail(self._prompt, plain.content([NULL_QUERY])[0].ids)
@@ -67,17 +83,29 @@ class JointLayout:
         plain: PlainTokenizer,
         heads: Sequence[Head],
         cache: ChunkCache,
+        *,
+        max_context_tokens: int | None = None,
+        second_pass: bool = False,
     ) -> JointLayout:
-        """See `Layout.build`.
+        """See `Layout.build`; own options as in the constructor.
 
         Raises:
-            ValueError: If there is a cache folder, in which nothing would ever be.
+            ValueError: If there is a cache folder, in which nothing would ever be, or an option is
+                off.
         """
+        check_count("max_context_tokens", max_context_tokens, 1, optional="the model's own limit")
+        check_type("second_pass", second_pass, bool)
         if cache.options.folder is not None:
             raise ValueError(f"{_NOTHING_TO_KEEP}: leave out cache_folder")
         reader = Reader(model, heads)
         prove(reader, model)
-        return cls(reader, tokenizer, plain)
+        return cls(
+            reader,
+            tokenizer,
+            plain,
+            max_context_tokens=max_context_tokens,
+            second_pass=second_pass,
+        )
 
     def attend(
         self,
@@ -87,18 +115,20 @@ class JointLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `Layout.attend`."""
-        tails = [query_tail(self._prompt, query.ids) for query in queries]
+        tails = [query_tail(self._prompt, q.ids, by_token=options.query_rows) for q in queries]
         if options.null_query:
             tails.append(self._null)
 
         def run(chunks: Sequence[Tokens]) -> LayoutResult:
             result = self._in_contexts(tails, chunks, options, advance)
-            if not options.null_query:
-                return result
-            *found, null = result.queries
-            return replace(result, queries=tuple(replace(each, null=null.chunks) for each in found))
+            groups = iter(result.queries)
+            found = [with_rows(*islice(groups, len(tail.groups))) for tail in tails]
+            if options.null_query:
+                null = found.pop()
+                found = [replace(each, null=null.chunks) for each in found]
+            return replace(result, queries=tuple(found))
 
-        return run(chunks) if not options.second_pass else _both_ways(run, chunks)
+        return self._in_orders(run, chunks)
 
     def attend_answer(
         self,
@@ -115,7 +145,7 @@ class JointLayout:
         def run(chunks: Sequence[Tokens]) -> LayoutResult:
             return self._in_contexts([tail], chunks, options, advance)
 
-        return run(chunks) if not options.second_pass else _both_ways(run, chunks)
+        return self._in_orders(run, chunks)
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
@@ -132,7 +162,7 @@ class JointLayout:
     ) -> list[Tensor]:
         """See `Layout.within`."""
         (prefix,) = self._read(self._prompt.before, len(self._prompt.before))
-        known = [self._reader.max_positions, options.max_context_tokens]
+        known = [self._reader.max_positions, self._max_context_tokens]
         rooms = [limit - len(prefix) for limit in known if limit is not None]
         if options.max_chunk_tokens is not None:
             rooms.append(options.max_chunk_tokens)
@@ -153,7 +183,7 @@ class JointLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """One result for each group of each tail, in fewer or shorter pieces if memory is short."""
-        room = self._room(tails, chunks, options)
+        room = self._room(tails, chunks)
         step = options.max_batch_tokens
         notes: tuple[str, ...] = ()
         while True:
@@ -250,15 +280,18 @@ class JointLayout:
             )
         return past
 
-    def _room(
-        self, tails: Sequence[Tail], chunks: Sequence[Tokens], options: LayoutOptions
-    ) -> int | None:
+    def _in_orders(
+        self, run: Callable[[Sequence[Tokens]], LayoutResult], chunks: Sequence[Tokens]
+    ) -> LayoutResult:
+        return _both_ways(run, chunks) if self._second_pass else run(chunks)
+
+    def _room(self, tails: Sequence[Tail], chunks: Sequence[Tokens]) -> int | None:
         """How many tokens chunks, with what stands around each, may have in one context.
 
         Raises:
             ValueError: If what follows them leaves no room for a piece of a chunk.
         """
-        known = (self._reader.max_positions, options.max_context_tokens)
+        known = (self._reader.max_positions, self._max_context_tokens)
         limits = [limit for limit in known if limit is not None]
         if not limits:
             return None

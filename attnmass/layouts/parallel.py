@@ -10,7 +10,7 @@ encoding contexts apart at shared positions is that of Parallel Context Windows 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, ClassVar, TypeVar
 
@@ -45,6 +45,7 @@ class ParallelLayout:
     """Chunks apart, query over all; see the module's text."""
 
     name: ClassVar[str] = "parallel"
+    takes: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self, reader: Reader, tokenizer: Any, plain: PlainTokenizer, cache: ChunkCache

@@ -8,6 +8,9 @@ The pair is framed as the model's own tokenizer frames two texts. A chunk gets a
   number of tokens. A chunk's mass is the mean share that the query gets of its tokens' attention.
 - `"both"`: the mean of the two.
 
+What one token of the query pays, where that is asked for, is in the second direction what the
+chunk's tokens pay it, times the number of the query's tokens, so that the mean is always the whole.
+
 All are in [0, 1], for a token and for a chunk. Every pair is a pass of its own, so masses of
 several chunks need not sum to 1, and nothing of a chunk can be kept for another query.
 """
@@ -16,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -46,7 +49,10 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Attention on a window's tokens, `[head, token]` each, and what the head says of the pair."""
+    """Attention on a window's tokens, and what the head says of the pair.
+
+    Both are `[head, token]`, or `[query token, head, token]`, of which the mean and the sum count.
+    """
 
     from_query: Tensor
     to_query: Tensor
@@ -57,6 +63,8 @@ class PointwiseLayout:
     """Query and chunk as a pair; see the module's text."""
 
     name: ClassVar[str] = "pointwise"
+    # `with_logit` is what `rank_by` makes of the model, not a user's own.
+    takes: ClassVar[Mapping[str, Any]] = {"direction": DEFAULT_DIRECTION, "with_logit": False}
 
     def __init__(
         self,
@@ -226,14 +234,18 @@ class PointwiseLayout:
         found: dict[_Job, _Found] = {}
         for batch in batches(lengths, options):
             mine = [jobs[i] for i in batch]
-            done = halving(lambda part: self._look(part, queries, chunks), mine)
+            done = halving(lambda part: self._look(part, queries, chunks, options.query_rows), mine)
             found.update(zip(mine, done, strict=True))
             left.subtract(job.window.chunk for job in mine)
             advance(sum(left[chunk] == 0 for chunk in {job.window.chunk for job in mine}))
         return found
 
     def _look(
-        self, jobs: Sequence[_Job], queries: Sequence[Tokens], chunks: Sequence[Tokens]
+        self,
+        jobs: Sequence[_Job],
+        queries: Sequence[Tokens],
+        chunks: Sequence[Tokens],
+        by_token: bool,
     ) -> list[_Found]:
         """One pass over pairs."""
         asks_query = self._direction != "chunk_to_query"
@@ -244,16 +256,19 @@ class PointwiseLayout:
             text = chunks[window.chunk].ids[window.start : window.end]
             ids, types, (first, second) = self._pair.fill(query.ids, text)
             places = tuple(range(first, first + len(query)))
-            passages.append(Passage(ids, types, (places,), places if asks_chunk else ()))
+            groups = tuple((place,) for place in places) if by_token else (places,)
+            passages.append(Passage(ids, types, groups, places if asks_chunk else ()))
             starts.append(second)
         found = []
         for job, start, seen in zip(jobs, starts, self._reader.look(passages), strict=True):
             end = start + len(job.window)
-            nothing = torch.zeros(len(self._reader.heads), len(job.window))
+            there = seen.groups if by_token else seen.groups[0]
+            back = seen.to_each if by_token else seen.to_watched
+            nothing = torch.zeros(*there.shape[:-1], len(job.window))
             found.append(
                 _Found(
-                    seen.groups[0][:, start:end] if asks_query else nothing,
-                    seen.to_watched[:, start:end] if asks_chunk else nothing,
+                    there[..., start:end] if asks_query else nothing,
+                    back[..., start:end] if back is not None and asks_chunk else nothing,
                     seen.logit,
                 )
             )
@@ -271,19 +286,29 @@ class PointwiseLayout:
         places = [window for window, _ in windows]
         times = Counter(window.chunk for window in places)
         from_query, to_query = (
-            by_chunk(torch.cat(parts, dim=1), places, chunks, 0).chunks
+            by_chunk(torch.cat(parts, dim=-1), places, chunks, 0)
             for parts in zip(*((one.from_query, one.to_query) for _, one in windows), strict=True)
         )
+        from_rows, to_rows = (from_query.rows, to_query.rows)
         share = {"query_to_chunk": (1.0, 0.0), "chunk_to_query": (0.0, 1.0), "both": (0.5, 0.5)}
         there, back = share[self._direction]
-        masses = tuple(
-            there * out / times[i] + back * home / len(chunks[i])
-            for i, (out, home) in enumerate(zip(from_query, to_query, strict=True))
-        )
+
+        def mixed(out: Sequence[Tensor], home: Sequence[Tensor], n_rows: int) -> tuple[Tensor, ...]:
+            return tuple(
+                there * x / times[i] + back * y * n_rows / len(chunks[i])
+                for i, (x, y) in enumerate(zip(out, home, strict=True))
+            )
+
+        # Of the query's tokens those that look are averaged, those that are looked at added up.
+        n_rows = 1 if from_rows is None else len(from_rows[0])
+        masses = mixed(from_query.chunks, to_query.chunks, n_rows)
+        rows = None
+        if from_rows is not None and to_rows is not None:
+            rows = mixed(from_rows, to_rows, n_rows)
         context = 1 - torch.stack([mass.sum(dim=1) for mass in masses]).mean(dim=0)
         logits: list[float] = [-float("inf")] * len(chunks)
         for window, one in windows:
             if one.logit is not None:
                 logits[window.chunk] = max(logits[window.chunk], one.logit)
         said = tuple(logits) if self._reader.with_logit else None
-        return QueryAttention(masses, context, logits=said)
+        return QueryAttention(masses, context, rows, said)

@@ -31,10 +31,11 @@ class Tail:
         return len(self.ids)
 
 
-def query_tail(prompt: PromptTokens, query: Sequence[int]) -> Tail:
-    """The instruction and a query, whose tokens are the one group."""
+def query_tail(prompt: PromptTokens, query: Sequence[int], *, by_token: bool = False) -> Tail:
+    """The instruction and a query, whose tokens are a group, and on request each of them one."""
     ids = (*prompt.between, *query)
-    return Tail(ids, (tuple(range(len(prompt.between), len(ids))),))
+    whole = tuple(range(len(prompt.between), len(ids)))
+    return Tail(ids, (whole, *(((token,) for token in whole) if by_token else ())))
 
 
 def answer_tail(prompt: PromptTokens, query: Tokens, answer: Tokens, groups: Groups) -> Tail:

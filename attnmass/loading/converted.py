@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -110,13 +110,15 @@ def _is_whole(folder: Path) -> bool:
 def _stem(source: Source, dtype: torch.dtype) -> str:
     """What the folders of one GGUF file in one dtype are called, but for the number of layers."""
     name = re.sub(r"[^A-Za-z0-9.-]", "-", str(source.gguf))
-    digest = _digest(Path(source.name) / str(source.gguf))
+    digest = _digest(source.parts or (Path(source.name) / str(source.gguf),))
     return f"{name}-{digest}-{transformers.__version__}-{str(dtype).removeprefix('torch.')}"
 
 
-def _digest(path: Path) -> str:
+def _digest(paths: Sequence[Path]) -> str:
+    """Of what files hold one after another."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
     return digest.hexdigest()[:16]

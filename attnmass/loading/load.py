@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from attnmass.capture.view import find_decoder, find_layers
 from attnmass.errors import UnsupportedModelError
 from attnmass.loading import converted
 from attnmass.loading.device import choose_device, choose_dtype
+from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
 from attnmass.profiles import HeadProfile
 from attnmass.profiles.profile import FULL_DEPTH, full_depth
@@ -64,6 +65,7 @@ def load(
     """
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
+    choose_profile = _named(choose_profile, name)
     source = locate(name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only)
     if source.gguf is not None:
         kept = converted.root(None if cache_dir is None else Path(cache_dir))
@@ -74,7 +76,8 @@ def load(
 
         folder = converted.find(source, kept, kind, suffices)
         if folder is None:
-            loaded = _load_gguf(source, choose_profile, kind)
+            with in_one_folder(source, kept) as place:
+                loaded = _load_gguf(replace(source, name=place), choose_profile, kind)
             converted.keep(loaded.model, loaded.tokenizer, source, kept, kind)
             return Loaded(loaded.model.to(where), loaded.tokenizer, loaded.profile)
         source = Source(str(folder))
@@ -86,6 +89,17 @@ def load(
     except OSError as error:  # files that are missing, or a network that is
         place = f"the folder {source.name}" if source.local else "the Hugging Face Hub"
         raise not_found(name, [place], error) from error
+
+
+def _named(choose_profile: Callable[[Any], HeadProfile], name: str) -> Callable[[Any], HeadProfile]:
+    """The same choice, with the name that the user gave where a config has a folder of ours."""
+
+    def choose(config: Any) -> HeadProfile:
+        found = choose_profile(config)
+        place = getattr(config, "_name_or_path", None)
+        return replace(found, model=name) if place and found.model == place else found
+
+    return choose
 
 
 def text_config(config: Any) -> Any:

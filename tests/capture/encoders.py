@@ -28,14 +28,16 @@ class Encoder:
         feature: What is special about its attention.
         config: A three-layer model of it.
         max_tokens: How many tokens it takes at once.
-        path: How its attention is read.
+        path: How its attention is read, `None` where it is refused.
+        refused: A part of the error where it is refused.
     """
 
     name: str
     feature: str
     config: Any
     max_tokens: int = 64
-    path: str = "interface"
+    path: str | None = "interface"
+    refused: str | None = None
 
 
 ENCODERS = [
@@ -74,6 +76,13 @@ ENCODERS = [
         ),
     ),
     Encoder(
+        "EuroBERT",
+        "rotary, grouped-query attention both ways",
+        hf.EuroBertConfig(
+            **_BERT, num_key_value_heads=2, bos_token_id=1, eos_token_id=2, mask_token_id=3
+        ),
+    ),
+    Encoder(
         "MPNet",
         "relative position bias",
         hf.MPNetConfig(**_ROBERTA),
@@ -101,4 +110,28 @@ ENCODERS = [
         ),
         path="eager",
     ),
+    Encoder(
+        "ALBERT",
+        "one layer, run again and again",
+        hf.AlbertConfig(**_BERT, embedding_size=16),
+        path=None,
+        refused="no list of 3 layers",
+    ),
+    Encoder(
+        "FNet",
+        "none: Fourier transforms",
+        hf.FNetConfig(**_BERT),
+        path=None,
+        refused="no attention to read",
+    ),
+    Encoder(
+        "Longformer",
+        "a band around each token",
+        hf.LongformerConfig(**_SIZE, attention_window=4, pad_token_id=1),
+        path=None,
+        refused="does not show how its tokens attend to all others",
+    ),
 ]
+
+READ = [family for family in ENCODERS if family.path is not None]
+REFUSED = [family for family in ENCODERS if family.path is None]

@@ -49,6 +49,7 @@ class Family:
         path: How its attention is read, `None` where it is refused.
         refused: A part of the error where it is refused.
         sinks: Whether a part of each row falls on no token.
+        inside: Of encoder-decoders, whether the encoder shows where its tokens look.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Family:
     path: str | None = "interface"
     refused: str | None = None
     sinks: bool = False
+    inside: bool = True
 
 
 FAMILIES = [
@@ -106,6 +108,15 @@ FAMILIES = [
         ),
     ),
     Family("OLMo 2", "query-key norm, post-norm", hf.Olmo2Config(**_GROUPED)),
+    Family(
+        "OLMo 3",
+        "query-key norm, sliding window in some layers",
+        hf.Olmo3Config(
+            **_GROUPED,
+            sliding_window=5,
+            layer_types=["sliding_attention", "full_attention"],
+        ),
+    ),
     Family("Granite", "scaled attention", hf.GraniteConfig(**_GROUPED, attention_multiplier=0.2)),
     Family("StarCoder2", "sliding window", hf.Starcoder2Config(**_GROUPED, sliding_window=5)),
     Family(
@@ -136,6 +147,28 @@ FAMILIES = [
         "grouped-query attention",
         hf.FalconConfig(**_FALCON, new_decoder_architecture=True, num_kv_heads=2, alibi=False),
         path="eager",
+    ),
+    Family(
+        "GPT-Neo",
+        "learned positions, sliding window by index",
+        hf.GPTNeoConfig(
+            vocab_size=101,
+            hidden_size=32,
+            num_layers=2,
+            num_heads=4,
+            max_position_embeddings=128,
+            attention_types=[[["global", "local"], 1]],
+            window_size=5,
+        ),
+        path=None,
+        refused="differs from the same chunks in another order",
+    ),
+    Family(
+        "GPT (OpenAI)",
+        "learned positions, no cache",
+        hf.OpenAIGPTConfig(vocab_size=101, n_positions=128, n_embd=32, n_layer=2, n_head=4),
+        path=None,
+        refused="no softmax attention to read",
     ),
     Family(
         "Falcon (ALiBi)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -25,7 +26,8 @@ def eager(model: Any, query: list[int], heads: Any = HEADS) -> Tensor:
     """The model's own cross-attention over the joined states, `[head, query token, key]`."""
     model.set_attn_implementation("eager")
     with torch.inference_mode():
-        states = [model.get_encoder()(torch.tensor([chunk]))[0] for chunk in CHUNKS]
+        # A copy for each: BigBird-Pegasus's encoder is another one after a short text.
+        states = [copy.deepcopy(model.get_encoder())(torch.tensor([c]))[0] for c in CHUNKS]
         output = model.get_decoder()(
             input_ids=torch.tensor([[model.config.decoder_start_token_id, *query]]),
             encoder_hidden_states=torch.cat(states, dim=1),
@@ -52,6 +54,20 @@ def gap_between_orders(model: Any) -> float:
     there = look(reader, [0, 1, 2]).split([len(chunk) for chunk in CHUNKS], dim=2)
     back = look(reader, order).split([len(CHUNKS[i]) for i in order], dim=2)
     return max(float((there[i] - back[place]).abs().max()) for place, i in enumerate(order))
+
+
+def gap_to_alone(model: Any) -> float:
+    """Largest difference in what a chunk leaves when it is read with others, or before them."""
+    reader = CrossReader(model, HEADS)
+    together = reader.read(CHUNKS)
+    gaps = []
+    for chunk, mine in zip(CHUNKS, together, strict=True):
+        (alone,) = CrossReader(model, HEADS).read([chunk])
+        (again,) = reader.read([chunk])
+        for other in (alone, again):
+            pairs = zip((*mine.keys, *mine.values), (*other.keys, *other.values), strict=True)
+            gaps += [float((one - two).abs().max()) for one, two in pairs]
+    return max(gaps)
 
 
 def gap_inside(model: Any) -> float:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from attnmass import UnsupportedModelError
-from attnmass.capture import CrossReader
+from attnmass.capture import CrossReader, prove_cross
 from tests.capture import seq2seq_checks as checks
 from tests.capture.families import Family
 from tests.capture.seq2seq_families import SEQ2SEQ
-from tests.capture.table import README
+from tests.capture.table import NOT_READ, PATHS, refusal, verdict, write
 from tests.tiny_seq2seq import tiny_seq2seq
-
-BEGIN, END = "<!-- seq2seq: begin -->\n", "<!-- seq2seq: end -->\n"
 
 
 def render_table() -> str:
@@ -19,26 +19,20 @@ def render_table() -> str:
     return "\n".join([*rows, *map(_row, SEQ2SEQ)]) + "\n"
 
 
-def table_in_readme() -> str:
-    """What the README says now."""
-    text = README.read_text(encoding="utf-8")
-    return text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
-
-
 def _row(family: Family) -> str:
     model = tiny_seq2seq(family.config)
     try:
         reader = CrossReader(model, checks.HEADS)
+        prove_cross(reader, model)
     except UnsupportedModelError:
-        return f"| {family.name} | {family.feature} | | refused, with the reason |"
-    gaps = (checks.gap_to_eager, checks.gap_between_orders, checks.gap_inside)
-    right = all(gap(model) < 1e-5 for gap in gaps)
-    verdict = "equals eager attention" if right else "differs from eager attention"
-    path = "attention interface" if reader.path == "interface" else "eager attention"
-    return f"| {family.name} | {family.feature} | {path} | {verdict} |"
+        return f"| {family.name} | {family.feature} | {NOT_READ} | {refusal(family.refused)} |"
+    checked = [checks.gap_to_eager, checks.gap_between_orders, checks.gap_to_alone]
+    if family.inside:
+        checked.append(checks.gap_inside)
+    found = verdict(*(partial(gap, model) for gap in checked))
+    found += "" if family.inside else "; where the encoder's own tokens look is not read"
+    return f"| {family.name} | {family.feature} | {PATHS[reader.path]} | {found} |"
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    head, tail = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    README.write_text(head + render_table() + tail, encoding="utf-8")
+    write("seq2seq", render_table())

@@ -1,57 +1,94 @@
-"""Writes the README's table of families from the checks: `python -m tests.capture.table`."""
+"""Writes the README's tables of families from the checks: `python -m tests.capture.table`."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 from attnmass import UnsupportedModelError
-from attnmass.capture import EncoderReader, Reader
-from tests.capture import checks, encoder_checks
+from attnmass.capture import EncoderReader, Reader, prove, prove_encoder
+from tests.capture import checks, encoder_checks, joint_checks
 from tests.capture.encoders import ENCODERS, Encoder
 from tests.capture.families import FAMILIES, Family
 from tests.tiny import tiny_model
 from tests.tiny_encoder import tiny_encoder
 
 README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- families: begin -->\n", "<!-- families: end -->\n"
 
-_PATHS = {"interface": "attention interface", "eager": "eager attention"}
+PATHS = {"interface": "attention interface", "eager": "its own eager attention"}
+NOT_READ = "not read"
 
 
 def render_table() -> str:
     """Markdown table with one row for each family, as the checks find it now."""
-    head = "| family | its attention | layouts | read through | what was checked |"
-    rows = [head, "|---|---|---|---|---|", *map(_row, FAMILIES), *map(_encoder_row, ENCODERS)]
+    head = "| family | its attention | read through | `parallel` | `joint` | `pointwise` |"
+    rows = [head, "|---|---|---|---|---|---|", *map(_row, FAMILIES), *map(_encoder_row, ENCODERS)]
     return "\n".join(rows) + "\n"
 
 
-def table_in_readme() -> str:
-    """What the README says now."""
+def in_readme(name: str) -> str:
+    """What the README says now between the marks of a table."""
     text = README.read_text(encoding="utf-8")
-    return text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
+    begin, end = marks(name)
+    return text[text.index(begin) + len(begin) : text.index(end)]
+
+
+def write(name: str, table: str) -> None:
+    """Put a table between its marks in the README."""
+    text = README.read_text(encoding="utf-8")
+    begin, end = marks(name)
+    head, tail = text[: text.index(begin) + len(begin)], text[text.index(end) :]
+    README.write_text(head + table + tail, encoding="utf-8")
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The lines around a table."""
+    return f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+
+
+def verdict(*gaps: Callable[[], float]) -> str:
+    """What a cell says of checks whose differences have to be next to nothing."""
+    right = all(gap() < 1e-5 for gap in gaps)
+    return "equals eager attention" if right else "differs from eager attention"
+
+
+def refusal(reason: str | None) -> str:
+    """What a cell says of a family that is refused; tests hold the error to the reason."""
+    return f"refused: {reason}"
 
 
 def _row(family: Family) -> str:
     model = tiny_model(family.config)
     try:
         reader = Reader(model, checks.HEADS)
+        prove(reader, model)
     except UnsupportedModelError:
-        return f"| {family.name} | {family.feature} | | | refused, with the reason |"
-    right = checks.gap_to_eager(model) < 1e-5 and checks.gap_between_orders(model) < 1e-5
-    verdict = "equals eager attention" if right else "differs from eager attention"
-    return f"| {family.name} | {family.feature} | `parallel` | {_PATHS[reader.path]} | {verdict} |"
+        why = refusal(family.refused)
+        return _cells(family.name, family.feature, NOT_READ, why, why, "")
+    parallel = verdict(lambda: checks.gap_to_eager(model), lambda: checks.gap_between_orders(model))
+    joint = verdict(*(_joint_gap(family, size) for size in (7, 64)))
+    return _cells(family.name, family.feature, PATHS[reader.path], parallel, joint, "")
+
+
+def _joint_gap(family: Family, size: int) -> Callable[[], float]:
+    return lambda: joint_checks.gap_to_eager(tiny_model(family.config), size)
 
 
 def _encoder_row(family: Encoder) -> str:
     model = tiny_encoder(copy.deepcopy(family.config))
-    path = _PATHS[EncoderReader(model, encoder_checks.HEADS).path]
-    right = encoder_checks.gaps_to_eager(model) < 1e-5
-    verdict = "equals eager attention" if right else "differs from eager attention"
-    return f"| {family.name} | {family.feature} | `pointwise` | {path} | {verdict} |"
+    try:
+        reader = EncoderReader(model, encoder_checks.HEADS)
+        prove_encoder(reader, model)
+    except UnsupportedModelError:
+        return _cells(family.name, family.feature, NOT_READ, "", "", refusal(family.refused))
+    found = verdict(lambda: encoder_checks.gaps_to_eager(model))
+    return _cells(family.name, family.feature, PATHS[reader.path], "", "", found)
+
+
+def _cells(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    head, tail = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    README.write_text(head + render_table() + tail, encoding="utf-8")
+    write("families", render_table())

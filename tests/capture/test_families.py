@@ -6,9 +6,9 @@ import pytest
 
 from attnmass import UnsupportedModelError
 from attnmass.capture import Reader, prove
-from tests.capture import checks
+from tests.capture import checks, joint_checks
 from tests.capture.families import DECODERS, FAMILIES, REFUSED, Family
-from tests.capture.table import render_table, table_in_readme
+from tests.capture.table import in_readme, render_table
 from tests.tiny import tiny_model
 
 each_decoder = pytest.mark.parametrize("family", DECODERS, ids=lambda family: family.name)
@@ -34,6 +34,13 @@ def test_blocks_of_keys_are_merged_exactly(family: Family, key_block: int) -> No
 
 
 @each_decoder
+@pytest.mark.parametrize("max_batch_tokens", [7, 64])
+def test_joint_equals_eager(family: Family, max_batch_tokens: int) -> None:
+    """All chunks in one context, read in pieces or not, are looked at as in one plain forward."""
+    assert joint_checks.gap_to_eager(tiny_model(family.config), max_batch_tokens) < 1e-5
+
+
+@each_decoder
 def test_rows_sum_to_one(family: Family) -> None:
     """Prefix, chunks and query share all of the query's attention, but for learned sinks."""
     gap = checks.gap_to_one(tiny_model(family.config))
@@ -51,10 +58,11 @@ def test_path_and_proof(family: Family) -> None:
 
 @pytest.mark.parametrize("family", REFUSED, ids=lambda family: family.name)
 def test_refused_with_a_reason(family: Family) -> None:
-    """A family that cannot be right in the parallel layout is refused, and the error says why."""
+    """A family that cannot be right in a decoder's layouts is refused, and the error says why."""
     assert family.refused is not None
+    model = tiny_model(family.config)
     with pytest.raises(UnsupportedModelError, match=family.refused):
-        Reader(tiny_model(family.config), checks.HEADS)
+        prove(Reader(model, checks.HEADS), model)
 
 
 def test_masses_are_not_uniform() -> None:
@@ -67,7 +75,7 @@ def test_masses_are_not_uniform() -> None:
 
 def test_table_in_readme_is_what_these_checks_give() -> None:
     """The README's table of families is generated, not written: `make families` renews it."""
-    assert table_in_readme() == render_table()
+    assert in_readme("families") == render_table()
 
 
 def test_only_keys_that_selected_heads_read_are_kept_of_the_last_layer() -> None:

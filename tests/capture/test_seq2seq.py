@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from attnmass import CaptureError, UnsupportedModelError
+from attnmass import AttentionRanker, CaptureError, UnsupportedModelError
 from attnmass.capture import CrossReader, prove_cross
 from attnmass.capture.pair import shared_pair
 from tests.capture import seq2seq_checks as checks
 from tests.capture.families import Family
 from tests.capture.seq2seq_families import READ, REFUSED
-from tests.capture.seq2seq_table import render_table, table_in_readme
+from tests.capture.seq2seq_table import render_table
+from tests.capture.table import in_readme
 from tests.tiny import tiny_model
-from tests.tiny_seq2seq import tiny_bart, tiny_seq2seq
+from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_bart, tiny_seq2seq
 
 each_family = pytest.mark.parametrize("family", READ, ids=lambda family: family.name)
 
@@ -43,6 +44,28 @@ def test_rows_sum_to_one_and_are_not_uniform(family: Family) -> None:
 
 
 @each_family
+def test_chunks_leave_the_same_whatever_they_are_read_with(family: Family) -> None:
+    """What is cached of a chunk depends on the chunk alone, not on its batch or on earlier ones."""
+    assert checks.gap_to_alone(tiny_seq2seq(family.config)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "family", [f for f in READ if not f.inside], ids=lambda family: family.name
+)
+def test_encoders_of_blocks_rank_and_trim(family: Family) -> None:
+    """They work through the ranker; what a sentence leans on is an error that says what to do."""
+    model = tiny_seq2seq(family.config)
+    ranker = AttentionRanker(model, seq2seq_tokenizer(), heads=[(0, 1), (1, 0)])
+    texts = ["Numbers are made of words. The river runs.", "Trains and music. Books are words."]
+    ranking = ranker.trim("Who runs?", texts, keep_ratio=0.5)
+    assert 0 < sum(ranking.scores) < 1
+    spans = [span for chunk in (*ranking.chunks, *ranking.dropped) for span in chunk.spans]
+    assert {span.kept for span in spans} == {True, False}
+    with pytest.raises(UnsupportedModelError, match="leave out resolve_context"):
+        ranker.trim("Who runs?", texts, keep_ratio=0.5, resolve_context=True)
+
+
+@pytest.mark.parametrize("family", [f for f in READ if f.inside], ids=lambda family: family.name)
 def test_inside_the_encoder(family: Family) -> None:
     """Attention inside a chunk is the encoder's own, also where that is a band."""
     assert checks.gap_inside(tiny_seq2seq(family.config)) < 1e-5
@@ -65,8 +88,9 @@ def test_blocks_give_the_same(build: Any, key_block: int) -> None:
 @pytest.mark.parametrize("family", REFUSED, ids=lambda family: family.name)
 def test_refused(family: Family) -> None:
     """A family that cannot be read says so, and what to pass instead."""
+    model = tiny_seq2seq(family.config)
     with pytest.raises(UnsupportedModelError, match=str(family.refused)):
-        CrossReader(tiny_seq2seq(family.config), checks.HEADS)
+        prove_cross(CrossReader(model, checks.HEADS), model)
 
 
 def test_decoder_is_refused() -> None:
@@ -190,4 +214,4 @@ def test_shared_pair_keeps_implementations_apart() -> None:
 
 def test_table_in_readme() -> None:
     """The README's table is what the checks find."""
-    assert table_in_readme() == render_table()
+    assert in_readme("seq2seq") == render_table()

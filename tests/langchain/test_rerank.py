@@ -17,7 +17,7 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
 
-from attnmass import AttentionRanker, HeadProfile, shared_ranker
+from attnmass import AttentionRanker, CrossOptions, HeadProfile, shared_ranker
 from attnmass.adapter import LOADING_FIELDS
 from langchain_attn import AttentionRerank
 from tests.conftest import HEADS
@@ -436,6 +436,10 @@ class TestLoading:
             "heads": ((1, 0), (2, 1)),
             "layout": "joint",
             "rank_by": "attention",
+            "direction": "both",
+            "cross": CrossOptions(value_norm=True),
+            "max_context_tokens": 2000,
+            "second_pass": True,
             "revision": "abc",
             "cache_dir": "/cache",
             "local_files_only": True,

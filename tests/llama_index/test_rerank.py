@@ -27,7 +27,7 @@ from llama_index.core.schema import (
 )
 
 import attnmass
-from attnmass import AttentionRanker
+from attnmass import AttentionRanker, CrossOptions
 from attnmass.adapter import LOADING_FIELDS
 from llama_index_attn import AttentionRerank
 from tests.contract.stub import StubRanker
@@ -134,6 +134,10 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "heads": ((1, 0), (2, 1)),
         "layout": "joint",
         "rank_by": "attention",
+        "direction": "both",
+        "cross": CrossOptions(value_norm=True),
+        "max_context_tokens": 2000,
+        "second_pass": True,
         "revision": "abc",
         "cache_dir": "/cache",
         "local_files_only": True,

@@ -117,3 +117,14 @@ def test_gguf_without_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UnsupportedModelError, match=r"attnmass\[gguf\]"):
         AttentionRanker.from_pretrained(tmp_path / "model.gguf", cache_dir=tmp_path)
+
+
+def test_profile_has_the_name_that_was_given(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile made of heads says the model by the name that was asked for, not by a folder."""
+    monkeypatch.chdir(tiny_folder.parent)
+    ranker = AttentionRanker.from_pretrained(f"./{tiny_folder.name}", heads=[(0, 1)])
+    assert ranker.profile.model == f"./{tiny_folder.name}"
+    mine = HeadProfile.from_heads([(0, 1)], model="somebody's", layout="parallel")
+    assert AttentionRanker.from_pretrained(tiny_folder, profile=mine).profile.model == "somebody's"

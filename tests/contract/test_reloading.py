@@ -1,0 +1,223 @@
+"""What a reranker around a ranker is reloaded as, by its name."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sentence_transformers import CrossEncoder
+
+from attnmass import AttentionRanker, CrossOptions, HeadProfile
+from attnmass.profiles import EvidenceRule, SpanRule, packaged_profiles
+from tests.conftest import HEADS
+from tests.contract.adapters import Adapter
+from tests.contract.stub import StubRanker
+from tests.contract.test_contract import CANDIDATES, QUERY, TEXTS
+from tests.tiny import tiny_model, tiny_tokenizer
+from tests.tiny_encoder import cross_encoder_folder, tiny_encoder, wordpiece_tokenizer
+from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_seq2seq
+
+FEW = ((0, 1), (1, 2))
+
+
+def named(model: Any, folder: Path) -> Any:
+    """A model that knows what it was loaded from."""
+    model.config._name_or_path = str(folder)
+    return model
+
+
+def decoder(folder: Path, **options: Any) -> AttentionRanker:
+    """A ranker of a decoder that lies in a folder."""
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return AttentionRanker(
+        named(tiny_model(), folder), tiny_tokenizer(), **{"heads": HEADS, **options}
+    )
+
+
+def encoder(folder: Path, **options: Any) -> AttentionRanker:
+    """The same of an encoder."""
+    tiny_encoder().save_pretrained(folder)
+    wordpiece_tokenizer().save_pretrained(folder)
+    return AttentionRanker(
+        named(tiny_encoder(), folder), wordpiece_tokenizer(), heads=FEW, **options
+    )
+
+
+def cross_encoder(folder: Path, **options: Any) -> AttentionRanker:
+    """The same of a cross-encoder."""
+    model = CrossEncoder(str(cross_encoder_folder(folder)), device="cpu")
+    return AttentionRanker(model, heads=FEW, **options)
+
+
+def seq2seq(folder: Path, **options: Any) -> AttentionRanker:
+    """The same of an encoder-decoder."""
+    tiny_seq2seq().save_pretrained(folder)
+    seq2seq_tokenizer().save_pretrained(folder)
+    return AttentionRanker(named(tiny_seq2seq(), folder), seq2seq_tokenizer(), heads=FEW, **options)
+
+
+Build = Callable[..., AttentionRanker]
+
+CASES: list[tuple[str, Build, dict[str, Any]]] = [
+    ("parallel", decoder, {}),
+    ("joint", decoder, {"layout": "joint", "second_pass": True, "max_context_tokens": 180}),
+    ("encoder, one way", encoder, {"direction": "query_to_chunk"}),
+    ("encoder, other way", encoder, {"direction": "chunk_to_query"}),
+    ("cross-encoder", cross_encoder, {}),
+    ("cross-encoder, attention", cross_encoder, {"rank_by": "attention"}),
+    ("cross-encoder, both", cross_encoder, {"rank_by": "both", "direction": "both"}),
+    ("encoder-decoder", seq2seq, {}),
+    (
+        "encoder-decoder, otherwise",
+        seq2seq,
+        {"cross": CrossOptions(with_question=True, value_norm=True)},
+    ),
+]
+each_case = pytest.mark.parametrize(
+    ("build", "options"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+
+
+def copies(adapter: Adapter, rerank: Any) -> list[Any]:
+    """A reranker by every way that leaves its ranker behind."""
+    released = rerank.model_copy()
+    released._ranker = None
+    return [
+        pickle.loads(pickle.dumps(rerank)),
+        adapter.Rerank.model_validate(rerank.model_dump()),
+        adapter.Rerank.model_validate(json.loads(rerank.model_dump_json())),
+        released,
+    ]
+
+
+@each_case
+def test_reloaded_as_it_was(
+    adapter: Adapter, build: Build, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """After pickling, dumping or releasing, the model is read the way that the ranker read it."""
+    ranker = build(tmp_path, **options)
+    rerank = adapter.Rerank.from_ranker(ranker, top_n=None, model=str(tmp_path))
+    found = adapter.build(CANDIDATES)
+    expected = adapter.read(adapter.run(rerank, found, QUERY))
+    for other in copies(adapter, rerank):
+        assert other._ranker is None
+        other.dtype = "float32"
+        result = adapter.read(adapter.run(other, found, QUERY))
+        assert other._load().options == ranker.options
+        assert [item.id for item in result] == [item.id for item in expected]
+        assert [item.score for item in result] == pytest.approx([i.score for i in expected])
+
+
+def test_options_matter_here(tmp_path: Path) -> None:
+    """Cases of one model score otherwise, so that the test above says something."""
+    folders = {name: tmp_path / str(number) for number, (name, _, _) in enumerate(CASES)}
+    scores = {
+        name: build(folders[name], **options).rank(QUERY, TEXTS).scores
+        for name, build, options in CASES
+    }
+    for kind in ("encoder, ", "encoder-decoder", "cross-encoder"):
+        mine = [found for name, found in scores.items() if name.startswith(kind)]
+        assert len(mine) > 1
+        assert mine[0] != pytest.approx(mine[1], abs=1e-4)
+    assert scores["parallel"] != pytest.approx(scores["joint"], abs=1e-4)
+
+
+@each_case
+def test_fields_read_as_the_ranker_does(
+    adapter: Adapter, build: Build, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """What the ranker's constructor takes is a field, too, of a model by its name."""
+    expected = build(tmp_path, **options).rank(QUERY, TEXTS).scores
+    heads = HEADS if build is decoder else FEW
+    rerank = adapter.Rerank(
+        model=str(tmp_path), dtype="float32", heads=heads, top_n=None, **options
+    )
+    result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
+    by_place = {item.hidden["rank_before"]: item.score for item in result}
+    assert [by_place[place] for place in range(len(TEXTS))] == pytest.approx(expected)
+
+
+def test_models_at_hand_take_them(adapter: Adapter) -> None:
+    """`from_model` hands the fields of the layouts on, and keeps them."""
+    cross = CrossOptions(value_norm=True)
+    rerank = adapter.Rerank.from_model(tiny_seq2seq(), seq2seq_tokenizer(), heads=FEW, cross=cross)
+    assert rerank.cross == rerank._load().options["cross"] == cross
+    rerank = adapter.Rerank.from_model(
+        tiny_model(), tiny_tokenizer(), heads=HEADS, layout="joint", second_pass=True
+    )
+    assert rerank.second_pass
+    assert rerank._load().options["second_pass"]
+
+
+def test_a_profile_goes_along_whole(adapter: Adapter, tmp_path: Path) -> None:
+    """Weights, rules for spans and evidence, and heads for context are not lost on the way."""
+    profile = HeadProfile(
+        str(tmp_path),
+        "parallel",
+        HEADS,
+        (0.5, 0.3, 0.2),
+        spans=SpanRule(((2, 3),), (1.0,), chunk_share=0.1),
+        evidence=EvidenceRule(threshold=0.01, heads=((1, 1),), best_of=(0.5,), total_of=(0.1,)),
+        context=((0, 2),),
+        measured={"ndcg": {"a": 1.0}},
+    )
+    ranker = decoder(tmp_path, heads=None, profile=profile)
+    rerank = adapter.Rerank.from_ranker(ranker, top_n=None, keep_ratio=0.6, resolve_context=True)
+    found = adapter.build(CANDIDATES)
+    expected = adapter.read(adapter.run(rerank, found, QUERY))
+    for other in copies(adapter, rerank):
+        other.dtype = "float32"
+        assert other._load().profile == profile
+        result = adapter.read(adapter.run(other, found, QUERY))
+        assert [item.text for item in result] == [item.text for item in expected]
+
+
+def test_a_profile_that_ships_is_named_by_its_model(adapter: Adapter) -> None:
+    """What ships is found again with all its rules, and neither copied nor cut down to heads."""
+    profile = packaged_profiles()["smollm2-135m.parallel"]
+    rerank = adapter.Rerank.from_ranker(StubRanker(profile=profile))
+    assert (rerank.model, rerank.layout) == ("smollm2-135m", "parallel")
+    assert (rerank.heads, rerank.profile) == (None, None)
+    other = replace(profile, context=())
+    assert adapter.Rerank.from_ranker(StubRanker(profile=other)).profile == other
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"cross": {"rows": "first"}}, "cross"),
+        ({"cross": {"row": "last"}}, "row"),
+        ({"cross": {"value_norm": True, "aggregation": "scores"}}, "pass one of them"),
+        ({"cross": "last"}, "cross"),
+        ({"max_context_tokens": 0}, "max_context_tokens"),
+        ({"second_pass": "perhaps"}, "second_pass"),
+        ({"direction": "sideways"}, "direction"),
+    ],
+    ids=str,
+)
+def test_bad_values_fail_at_construction(
+    adapter: Adapter, fields: dict[str, Any], match: str
+) -> None:
+    """Options of a layout are checked before there is a model."""
+    with pytest.raises(ValueError, match=match):
+        adapter.Rerank(**fields)
+
+
+def test_a_mapping_is_an_option_too(adapter: Adapter) -> None:
+    """`cross` comes as `CrossOptions` or as its fields, as JSON has it."""
+    one = adapter.Rerank(cross={"value_norm": True})
+    assert one.cross == CrossOptions(value_norm=True)
+    assert copy.deepcopy(one).cross == one.cross
+
+
+def test_a_ranker_has_its_options_already(adapter: Adapter, ranker: AttentionRanker) -> None:
+    """Options that say how a model is read contradict a ranker that reads it already."""
+    with pytest.raises(ValueError, match="leave out direction, second_pass"):
+        adapter.Rerank.from_ranker(ranker, second_pass=True, direction="both")
