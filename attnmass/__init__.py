@@ -16,6 +16,7 @@ from attnmass.shared import release, shared_ranker
 from attnmass.types import Chunk, RankedChunk, RankerStats, Ranking, Span, Timings, WarmResult
 
 if TYPE_CHECKING:
+    from attnmass.fitting.fit import fit_profile
     from attnmass.profiles import HeadProfile, load_profile
     from attnmass.ranker import AttentionRanker
     from attnmass.trimming import Trim
@@ -25,6 +26,7 @@ _LAZY = {
     "AttentionRanker": "attnmass.ranker",
     "HeadProfile": "attnmass.profiles",
     "Trim": "attnmass.trimming",
+    "fit_profile": "attnmass.fitting.fit",
     "load_profile": "attnmass.profiles",
 }
 
@@ -45,6 +47,7 @@ __all__ = [
     "UnsupportedModelError",
     "WarmResult",
     "WeightsNotFoundError",
+    "fit_profile",
     "load_profile",
     "release",
     "shared_ranker",

@@ -30,6 +30,7 @@ from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.looker import Looker, notes_on
 from attnmass.profiles import Direction, HeadProfile
+from attnmass.profiles.nearby import profile_nearby
 from attnmass.rank_by import check_rank_by, choose_rank_by, class_name
 from attnmass.selection import OnNoEvidence, Order, RankBy, Selection
 from attnmass.text import Tokens
@@ -182,7 +183,8 @@ class AttentionRanker(Looker):
             revision: Branch, tag or commit on the Hub.
             cache_dir: The Hub's cache; weights converted from GGUF are kept there too.
             local_files_only: Never ask the Hub.
-            profile: As in the constructor.
+            profile: As in the constructor; default: an `attnmass.json` (or, with `layout`,
+                `attnmass.LAYOUT.json`) next to the model, before what ships.
             heads: As in the constructor.
             layout: As in the constructor.
             rank_by: As in the constructor; without a logit no classification head is loaded.
@@ -197,6 +199,14 @@ class AttentionRanker(Looker):
         check_rank_by(rank_by)
         CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
         heads = heads if heads is None or heads == "all" else tuple(heads)
+        if profile is None and heads is None:
+            profile = profile_nearby(
+                os.fspath(name_or_path),
+                layout,
+                revision=revision,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
         loaded = load(
             os.fspath(name_or_path),
             partial(choose, layout=layout, profile=profile, heads=heads),

@@ -80,6 +80,34 @@ def test_capture_knows_nothing_of_the_cache() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_fitting_knows_no_framework() -> None:
+    """Fitting knows the core, and neither LlamaIndex nor LangChain."""
+    found = imported_by("from attnmass.fitting import fit_profile, verify_profile")
+    assert "torch" in found
+    assert not found & FRAMEWORKS
+
+
+@pytest.mark.parametrize(
+    "module", ["data", "arrays", "methods", "crossval", "metrics", "spans", "store", "report"]
+)
+def test_reading_and_selecting_need_no_model(module: str) -> None:
+    """Labelled data is read, and heads are selected from what was captured, without torch."""
+    assert not imported_by(f"import attnmass.fitting.{module}") & (HEAVY | FRAMEWORKS)
+
+
+def test_nothing_below_knows_fitting() -> None:
+    """Only the command line, and the one public name, know that heads can be fitted."""
+    root = Path(attnmass.__file__).parents[1]
+    packages = ("attnmass", "langchain_attn", "llama_index_attn")
+    files = [file for package in packages for file in (root / package).rglob("*.py")]
+    known = {
+        "/".join(file.relative_to(root).parts[:2])
+        for file in files
+        if "attnmass.fitting" in file.read_text()
+    }
+    assert known == {"attnmass/__init__.py", "attnmass/cli", "attnmass/fitting"}
+
+
 def test_nothing_knows_the_command_line() -> None:
     """The command line imports the core; no core module and no adapter imports it back."""
     root = Path(attnmass.__file__).parents[1]
@@ -126,6 +154,7 @@ def test_public_names() -> None:
         "UnsupportedModelError",
         "WarmResult",
         "WeightsNotFoundError",
+        "fit_profile",
         "load_profile",
         "release",
         "shared_ranker",

@@ -11,12 +11,14 @@ from typer.core import TyperGroup
 from attnmass.cli.doctor import doctor
 from attnmass.cli.errors import MEANINGS, ExitCode, drop_output, report
 from attnmass.cli.explain import explain
+from attnmass.cli.fit import fit
 from attnmass.cli.groups import command
 from attnmass.cli.models import models
 from attnmass.cli.notes import hush_libraries
 from attnmass.cli.profiles import profiles_list, profiles_show
 from attnmass.cli.rank import rank
 from attnmass.cli.trim import trim
+from attnmass.cli.verify import profiles_verify
 
 _EPILOG = "\n".join(
     ["Exit codes:", *(f"{int(code):>4}  {meaning}" for code, meaning in MEANINGS.items())]
@@ -50,7 +52,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )
-_profiles = typer.Typer(no_args_is_help=True, help="The head profiles that ship.")
+_profiles = typer.Typer(no_args_is_help=True, help="Head profiles: those that ship, and yours.")
 app.add_typer(_profiles, name="profiles")
 
 
@@ -78,6 +80,8 @@ command(app, "explain", epilog=_EPILOG)(explain)
 command(app, "models")(models)
 command(_profiles, "list")(profiles_list)
 command(_profiles, "show")(profiles_show)
+command(_profiles, "verify", epilog=_EPILOG)(profiles_verify)
+command(app, "fit", epilog=_EPILOG)(fit)
 command(app, "doctor", epilog=_EPILOG)(doctor)
 
 

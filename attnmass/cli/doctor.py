@@ -27,6 +27,7 @@ _EXTRAS = {
     "accelerate": "attnmass[gguf]",
     "typer": "attnmass[cli]",
     "rich": "attnmass[cli]",
+    "rank-bm25": "attnmass[fit]",
 }
 
 

@@ -34,6 +34,7 @@ class ExitCode(IntEnum):
     INPUT = 3
     MODEL = 4
     FAILED = 5
+    NOT_BETTER = 6
     INTERRUPTED = 130
     PIPE = 141
 
@@ -45,6 +46,7 @@ MEANINGS = {
     ExitCode.INPUT: "something to read is missing, empty or malformed",
     ExitCode.MODEL: "no weights were found, or the model cannot be used",
     ExitCode.FAILED: "anything else, such as memory that ran out; --debug shows where",
+    ExitCode.NOT_BETTER: "a head profile does not hold",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.PIPE: "whoever read the output stopped reading (head)",
 }
@@ -79,14 +81,19 @@ class InputError(CliError):
 
 
 @contextmanager
-def api_arguments() -> Iterator[None]:
+def api_arguments(*, but: type[ValueError] | tuple[()] = ()) -> Iterator[None]:
     """What the API says of its arguments, as a word about options.
+
+    Args:
+        but: What is not one, and is raised as it is.
 
     Raises:
         UsageError: For a `ValueError` or `TypeError`, options spelled as they are here.
     """
     try:
         yield
+    except but:
+        raise
     except (ValueError, TypeError) as error:
         raise UsageError(spelled_as_options(str(error))) from error
 
@@ -111,9 +118,10 @@ def _option(name: str) -> str:
 
 
 def _option_names() -> set[str]:
-    from attnmass.cli import options
+    from attnmass.cli import fit_options, options
 
-    return {field.name for group in options.GROUPS for field in fields(group)}
+    groups = (*options.GROUPS, *fit_options.GROUPS)
+    return {field.name for group in groups for field in fields(group)}
 
 
 def report(error: BaseException, *, debug: bool = False) -> ExitCode:

@@ -21,9 +21,9 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """As typer does, with the API's defaults for options that are `None` if not given."""
-        from attnmass.cli.options import api_defaults
+        from attnmass.cli import fit_options, options
 
-        known = api_defaults()
+        known = options.api_defaults() | fit_options.api_defaults()
         shown = {
             parameter: known[str(parameter.name)]
             for parameter in self.params

@@ -24,7 +24,7 @@ _CHOICE, _TRIM, _OUTPUT = "What is kept", "Trimming", "Output"
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class Given:
     """A group whose fields are `None` where the user said nothing."""
 
     def given(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class InputOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelOptions(_Given):
+class LoadOptions(Given):
     """Which model is loaded, and how."""
 
     model: Annotated[
@@ -107,20 +107,6 @@ class ModelOptions(_Given):
         str | None,
         typer.Option(
             metavar="NAME", help="How chunks and query are laid out.", rich_help_panel=_MODEL
-        ),
-    ] = None
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="The heads to read, as JSON; what ships.", rich_help_panel=_MODEL
-        ),
-    ] = None
-    heads: Annotated[
-        str | None,
-        typer.Option(
-            metavar="L-H,...",
-            help="Heads to read instead, weighed alike: 18-6,18-7 is heads 6 and 7 of layer 18.",
-            rich_help_panel=_MODEL,
         ),
     ] = None
     revision: Annotated[
@@ -156,6 +142,26 @@ class ModelOptions(_Given):
         ),
     ] = None
 
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions(LoadOptions):
+    """Which model is loaded, how, and which of its heads are read."""
+
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The heads to read, as JSON; what ships.", rich_help_panel=_MODEL
+        ),
+    ] = None
+    heads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="L-H,...",
+            help="Heads to read instead, weighed alike: 18-6,18-7 is heads 6 and 7 of layer 18.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None
+
     def arguments(self) -> dict[str, Any]:
         """What `AttentionRanker.from_pretrained` is called with, but for the model's name.
 
@@ -175,7 +181,7 @@ class ModelOptions(_Given):
 
 
 @dataclass(frozen=True, slots=True)
-class CacheGroup(_Given):
+class CacheGroup(Given):
     """Where what was read is kept."""
 
     cache_bytes: Annotated[
@@ -213,7 +219,7 @@ class CacheGroup(_Given):
 
 
 @dataclass(frozen=True, slots=True)
-class SelectionOptions(_Given):
+class SelectionOptions(Given):
     """Which chunks are kept, and in which order."""
 
     top_n: Annotated[
@@ -261,7 +267,7 @@ class SelectionOptions(_Given):
 
 
 @dataclass(frozen=True, slots=True)
-class TrimOptions(_Given):
+class TrimOptions(Given):
     """Which spans of the chunks are kept."""
 
     max_tokens: Annotated[

@@ -50,7 +50,7 @@ def profiles_show(
     debug: Debug = False,
 ) -> None:
     """One head profile: its heads, the data that selected them, and scores on other data."""
-    label, profile = _find(name)
+    label, profile = find_profile(name)
     if format == "json":
         write_line(profile.to_json().rstrip("\n"))
         return
@@ -58,7 +58,13 @@ def profiles_show(
         write_line(f"{key:<12} {value}")
 
 
-def _find(name: str) -> tuple[str, HeadProfile]:
+def find_profile(name: str) -> tuple[str, HeadProfile]:
+    """A profile and what it is called: one that ships, the one of a model, or a file.
+
+    Raises:
+        UsageError: If the model has several.
+        InputError: If there is none.
+    """
     from attnmass.profiles import packaged_profiles
 
     shipped = packaged_profiles()

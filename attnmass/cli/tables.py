@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.text import Text
 from attnmass.cli.items import Question
 from attnmass.cli.printable import on_one_line, printable
 from attnmass.types import Ranking
+
+if TYPE_CHECKING:
+    from attnmass.fitting.report import Table as ReportTable
 
 _SNIPPET = 400  # characters, more than a line can show
 
@@ -83,6 +87,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(_cell, row))
     Console(highlight=False).print(table)
+
+
+def print_report(lines: Iterable[str], tables: Iterable[ReportTable]) -> None:
+    """Sentences, then tables, for people."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(_cell(line))
+    for one in tables:
+        console.print()
+        console.print(_cell(one.title), style="bold")
+        print_table(one.columns, one.rows)
 
 
 def _cell(text: str) -> Text:

@@ -3,6 +3,7 @@
 from attnmass.profiles.profile import (
     Direction,
     HeadProfile,
+    ProfileMismatchError,
     choose_profile,
     default_profile,
     fingerprint,
@@ -16,6 +17,7 @@ __all__ = [
     "Direction",
     "EvidenceRule",
     "HeadProfile",
+    "ProfileMismatchError",
     "SpanRule",
     "choose_profile",
     "default_profile",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from attnmass.checks import check_share
+from attnmass.profiles.published import is_named, published_lists
 from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_heads, check_weights
 from attnmass.prompt import PROMPT_VERSION
 
@@ -145,6 +146,10 @@ class HeadProfile:
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
+class ProfileMismatchError(ValueError):
+    """A profile that is for another model."""
+
+
 def check_direction(direction: str | None) -> None:
     """Raise `ValueError` unless attention can be read that way; `None` is the layout's own."""
     if direction is not None and direction not in get_args(Direction):
@@ -191,9 +196,9 @@ def choose_profile(
             return found
         warnings.warn(
             f"no head profile ships for this {config.model_type} model, so all heads of its middle "
-            "layers are read, which ranks worse than a few selected ones. To select them: "
-            "python -m benchmarks.select_heads FOLDER --model MODEL --out FILE.json (in a clone of "
-            "attnmass's repository), then pass profile='FILE.json'.",
+            "layers are read, which ranks worse than a few selected ones. To select them on a few "
+            f"dozen labelled queries: attnmass fit DATA.jsonl --model {_name(config)} "
+            f"--layout {layout} --out FILE.json, then pass profile='FILE.json'.",
             UserWarning,
             stacklevel=5,
         )
@@ -202,7 +207,7 @@ def choose_profile(
     if found.layout != layout:
         raise ValueError(f"the profile is for layout {found.layout!r}, not {layout!r}")
     if found.fingerprint is not None and found.fingerprint != fingerprint(config):
-        raise ValueError(
+        raise ProfileMismatchError(
             f"the profile is for {found.model} (fingerprint {found.fingerprint}), not for this "
             f"{config.model_type} model (fingerprint {fingerprint(config)})"
         )
@@ -227,22 +232,35 @@ def load_profile(path: str | Path) -> HeadProfile:
 
 
 def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
-    """The profile that ships for a model with this config, or `None`."""
+    """The profile that ships for a model with this config, or `None`.
+
+    A fitted one is known by the fingerprint. Of published lists of heads, whose authors do not say
+    that, the first is taken whose model's name is in what the model was loaded from.
+    """
     wanted = fingerprint(config)
-    for profile in packaged_profiles().values():
+    shipped = packaged_profiles().values()
+    for profile in shipped:
         if profile.layout == layout and profile.fingerprint == wanted:
             return profile
+    for profile in shipped:
+        if profile.layout == layout and profile.fingerprint is None:
+            deep, wide = full_depth(config), head_count(config)
+            fits = all(la < deep and he < wide for la, he in profile.heads)
+            if fits and is_named(_name(config), profile.model):
+                return profile
     return None
 
 
 def packaged_profiles() -> dict[str, HeadProfile]:
-    """All profiles that ship, by name, such as `smollm2-135m.parallel`."""
+    """All profiles that ship, by name, such as `smollm2-135m.parallel`: fitted, then published."""
     entries = sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name)
-    return {
+    fitted = {
         entry.name.removesuffix(".json"): _parse(entry.read_text(encoding="utf-8"), entry.name)
         for entry in entries
         if entry.name.endswith(".json")
     }
+    lists = published_lists()
+    return fitted | {name: HeadProfile.from_heads(**found) for name, found in lists.items()}
 
 
 def default_profile(config: Any, layout: str) -> HeadProfile:
@@ -303,7 +321,7 @@ def _check_heads(profile: HeadProfile, config: Any) -> None:
     n_layers, n_heads = full_depth(config), head_count(config)
     for layer, head in profile.all_heads:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
-            raise ValueError(
+            raise ProfileMismatchError(
                 f"head ({layer}, {head}) is not in this model: it has layers 0 to {n_layers - 1} "
                 f"and heads 0 to {n_heads - 1}"
             )

@@ -22,7 +22,7 @@ class TokenMass:
     """Attention on the tokens of one chunk, and where they are in its own text.
 
     Attributes:
-        masses: `[token]`.
+        masses: `[token]`, or of several heads `[head, token]`.
         offsets: `[token, 2]`, `[start, end)` in characters into what the model read.
         shift: Where the chunk's own text begins in what the model read.
     """
@@ -41,22 +41,24 @@ def span_masses(tokens: TokenMass, spans: Spans) -> tuple[Floats, Floats]:
     offsets give it, counts where the character before it is.
 
     Returns:
-        Masses and token counts, each `[span]`; counts are fractional where a token is shared.
+        Masses `[span]` (of several heads `[head, span]`) and token counts `[span]`; counts are
+        fractional where a token is shared.
     """
+    shape = tokens.masses.shape[:-1]
     if not spans:
-        return np.zeros(0), np.zeros(0)
+        return np.zeros((*shape, 0)), np.zeros(0)
     start, end = tokens.offsets[:, 0], tokens.offsets[:, 1]
     start = np.where(start < end, start, np.maximum(start - 1, 0))
     end = np.maximum(end, start + 1) - tokens.shift
     start = start - tokens.shift
     size = (end - start).astype(np.float64)
     bounds = np.asarray(spans, dtype=np.int64)
-    masses, counts = np.zeros(len(bounds)), np.zeros(len(bounds))
+    masses, counts = np.zeros((*shape, len(bounds))), np.zeros(len(bounds))
     for i, some in enumerate(_near(start, end, bounds)):
         low, high = bounds[i]
         inside = np.minimum(end[some], high) - np.maximum(start[some], low)
         share = np.maximum(inside, 0) / size[some]
-        masses[i], counts[i] = share @ tokens.masses[some], share.sum()
+        masses[..., i], counts[i] = tokens.masses[..., some] @ share, share.sum()
     return masses, counts
 
 

@@ -1,0 +1,57 @@
+"""From labelled queries to the heads of any model: read, capture, select, judge.
+
+Knows the core, and no framework. Reading data and selecting heads need no model and no torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attnmass.fitting.errors import DataError, NotBetterError
+
+if TYPE_CHECKING:
+    from attnmass.fitting.data import LabelledData, read_data
+    from attnmass.fitting.fit import fit_profile
+    from attnmass.fitting.items import LabelledChunk, LabelledQuery
+    from attnmass.fitting.report import FitReport
+    from attnmass.fitting.result import FitResult
+    from attnmass.fitting.verify import Verification, verify_profile
+
+# Names that bring torch or numpy with them: imported when they are first asked for.
+_LAZY = {
+    "FitReport": "report",
+    "FitResult": "result",
+    "LabelledChunk": "items",
+    "LabelledData": "data",
+    "LabelledQuery": "items",
+    "Verification": "verify",
+    "fit_profile": "fit",
+    "read_data": "data",
+    "verify_profile": "verify",
+}
+
+__all__ = [
+    "DataError",
+    "FitReport",
+    "FitResult",
+    "LabelledChunk",
+    "LabelledData",
+    "LabelledQuery",
+    "NotBetterError",
+    "Verification",
+    "fit_profile",
+    "read_data",
+    "verify_profile",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"attnmass.fitting.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,85 @@
+"""What a fit found, put into words and into the form of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attnmass.fitting.data import LabelledData
+from attnmass.fitting.evidence import KEPT, EvidenceFit
+from attnmass.fitting.metrics import Interval
+from attnmass.fitting.report import FitReport, Head, written
+from attnmass.fitting.spans import SpanFit
+
+FEW_QUERIES = 30
+
+
+def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
+    """How sentences are scored; `known` are the heads of the arrays."""
+    heads = None if found.choice is None else tuple(known[i] for i in found.choice.heads)
+    own, ranking = f"{found.inside.mean:.3f}", f"{found.inside_by_chunk_heads.mean:.3f}"
+    if heads is None:
+        who = f"the heads that rank chunks: area under ROC {ranking} inside supporting chunks"
+        other = f"{own} by heads of their own"
+    else:
+        who = f"heads {written(heads)}: area under ROC {own} inside supporting chunks"
+        other = f"{ranking} by the heads that rank chunks"
+    overall = f"{found.all_spans.mean:.3f} over all, {found.queries} queries"
+    told = f"sentences by {who} ({other}), {overall}"
+    return {
+        "told": told,
+        "heads": heads,
+        "length_exponent": found.length_exponent,
+        "chunk_share": found.chunk_share,
+        "queries": found.queries,
+        "auc_inside": _triple(found.inside),
+        "auc_inside_by_chunk_heads": _triple(found.inside_by_chunk_heads),
+        "auc_all": _triple(found.all_spans),
+    }
+
+
+def notes(data: LabelledData, *, null_query: bool) -> tuple[str, ...]:
+    """What a reader of the report should know."""
+    found = list(data.notes)
+    n = len(data.queries)
+    if n < FEW_QUERIES:
+        found.append(f"{n} queries are few: intervals are wide, and another draw may differ")
+    if null_query:
+        found.append(
+            "measured on masses of whole chunks; rankings also leave out tokens far below "
+            "their chunk's mean, so that their scores differ a little"
+        )
+    return tuple(found)
+
+
+def _triple(found: Interval) -> list[float]:
+    return [found.mean, found.low, found.high]
+
+
+def of_evidence(found: EvidenceFit) -> dict[str, Any]:
+    """How evidence is told."""
+    told = f"evidence: area under ROC {found.auc:.3f}"
+    if found.let_through is None:
+        told += ", too little to set a threshold"
+    else:
+        told += (
+            f"; a threshold of {found.rule.threshold} keeps {KEPT:.0%} of the answerable queries "
+            f"and lets {found.let_through:.0%} of the others through"
+        )
+    return {"told": told, "auc": found.auc, "let_through": found.let_through}
+
+
+def measured(report: FitReport) -> dict[str, Any]:
+    """What the profile says of its scores: for each set those of held-out folds."""
+    by_name = {score.name: score for score in report.scores}
+    told: dict[str, Any] = {}
+    for name, count in report.data.items():
+        found = by_name["profile"].by_set[name]
+        told[f"{name}, held-out folds"] = {
+            "queries": count,
+            "ndcg@10": round(found.mean, 3),
+            "interval95": found.rounded(),
+            "mid-depth default": round(by_name["mid-depth default"].by_set[name].mean, 3),
+            "bm25": round(by_name["bm25"].by_set[name].mean, 3),
+        }
+    return told

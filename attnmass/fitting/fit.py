@@ -1,0 +1,133 @@
+"""From labelled queries to a head profile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from attnmass.checks import check_count
+from attnmass.fitting.bm25 import check_installed
+from attnmass.fitting.data import LabelledData, Source, check_enough, read_data
+from attnmass.fitting.defaults import CANDIDATES, FOLDS, MOST_HEADS
+from attnmass.fitting.methods import METHODS
+from attnmass.fitting.result import FitResult
+from attnmass.fitting.run import Run
+from attnmass.fitting.subject import check_options, open_model, readable
+from attnmass.loading import converted
+from attnmass.loading.sources import DEFAULT_MODEL
+
+
+def fit_profile(
+    data: Source | Sequence[str | os.PathLike[str]] | LabelledData,
+    *,
+    model: Any = DEFAULT_MODEL,
+    tokenizer: Any = None,
+    layout: str | None = None,
+    max_heads: int = MOST_HEADS,
+    max_layer: int | None = None,
+    methods: Sequence[str] | None = None,
+    folds: int = FOLDS,
+    evidence: bool = True,
+    captures: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+    seed: int = 0,
+    qrels: str | os.PathLike[str] | None = None,
+    corpus: str | os.PathLike[str] | None = None,
+    run: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    candidates: int = CANDIDATES,
+    limit: int | None = None,
+    **options: Any,
+) -> FitResult:
+    """Find the heads of a model that rank best, on labelled queries.
+
+    Every head is captured once for each query. Several methods then select heads on folds of the
+    queries, and the simplest way within one standard error of the best is taken; what the result
+    is worth is told by queries that had no part in it.
+
+    Args:
+        data: A file of JSON Lines with `{"query", "chunks": [{"text", "relevant", ...}]}`, plain or
+            gzip; a BEIR folder; several of them, weighed alike; the objects themselves, such as
+            the rows of a `datasets.Dataset`; or what `read_data` returned.
+        model: A name as in `AttentionRanker.from_pretrained`, or a model as in `AttentionRanker`.
+        tokenizer: Of a model that is loaded.
+        layout: Default: the one that suits the kind of model.
+        max_heads: Select no more.
+        max_layer: Select from layers 0 to this one; default: all.
+        methods: Which of `"single"`, `"gold_mass"`, `"contrastive"`, `"stability"` and
+            `"listwise"` take part; default: all.
+        folds: Into how many parts queries are split.
+        evidence: Whether to fit how evidence is told, which reads each query three more times up to
+            the last selected layer.
+        captures: Folder for what was captured, so that a run that was interrupted goes on there;
+            default: beside the converted models in the Hugging Face cache.
+        progress: Whether to show a progress bar; default: on a terminal.
+        seed: Of the folds and of the order of chunks.
+        qrels: Labels in TREC's format, for a file of queries as `data`.
+        corpus: The texts that they name.
+        run: Candidates in TREC's format; default: BM25 over the corpus.
+        split: Of a BEIR folder.
+        candidates: How many of a run, or of BM25.
+        limit: Use the first so many queries of each set.
+        **options: As in `AttentionRanker.from_pretrained`, such as `device` and `batch_size`.
+
+    Returns:
+        The profile and a report; `save` writes both, if the profile is worth it.
+
+    Raises:
+        DataError: If the data cannot be used; names file and line.
+        ImportError: If rank-bm25 is not installed.
+        ValueError, AttnMassError: As `AttentionRanker.from_pretrained`.
+    """
+    check_count("max_heads", max_heads, 1)
+    check_count("folds", folds, 3)
+    check_options(options)
+    chosen_methods = _check_methods(methods)
+    check_installed()
+    labelled = read_data(
+        data,
+        qrels=qrels,
+        corpus=corpus,
+        run=run,
+        split=split,
+        candidates=candidates,
+        limit=limit,
+        seed=seed,
+    )
+    check_enough(labelled)
+    subject = open_model(model, tokenizer, layout=layout, max_layer=max_layer, **options)
+    fit = Run(
+        labelled,
+        subject,
+        tuple(readable(subject.config, subject.layout, max_layer)),
+        captures_folder(captures, options.get("cache_dir")),
+        progress,
+        seed,
+    )
+    n_folds = min(folds, len(labelled.queries))
+    return fit(max_heads, max_layer, chosen_methods, n_folds, with_evidence=evidence)
+
+
+def _check_methods(methods: Sequence[str] | None) -> tuple[str, ...]:
+    """All methods, or those named, the simplest first.
+
+    Raises:
+        ValueError: If one is none, or there is none.
+    """
+    if methods is None:
+        return tuple(METHODS)
+    named = [methods] if isinstance(methods, str) else list(methods)
+    unknown = [name for name in named if name not in METHODS]
+    if unknown or not named:
+        said = repr(unknown[0]) if unknown else "none"
+        raise ValueError(f"methods must be some of {', '.join(map(repr, METHODS))}, not {said}")
+    return tuple(name for name in METHODS if name in named)
+
+
+def captures_folder(captures: str | os.PathLike[str] | None, cache_dir: Any) -> Path:
+    """Where captures are kept: `captures`, else beside the models that were converted."""
+    if captures is not None:
+        return Path(os.fspath(captures))
+    return converted.root(None if cache_dir is None else Path(cache_dir)) / "captures"

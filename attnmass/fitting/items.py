@@ -1,0 +1,56 @@
+"""A labelled query and its chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Sentence = tuple[int, int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledChunk:
+    """One candidate of a query.
+
+    Attributes:
+        text: What it says.
+        relevant: How much it supports the answer: 0 for not at all, usually 1 otherwise.
+        id: Its id, unique among the query's.
+        title: A line that the model reads before the text.
+        sentences: `[start, end)` in characters into the text, and whether the sentence supports the
+            answer; `None` where sentences are not labelled.
+    """
+
+    text: str
+    relevant: float
+    id: str
+    title: str | None = None
+    sentences: tuple[Sentence, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledQuery:
+    """One query.
+
+    Attributes:
+        query: The question.
+        chunks: Its candidates: at least two, at least one relevant and at least one not.
+        id: Its id, unique in its set.
+        place: Where it was read, for messages.
+        answers: Strings of which any one is the answer, where they are known.
+    """
+
+    query: str
+    chunks: tuple[LabelledChunk, ...]
+    id: str
+    place: str
+    answers: tuple[str, ...] = ()
+
+    @property
+    def relevant(self) -> tuple[float, ...]:
+        """The label of each chunk."""
+        return tuple(chunk.relevant for chunk in self.chunks)
+
+    @property
+    def has_sentences(self) -> bool:
+        """Whether the sentences of all its chunks are labelled."""
+        return all(chunk.sentences is not None for chunk in self.chunks)

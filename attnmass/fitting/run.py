@@ -1,0 +1,271 @@
+"""One fit: capture, select, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnmass.cache_options import CACHE_BYTES
+from attnmass.capture import Head
+from attnmass.fitting import facts
+from attnmass.fitting.arrays import Arrays, Choice, Quality
+from attnmass.fitting.bm25 import bm25
+from attnmass.fitting.capture import (
+    bar_of,
+    capture_all,
+    chunks_of,
+    look_at_chunks,
+    look_at_heads,
+)
+from attnmass.fitting.crossval import Config, CrossValidation, split_folds
+from attnmass.fitting.data import LabelledData
+from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
+from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.metrics import Floats, Integers, interval
+from attnmass.fitting.report import Difference, FitReport, Point, Score, score_of
+from attnmass.fitting.result import FitResult
+from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
+from attnmass.fitting.spans import SpanFit, fit_spans, spans_of
+from attnmass.fitting.store import Capture, Store
+from attnmass.fitting.subject import Subject
+from attnmass.profiles import EvidenceRule, HeadProfile, SpanRule, fingerprint
+from attnmass.prompt import chunk_text
+
+_CUTOFFS = 10  # points of the curve over layers
+_SHOWN = 10  # best single heads in the report
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Run:
+    """One run over one model and its data."""
+
+    data: LabelledData
+    subject: Subject
+    heads: tuple[Head, ...]
+    folder: Path
+    progress: bool | None
+    seed: int
+
+    def __call__(
+        self,
+        most: int,
+        max_layer: int | None,
+        methods: Sequence[str],
+        n_folds: int,
+        *,
+        with_evidence: bool,
+    ) -> FitResult:
+        """Capture, select, judge."""
+        ranker = self.subject.ranker(heads=self.heads)
+        look = look_at_heads(ranker, self.subject.plain)
+        captured = self._capture(
+            self.data.queries, look, self.subject.about(self.heads), "Reading heads"
+        )
+        qualities = self._qualities(captured)
+        sets = qualities[False].arrays.sets
+        folds = split_folds(sets, n_folds, self.seed)
+        deepest = self.heads[-1][0] if max_layer is None else max_layer
+        allowed = self._up_to(deepest)
+        crossed = CrossValidation(qualities, folds, allowed, most, methods)
+        cutoffs = self._cutoffs(deepest)
+        n_selections = crossed.n_selections + len(cutoffs) * n_folds
+        with bar_of(n_selections, "Selecting heads", self.progress, unit="fit") as bar:
+            crossed.advance = bar.update
+            config = crossed.decide()
+            choice = crossed.select(config)
+            nested, decided = crossed.nested()
+            layers = [
+                self._layer_point(qualities, folds, layer, config, most, bar.update)
+                for layer in cutoffs
+            ]
+        scores = self._scores(qualities, nested, max_layer)
+        differences = self._differences(qualities, nested)
+        span_fit = self._spans(captured, folds, sets, choice, most)
+        profile = self._profile(config, choice, span_fit, ranker.profile)
+        told = self._evidence(profile, folds) if with_evidence else None
+        report = FitReport(
+            model=self.subject.name,
+            fingerprint=fingerprint(self.subject.config),
+            layout=self.subject.layout,
+            data=self.data.counts,
+            folds=n_folds,
+            heads=profile.heads,
+            weights=profile.weights,
+            method=config.method,
+            null_query=config.null_query,
+            scores=tuple(scores),
+            differences=differences,
+            heads_curve=tuple(self._heads_curve(crossed)),
+            layers_curve=tuple(layers),
+            folds_chose=tuple((one.method, self._named(found)) for one, found in decided),
+            best_single=self._best_single(qualities[config.null_query], allowed),
+            spans=None if span_fit is None else facts.of_spans(span_fit, self.heads),
+            evidence=None if told is None else facts.of_evidence(told),
+            notes=facts.notes(self.data, null_query=config.null_query),
+        )
+        rule = EvidenceRule() if told is None else told.rule
+        measured = facts.measured(report)
+        return FitResult(replace(profile, evidence=rule, measured=measured), report)
+
+    def _capture(
+        self,
+        queries: Sequence[LabelledQuery],
+        look: Callable[[LabelledQuery], Capture],
+        about: dict[str, Any],
+        desc: str,
+    ) -> list[Capture]:
+        store = Store(self.folder, about)
+        return capture_all(queries, look, store, desc=desc, progress=self.progress)
+
+    def _qualities(self, captured: Sequence[Capture]) -> dict[bool, Quality]:
+        """What was captured as arrays, with the null query's mass subtracted and without."""
+        relevant = [query.relevant for query in self.data.queries]
+        names = list(self.data.counts)
+        sets = [names.index(name) for name in self.data.sets]
+        lexical = [
+            bm25(query.query, [chunk_text(chunk) for chunk in chunks_of(query)])
+            for query in self.data.queries
+        ]
+        found = {False: [one.masses for one in captured]}
+        if captured[0].null is not None:
+            found[True] = [one.beyond_null for one in captured]
+        return {
+            null_query: Quality(Arrays.stack(masses, relevant, lexical, sets))
+            for null_query, masses in found.items()
+        }
+
+    def _up_to(self, layer: int) -> Integers:
+        """Indices of the heads up to a layer."""
+        return np.array([i for i, head in enumerate(self.heads) if head[0] <= layer])
+
+    def _cutoffs(self, deepest: int) -> list[int]:
+        """Layers at which the curve over layers is taken."""
+        points = np.linspace(0, deepest, min(_CUTOFFS, deepest + 1))
+        return sorted({round(float(point)) for point in points})
+
+    def _layer_point(
+        self,
+        qualities: dict[bool, Quality],
+        folds: Integers,
+        layer: int,
+        config: Config,
+        most: int,
+        advance: Any,
+    ) -> Point:
+        """Held-out quality where only heads up to a layer may be selected."""
+        heads = self._up_to(layer)
+        crossed = CrossValidation(qualities, folds, heads, most, (config.method,), advance)
+        values = crossed.held_out(config)
+        return Point(layer, config.method, config.null_query, interval(values, crossed.sets))
+
+    def _heads_curve(self, crossed: CrossValidation) -> list[Point]:
+        return [
+            Point(
+                config.count,
+                config.method,
+                config.null_query,
+                interval(crossed.held_out(config), crossed.sets),
+            )
+            for config in sorted(crossed.configs, key=lambda one: (one.rank, one.null_query))
+        ]
+
+    def _baselines(self, qualities: dict[bool, Quality]) -> dict[str, Floats]:
+        """nDCG@10 of each query by what the profile has to beat."""
+        default = self.subject.default
+        quality = qualities[default.null_query and True in qualities]
+        return {
+            "mid-depth default": quality.of_heads([self.heads.index(h) for h in default.heads]),
+            "bm25": quality.of_scores(quality.arrays.lexical),
+        }
+
+    def _scores(
+        self, qualities: dict[bool, Quality], nested: Floats, max_layer: int | None
+    ) -> list[Score]:
+        values = {"profile": nested, **self._baselines(qualities)}
+        if max_layer is None:
+            quality = qualities[True in qualities]
+            values["all heads"] = quality.of_heads(range(len(self.heads)))
+        return [score_of(name, found, self.data.sets) for name, found in values.items()]
+
+    def _differences(
+        self, qualities: dict[bool, Quality], nested: Floats
+    ) -> tuple[Difference, ...]:
+        return tuple(
+            Difference(name, interval(nested - found, self.data.sets))
+            for name, found in self._baselines(qualities).items()
+        )
+
+    def _named(self, choice: Choice) -> tuple[Head, ...]:
+        return tuple(self.heads[i] for i in choice.heads)
+
+    def _best_single(self, quality: Quality, allowed: Integers) -> tuple[tuple[Head, float], ...]:
+        values = {int(i): interval(quality.alone[i], quality.arrays.sets).mean for i in allowed}
+        best = sorted(values, key=lambda i: -values[i])[:_SHOWN]
+        return tuple((self.heads[i], values[i]) for i in best)
+
+    def _spans(
+        self,
+        captured: Sequence[Capture],
+        folds: Integers,
+        sets: Integers,
+        choice: Choice,
+        most: int,
+    ) -> SpanFit | None:
+        """Span heads up to the last layer that ranks; `None` where too few sentences are told."""
+        pairs = zip(self.data.queries, captured, strict=True)
+        found = [spans_of(query, capture, choice) for query, capture in pairs]
+        known = [i for i, spans in enumerate(found) if spans is not None]
+        if len(known) < LEAST_SPAN_QUERIES or len(np.unique(folds[known])) < 2:
+            return None
+        deepest = max(layer for layer, _ in self._named(choice))
+        return fit_spans(
+            [spans for spans in found if spans is not None],
+            folds[known],
+            sets[known],
+            [int(i) for i in self._up_to(deepest)],
+            choice,
+            most,
+        )
+
+    def _profile(
+        self, config: Config, choice: Choice, spans: SpanFit | None, reading: HeadProfile
+    ) -> HeadProfile:
+        sets = ", ".join(f"{count} queries of {name}" for name, count in self.data.counts.items())
+        rule = None
+        if spans is not None:
+            used = spans.choice or choice
+            rule = SpanRule(
+                self._named(used), used.weights, spans.length_exponent, spans.chunk_share
+            )
+        return HeadProfile(
+            self.subject.name,
+            self.subject.layout,
+            self._named(choice),
+            choice.weights,
+            fingerprint=fingerprint(self.subject.config),
+            source="fitted",
+            fitted_on=f"{sets}, by the method {config.method!r}",
+            spans=rule,
+            direction=reading.direction,
+            null_query=config.null_query,
+        )
+
+    def _evidence(self, profile: HeadProfile, folds: Integers) -> EvidenceFit | None:
+        """The rule for evidence; `None` where other queries have no chunks to put in."""
+        found = variants(self.data.queries, self.seed)
+        if len({int(folds[one.number]) for one in found}) < 2:
+            return None
+        # The variants of a query share most chunks, which the parallel layout reads once.
+        ranker = self.subject.ranker(profile=profile, cache_bytes=CACHE_BYTES)
+        look = look_at_chunks(ranker)
+        queries = [query for one in found for query in (one.present, one.absent)]
+        about = self.subject.about(profile.heads, profile.weights)
+        captured = self._capture(
+            queries, look, about | {"null_query": profile.null_query}, "Reading evidence"
+        )
+        numbers = [one.number for one in found]
+        return fit_evidence(captured[0::2], captured[1::2], numbers, folds)

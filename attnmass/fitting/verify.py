@@ -1,0 +1,158 @@
+"""Whether a profile holds what it promises, on labelled queries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnmass import scoring
+from attnmass.fitting.bm25 import bm25, check_installed
+from attnmass.fitting.capture import bar_of, chunks_of, with_place
+from attnmass.fitting.data import LabelledData, Source, read_data
+from attnmass.fitting.defaults import CANDIDATES
+from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.metrics import interval, ndcg_at_10
+from attnmass.fitting.report import Difference, Score, score_of
+from attnmass.fitting.subject import open_model
+from attnmass.layouts import QueryAttention
+from attnmass.profiles import HeadProfile, load_profile
+from attnmass.prompt import chunk_text
+from attnmass.ranker import AttentionRanker
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A profile's quality on labelled queries.
+
+    Attributes:
+        profile: The profile.
+        model: The model that it was tried with.
+        data: Queries of each set.
+        scores: nDCG@10 of the profile, the mid-depth default and BM25.
+        differences: By how much the profile is better than the other two.
+        notes: What a reader should know, in sentences.
+    """
+
+    profile: HeadProfile
+    model: str
+    data: dict[str, int]
+    scores: tuple[Score, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the profile is better than both."""
+        return all(one.better for one in self.differences)
+
+
+def verify_profile(
+    profile: HeadProfile | str | os.PathLike[str],
+    data: Source | Sequence[str | os.PathLike[str]] | LabelledData,
+    *,
+    model: Any = None,
+    tokenizer: Any = None,
+    progress: bool | None = None,
+    seed: int = 0,
+    qrels: str | os.PathLike[str] | None = None,
+    corpus: str | os.PathLike[str] | None = None,
+    run: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    candidates: int = CANDIDATES,
+    limit: int | None = None,
+    **options: Any,
+) -> Verification:
+    """Rank labelled queries by a profile, by the mid-depth default and by BM25.
+
+    Args:
+        profile: A profile or the path of one.
+        data: As in `fit_profile`; queries that did not select the heads.
+        model: Default: the profile's.
+        tokenizer: As in `fit_profile`; so are all others.
+        progress: Whether to show a progress bar; default: on a terminal.
+        seed: Of the order of chunks.
+        qrels: As in `fit_profile`.
+        corpus: Likewise.
+        run: Likewise.
+        split: Likewise.
+        candidates: Likewise.
+        limit: Likewise.
+        **options: Likewise.
+
+    Raises:
+        DataError: If the data cannot be used; names file and line.
+        ImportError: If rank-bm25 is not installed.
+        ValueError: If the profile is for another model, or is none.
+        AttnMassError: As `AttentionRanker.from_pretrained`.
+    """
+    check_installed()
+    if not isinstance(profile, HeadProfile):
+        profile = load_profile(Path(os.fspath(profile)))
+    labelled = read_data(
+        data,
+        qrels=qrels,
+        corpus=corpus,
+        run=run,
+        split=split,
+        candidates=candidates,
+        limit=limit,
+        seed=seed,
+    )
+    subject = open_model(
+        profile.model if model is None else model, tokenizer, profile=profile, **options
+    )
+    default = subject.default
+    both = sorted({*profile.heads, *default.heads})
+    direction = {} if profile.direction is None else {"direction": profile.direction}
+    ranker = subject.ranker(heads=both, **{**direction, **subject.options})
+    values: dict[str, list[float]] = {"profile": [], "mid-depth default": [], "bm25": []}
+    with bar_of(len(labelled.queries), "Reading queries", progress) as bar:
+        for query in labelled.queries:
+            found = with_place(query, lambda one: _attention(ranker, one))
+            by_name = {
+                "profile": _masses(found, both, profile),
+                "mid-depth default": _masses(found, both, default),
+                "bm25": bm25(query.query, [chunk_text(chunk) for chunk in chunks_of(query)]),
+            }
+            for name, scores in by_name.items():
+                values[name].append(_ndcg(query, scores))
+            bar.update()
+    arrays = {name: np.array(found) for name, found in values.items()}
+    ours = arrays["profile"]
+    return Verification(
+        profile,
+        subject.name,
+        labelled.counts,
+        tuple(score_of(name, found, labelled.sets) for name, found in arrays.items()),
+        tuple(
+            Difference(name, interval(ours - found, labelled.sets))
+            for name, found in arrays.items()
+            if name != "profile"
+        ),
+        labelled.notes,
+    )
+
+
+def _attention(ranker: AttentionRanker, query: LabelledQuery) -> QueryAttention:
+    return ranker.attention(query.query, chunks_of(query))
+
+
+def _masses(
+    found: QueryAttention, heads: Sequence[tuple[int, int]], profile: HeadProfile
+) -> list[float]:
+    """What rankings by the profile have, from the attention of more heads than its own."""
+    known = dict(zip(profile.heads, profile.weights, strict=True))
+    weights = [known.get(head, 0.0) for head in heads]
+    if not profile.null_query:
+        found = replace(found, null=None)
+    return scoring.chunk_masses(found, weights)
+
+
+def _ndcg(query: LabelledQuery, scores: Any) -> float:
+    relevant = np.array([query.relevant])
+    return float(ndcg_at_10(relevant, np.array([scores]), np.ones(relevant.shape, dtype=bool))[0])
