@@ -16,7 +16,11 @@ from benchmarks.data import SETS
 from benchmarks.metrics import interval
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
+# A few queries with nothing else on the machine; the long run of quality.json may share it.
+TIMES = Path(__file__).parent / "results" / "times.json"
 PICTURE = Path(__file__).parents[1] / "docs" / "quality_and_time.svg"
+
+Rows = list[dict[str, Any]]
 
 LABELS = {"ICR, all heads": "ICR, all heads (few queries)"}
 
@@ -25,30 +29,33 @@ def main() -> None:
     """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--times", type=Path, default=TIMES)
     parser.add_argument("--out", type=Path, default=PICTURE)
     arguments = parser.parse_args()
-    results = json.loads(arguments.results.read_text(encoding="utf-8"))
-    draw(results["rows"], arguments.out)
+    draw(_rows(arguments.results), _rows(arguments.times), arguments.out)
 
 
-def draw(rows: list[dict[str, Any]], out: Path) -> None:
+def draw(quality: Rows, times: Rows, out: Path) -> None:
     """One panel for each set: mean nDCG@10 with its interval over the median seconds of a query."""
+    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in times:
+        seconds[row["set"], row["method"]].append(row["seconds"])
     # Text stays text, and nothing in the file says when it was drawn.
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "attnmass"})
     figure, panels = pyplot.subplots(1, len(SETS), figsize=(12, 4.2), sharex=True)
     for panel, name in zip(panels, SETS, strict=True):
-        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in rows:
+        values: dict[str, list[float]] = defaultdict(list)
+        for row in quality:
             if row["set"] == name:
-                found[row["method"]].append(row)
-        for method, mine in found.items():
-            quality = interval([row["ndcg@10"] for row in mine])
-            seconds = statistics.median(row["seconds"] for row in mine)
+                values[row["method"]].append(row["ndcg@10"])
+        for method, mine in values.items():
+            found = interval(mine)
+            median = statistics.median(seconds[name, method])
             ours = method.startswith("attnmass")
             panel.errorbar(
-                seconds,
-                quality.mean,
-                yerr=[[quality.mean - quality.low], [quality.high - quality.mean]],
+                median,
+                found.mean,
+                yerr=[[found.mean - found.low], [found.high - found.mean]],
                 fmt="o" if ours else "s",
                 color="tab:blue" if ours else "tab:gray",
                 capsize=2,
@@ -56,7 +63,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
             )
             panel.annotate(
                 LABELS.get(method, method),
-                (seconds, quality.mean),
+                (median, found.mean),
                 xytext=(5, 5),
                 textcoords="offset points",
                 fontsize=7,
@@ -69,6 +76,10 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
     panels[0].set_ylabel("nDCG@10 (mean, 95% interval)", fontsize=8)
     figure.tight_layout()
     figure.savefig(out, metadata={"Date": None})
+
+
+def _rows(path: Path) -> Rows:
+    return list(json.loads(path.read_text(encoding="utf-8"))["rows"])
 
 
 if __name__ == "__main__":

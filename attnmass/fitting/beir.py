@@ -107,9 +107,14 @@ def _join(
         )
         query = LabelledQuery(text, chunks, name, f"{source}: query {name}")
         try:
-            found.append(check_labels(query))
+            check_labels(query)
         except DataError:
             without += 1
+            continue
+        if query.all_relevant:
+            without += 1
+        else:
+            found.append(query)
     if without:
         notes.append(
             f"{source}: {without} of {len(wanted)} queries left out: their {options.candidates} "

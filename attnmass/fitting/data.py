@@ -159,13 +159,13 @@ def _name(path: Path) -> str:
 def _read(part: Any, options: beir.Options) -> tuple[list[LabelledQuery], list[str]]:
     if not isinstance(part, Path):
         options.refuse("objects")
-        return jsonl.read_objects(part), []
+        return jsonl.read_objects(part)
     if options.qrels is not None:
         return beir.read_trec(part, options)
     if part.is_dir():
         return beir.read_folder(part, options)
     options.refuse(str(part))
-    return jsonl.read_file(part), []
+    return jsonl.read_file(part)
 
 
 def _shuffled(query: LabelledQuery, seed: int) -> LabelledQuery:

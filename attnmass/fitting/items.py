@@ -33,7 +33,7 @@ class LabelledQuery:
 
     Attributes:
         query: The question.
-        chunks: Its candidates: at least two, at least one relevant and at least one not.
+        chunks: Its candidates: at least two, at least one relevant.
         id: Its id, unique in its set.
         place: Where it was read, for messages.
         answers: Strings of which any one is the answer, where they are known.
@@ -49,6 +49,11 @@ class LabelledQuery:
     def relevant(self) -> tuple[float, ...]:
         """The label of each chunk."""
         return tuple(chunk.relevant for chunk in self.chunks)
+
+    @property
+    def all_relevant(self) -> bool:
+        """Whether no order of its chunks is wrong, so that it teaches nothing."""
+        return all(label > 0 for label in self.relevant)
 
     @property
     def has_sentences(self) -> bool:

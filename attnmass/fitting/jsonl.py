@@ -14,25 +14,25 @@ from attnmass.fitting.lines import kind, read_json_lines
 _LINE = '{"query": "...", "chunks": [{"text": "...", "relevant": 1}, ...]}'
 
 
-def read_file(path: Path) -> list[LabelledQuery]:
-    """All queries of a file, plain or gzip.
+def read_file(path: Path) -> tuple[list[LabelledQuery], list[str]]:
+    """All queries of a file, plain or gzip, that can teach anything, and notes.
 
     Raises:
         DataError: If a line is none; names the file and the line.
     """
-    return _read(read_json_lines(path))
+    return _read(read_json_lines(path), str(path))
 
 
-def read_objects(objects: Iterable[Any]) -> list[LabelledQuery]:
-    """All queries of objects such as the rows of a `datasets.Dataset`.
+def read_objects(objects: Iterable[Any]) -> tuple[list[LabelledQuery], list[str]]:
+    """The same of objects such as the rows of a `datasets.Dataset`.
 
     Raises:
         DataError: If one is none; names its index.
     """
-    found = _read(_placed(objects))
+    found, notes = _read(_placed(objects), "data")
     if not found:
         raise DataError("data: empty")
-    return found
+    return found, notes
 
 
 def _placed(objects: Iterable[Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -43,33 +43,43 @@ def _placed(objects: Iterable[Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
         yield place, data
 
 
-def _read(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[LabelledQuery]:
-    queries = []
+def _read(
+    rows: Iterable[tuple[str, Mapping[str, Any]]], source: str
+) -> tuple[list[LabelledQuery], list[str]]:
+    queries: list[LabelledQuery] = []
+    without: list[str] = []
     seen: dict[str, str] = {}
     for place, data in rows:
         query = _query(data, place)
         if query.id in seen:
             raise DataError(f"{place}: id {query.id!r} again, first at {seen[query.id]}")
         seen[query.id] = place
-        queries.append(query)
-    return queries
+        if query.all_relevant:  # sets with a few such queries are common
+            without.append(place)
+        else:
+            queries.append(query)
+    if without and not queries:
+        raise DataError(f"{without[0]}: no negatives: all chunks of every query are relevant")
+    if not without:
+        return queries, []
+    n = f"{len(without)} of {len(without) + len(queries)}"
+    return queries, [
+        f"{source}: {n} queries left out: all their chunks are relevant (first {without[0]})"
+    ]
 
 
 def check_labels(query: LabelledQuery) -> LabelledQuery:
-    """The query, if its labels can teach anything.
+    """The query, if it has an order and something to find.
 
     Raises:
-        DataError: If there is one chunk, or none is relevant, or all are.
+        DataError: If there is one chunk, or none is relevant.
     """
     n = len(query.chunks)
     if n < 2:
         what = "one chunk" if n else "no chunks"
         raise DataError(f"{query.place}: {what}: an order needs at least two")
-    n_relevant = sum(label > 0 for label in query.relevant)
-    if n_relevant == 0:
+    if not any(label > 0 for label in query.relevant):
         raise DataError(f"{query.place}: no positives: none of the {n} chunks is relevant")
-    if n_relevant == n:
-        raise DataError(f"{query.place}: no negatives: all of the {n} chunks are relevant")
     return query
 
 

@@ -133,7 +133,6 @@ BAD = {
     "empty": (changed(chunks=[]), "no chunks: an order needs at least two"),
     "one chunk": (changed(chunks=chunk()[1:]), "one chunk: an order needs at least two"),
     "no positives": (changed(chunks=chunk(relevant=0)), "no positives: none of the 2 chunks"),
-    "no negatives": (changed(chunks=[{"text": "a", "relevant": 1}] * 2), "no negatives: all of"),
     "chunk of another type": (changed(chunks=[5, 6]), r"chunks\[0\]: a number, not an object"),
     "no text": (changed(chunks=chunk(text=...)), r"chunks\[1\]: no text"),
     "text of another type": (changed(chunks=chunk(text=None)), r"chunks\[1\]: text is null"),
@@ -163,6 +162,19 @@ def test_errors_name_the_line(tmp_path: Path, line: Any, match: str) -> None:
     path = written(tmp_path / "some.jsonl", GOOD, "", line)
     with pytest.raises(DataError, match=rf"some\.jsonl:3: (chunks\[\d\]: )?.*{match}"):
         read_data(path)
+
+
+def test_queries_without_negatives_are_left_out(tmp_path: Path) -> None:
+    """A query of which all chunks are relevant has no wrong order: it is left out, and noted."""
+    lone = changed(id="lone", chunks=[{"text": "a", "relevant": 1}, {"text": "b", "relevant": 2}])
+    path = written(tmp_path / "some.jsonl", GOOD, lone)
+    data = read_data(path)
+    assert [query.id for query in data.queries] == ["q"]
+    assert len(data.notes) == 1
+    assert "1 of 2 queries left out" in data.notes[0]
+    assert "some.jsonl:2" in data.notes[0]
+    with pytest.raises(DataError, match=r"only\.jsonl:1: no negatives"):
+        read_data(written(tmp_path / "only.jsonl", lone))
 
 
 def test_errors_of_objects_name_the_index() -> None:
