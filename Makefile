@@ -58,6 +58,9 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the README's t
 	$(BIN)/python -m benchmarks.cache_formats $(DATA)
 	$(BIN)/python -m benchmarks.cpu $(DATA)
 	$(BIN)/python -m benchmarks.quality $(DATA)
+	$(BIN)/python -m benchmarks.quality $(DATA) --limit 8 --icr-queries 2 --float32 8 --out benchmarks/results/times.json
+	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.selection $(DATA)
 	$(BIN)/python -m benchmarks.encoders $(DATA)
 	$(BIN)/python -m benchmarks.trimming $(DATA)
 	$(BIN)/python -m benchmarks.report

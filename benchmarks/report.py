@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import attribution, trimming_report
+from benchmarks import attribution, selection, trimming_report
 from benchmarks.data import SETS
 from benchmarks.metrics import cell
 
@@ -206,6 +206,7 @@ def _read(name: str) -> dict[str, Any]:
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "quality": (quality_table, ("quality.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
+    "selection": (selection.table, ("selection.json",)),
     "cost": (cost_table, ("cost.json",)),
     "cache": (cache_tables, ("scaling.json",)),
     "formats": (formats_table, ("cache_formats.json",)),

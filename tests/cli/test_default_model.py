@@ -16,8 +16,6 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "Who invented the theory of relativity?"
-# The one that ships was fitted on larger sets of chunks and would have the command warn of these.
-THRESHOLD = ("--evidence-threshold", "0.05")
 LINES = [
     {"id": "cow", "title": "Jersey cattle", "text": "A Jersey cow gives milk that is rich in fat."},
     {
@@ -49,7 +47,7 @@ def lines() -> str:
 
 def test_rank_is_the_apis(lines: str) -> None:
     """The scores are those of the API, and nothing else is written anywhere."""
-    options = ("-f", "json", "--dtype", "float32", *THRESHOLD)
+    options = ("-f", "json", "--dtype", "float32")
     done = attnmass("rank", QUESTION, *options, stdin=lines)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -64,7 +62,7 @@ def test_rank_is_the_apis(lines: str) -> None:
 
 def test_trim(lines: str) -> None:
     """What is left is the sentence that answers, under its title, within the budget."""
-    done = attnmass("trim", QUESTION, "-t", "20", *THRESHOLD, stdin=lines)
+    done = attnmass("trim", QUESTION, "-t", "20", stdin=lines)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "Albert Einstein\nIn 1905 he invented the theory of relativity.\n"
 
