@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from rank_bm25 import BM25Okapi
 from sentence_transformers import SentenceTransformer
 from transformers import (
     AutoModelForCausalLM,
@@ -18,16 +16,13 @@ from transformers import (
     BertForSequenceClassification,
 )
 
+from attnmass.fitting.bm25 import bm25 as candidates_bm25
 from attnmass.loading.sources import locate
-
-_WORD = re.compile(r"\w+")
 
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:
-    """BM25 (k1 0.9, b 0.4) with document frequencies of the candidates alone."""
-    words = [_WORD.findall(text.lower()) for text in texts]
-    scores = BM25Okapi(words, k1=0.9, b=0.4).get_scores(_WORD.findall(query.lower()))
-    return [float(score) for score in scores]
+    """BM25 as profiles are held against it."""
+    return [float(score) for score in candidates_bm25(query, texts)]
 
 
 def minilm_path() -> Path:
