@@ -22,7 +22,17 @@ PICTURE = Path(__file__).parents[1] / "docs" / "quality_and_time.svg"
 
 Rows = list[dict[str, Any]]
 
-LABELS = {"ICR, all heads": "ICR, all heads (few queries)"}
+# Label, colour and marker of what is drawn.
+SHOWN = {
+    "BM25": ("BM25", "tab:gray", "s"),
+    "MiniLM cosine": ("MiniLM cosine", "tab:gray", "^"),
+    "ICR, all heads": ("ICR, all heads (few queries)", "tab:gray", "D"),
+    "attnmass": ("attnmass, nothing cached", "tab:blue", "o"),
+    "attnmass, chunks cached": ("attnmass, chunks cached", "tab:cyan", "o"),
+    "attnmass + MiniLM": ("attnmass + MiniLM, nothing cached", "tab:blue", "P"),
+}
+# Scores are the same whether chunks were cached, and fewer queries were asked that way.
+SAME_QUALITY = {"attnmass, chunks cached": "attnmass"}
 
 
 def main() -> None:
@@ -48,33 +58,26 @@ def draw(quality: Rows, times: Rows, out: Path) -> None:
         for row in quality:
             if row["set"] == name:
                 values[row["method"]].append(row["ndcg@10"])
-        for method, mine in values.items():
-            found = interval(mine)
-            median = statistics.median(seconds[name, method])
-            ours = method.startswith("attnmass")
+        for method, (label, color, marker) in SHOWN.items():
+            found = interval(values[SAME_QUALITY.get(method, method)])
             panel.errorbar(
-                median,
+                statistics.median(seconds[name, method]),
                 found.mean,
                 yerr=[[found.mean - found.low], [found.high - found.mean]],
-                fmt="o" if ours else "s",
-                color="tab:blue" if ours else "tab:gray",
+                fmt=marker,
+                color=color,
+                label=label,
                 capsize=2,
                 elinewidth=0.8,
-            )
-            panel.annotate(
-                LABELS.get(method, method),
-                (median, found.mean),
-                xytext=(5, 5),
-                textcoords="offset points",
-                fontsize=7,
             )
         panel.set_title(name, fontsize=9)
         panel.set_xscale("log")
         panel.set_xlabel("seconds a query (median)", fontsize=8)
         panel.grid(visible=True, linewidth=0.3)
-        panel.margins(x=0.3, y=0.15)
     panels[0].set_ylabel("nDCG@10 (mean, 95% interval)", fontsize=8)
-    figure.tight_layout()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncol=len(SHOWN) // 2, fontsize=8)
+    figure.tight_layout(rect=(0, 0.13, 1, 1))
     figure.savefig(out, metadata={"Date": None})
 
 
