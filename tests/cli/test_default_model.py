@@ -27,14 +27,14 @@ LINES = [
 ]
 
 
-def attnmass(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command."""
+def attnmass(*args: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command, with more in its environment."""
     return subprocess.run(
         [sys.executable, "-m", "attnmass", *args],
         capture_output=True,
         text=True,
         input=stdin,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"} | env,
         timeout=300,
     )
 
@@ -58,6 +58,12 @@ def test_rank_is_the_apis(lines: str) -> None:
     by_index = {chunk["index"]: chunk["score"] for chunk in found["chunks"]}
     assert [by_index[i] for i in range(3)] == pytest.approx(ranking.scores, abs=1e-4)
     assert found["evidence"] == pytest.approx(ranking.evidence, abs=1e-3)
+
+
+def test_first_load_is_quiet(lines: str, tmp_path: Path) -> None:
+    """Where the weights have to be converted first, a pipe still gets nothing but the result."""
+    done = attnmass("rank", QUESTION, stdin=lines, HF_HOME=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_trim(lines: str) -> None:
