@@ -126,6 +126,7 @@ def test_published_lists() -> None:
         ("/hub/models--meta-llama--Llama-3.2-1B-Instruct/snapshots/0a1b", True),
         ("meta-llama/Llama-3.2-1B", False),
         ("someone/Llama-3.2-1B-Instruct-tuned", False),
+        ("/models/llama-3.2-1b-instruct/tuned", False),
     ],
 )
 def test_models_are_known_by_name(path: str, expected: bool) -> None:

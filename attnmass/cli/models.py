@@ -66,7 +66,8 @@ def where_weights_are(name: str) -> tuple[str | None, str]:
         source = locate(name, local_files_only=True)
     except WeightsNotFoundError:
         return None, fetch
-    return (source.name if source.gguf is None else f"{source.name}/{source.gguf}"), fetch
+    in_one_file = source.gguf is not None and not source.parts
+    return (f"{source.name}/{source.gguf}" if in_one_file else source.name), fetch
 
 
 def _profiles_of(name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ def in_one_folder(source: Source, where: Path) -> Iterator[str]:
         return
     with suppress(OSError):  # a cache that nobody may write to; the usual place then
         where.mkdir(parents=True, exist_ok=True)
-    room = where if where.is_dir() else None
+    room = where if where.is_dir() and os.access(where, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=room) as folder:
         with (Path(folder) / str(source.gguf)).open("wb") as whole:
             for part in source.parts:

@@ -44,11 +44,14 @@ def is_named(loaded_from: str, model: str) -> bool:
         model: A repository.
     """
     short = model.rpartition("/")[2].lower()
-    return any(part.rpartition("--")[2].lower() == short for part in _parts(loaded_from))
+    return any(name.lower() == short for name in _names(loaded_from))
 
 
-def _parts(path: str) -> Iterator[str]:
-    yield from PurePath(path).parts
+def _names(path: str) -> Iterator[str]:
+    """Of the repository or folder itself, not of folders that it lies in."""
+    parts = PurePath(path).parts
+    yield from parts[-1:]
+    yield from (part.rpartition("--")[2] for part in parts if part.startswith("models--"))
 
 
 def _heads(written: str) -> tuple[Head, ...]:

@@ -170,3 +170,11 @@ def test_file_in_one_piece_stays_where_it_is(tmp_path: Path) -> None:
     with in_one_folder(Source(str(tmp_path), "model.gguf"), tmp_path / "cache") as folder:
         assert folder == str(tmp_path)
     assert not (tmp_path / "cache").exists()
+
+
+def test_parts_where_nothing_can_be_kept(parted: Path, tmp_path: Path) -> None:
+    """Without a folder for what is converted, parts are put together elsewhere."""
+    (tmp_path / "file").touch()
+    with in_one_folder(locate("parted", local_files_only=True), tmp_path / "file") as folder:
+        assert (Path(folder) / "model.gguf").stat().st_size == 6
+    assert not Path(folder).exists()
