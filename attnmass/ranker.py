@@ -420,8 +420,9 @@ class AttentionRanker(Looker):
         selection: Selection,
     ) -> Ranking:
         """What one query's attention says of whole chunks."""
-        masses = scoring.chunk_masses(attention, self._profile.chunk_weights)
+        shares, masses = scoring.chunk_scores(attention, self._profile)
         scored = dict(zip(inputs.tokens, masses, strict=True))
+        shared = dict(zip(inputs.tokens, shares, strict=True))
         said = attention.logits
         logits = None if said is None else dict(zip(inputs.tokens, said, strict=True))
         n_tokens = {index: len(found) for index, found in inputs.tokens.items()}
@@ -431,7 +432,7 @@ class AttentionRanker(Looker):
         threshold = self._threshold(selection)
         no_evidence = bool(masses) and threshold is not None and evidence < threshold
         ranked = selection.rank(
-            inputs.texts, scored, n_tokens, n_windows, inputs.skipped, logits, self._rank_by
+            inputs.texts, scored, shared, n_tokens, n_windows, inputs.skipped, logits, self._rank_by
         )
         scores = {chunk.index: chunk.score for chunk in ranked}
         kept, dropped = selection.cut(ranked, no_evidence)
@@ -445,7 +446,7 @@ class AttentionRanker(Looker):
             no_evidence=no_evidence,
             dropped=tuple(dropped),
             trace=trace(query, tokens, inputs, attention, threshold),
-            stability=scoring.stability(attention, self._profile.chunk_weights),
+            stability=scoring.stability(attention, self._profile),
         )
 
     def _threshold(self, selection: Selection) -> float | None:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from attnmass.layouts.base import QueryAttention
+    from attnmass.profiles import HeadProfile
+    from attnmass.profiles.rules import Head
+
+_FLOOR = 1e-4
 
 
 def token_masses(attention: Tensor, weights: Sequence[float]) -> Tensor:
@@ -40,6 +44,28 @@ def chunk_masses(attention: QueryAttention, weights: Sequence[float]) -> list[fl
     ]
 
 
+def chunk_scores(
+    attention: QueryAttention, profile: HeadProfile, heads: Sequence[Head] | None = None
+) -> tuple[list[float], list[float]]:
+    """The score of each chunk, and the mass that it comes from.
+
+    Args:
+        attention: What was read.
+        profile: How it is scored.
+        heads: What was read of, default: the profile's own.
+
+    Returns:
+        Scores and masses; the same where the profile has no rule that shares mass out.
+    """
+    read = profile.all_heads if heads is None else heads
+    weights = dict(zip(profile.heads, profile.weights, strict=True))
+    masses = chunk_masses(attention, [weights.get(head, 0.0) for head in read])
+    if profile.ranking is None or not masses:
+        return masses, masses
+    indices = [read.index(head) for head in profile.ranking.heads]
+    return profile.ranking(masses, head_masses(attention, indices)), masses
+
+
 def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[float]]:
     """For each of some heads the attention mass of each chunk, `[head][chunk]`."""
     sums = [chunk[list(heads)].double().sum(dim=1).tolist() for chunk in attention.chunks]
@@ -53,7 +79,7 @@ def _without_outliers(masses: Tensor) -> float:
     return float(masses[kept].sum())
 
 
-def stability(attention: QueryAttention, weights: Sequence[float]) -> float | None:
+def stability(attention: QueryAttention, profile: HeadProfile) -> float | None:
     """Kendall's tau-b of the orders that two passes give, in [-1, 1].
 
     Returns:
@@ -63,24 +89,32 @@ def stability(attention: QueryAttention, weights: Sequence[float]) -> float | No
         return None
     from scipy.stats import kendalltau
 
-    first, second = (chunk_masses(each, weights) for each in attention.passes)
+    first, second = (chunk_scores(each, profile)[0] for each in attention.passes)
     tau = float(kendalltau(first, second).statistic)
     return tau if math.isfinite(tau) else None
 
 
-def fuse(masses: Sequence[float], retrieval: Sequence[float], weight: float) -> list[float]:
+def log_masses(masses: Sequence[float]) -> list[float]:
+    """Logarithms of masses, `[chunk]`; what is below a 10,000th of the largest counts as that."""
+    top = max(masses, default=0.0)
+    if top <= 0:
+        return [0.0] * len(masses)
+    return [math.log(max(mass, top * _FLOOR)) for mass in masses]
+
+
+def fuse(attention: Sequence[float], retrieval: Sequence[float], weight: float) -> list[float]:
     """Blend two scores as a weighted sum of their z-scores over the candidates.
 
     Args:
-        masses: Attention mass of each chunk.
+        attention: What attention says of each chunk, such as `log_masses`.
         retrieval: The retriever's score of each chunk, higher is better.
         weight: Share of the retrieval score, in [0, 1]; 0.5 weighs both alike.
 
     Returns:
         One number for each chunk, comparable within this set of candidates only.
     """
-    pairs = zip(_standardize(masses), _standardize(retrieval), strict=True)
-    return [(1 - weight) * mass + weight * score for mass, score in pairs]
+    pairs = zip(_standardize(attention), _standardize(retrieval), strict=True)
+    return [(1 - weight) * one + weight * other for one, other in pairs]
 
 
 def sigmoid(logit: float) -> float:

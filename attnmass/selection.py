@@ -78,6 +78,7 @@ class Selection:
         self,
         texts: Mapping[int, str],
         masses: Mapping[int, float],
+        shares: Mapping[int, float],
         n_tokens: Mapping[int, int],
         n_windows: Mapping[int, int],
         skipped: Mapping[int, str],
@@ -89,28 +90,32 @@ class Selection:
         Args:
             texts: The chunks' own texts by input index, `""` for what is no text.
             masses: Attention mass by input index, of the chunks that were scored, in input order.
+            shares: The mass of all of them as the profile shares it out, likewise.
             n_tokens: Tokens, likewise.
             n_windows: Windows, likewise.
             skipped: Why the others were not scored, by input index.
             logits: What a classification head says, likewise, where one was asked.
             rank_by: What chunks are ordered by. Without `"attention"` alone, scores are the
-                sigmoids of the logits; `"both"` weighs the z-scores of logit and mass alike.
+                sigmoids of the logits; `"both"` weighs the z-scores of logit and of the share's
+                logarithm alike.
         """
         indices = list(masses)
-        keys = list(masses.values())
-        scores: Mapping[int, float] = masses
+        keys = list(shares.values())
+        # Many masses are small and a few large: a z-score says more of their logarithms.
+        blended = scoring.log_masses(keys)
+        scores: Mapping[int, float] = shares
         given = self.retrieval_scores
         fused: dict[int, float] = {}
         if logits is not None and rank_by != "attention":
             scores = {index: scoring.sigmoid(logit) for index, logit in logits.items()}
             said = [logits[index] for index in indices]
             if rank_by == "logit":
-                keys = said
+                keys = blended = said
             elif indices:
-                keys = scoring.fuse(keys, said, 0.5)
+                keys = blended = scoring.fuse(blended, said, 0.5)
                 fused = dict(zip(indices, keys, strict=True))
         if self.fuse is not None and given is not None and indices:
-            keys = scoring.fuse(keys, [float(given[i] or 0.0) for i in indices], self.fuse)
+            keys = scoring.fuse(blended, [float(given[i] or 0.0) for i in indices], self.fuse)
             fused = dict(zip(indices, keys, strict=True))
 
         def retrieval(index: int) -> float | None:

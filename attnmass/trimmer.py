@@ -13,7 +13,7 @@ from attnmass.inputs import Inputs
 from attnmass.layouts import Layout, LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.prompt import chunk_text
-from attnmass.scoring import chunk_masses, token_masses
+from attnmass.scoring import chunk_scores, token_masses
 from attnmass.segmentation import Segment, segment
 from attnmass.text import PlainTokenizer, Tokens
 from attnmass.trimming import (
@@ -80,10 +80,12 @@ class Trimmer:
         }
         found = []
         for ranking, looked in zip(rankings, attention, strict=True):
-            masses = chunk_masses(looked, self._profile.chunk_weights)
+            scores, _ = chunk_scores(looked, self._profile)
             scored = {
-                index: scored_text(inputs, index, mine, mass, segments[index], self._profile)
-                for index, mine, mass in zip(inputs.tokens, looked.beyond_null, masses, strict=True)
+                index: scored_text(inputs, index, mine, score, segments[index], self._profile)
+                for index, mine, score in zip(
+                    inputs.tokens, looked.beyond_null, scores, strict=True
+                )
             }
             found.append(self._trim(ranking, inputs, scored, trim, render, options))
         return found
@@ -155,7 +157,7 @@ def scored_text(
     inputs: Inputs,
     index: int,
     attention: Tensor,
-    mass: float,
+    chunk_score: float,
     segments: tuple[Segment, ...],
     profile: HeadProfile,
 ) -> ScoredText:
@@ -165,7 +167,7 @@ def scored_text(
         inputs: The chunks.
         index: Which of them.
         attention: `[head, token]`; what is below zero, next to a null query, counts as zero.
-        mass: Attention mass of the chunk, likewise.
+        chunk_score: The chunk's, by all of them.
         segments: Its spans.
         profile: The heads that are read.
     """
@@ -173,7 +175,7 @@ def scored_text(
     offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
     tokens = TokenMass(masses.numpy(), offsets, inputs.start(index))
     text = inputs.chunks[index].text
-    return score_text(text, segments, tokens, max(0.0, mass), profile.span_rule)
+    return score_text(text, segments, tokens, max(0.0, chunk_score), profile.span_rule)
 
 
 def _loads(

@@ -63,9 +63,9 @@ class RankedChunk:
 
     Attributes:
         index: Position of the chunk in the input, 0-based.
-        score: What chunks are cut by, in [0, 1]: attention mass, the share of the query's attention
-            that the chunk got (where the head profile has a null query's subtracted, in [-1, 1]);
-            where a classification head ranks, the sigmoid of its logit.
+        score: What chunks are ordered and cut by, in [0, 1]: the part of the query's attention on
+            all chunks that the head profile shares out to it (`HeadProfile.ranking`); without such
+            a rule its `mass`; where a classification head ranks, the sigmoid of its logit.
         n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.
@@ -77,7 +77,9 @@ class RankedChunk:
         dropped: Why it is not in the result, on the chunks of `Ranking.dropped`: `"top_n"`,
             `"score_threshold"`, `"no_evidence"`, or what left none of its spans; where trimming was
             asked for and it was skipped, why that was.
-        mass: Attention mass, whatever chunks are ranked by; 0.0 if skipped.
+        mass: Attention mass, the share of the query's attention that the chunk got, whatever chunks
+            are ranked by; in [0, 1], or in [-1, 1] where the head profile has a null query's
+            subtracted; 0.0 if skipped.
         logit: What the model's classification head said of query and chunk, `None` where it was not
             asked; of a chunk in windows that of the best one.
     """

@@ -41,7 +41,7 @@ from benchmarks.evidence import SHAPES, pairs, shaped, threshold_that_keeps
 from benchmarks.select_heads import PROFILES, all_heads
 from benchmarks.sentence_data import read_answers
 from benchmarks.sentence_metrics import PERCENTS, auc, has_answer, normalize, share_kept
-from benchmarks.spans import attention_by_span
+from benchmarks.spans import attention_by_span, shared_out
 
 Floats = npt.NDArray[np.float64]
 
@@ -105,13 +105,12 @@ def fit_spans(model: str, profile: HeadProfile, folder: Path, limit: int | None)
     heads = _heads_up_to(model, profile.last_layer)
     ranker = _reading(model, profile, heads)
     order = ranker.profile.all_heads
-    chunk_heads = [order.index(head) for head in profile.heads]
     captured: dict[str, list[Captured]] = {}
     for name in FITTED:
         queries = fit_part(folder, name)[:limit]
         answers = read_answers(folder, name)
         captured[name] = [
-            _capture(ranker, query, known.answers, chunk_heads, profile, name)
+            _capture(ranker, query, known.answers, order, profile, name)
             for query, known in zip(tqdm(queries, desc=f"spans of {name}"), answers, strict=False)
         ]
     captured = {
@@ -153,7 +152,7 @@ def _capture(
     ranker: AttentionRanker,
     query: Labelled,
     answers: Sequence[str],
-    chunk_heads: Sequence[int],
+    heads: Sequence[Head],
     profile: HeadProfile,
     name: str,
 ) -> Captured:
@@ -166,6 +165,7 @@ def _capture(
         if label
     ]
     parts = attention_by_span(ranker, query.query, query.texts, spans)
+    scores = shared_out([attention for attention, _, _ in parts], profile, heads)
     labels: list[int] = []
     chunks: list[int] = []
     masses: list[float] = []
@@ -173,12 +173,10 @@ def _capture(
         others = [title for title in titles if title != text.split("\n")[0]]
         wanted = [*answers, *(others if name.startswith("hotpotqa") else [])]
         wanted = [w for w in wanted if normalize(w) not in ("", "yes", "no")]
-        sums = parts[number][0].sum(dim=1).double().numpy()
-        mass = float(np.asarray(profile.weights) @ sums[list(chunk_heads)])
         for start, end in spans[number]:
             labels.append(int(bool(label and wanted and has_answer([text[start:end]], wanted))))
             chunks.append(number)
-            masses.append(mass)
+            masses.append(scores[number])
     return Captured(
         np.concatenate([masses for _, masses, _ in parts], axis=1),
         np.concatenate([counts for _, _, counts in parts]),

@@ -9,8 +9,10 @@ import numpy.typing as npt
 import torch
 
 from attnmass import AttentionRanker
-from attnmass.profiles import SpanRule
-from attnmass.scoring import token_masses
+from attnmass.capture import Head
+from attnmass.layouts import QueryAttention
+from attnmass.profiles import HeadProfile, SpanRule
+from attnmass.scoring import chunk_scores
 from attnmass.trimming import TokenMass, span_masses, span_scores
 
 Spans = Sequence[Sequence[tuple[int, int]]]
@@ -29,12 +31,19 @@ class AttentionSpans:
         profile = self._ranker.profile
         known = dict(zip(self._rule.heads, self._rule.weights, strict=True))
         weights = [known.get(head, 0.0) for head in profile.all_heads]
-        scores = []
-        for attention, masses, counts in attention_by_span(self._ranker, query, texts, spans):
-            chunk = float(token_masses(attention, profile.chunk_weights).sum())
-            mine = np.asarray(weights) @ masses
-            scores.append(span_scores(mine, counts, chunk, self._rule).tolist())
-        return scores
+        parts = attention_by_span(self._ranker, query, texts, spans)
+        chunks = shared_out([attention for attention, _, _ in parts], profile, profile.all_heads)
+        return [
+            span_scores(np.asarray(weights) @ masses, counts, chunk, self._rule).tolist()
+            for (_, masses, counts), chunk in zip(parts, chunks, strict=True)
+        ]
+
+
+def shared_out(
+    attention: Sequence[torch.Tensor], profile: HeadProfile, heads: Sequence[Head]
+) -> list[float]:
+    """Scores of chunks from the attention `[head, token]` of each, as a ranking has them."""
+    return chunk_scores(QueryAttention(tuple(attention), torch.zeros(0)), profile, heads)[0]
 
 
 def attention_by_span(

@@ -12,6 +12,7 @@ import pytest
 from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.profiles import (
     EvidenceRule,
+    RankRule,
     SpanRule,
     default_profile,
     fingerprint,
@@ -71,6 +72,7 @@ FULL = HeadProfile(
     "parallel",
     HEADS,
     (0.5, 0.25, 0.25),
+    ranking=RankRule(((1, 0), (0, 2)), (1.5, -0.75)),
     spans=SpanRule(((2, 3), (1, 0)), (0.75, 0.25), length_exponent=0.25, chunk_share=0.7),
     evidence=EvidenceRule(
         2.5, 0.5, -1.25, 0.3, threshold=0.4, heads=((1, 1),), best_of=(0.5,), total_of=(-0.5,)
@@ -88,7 +90,7 @@ def written(path: Path, **changes: Any) -> Path:
 
 
 def test_rules_round_trip(tmp_path: Path) -> None:
-    """Rules for spans and evidence, and heads for context, are written and read with the rest."""
+    """Rules for chunks, spans and evidence, and heads for context, are written and read, too."""
     path = tmp_path / "profile.json"
     path.write_text(FULL.to_json(), encoding="utf-8")
     assert load_profile(path) == FULL
@@ -98,11 +100,13 @@ def test_rules_round_trip(tmp_path: Path) -> None:
 def test_files_without_rules_still_load(tmp_path: Path) -> None:
     """A file from before there were rules has the defaults; so has one that says null."""
     for absent in (..., None):
-        path = written(tmp_path / "old.json", spans=absent, evidence=absent, context=absent)
+        rules = dict.fromkeys(("ranking", "spans", "evidence", "context"), absent)
+        path = written(tmp_path / "old.json", **rules)
         found = load_profile(path)
         assert found == HeadProfile("tiny", "parallel", HEADS, (0.5, 0.25, 0.25))
         assert found.span_rule == SpanRule(HEADS, (0.5, 0.25, 0.25))
         assert found.evidence == EvidenceRule()
+        assert found.ranking is None
         assert found.all_heads == HEADS
         assert found.context_weights == pytest.approx((1 / 3,) * 3)
 
@@ -117,6 +121,13 @@ SPANS = {"heads": [[0, 0]], "weights": [1.0]}
         ({"weights": ["a"] * 3}, "weights: "),
         ({"weights": [float("nan"), 0.5, 0.5]}, "sum to 1"),
         ({"heads": [[1, 0], [1, 0], [2, 1]]}, "twice"),
+        ({"ranking": 5}, "ranking: "),
+        ({"ranking": {"heads": [[0, 0]]}}, "ranking lacks 'exponents'"),
+        ({"ranking": {"heads": [], "exponents": []}}, "ranking: .* at least one"),
+        ({"ranking": {"heads": [[0, 0]], "exponents": [1, 2]}}, "ranking: 1 heads need as many"),
+        ({"ranking": {"heads": [[0, 0]], "exponents": ["x"]}}, "ranking: "),
+        ({"ranking": {"heads": [[0, 0]], "exponents": [float("inf")]}}, "ranking: exponents must"),
+        ({"ranking": {"heads": [[0, 0]] * 2, "exponents": [1, 2]}}, "ranking: .* twice"),
         ({"spans": 5}, "spans: "),
         ({"spans": {"heads": [[0, 0]]}}, "spans lacks 'weights'"),
         ({"spans": {**SPANS, "weights": [0.5]}}, "spans: weights must be"),
@@ -151,10 +162,10 @@ def test_bad_rules_name_the_field(tmp_path: Path, changes: dict[str, Any], match
 
 def test_all_heads_are_read_once_each() -> None:
     """Heads for chunks come first, then those for all else; weights follow that order."""
-    assert FULL.all_heads == ((1, 0), (1, 3), (2, 1), (2, 3), (0, 1), (1, 1))
-    assert FULL.chunk_weights == (0.5, 0.25, 0.25, 0.0, 0.0, 0.0)
-    assert FULL.span_weights == (0.25, 0.0, 0.0, 0.75, 0.0, 0.0)
-    assert FULL.context_weights == (0.0, 0.0, 0.0, 0.5, 0.5, 0.0)
+    assert FULL.all_heads == ((1, 0), (1, 3), (2, 1), (0, 2), (2, 3), (0, 1), (1, 1))
+    assert FULL.chunk_weights == (0.5, 0.25, 0.25, 0.0, 0.0, 0.0, 0.0)
+    assert FULL.span_weights == (0.25, 0.0, 0.0, 0.0, 0.75, 0.0, 0.0)
+    assert FULL.context_weights == (0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0)
 
 
 def test_heads_of_rules_are_captured() -> None:
@@ -173,7 +184,12 @@ def test_heads_of_rules_are_captured() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"spans": SpanRule(((3, 0),), (1.0,))}, {"context": ((0, 4),)}]
+    "changes",
+    [
+        {"ranking": RankRule(((3, 0),), (1.0,))},
+        {"spans": SpanRule(((3, 0),), (1.0,))},
+        {"context": ((0, 4),)},
+    ],
 )
 def test_heads_of_rules_that_are_not_there(changes: dict[str, Any]) -> None:
     """A rule's head that the model does not have is an error as any other is."""

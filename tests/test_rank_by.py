@@ -108,10 +108,10 @@ def test_mass_is_that_of_attention(cross_encoder: CrossEncoder) -> None:
 
 
 def test_both_weighs_z_scores_alike(cross_encoder: CrossEncoder, predicted: list[float]) -> None:
-    """Ranked by both, the order is that of the two z-scores' mean, and scores stay sigmoids."""
+    """Ranked by both, the order is by the mean of two z-scores, of the logit and the log mass."""
     ranking = AttentionRanker(cross_encoder, heads=HEADS, rank_by="both").rank(QUERY, CHUNKS)
     chunks = by_index(ranking)
-    expected = scoring.fuse([chunk.mass for chunk in chunks], predicted, 0.5)
+    expected = scoring.fuse([math.log(chunk.mass) for chunk in chunks], predicted, 0.5)
     assert [chunk.fused_score for chunk in chunks] == pytest.approx(expected, abs=1e-4)
     order = sorted(range(4), key=lambda i: -expected[i])
     assert [chunk.index for chunk in ranking.chunks] == [*order, 4]

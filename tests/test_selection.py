@@ -23,7 +23,7 @@ def apply(**options: Any) -> tuple[RankedChunk, ...]:
     selection = Selection(**options)
     selection.check(5)
     texts = dict.fromkeys(range(5), "text")
-    ranked = selection.rank(texts, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    ranked = selection.rank(texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
     kept, dropped = selection.cut(ranked)
     assert sorted(c.index for c in [*kept, *dropped]) == [0, 1, 2, 3, 4]
     assert all(chunk.dropped for chunk in dropped)
@@ -132,7 +132,7 @@ def test_no_evidence(on_no_evidence: Any, kept: list[int]) -> None:
     """Without evidence chunks are kept all the same, or all are dropped for that, best first."""
     selection = Selection(top_n=2, on_no_evidence=on_no_evidence)
     texts = dict.fromkeys(range(5), "text")
-    ranked = selection.rank(texts, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    ranked = selection.rank(texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
     found, dropped = selection.cut(ranked, no_evidence=True)
     assert indices(tuple(found)) == kept
     if not kept:
@@ -145,7 +145,7 @@ def test_dropped_chunks_say_why() -> None:
     """Each has its reason: the threshold comes before `top_n`; what is kept has none."""
     selection = Selection(top_n=1, score_threshold=0.2)
     texts = dict.fromkeys(range(5), "text")
-    ranked = selection.rank(texts, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    ranked = selection.rank(texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
     kept, dropped = selection.cut(ranked)
     assert [(chunk.index, chunk.dropped) for chunk in kept] == [(1, None)]
     assert [(chunk.index, chunk.dropped) for chunk in dropped] == [

@@ -14,7 +14,7 @@ from attnmass.cli.options import read_profile
 from attnmass.cli.writing import write_line
 
 if TYPE_CHECKING:
-    from attnmass.profiles import HeadProfile
+    from attnmass.profiles import HeadProfile, RankRule
 
 
 def profiles_list(
@@ -93,6 +93,7 @@ def _lines(label: str, profile: HeadProfile) -> list[tuple[str, Any]]:
         ("layout", profile.layout),
         ("prompt", f"version {profile.prompt_version}"),
         ("chunks by", _weighed(profile.heads, profile.weights)),
+        ("shared out by", _exponents(profile.ranking)),
         ("spans by", _weighed(spans.heads, spans.weights)),
         ("context by", ", ".join(_head(head) for head in profile.context or profile.heads)),
         ("evidence", "no threshold" if threshold is None else f"none below {threshold}"),
@@ -126,6 +127,13 @@ def _weighed(heads: tuple[tuple[int, int], ...], weights: tuple[float, ...]) -> 
     return ", ".join(
         f"{_head(head)} ({weight:.3g})" for head, weight in zip(heads, weights, strict=True)
     )
+
+
+def _exponents(rule: RankRule | None) -> str:
+    if rule is None:
+        return "none: each chunk has its own mass"
+    pairs = zip(rule.heads, rule.exponents, strict=True)
+    return ", ".join(f"{_head(head)} ({exponent:+.2f})" for head, exponent in pairs)
 
 
 def _head(head: tuple[int, int]) -> str:

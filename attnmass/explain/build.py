@@ -70,6 +70,7 @@ def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
         uses += [
             what
             for what, heads in (
+                ("sharing out", () if profile.ranking is None else profile.ranking.heads),
                 ("context", profile.context),
                 ("evidence", profile.evidence.heads),
             )

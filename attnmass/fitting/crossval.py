@@ -152,6 +152,22 @@ def simplest(values: Mapping[Config, Floats], sets: Integers) -> Config:
     return best
 
 
+def fewest(values: Mapping[int, Floats], sets: Integers) -> int:
+    """The smallest number of heads within one standard error of the best.
+
+    Args:
+        values: Held-out quality of each query by number of heads, `[query]`.
+        sets: The set of each query.
+    """
+    weights = query_weights(sets)
+    best = max(sorted(values), key=lambda count: float(values[count] @ weights))
+    for count in sorted(values):
+        behind = values[best] - values[count]
+        if float(behind @ weights) <= standard_error(behind, sets):
+            return count
+    return best
+
+
 def split_folds(sets: Integers, n_folds: int, seed: int) -> Integers:
     """The fold of each query, `[query]`: as many of each set in each fold as can be."""
     generator = np.random.default_rng(seed)

@@ -7,9 +7,11 @@ from typing import Any
 
 from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import KEPT, EvidenceFit
-from attnmass.fitting.metrics import Interval
+from attnmass.fitting.metrics import Integers, Interval, interval
+from attnmass.fitting.ranking import RankingFit
 from attnmass.fitting.report import FitReport, Head, written
 from attnmass.fitting.spans import SpanFit
+from attnmass.profiles import RankRule
 
 FEW_QUERIES = 30
 
@@ -35,6 +37,25 @@ def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
         "auc_inside": _triple(found.inside),
         "auc_inside_by_chunk_heads": _triple(found.inside_by_chunk_heads),
         "auc_all": _triple(found.all_spans),
+    }
+
+
+def of_ranking(found: RankingFit, rule: RankRule | None, sets: Integers) -> dict[str, Any]:
+    """How mass is shared out, and what rules with other numbers of heads are worth."""
+    curve = {count: interval(values, sets) for count, values in found.by_count.items()}
+    if rule is None:
+        told = "mass is not shared out by a rule: none was better than each chunk's own"
+    else:
+        gain = interval(found.by_count[len(rule.heads)] - found.by_count[0], sets)
+        told = (
+            f"mass is shared out by a rule over {len(rule.heads)} heads: {gain.mean:+.3f} nDCG@10 "
+            f"({gain.low:+.3f} to {gain.high:+.3f}) over each chunk's own"
+        )
+    return {
+        "told": told,
+        "heads": None if rule is None else rule.heads,
+        "exponents": None if rule is None else rule.exponents,
+        "by_count": {str(count): _triple(one) for count, one in curve.items()},
     }
 
 

@@ -25,7 +25,7 @@ class Score:
     """nDCG@10 of one way to rank.
 
     Attributes:
-        name: `"profile"`, `"mid-depth default"`, `"bm25"` or `"all heads"`.
+        name: `"profile"`, `"its heads alone"`, `"mid-depth default"`, `"bm25"` or `"all heads"`.
         queries: Over how many.
         ndcg: Mean and its interval, sets weighed alike.
         by_set: The same for each set.
@@ -112,6 +112,8 @@ class FitReport:
         layers_curve: Held-out quality by the deepest layer that heads may be in.
         folds_chose: What was selected without each fold: method and heads.
         best_single: The best heads by nDCG@10 alone, on all queries.
+        ranking: How mass is shared out among chunks, and held-out quality by the number of heads
+            that do it, 0 for none.
         spans: How sentences are scored, where some are labelled.
         evidence: How evidence is told, where that was asked for.
         notes: What a reader should know, in sentences.
@@ -132,6 +134,7 @@ class FitReport:
     layers_curve: tuple[Point, ...]
     folds_chose: tuple[tuple[str, tuple[Head, ...]], ...]
     best_single: tuple[tuple[Head, float], ...]
+    ranking: Mapping[str, Any]
     spans: Mapping[str, Any] | None
     evidence: Mapping[str, Any] | None
     notes: tuple[str, ...]
@@ -165,6 +168,11 @@ class FitReport:
             tuple(self._curve_rows(counts)),
         )
         yield Table(
+            "Heads that share mass out, held-out nDCG@10",
+            ("", *self.ranking["by_count"]),
+            (("", *(f"{mean:.3f}" for mean, _, _ in self.ranking["by_count"].values())),),
+        )
+        yield Table(
             "Deepest layer, held-out nDCG@10",
             ("layers up to", "nDCG@10", "95%"),
             tuple(
@@ -191,6 +199,7 @@ class FitReport:
         yield f"{self.model}, layout {self.layout}: {queries} queries, {self.folds} folds"
         what = ", null query subtracted" if self.null_query else ""
         yield f"heads {written(self.heads, self.weights)} ({METHOD_NAMES[self.method]}{what})"
+        yield str(self.ranking["told"])
         for one in self.differences:
             yield str(one)
         if self.spans is not None:
@@ -244,7 +253,7 @@ def score_table(scores: Sequence[Score], title: str) -> Table:
     )
 
 
-_LABELS = {"bm25": "BM25"}
+_LABELS = {"bm25": "BM25", "its heads alone": "its heads, mass not shared out"}
 
 
 def written(heads: Sequence[Head], weights: Sequence[float] = ()) -> str:

@@ -26,13 +26,14 @@ from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import Floats, Integers, interval
+from attnmass.fitting.ranking import RankingFit, Sharing, fit_ranking, n_paths
 from attnmass.fitting.report import Difference, FitReport, Point, Score, score_of
 from attnmass.fitting.result import FitResult
 from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
 from attnmass.fitting.spans import SpanFit, fit_spans, spans_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
-from attnmass.profiles import EvidenceRule, HeadProfile, SpanRule, fingerprint
+from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule, fingerprint
 from attnmass.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers
@@ -72,7 +73,7 @@ class Run:
         allowed = self._up_to(deepest)
         crossed = CrossValidation(qualities, folds, allowed, most, methods)
         cutoffs = self._cutoffs(deepest)
-        n_selections = crossed.n_selections + len(cutoffs) * n_folds
+        n_selections = crossed.n_selections + len(cutoffs) * n_folds + n_paths(n_folds)
         with bar_of(n_selections, "Selecting heads", self.progress, unit="fit") as bar:
             crossed.advance = bar.update
             config = crossed.decide()
@@ -82,10 +83,14 @@ class Run:
                 self._layer_point(qualities, folds, layer, config, most, bar.update)
                 for layer in cutoffs
             ]
-        scores = self._scores(qualities, nested, max_layer)
-        differences = self._differences(qualities, nested)
-        span_fit = self._spans(captured, folds, sets, choice, most)
-        profile = self._profile(config, choice, span_fit, ranker.profile)
+            # No deeper than what gives the mass: the rule costs no layer.
+            among = self._up_to(max(layer for layer, _ in self._named(choice)))
+            sharing = Sharing(qualities[False].arrays, folds, among, bar.update)
+            shared = fit_ranking(crossed, sharing, nested)
+        scores = self._scores(qualities, shared.nested, nested, max_layer)
+        differences = self._differences(qualities, shared.nested)
+        span_fit = self._spans(captured, folds, sets, choice, shared, most)
+        profile = self._profile(config, choice, shared, span_fit, ranker.profile)
         told = self._evidence(profile, folds) if with_evidence else None
         report = FitReport(
             model=self.subject.name,
@@ -103,6 +108,7 @@ class Run:
             layers_curve=tuple(layers),
             folds_chose=tuple((one.method, self._named(found)) for one, found in decided),
             best_single=self._best_single(qualities[config.null_query], allowed),
+            ranking=facts.of_ranking(shared, profile.ranking, sets),
             spans=None if span_fit is None else facts.of_spans(span_fit, self.heads),
             evidence=None if told is None else facts.of_evidence(told),
             notes=facts.notes(self.data, null_query=config.null_query),
@@ -183,9 +189,13 @@ class Run:
         }
 
     def _scores(
-        self, qualities: dict[bool, Quality], nested: Floats, max_layer: int | None
+        self,
+        qualities: dict[bool, Quality],
+        nested: Floats,
+        plain: Floats,
+        max_layer: int | None,
     ) -> list[Score]:
-        values = {"profile": nested, **self._baselines(qualities)}
+        values = {"profile": nested, "its heads alone": plain, **self._baselines(qualities)}
         if max_layer is None:
             quality = qualities[True in qualities]
             values["all heads"] = quality.of_heads(range(len(self.heads)))
@@ -213,11 +223,12 @@ class Run:
         folds: Integers,
         sets: Integers,
         choice: Choice,
+        shared: RankingFit,
         most: int,
     ) -> SpanFit | None:
         """Span heads up to the last layer that ranks; `None` where too few sentences are told."""
         pairs = zip(self.data.queries, captured, strict=True)
-        found = [spans_of(query, capture, choice) for query, capture in pairs]
+        found = [spans_of(query, capture, choice, shared.chosen) for query, capture in pairs]
         known = [i for i, spans in enumerate(found) if spans is not None]
         if len(known) < LEAST_SPAN_QUERIES or len(np.unique(folds[known])) < 2:
             return None
@@ -232,7 +243,12 @@ class Run:
         )
 
     def _profile(
-        self, config: Config, choice: Choice, spans: SpanFit | None, reading: HeadProfile
+        self,
+        config: Config,
+        choice: Choice,
+        shared: RankingFit,
+        spans: SpanFit | None,
+        reading: HeadProfile,
     ) -> HeadProfile:
         sets = ", ".join(f"{count} queries of {name}" for name, count in self.data.counts.items())
         rule = None
@@ -249,10 +265,14 @@ class Run:
             fingerprint=fingerprint(self.subject.config),
             source="fitted",
             fitted_on=f"{sets}, by the method {config.method!r}",
+            ranking=self._rule(shared),
             spans=rule,
             direction=reading.direction,
             null_query=config.null_query,
         )
+
+    def _rule(self, shared: RankingFit) -> RankRule | None:
+        return None if shared.chosen is None else shared.chosen.rule(self.heads)
 
     def _evidence(self, profile: HeadProfile, folds: Integers) -> EvidenceFit | None:
         """The rule for evidence; `None` where other queries have no chunks to put in."""

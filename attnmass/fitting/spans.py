@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from attnmass.fitting.arrays import Choice
+from attnmass.fitting.crossval import fewest
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.methods import CANDIDATES, LEAST_GAIN
 from attnmass.fitting.metrics import (
@@ -19,8 +20,8 @@ from attnmass.fitting.metrics import (
     auc,
     interval,
     query_weights,
-    standard_error,
 )
+from attnmass.fitting.ranking import Exponents
 from attnmass.fitting.store import Capture
 
 LEAST_QUERIES = 6
@@ -36,14 +37,14 @@ class Spans:
     Attributes:
         masses: `[head, span]`.
         tokens: `[span]`.
-        chunk_masses: Mass of each sentence's chunk by the heads that rank chunks, `[span]`.
+        chunk_scores: Score of each sentence's chunk, `[span]`.
         labels: Which of them support the answer, `[span]`.
         parts: The sentences of each chunk in which some support it and some do not.
     """
 
     masses: Floats
     tokens: Floats
-    chunk_masses: Floats
+    chunk_scores: Floats
     labels: Bools
     parts: tuple[Integers, ...]
 
@@ -71,13 +72,16 @@ class SpanFit:
     all_spans: Interval
 
 
-def spans_of(query: LabelledQuery, capture: Capture, chunk_choice: Choice) -> Spans | None:
+def spans_of(
+    query: LabelledQuery, capture: Capture, chunk_choice: Choice, rule: Exponents | None = None
+) -> Spans | None:
     """A query's sentences; `None` if there are no labels that tell any of a chunk apart.
 
     Args:
         query: The query, its sentences labelled.
         capture: What was captured of it.
-        chunk_choice: The heads that rank chunks.
+        chunk_choice: The heads that give chunks their mass.
+        rule: How that is shared out, if it is.
     """
     if not query.has_sentences or capture.span_masses is None or capture.span_tokens is None:
         return None
@@ -93,9 +97,10 @@ def spans_of(query: LabelledQuery, capture: Capture, chunk_choice: Choice) -> Sp
         return None
     weights = np.array(chunk_choice.weights)
     masses = weights @ capture.beyond_null[list(chunk_choice.heads)].astype(np.float64)
-    return Spans(
-        capture.span_masses, capture.span_tokens, np.maximum(masses, 0)[places], wanted, told
-    )
+    scores = np.maximum(masses, 0)
+    if rule is not None:
+        scores = rule.share_out(scores, capture.masses)
+    return Spans(capture.span_masses, capture.span_tokens, scores[places], wanted, told)
 
 
 @dataclass(eq=False, slots=True)
@@ -129,7 +134,7 @@ class SpanQuality:
         for one in self.queries:
             mass = np.array(choice.weights) @ one.masses[list(choice.heads)]
             by_length = np.maximum(mass, _LEAST) / np.maximum(one.tokens, 1.0) ** exponent
-            chunk = np.maximum(one.chunk_masses, _LEAST)
+            chunk = np.maximum(one.chunk_scores, _LEAST)
             found.append(auc(one.labels, by_length ** (1 - share) * chunk**share))
         return np.array(found, dtype=np.float64)
 
@@ -195,7 +200,7 @@ def fit_spans(
         for fold, selected in paths.items():
             values[folds == fold] = quality.inside(selected[:count])[folds == fold]
         by_count[count] = values
-    count = _simplest(by_count, sets)
+    count = fewest(by_count, sets)
     better = float(query_weights(sets) @ (by_count[count] - by_chunk_heads)) > 0
     overall = np.empty(len(queries))
     for fold, selected in paths.items():
@@ -213,14 +218,3 @@ def fit_spans(
         interval(by_chunk_heads, sets),
         interval(overall, sets),
     )
-
-
-def _simplest(values: dict[int, Floats], sets: Integers) -> int:
-    """The fewest heads within one standard error of the best."""
-    weights = query_weights(sets)
-    best = max(sorted(values), key=lambda count: float(values[count] @ weights))
-    for count in sorted(values):
-        behind = values[best] - values[count]
-        if float(behind @ weights) <= standard_error(behind, sets):
-            return count
-    return best

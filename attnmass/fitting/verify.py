@@ -107,7 +107,8 @@ def verify_profile(
         profile.model if model is None else model, tokenizer, profile=profile, **options
     )
     default = subject.default
-    both = sorted({*profile.heads, *default.heads})
+    ranking = () if profile.ranking is None else profile.ranking.heads
+    both = sorted({*profile.heads, *ranking, *default.heads})
     direction = {} if profile.direction is None else {"direction": profile.direction}
     ranker = subject.ranker(heads=both, **{**direction, **subject.options})
     values: dict[str, list[float]] = {"profile": [], "mid-depth default": [], "bm25": []}
@@ -146,11 +147,9 @@ def _masses(
     found: QueryAttention, heads: Sequence[tuple[int, int]], profile: HeadProfile
 ) -> list[float]:
     """What rankings by the profile have, from the attention of more heads than its own."""
-    known = dict(zip(profile.heads, profile.weights, strict=True))
-    weights = [known.get(head, 0.0) for head in heads]
     if not profile.null_query:
         found = replace(found, null=None)
-    return scoring.chunk_masses(found, weights)
+    return scoring.chunk_scores(found, profile, heads)[0]
 
 
 def _ndcg(query: LabelledQuery, scores: Any) -> float:

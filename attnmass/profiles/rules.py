@@ -12,6 +12,71 @@ Head = tuple[int, int]
 Features = tuple[float, ...]
 
 _LEAST = 1e-9  # mass that is told from none
+_FLOOR = 0.02  # of a head's mean mass; what is far below it is all alike
+
+
+@dataclass(frozen=True, slots=True)
+class RankRule:
+    """How the attention mass of all chunks is shared out among them.
+
+    A chunk's share is proportional to the product over all heads of
+    `(m / mean + 0.02) ** exponent`, where `m` is the head's mass of the chunk and `mean` that of
+    all chunks: a conditional logit model (McFadden, 1974) of the logarithms of masses. Heads with a
+    negative exponent look at a chunk whatever the query is, and so tell what mass is worth, which
+    in-context re-ranking learns from a null query (Chen et al., arXiv 2410.02642).
+
+    Attributes:
+        heads: `(layer, head)`, 0-based.
+        exponents: One for each head, of either sign.
+
+    Raises:
+        ValueError: If there is no head, one is there twice, or exponents are not as many.
+        TypeError: If an exponent is no number.
+    """
+
+    heads: tuple[Head, ...]
+    exponents: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.heads or len(self.heads) != len(self.exponents):
+            raise ValueError(
+                f"{len(self.heads)} heads need as many exponents, at least one, "
+                f"not {len(self.exponents)}"
+            )
+        check_heads(self.heads)
+        for exponent in self.exponents:
+            check_finite("exponents", exponent)
+
+    def __call__(self, masses: Sequence[float], by_head: Sequence[Sequence[float]]) -> list[float]:
+        """The mass of each chunk when all of it is shared out anew.
+
+        Args:
+            masses: Attention mass of each chunk by the profile's heads; what is below zero, where a
+                null query's was subtracted, counts as none.
+            by_head: For each of `heads` its mass of each chunk.
+
+        Returns:
+            One for each chunk, at least 0; they sum to what `masses` sum to, at most 1.
+        """
+        logits = [0.0] * len(masses)
+        for row, exponent in zip(by_head, self.exponents, strict=True):
+            for i, value in enumerate(log_relative(row)):
+                logits[i] += exponent * value
+        top = max(logits, default=0.0)
+        shares = [math.exp(logit - top) for logit in logits]
+        total, whole = min(1.0, sum(max(0.0, mass) for mass in masses)), sum(shares)
+        return [total * share / whole for share in shares]
+
+
+def log_relative(masses: Sequence[float]) -> list[float]:
+    """Logarithm of each chunk's mass over the mean of all, of one head; about 0 where it is even.
+
+    What is far below the mean is bounded, so that no chunk is ruled out by a single head.
+    """
+    mean = sum(masses) / max(len(masses), 1)
+    if mean <= _LEAST:
+        return [0.0] * len(masses)
+    return [math.log(max(mass, 0.0) / mean + _FLOOR) for mass in masses]
 
 
 @dataclass(frozen=True, slots=True)

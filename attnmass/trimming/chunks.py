@@ -48,12 +48,12 @@ def score_text(
     text: str,
     segments: tuple[Segment, ...],
     tokens: TokenMass,
-    chunk_mass: float,
+    chunk_score: float,
     rule: SpanRule,
 ) -> ScoredText:
     """Score the spans of one chunk."""
     masses, counts = span_masses(tokens, [(s.start, s.end) for s in segments])
-    return ScoredText(text, segments, masses, span_scores(masses, counts, chunk_mass, rule))
+    return ScoredText(text, segments, masses, span_scores(masses, counts, chunk_score, rule))
 
 
 def trim_chunks(

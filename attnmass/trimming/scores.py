@@ -81,21 +81,21 @@ def _near(start: Integers, end: Integers, bounds: Integers) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in zip(first, last, strict=True)]
 
 
-def span_scores(masses: Floats, counts: Floats, chunk_mass: float, rule: SpanRule) -> Floats:
+def span_scores(masses: Floats, counts: Floats, chunk_score: float, rule: SpanRule) -> Floats:
     """What spans of different chunks are ordered by.
 
-    `(mass / tokens ** length_exponent) ** (1 - chunk_share) * chunk_mass ** chunk_share`: long
+    `(mass / tokens ** length_exponent) ** (1 - chunk_share) * chunk_score ** chunk_share`: long
     spans gather mass by their length alone, and a sentence of a chunk that matters matters more.
 
     Args:
         masses: From `span_masses`, `[span]`.
         counts: Likewise.
-        chunk_mass: Attention mass of their chunk.
+        chunk_score: That of their chunk.
         rule: The profile's.
 
     Returns:
         `[span]`, in [0, 1].
     """
     by_length = masses / np.maximum(counts, 1.0) ** rule.length_exponent
-    mixed: Floats = by_length ** (1 - rule.chunk_share) * chunk_mass**rule.chunk_share
+    mixed: Floats = by_length ** (1 - rule.chunk_share) * chunk_score**rule.chunk_share
     return np.asarray(np.clip(mixed, 0.0, 1.0))

@@ -81,6 +81,7 @@ def test_save(tmp_path: Path) -> None:
     assert [point["at"] for point in told["layers_curve"]] == [0, 1, 2]
     assert {score["name"] for score in told["scores"]} == {
         "profile",
+        "its heads alone",
         "mid-depth default",
         "bm25",
         "all heads",

@@ -100,5 +100,5 @@ def test_mass_of_the_chunk_comes_with_its_sentences() -> None:
     found = spans_of(query, capture, Choice((1, 2), (0.75, 0.25)))
     assert found is not None
     expected = 0.75 * capture.masses[1] + 0.25 * capture.masses[2]
-    assert found.chunk_masses == pytest.approx(np.repeat(expected, N_SENTENCES))
+    assert found.chunk_scores == pytest.approx(np.repeat(expected, N_SENTENCES))
     assert [part.tolist() for part in found.parts] == [[0, 1, 2, 3, 4]]
