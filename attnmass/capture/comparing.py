@@ -15,6 +15,9 @@ from attnmass.out_of_memory import is_out_of_memory
 EAGER = "its eager attention over the same tokens"
 OTHER_ORDER = "the same chunks in another order"
 
+_HALF = (torch.float16, torch.bfloat16)
+COARSE = 0.5  # where rounding alone moves attention that far, it is still the same attention
+
 _ADVICE = "pass a model from the README's table of families"
 
 
@@ -31,7 +34,13 @@ class Proved(Protocol):
 
 
 def compare(
-    reader: Proved, found: Tensor, expected: Tensor, what: str, *, kind: str = "attention"
+    reader: Proved,
+    found: Tensor,
+    expected: Tensor,
+    what: str,
+    *,
+    kind: str = "attention",
+    tolerance: float | None = None,
 ) -> None:
     """Hold attention `[head, key]` against what it has to be.
 
@@ -41,14 +50,15 @@ def compare(
         expected: What it has to be.
         what: What that is, such as `EAGER`.
         kind: What is read.
+        tolerance: How much of a row may lie elsewhere; default: what suits the dtype.
 
     Raises:
         UnsupportedModelError: If a head differs; says which and by how much.
         CaptureError: If there are NaN or infinite values.
     """
-    half = reader.dtype in (torch.float16, torch.bfloat16)
-    # Rounding alone moved a 30-layer model by 0.016 in bfloat16 and grows with depth.
-    tolerance = 6e-2 if half else 2e-3
+    if tolerance is None:
+        # Rounding alone moved a 30-layer model by 0.016 in bfloat16 and grows with depth.
+        tolerance = 6e-2 if is_half(reader) else 2e-3
     name = _family(reader)
     if not torch.isfinite(found).all():
         raise CaptureError(f"attention of {name} has NaN or infinite values in {reader.dtype}")
@@ -62,6 +72,11 @@ def compare(
             f"{float(gap[worst]):.2g} (allowed: {tolerance}), so its scores could not be trusted. "
             "Pass a model from the README's table of families, or report the family."
         )
+
+
+def is_half(reader: Proved) -> bool:
+    """Whether a reader's weights are in half precision."""
+    return reader.dtype in _HALF
 
 
 def check_depth(

@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, T5Config, T5Model
+from transformers import (
+    BertConfig,
+    BertModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    T5Config,
+    T5Model,
+)
 
 from attnmass import AttentionRanker, CaptureError, UnsupportedModelError
-from attnmass.capture import Reader, prove
+from attnmass.capture import Reader, proof, prove
 from attnmass.capture.forward import ForwardPass
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -106,3 +113,61 @@ def test_not_a_model_is_refused() -> None:
     """Something that is no transformers model is refused."""
     with pytest.raises(UnsupportedModelError, match="not a transformers model"):
         Reader(torch.nn.Linear(2, 2), HEADS)
+
+
+def qwen(seed: int) -> Qwen2ForCausalLM:
+    """A model in bfloat16 with large biases, as those of Qwen2.5, which make logits coarse."""
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2,
+    )  # fmt: skip
+    model = Qwen2ForCausalLM(config)
+    for layer in model.model.layers:
+        for part in (layer.self_attn.q_proj, layer.self_attn.k_proj):
+            torch.nn.init.normal_(part.bias, std=30.0)
+            torch.nn.init.normal_(part.weight, std=0.3)
+    return model.bfloat16().eval()
+
+
+EVERY = tuple((layer, head) for layer in range(3) for head in range(4))
+
+
+@pytest.fixture(scope="module")
+def loud() -> Qwen2ForCausalLM:
+    """Such a model, one whose attention differs from eager attention by more than the usual bound."""
+    for seed in range(30):
+        model = qwen(seed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(proof, "is_half", lambda reader: False)
+            try:
+                prove(Reader(model, EVERY), model)
+            except UnsupportedModelError:
+                return model
+    raise AssertionError("no such model was found")
+
+
+def test_models_with_coarse_logits_are_not_refused(loud: Qwen2ForCausalLM) -> None:
+    """What rounding moves further than the usual bound is proved in float32 instead."""
+    before = {name: weight.clone() for name, weight in loud.state_dict().items()}
+    prove(Reader(loud, EVERY), loud)
+    assert all(torch.equal(weight, before[name]) for name, weight in loud.state_dict().items())
+
+
+@pytest.mark.parametrize("wrong", ["heads", "positions"])
+def test_wrong_reader_of_a_model_with_coarse_logits(
+    wrong: str, loud: Qwen2ForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof in float32 fails where any would."""
+    reader = Reader(loud, EVERY)
+    look, start = Reader.look, ForwardPass.__init__
+    if wrong == "heads":
+        monkeypatch.setattr(Reader, "look", lambda self, *a, **k: look(self, *a, **k).flip(1))
+    else:
+        monkeypatch.setattr(
+            ForwardPass,
+            "__init__",
+            lambda self, positions, *a, **k: start(self, positions - positions[0], *a, **k),
+        )
+    with pytest.raises(UnsupportedModelError, match="differs from its eager"):
+        prove(reader, loud)
