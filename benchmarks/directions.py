@@ -18,11 +18,16 @@ import numpy as np
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from benchmarks.data import N_FIT, SETS, fit_part
+from attnmass.fitting.arrays import Arrays, Quality
+from attnmass.fitting.methods import Task, of_count, stability
+from benchmarks.baselines import bm25
+from benchmarks.data import N_FIT, SETS, Labelled, fit_part
+from benchmarks.heads import all_heads, masses_of
 from benchmarks.metrics import interval, ndcg_at_10
-from benchmarks.select_heads import all_heads, masses_of, select
 
 RESULTS = Path(__file__).parent / "results" / "directions.json"
+
+N_HEADS = 4
 
 
 def main() -> None:
@@ -59,7 +64,7 @@ def main() -> None:
         for half in (0, 1):
             fit = {name: part[half::2] for name, part in queries.items()}
             fit_masses = {name: part[half::2] for name, part in masses.items()}
-            chosen = [heads.index(head) for head in select(heads, fit, fit_masses)[0]]
+            chosen = select(fit, fit_masses)
             print(direction, half, [heads[i] for i in chosen])
             for name, part in queries.items():
                 rest = zip(part[1 - half :: 2], masses[name][1 - half :: 2], strict=True)
@@ -77,6 +82,23 @@ def main() -> None:
             }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results, indent=1))
+
+
+def select(fit: dict[str, list[Labelled]], masses: dict[str, list[np.ndarray]]) -> list[int]:
+    """Heads that forward selection takes on most bootstrap samples of these queries."""
+    pairs = [
+        (number, query, found)
+        for number, name in enumerate(fit)
+        for query, found in zip(fit[name], masses[name], strict=True)
+    ]
+    arrays = Arrays.stack(
+        [found for _, _, found in pairs],
+        [query.relevant for _, query, _ in pairs],
+        [np.array(bm25(query.query, query.texts)) for _, query, _ in pairs],
+        [number for number, _, _ in pairs],
+    )
+    task = Task(np.arange(len(pairs)), np.arange(arrays.masses.shape[1]), N_HEADS)
+    return list(of_count(stability(Quality(arrays), task), N_HEADS).heads)
 
 
 if __name__ == "__main__":

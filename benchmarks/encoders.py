@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from attnmass import AttentionRanker
 from benchmarks.data import SETS, test_part
+from benchmarks.heads import all_heads, masses_of
 from benchmarks.metrics import ndcg_at_10
-from benchmarks.select_heads import all_heads, masses_of
 
 RESULTS = Path(__file__).parent / "results" / "encoders.json"
 

@@ -38,7 +38,7 @@ from attnmass.trimming import span_scores
 from benchmarks.antecedents import fit_items, picks_of_heads
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part
 from benchmarks.evidence import SHAPES, pairs, shaped, threshold_that_keeps
-from benchmarks.select_heads import PROFILES, all_heads
+from benchmarks.heads import PROFILES, all_heads
 from benchmarks.sentence_data import read_answers
 from benchmarks.sentence_metrics import PERCENTS, auc, has_answer, normalize, share_kept
 from benchmarks.spans import attention_by_span, shared_out

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from attnmass import AttentionRanker
 from attnmass.profiles.profile import full_depth
 from benchmarks.data import SETS, test_part
+from benchmarks.heads import config_of
 from benchmarks.metrics import cell, ndcg_at_10
-from benchmarks.select_heads import config_of
 
 RESULTS = Path(__file__).parent / "results" / "models.json"
 FIRST = "smollm2-135m"  # whose time the others' are held against

@@ -17,12 +17,13 @@ from tqdm import tqdm
 from attnmass import AttentionRanker
 from attnmass.fitting.arrays import Arrays, Choice, Quality
 from attnmass.fitting.methods import METHODS, Task, of_count
+from attnmass.fitting.ranking import Exponents, Sharing
 from attnmass.profiles import default_profile, packaged_profile
 from attnmass.profiles.profile import every_head
 from benchmarks.baselines import bm25
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part, test_part
+from benchmarks.heads import config_of, masses_of
 from benchmarks.metrics import cell
-from benchmarks.select_heads import config_of, masses_of
 
 RESULTS = Path(__file__).parent / "results" / "selection.json"
 
@@ -34,7 +35,9 @@ NAMES = {
     "contrastive": "against hard negatives (after CoRe)",
     "stability": "forward selection on bootstrap samples",
     "listwise": "listwise regression, non-negative, L1",
+    "rule": "mass shared out by a rule, of either sign",
 }
+RULE = "rule"
 
 
 def main() -> None:
@@ -82,12 +85,21 @@ def main() -> None:
     }
     shipped = packaged_profile(config, "parallel")
     if shipped is not None:
-        known["shipped profile"] = shipped.heads
+        known["shipped profile, mass alone"] = shipped.heads
     for label, mine in known.items():
         choices[label, len(mine)] = Choice.equal([heads.index(head) for head in mine])
+    folds = np.array([part == "test" for part, _, _ in queries], dtype=np.int64)
+    sharing = Sharing(quality.arrays, folds, np.arange(len(heads)))
+    values_of = {key: quality.of_choice(choice) for key, choice in choices.items()}
+    values_of |= {
+        (RULE, count): sharing.values(rule) for count, rule in sharing.path(frozenset({1})).items()
+    }
+    if shipped is not None and shipped.ranking is not None:
+        wanted = [heads.index(head) for head in shipped.ranking.heads]
+        rule = Exponents(tuple(wanted), shipped.ranking.exponents)
+        values_of["shipped profile, its rule", len(wanted)] = sharing.values(rule)
     rows: list[dict[str, Any]] = []
-    for (method, count), choice in tqdm(choices.items(), desc="measuring"):
-        values = quality.of_choice(choice)
+    for (method, count), values in tqdm(values_of.items(), desc="measuring"):
         rows += [
             {
                 "method": method,
@@ -114,7 +126,7 @@ def main() -> None:
 
 
 def table(results: dict[str, Any]) -> str:
-    """nDCG@10 of each way to select, with 4 and with 16 heads, on queries that selected none."""
+    """nDCG@10 of each way to select, with 4 and 16 heads, on queries that selected none."""
     found: dict[tuple[str, int], dict[str, list[float]]] = {}
     for row in results["rows"]:
         key = row["method"], row["heads"]

@@ -135,7 +135,7 @@ EVERY = tuple((layer, head) for layer in range(3) for head in range(4))
 
 @pytest.fixture(scope="module")
 def loud() -> Qwen2ForCausalLM:
-    """Such a model, one whose attention differs from eager attention by more than the usual bound."""
+    """Such a model, one whose attention differs from eager by more than the usual bound."""
     for seed in range(30):
         model = qwen(seed)
         with pytest.MonkeyPatch.context() as patch:
