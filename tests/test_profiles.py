@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import Gemma3TextConfig
 
 from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.profiles import (
@@ -269,6 +270,20 @@ def test_shipped_profiles_are_whole(name: str) -> None:
     assert profile.fingerprint
     assert profile.fitted_on
     assert profile.measured
+
+
+def test_gemma_is_known_by_its_shape() -> None:
+    """A config with the numbers of Gemma 3 270M gets its profile, another size does not."""
+    config = Gemma3TextConfig(
+        vocab_size=262144, hidden_size=640, intermediate_size=2048, num_hidden_layers=18,
+        num_attention_heads=4, num_key_value_heads=1, head_dim=256, max_position_embeddings=32768,
+    )  # fmt: skip
+    found = packaged_profile(config, "parallel")
+    assert found is not None
+    assert found.model == "gemma-3-270m"
+    assert found.last_layer == 5
+    config.num_hidden_layers = 26
+    assert packaged_profile(config, "parallel") is None
 
 
 def test_no_profile_for_a_tiny_model() -> None:
