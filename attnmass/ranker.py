@@ -263,18 +263,19 @@ class AttentionRanker(Looker):
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> Ranking:
-        """Order chunks by the attention mass that they get from the query, or as `rank_by` says.
+        """Order chunks by the attention that they get from the query, or as `rank_by` says.
 
         Args:
             query: The question; never truncated.
             chunks: Texts, or `Chunk`s with titles. Empty, blank or non-text ones are not scored:
                 they come last with score 0.0.
             top_n: Keep the best so many; default: all.
-            score_threshold: Keep only chunks of at least this score, which is attention mass or,
-                where a classification head ranks, the sigmoid of its logit.
+            score_threshold: Keep only chunks of at least this score, which is a share of attention
+                or, where a classification head ranks, the sigmoid of its logit.
             retrieval_scores: The retriever's score of each chunk, for the result and for `fuse`.
             fuse: Order by a blend of both scores in which the retriever's has this share, in
-                [0, 1]; 0.5 is the sum of the two z-scores. Default: none of it. Scores stay what
+                [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's and of the logarithm
+                of attention's. Default: none of it. Scores stay what
                 they are either way.
             order: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
                 `"best_last"`, next to a question that follows them.

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import attribution, selection, trimming_report
+from benchmarks import attribution, models, selection, trimming_report
 from benchmarks.data import SETS
 from benchmarks.metrics import cell
 
 FOLDER = Path(__file__).parent / "results"
+FITS = FOLDER / "fits"
 README = Path(__file__).parents[1] / "README.md"
 
 METHODS = (
@@ -69,6 +70,39 @@ def _mean_gap(rows: list[dict[str, Any]], name: str, one: str, other: str) -> fl
             values[row["method"]][row["query"]] = row["ndcg@10"]
     shared = values[one].keys() & values[other].keys()
     return sum(values[one][q] - values[other][q] for q in shared) / len(shared)
+
+
+def fits_table(*reports: dict[str, Any]) -> str:
+    """What `attnmass fit` found for each profile that ships, on queries that had no say."""
+    names = {
+        "profile": "the profile",
+        "its heads alone": "mass alone",
+        "mid-depth default": "default heads",
+        "bm25": "BM25",
+    }
+    lines = [
+        f"| model, layout | layers read | mass by | shared out by | {' | '.join(names.values())} |",
+        f"|---|---|---|---{'|---' * len(names)}|",
+    ]
+    for found in reports:
+        scores = {score["name"]: score["ndcg"] for score in found["scores"]}
+        rule = found["ranking"]["heads"]
+        deepest = max(layer for layer, _ in [*found["heads"], *(rule or [])])
+        cells = [
+            f"{scores[name]['mean']:.3f} ({scores[name]['low']:.2f} to {scores[name]['high']:.2f})"
+            for name in names
+        ]
+        queries = " + ".join(str(count) for count in found["data"].values())
+        lines.append(
+            f"| {found['model']}, {found['layout']} ({queries} queries) | {deepest + 1} "
+            f"| {_heads(found['heads'])} | {'' if rule is None else f'{len(rule)} heads'} "
+            f"| {' | '.join(cells)} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _heads(heads: list[list[int]]) -> str:
+    return " ".join(f"{layer}-{head}" for layer, head in heads)
 
 
 def encoders_table(encoders: dict[str, Any], quality: dict[str, Any]) -> str:
@@ -205,6 +239,8 @@ def _read(name: str) -> dict[str, Any]:
 
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "quality": (quality_table, ("quality.json",)),
+    "fits": (fits_table, tuple(f"fits/{path.name}" for path in sorted(FITS.glob("*.json")))),
+    "models": (models.table, ("models.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "selection": (selection.table, ("selection.json",)),
     "cost": (cost_table, ("cost.json",)),

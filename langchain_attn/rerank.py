@@ -43,9 +43,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     r"""Ranks documents by the attention that a query pays them, keeps the best, and trims them.
 
     The model loads on first use and is shared by every adapter that names it with the same
-    options. Results are copies; their metadata has the attention mass as `relevance_score` (or what
-    `rank_by` makes of a cross-encoder's logit), and under `attnmass` what it came from: `score`,
-    `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
+    options. Results are copies; their metadata has the share of attention as `relevance_score` (or
+    what `rank_by` makes of a cross-encoder's logit), and under `attnmass` what it came from:
+    `score`, `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
     `evidence` and `no_evidence` of all documents together, and `fused_score`, `n_windows`,
     `skipped`, `mass` and `logit` (of a cross-encoder), `score_before` (an earlier
     `relevance_score`) where they apply. One instance may be called from many threads.

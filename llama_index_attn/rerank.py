@@ -53,7 +53,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     """Orders nodes by the attention that the query pays them, keeps the best, and trims them.
 
     The model loads on first use and is shared by all that name the same one in the same way.
-    Kept nodes are copies; their score is the attention mass, or what `rank_by` makes of a
+    Kept nodes are copies; their score is their share of the attention, or what `rank_by` makes of a
     cross-encoder's logit, in [0, 1], and what it came from is in their metadata under `"attnmass"`,
     hidden from the LLM and the embedder: `score`, `retrieval_score`, `rank_before` (position in the
     input, 0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all nodes together,
