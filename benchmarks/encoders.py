@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from attnmass import AttentionRanker
+from attnmass import AttentionRanker, scoring
 from benchmarks.data import SETS, test_part
-from benchmarks.heads import all_heads, masses_of
+from benchmarks.heads import all_heads
 from benchmarks.metrics import ndcg_at_10
 
 RESULTS = Path(__file__).parent / "results" / "encoders.json"
@@ -35,22 +35,24 @@ def main() -> None:
     ranker = AttentionRanker.from_pretrained(
         arguments.model, heads=heads, direction=profile.direction, rank_by="attention"
     )
-    weights = np.array(
-        [dict(zip(profile.heads, profile.weights, strict=True)).get(h, 0.0) for h in heads]
-    )
     rows: list[dict[str, Any]] = []
     for name in SETS:
         queries = test_part(arguments.data, name)[: arguments.limit]
         for number, query in enumerate(tqdm(queries, desc=name)):
-            masses = masses_of(ranker, query)  # [head, chunk]
-            scores = {"all heads": masses.mean(axis=0), "profile": weights @ masses}
+            found = ranker.attention(query.query, query.texts)
+            shared, masses = scoring.chunk_scores(found, profile, heads)
+            scores = {
+                "all heads": scoring.chunk_masses(found, [1 / len(heads)] * len(heads)),
+                "profile": shared,
+                "mass alone": masses,
+            }
             for method, values in scores.items():
-                value = round(ndcg_at_10(query.relevant, values.tolist()), 4)
+                value = round(ndcg_at_10(query.relevant, values), 4)
                 rows.append({"set": name, "query": number, "method": method, "ndcg@10": value})
     results = {"model": arguments.model, "direction": profile.direction, "rows": rows}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     for name in SETS:
-        for method in ("all heads", "profile"):
+        for method in ("all heads", "mass alone", "profile"):
             mine = [r["ndcg@10"] for r in rows if (r["set"], r["method"]) == (name, method)]
             print(name, method, len(mine), round(float(np.mean(mine)), 3))
 

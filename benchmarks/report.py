@@ -108,9 +108,13 @@ def _heads(heads: list[list[int]]) -> str:
 def encoders_table(encoders: dict[str, Any], quality: dict[str, Any]) -> str:
     """nDCG@10 of an encoder's attention, beside what else scores the same queries."""
     measured = {(row["set"], row["query"]) for row in encoders["rows"]}
-    names = {"profile": f"{encoders['model']}, its profile", "all heads": "the same, all heads"}
+    names = {
+        "profile": f"{encoders['model']}, its profile",
+        "mass alone": "the same, mass alone",
+        "all heads": "the same, all heads",
+    }
     lines = [f"| nDCG@10 | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
-    for method in ("profile", "all heads", "MiniLM cosine", "BM25", "attnmass"):
+    for method in ("profile", "mass alone", "all heads", "MiniLM cosine", "BM25", "attnmass"):
         rows = encoders["rows"] if method in names else quality["rows"]
         cells = [
             cell(
