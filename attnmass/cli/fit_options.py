@@ -89,6 +89,14 @@ class FitOptions(Given):
         int | None,
         typer.Option(min=3, help="Parts that queries are split into.", rich_help_panel=_CHOICE),
     ] = None
+    rule: Annotated[
+        bool | None,
+        typer.Option(
+            "--rule/--no-rule",
+            help="Fit how mass is shared out by more heads, too, and keep it if it helps; yes.",
+            rich_help_panel=_CHOICE,
+        ),
+    ] = None
     evidence: Annotated[
         bool | None,
         typer.Option(

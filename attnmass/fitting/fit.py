@@ -29,6 +29,7 @@ def fit_profile(
     max_layer: int | None = None,
     methods: Sequence[str] | None = None,
     folds: int = FOLDS,
+    rule: bool = True,
     evidence: bool = True,
     captures: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
@@ -54,11 +55,13 @@ def fit_profile(
         model: A name as in `AttentionRanker.from_pretrained`, or a model as in `AttentionRanker`.
         tokenizer: Of a model that is loaded.
         layout: Default: the one that suits the kind of model.
-        max_heads: Select no more.
+        max_heads: Select no more to give mass; a rule has up to 32, in the same layers.
         max_layer: Select from layers 0 to this one; default: all.
         methods: Which of `"single"`, `"gold_mass"`, `"contrastive"`, `"stability"` and
             `"listwise"` take part; default: all.
         folds: Into how many parts queries are split.
+        rule: Whether to fit a `RankRule` over more heads of the same layers, which is kept where it
+            is better by more than one standard error.
         evidence: Whether to fit how evidence is told, which reads each query three more times up to
             the last selected layer.
         captures: Folder for what was captured, so that a run that was interrupted goes on there;
@@ -107,7 +110,9 @@ def fit_profile(
         seed,
     )
     n_folds = min(folds, len(labelled.queries))
-    return fit(max_heads, max_layer, chosen_methods, n_folds, with_evidence=evidence)
+    return fit(
+        max_heads, max_layer, chosen_methods, n_folds, with_rule=rule, with_evidence=evidence
+    )
 
 
 def _check_methods(methods: Sequence[str] | None) -> tuple[str, ...]:

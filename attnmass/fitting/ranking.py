@@ -121,6 +121,11 @@ def n_paths(n_folds: int) -> int:
     return 1 + n_folds + n_folds * (n_folds - 1) // 2
 
 
+def without_rule(crossed: CrossValidation, nested: Floats) -> RankingFit:
+    """Each chunk's own mass, where no rule was asked for; arguments as in `fit_ranking`."""
+    return RankingFit(None, nested, {0: crossed.held_out(crossed.decide())})
+
+
 def fit_ranking(crossed: CrossValidation, sharing: Sharing, nested: Floats) -> RankingFit:
     """Decide between each chunk's own mass and rules of some numbers of heads.
 

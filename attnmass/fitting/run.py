@@ -26,7 +26,13 @@ from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import Floats, Integers, interval
-from attnmass.fitting.ranking import RankingFit, Sharing, fit_ranking, n_paths
+from attnmass.fitting.ranking import (
+    RankingFit,
+    Sharing,
+    fit_ranking,
+    n_paths,
+    without_rule,
+)
 from attnmass.fitting.report import Difference, FitReport, Point, Score, score_of
 from attnmass.fitting.result import FitResult
 from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
@@ -58,6 +64,7 @@ class Run:
         methods: Sequence[str],
         n_folds: int,
         *,
+        with_rule: bool,
         with_evidence: bool,
     ) -> FitResult:
         """Capture, select, judge."""
@@ -73,7 +80,8 @@ class Run:
         allowed = self._up_to(deepest)
         crossed = CrossValidation(qualities, folds, allowed, most, methods)
         cutoffs = self._cutoffs(deepest)
-        n_selections = crossed.n_selections + len(cutoffs) * n_folds + n_paths(n_folds)
+        n_selections = crossed.n_selections + len(cutoffs) * n_folds
+        n_selections += n_paths(n_folds) if with_rule else 0
         with bar_of(n_selections, "Selecting heads", self.progress, unit="fit") as bar:
             crossed.advance = bar.update
             config = crossed.decide()
@@ -83,10 +91,12 @@ class Run:
                 self._layer_point(qualities, folds, layer, config, most, bar.update)
                 for layer in cutoffs
             ]
-            # No deeper than what gives the mass: the rule costs no layer.
-            among = self._up_to(max(layer for layer, _ in self._named(choice)))
-            sharing = Sharing(qualities[False].arrays, folds, among, bar.update)
-            shared = fit_ranking(crossed, sharing, nested)
+            shared = without_rule(crossed, nested)
+            if with_rule:
+                # No deeper than what gives the mass: the rule costs no layer.
+                among = self._up_to(max(layer for layer, _ in self._named(choice)))
+                sharing = Sharing(qualities[False].arrays, folds, among, bar.update)
+                shared = fit_ranking(crossed, sharing, nested)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = self._differences(qualities, shared.nested)
         span_fit = self._spans(captured, folds, sets, choice, shared, most)

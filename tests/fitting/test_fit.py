@@ -246,6 +246,17 @@ def test_nothing_of_the_callers_changes(tmp_path: Path) -> None:
     assert all(bool((model.state_dict()[k] == v).all()) for k, v in weights.items())
 
 
+def test_no_rule_on_request(tmp_path: Path) -> None:
+    """Without a rule nothing else changes: the same heads, and no heads beside them."""
+    with_rule = fit(rows(8, sentences=False), tmp_path)
+    without = fit(rows(8, sentences=False), tmp_path, rule=False)
+    assert set(with_rule.report.ranking["by_count"]) > {"0"}
+    assert set(without.report.ranking["by_count"]) == {"0"}
+    assert without.profile.ranking is None
+    assert without.profile.heads == with_rule.profile.heads
+    assert without.profile.all_heads == without.profile.heads
+
+
 def test_evidence_and_its_threshold(tmp_path: Path) -> None:
     """Evidence is fitted where asked for, and told in the report."""
     result = fit(rows(8, sentences=False), tmp_path, evidence=True)
