@@ -24,6 +24,13 @@ RESULTS = Path(__file__).parent / "results" / "quality.json"
 
 MODEL = "smollm2-135m"
 
+BLENDED = {"attnmass", "MiniLM cosine"}
+BLENDS = {  # as `fuse` does, by the share of the cosine
+    "attnmass + MiniLM": 0.5,
+    "attnmass + MiniLM, fuse=0.3": 0.3,
+    "attnmass + MiniLM, fuse=0.7": 0.7,
+}
+
 Method = Callable[[str, Sequence[str]], list[float]]
 Row = dict[str, Any]
 
@@ -37,6 +44,9 @@ def main() -> None:
     parser.add_argument("--icr-queries", type=int, default=12, help="of each set, for the slow one")
     parser.add_argument(
         "--float32", type=int, default=60, help="of each set, also in float32 and cached"
+    )
+    parser.add_argument(
+        "--only", nargs="+", help="measure these methods, and keep what is known of others"
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -60,9 +70,15 @@ def main() -> None:
         "ICR, all heads": arguments.icr_queries,
     }
     rows: list[Row] = []
-    if arguments.start:
+    renewed = {*methods, *BLENDS}
+    if arguments.only:
+        methods = {name: method for name, method in methods.items() if name in arguments.only}
+        renewed = {*methods, *(BLENDS if methods.keys() >= BLENDED else ())}
+    if arguments.start or arguments.only:
         known = json.loads(arguments.out.read_text(encoding="utf-8"))["rows"]
-        rows = [row for row in known if row["query"] < arguments.start]
+        rows = [
+            row for row in known if row["query"] < arguments.start or row["method"] not in renewed
+        ]
     for name in SETS:
         queries = test_part(arguments.data, name)[: arguments.limit]
         for number, item in enumerate(tqdm(queries, desc=name)):
@@ -105,8 +121,14 @@ def _timed(methods: Mapping[str, Method], item: Labelled) -> dict[str, tuple[lis
         started = time.perf_counter()
         scores = score(item.query, item.texts)
         found[method] = scores, time.perf_counter() - started
-    (mass, one), (cosine, other) = found["attnmass"], found["MiniLM cosine"]
-    return {**found, "attnmass + MiniLM": (scoring.fuse(mass, cosine, 0.5), one + other)}
+    if not found.keys() >= BLENDED:
+        return found
+    (masses, one), (cosine, other) = found["attnmass"], found["MiniLM cosine"]
+    blends = {
+        name: (scoring.fuse(scoring.log_masses(masses), cosine, share), one + other)
+        for name, share in BLENDS.items()
+    }
+    return {**found, **blends}
 
 
 def _by(ranker: AttentionRanker) -> Method:

@@ -21,6 +21,8 @@ METHODS = (
     "attnmass",
     "attnmass, float32",
     "attnmass + MiniLM",
+    "attnmass + MiniLM, fuse=0.3",
+    "attnmass + MiniLM, fuse=0.7",
     "MiniLM cosine",
     "BM25",
     "ICR, all heads",
@@ -107,28 +109,44 @@ def _heads(heads: list[list[int]]) -> str:
 
 def encoders_table(encoders: dict[str, Any], quality: dict[str, Any]) -> str:
     """nDCG@10 of an encoder's attention, beside what else scores the same queries."""
-    measured = {(row["set"], row["query"]) for row in encoders["rows"]}
     names = {
         "profile": f"{encoders['model']}, its profile",
         "mass alone": "the same, mass alone",
         "all heads": "the same, all heads",
     }
+    others = {"MiniLM cosine": "MiniLM cosine", "BM25": "BM25", "attnmass": "smollm2-135m"}
+    return _beside(encoders["rows"], names, quality["rows"], others)
+
+
+def joint_table(joint: dict[str, Any], quality: dict[str, Any]) -> str:
+    """nDCG@10 of the joint layout, beside the parallel layout's on the same queries."""
+    names = {"attnmass, joint": "smollm2-135m, joint"}
+    return _beside(joint["rows"], names, quality["rows"], {"attnmass": "smollm2-135m, parallel"})
+
+
+def _beside(
+    rows: list[dict[str, Any]],
+    names: dict[str, str],
+    other_rows: list[dict[str, Any]],
+    other_names: dict[str, str],
+) -> str:
+    """nDCG@10 of methods, shown as `names` says, and of others on the queries that rows have."""
+    measured = {(row["set"], row["query"]) for row in rows}
     lines = [f"| nDCG@10 | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
-    for method in ("profile", "mass alone", "all heads", "MiniLM cosine", "BM25", "attnmass"):
-        rows = encoders["rows"] if method in names else quality["rows"]
-        cells = [
-            cell(
-                [
-                    row["ndcg@10"]
-                    for row in rows
-                    if (row["set"], row["method"]) == (name, method)
-                    and (name, row["query"]) in measured
-                ]
-            )
-            for name in SETS
-        ]
-        shown = "smollm2-135m" if method == "attnmass" else names.get(method, method)
-        lines.append(f"| {shown} | {' | '.join(cells)} |")
+    for known, shown in ((rows, names), (other_rows, other_names)):
+        for method, label in shown.items():
+            cells = [
+                cell(
+                    [
+                        row["ndcg@10"]
+                        for row in known
+                        if (row["set"], row["method"]) == (name, method)
+                        and (name, row["query"]) in measured
+                    ]
+                )
+                for name in SETS
+            ]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
@@ -246,6 +264,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "fits": (fits_table, tuple(f"fits/{path.name}" for path in sorted(FITS.glob("*.json")))),
     "models": (models.table, ("models.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
+    "joint": (joint_table, ("joint.json", "quality.json")),
     "selection": (selection.table, ("selection.json",)),
     "cost": (cost_table, ("cost.json",)),
     "cache": (cache_tables, ("scaling.json",)),
