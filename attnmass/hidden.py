@@ -24,7 +24,7 @@ def describe(ranking: Ranking, chunk: RankedChunk, *, place: int, model: str) ->
         "fused_score": chunk.fused_score,
         "n_windows": chunk.n_windows if chunk.n_windows > 1 else None,
         "skipped": chunk.skipped,
-        "mass": None if chunk.logit is None else chunk.mass,
+        "mass": None if chunk.mass == chunk.score else chunk.mass,
         "logit": chunk.logit,
     }
     return {

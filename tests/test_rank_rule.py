@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnmass import AttentionRanker, HeadProfile, Trim, scoring
+from attnmass import AttentionRanker, HeadProfile, Trim, hidden, scoring
 from attnmass.layouts import QueryAttention
 from attnmass.profiles import RankRule
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -118,3 +118,18 @@ def test_log_masses() -> None:
     )
     assert scoring.log_masses([0.0, -0.5]) == [0.0, 0.0]
     assert scoring.log_masses([]) == []
+
+
+def test_page_and_metadata_tell_score_and_mass(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where mass is shared out anew, both are shown; where it is not, one is enough."""
+    for profile, both in ((PLAIN, False), (SHARED, True)):
+        ranking = ranker(profile).rank(QUERY, CHUNKS)
+        first = ranking.chunks[0]
+        told = f"score {first.score:.4f}"
+        explanation = ranking.explain()
+        assert (told in explanation.to_html()) is both
+        explanation.print()
+        assert (told in capsys.readouterr().out) is both
+        drawn = explanation.to_dict()["chunks"][0]
+        assert drawn["mass"] == round(first.mass, 7)
+        assert ("mass" in hidden.describe(ranking, first, place=0, model="tiny")) is both

@@ -15,7 +15,14 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from attnmass.explain.sheets import LEVELS, Levels, Sheet, make_sheet, most_looked_at
-from attnmass.explain.shown import evidence_words, moved, shown, why_dropped, why_kept
+from attnmass.explain.shown import (
+    evidence_words,
+    moved,
+    score_facts,
+    shown,
+    why_dropped,
+    why_kept,
+)
 
 if TYPE_CHECKING:
     from attnmass.explain.drawn import Drawn
@@ -146,7 +153,7 @@ def _sections(explanation: Explanation, sheet: Sheet) -> list[dict[str, Any]]:
 
 def _facts(chunk: ExplainedChunk) -> list[str]:
     ranked = chunk.ranked
-    facts = [moved(chunk.place, ranked.index)]
+    facts = [moved(chunk.place, ranked.index), *score_facts(ranked)]
     if ranked.retrieval_score is not None:
         facts.append(f"retriever's score {ranked.retrieval_score:.4g}")
     if ranked.fused_score is not None:

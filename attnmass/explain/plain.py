@@ -110,6 +110,7 @@ def _chunk(chunk: ExplainedChunk) -> dict[str, Any]:
         "place": chunk.place,
         "index": ranked.index,
         "score": _short(ranked.score),
+        "mass": _short(ranked.mass),
         "retrieval_score": _finite(ranked.retrieval_score),
         "fused_score": _finite(ranked.fused_score),
         "n_tokens": ranked.n_tokens,

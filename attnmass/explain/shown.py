@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attnmass.attribution import AnswerSentence, Support
+    from attnmass.types import RankedChunk
 
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -41,6 +42,11 @@ def shown(text: str, *, overrides: bool = True) -> str:
     """
     text = _UNSHOWN.sub(_sign, text.replace("\r\n", "\n"))
     return text if overrides else _OVERRIDES.sub("\ufffd", text)
+
+
+def score_facts(ranked: RankedChunk) -> list[str]:
+    """What a chunk was ordered by, where that is not the mass that is drawn."""
+    return [] if ranked.score == ranked.mass else [f"score {ranked.score:.4f}"]
 
 
 def why_dropped(reason: str | None) -> str:

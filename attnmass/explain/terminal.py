@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnmass.explain.sheets import LEVELS, Levels, Sheet, make_sheet, most_looked_at
-from attnmass.explain.shown import evidence_words, moved, shown, why_dropped
+from attnmass.explain.shown import evidence_words, moved, score_facts, shown, why_dropped
 
 try:
     from rich.console import Console
@@ -85,7 +85,8 @@ class Drawing:
             if chunk.place is None and not out:
                 yield Rule("Left out", characters="-" if options.ascii_only else "─")
                 out = True
-            before = moved(chunk.place, chunk.ranked.index)
+            place = moved(chunk.place, chunk.ranked.index)
+            before = ", ".join([*score_facts(chunk.ranked), place])
             yield from draw_chunk(chunk, levels, mass, largest, before, look)
 
 

@@ -39,12 +39,13 @@ def test_numbers_add_up(ranker: AttentionRanker) -> None:
     assert sum(lengths) == len(ranking.trace.query_offsets)
     for chunk, ranked in zip(data["chunks"], ranking.chunks, strict=True):
         assert (chunk["index"], chunk["score"]) == (ranked.index, round(ranked.score, 7))
+        assert chunk["mass"] == round(ranked.mass, 7)
         words = chunk["words"]
-        assert sum(w["mass"] for w in words) == pytest.approx(ranked.score, abs=1e-5)
+        assert sum(w["mass"] for w in words) == pytest.approx(ranked.mass, abs=1e-5)
         by_head = np.sum([w["heads"] for w in words], axis=0)
-        assert np.dot(by_head, data["weights"]) == pytest.approx(ranked.score, abs=1e-5)
+        assert np.dot(by_head, data["weights"]) == pytest.approx(ranked.mass, abs=1e-5)
         by_query = np.sum([w["by_query_word"] for w in words], axis=0)
-        assert np.average(by_query, weights=lengths) == pytest.approx(ranked.score, abs=1e-5)
+        assert np.average(by_query, weights=lengths) == pytest.approx(ranked.mass, abs=1e-5)
 
 
 def test_words_and_pieces_are_places_in_what_was_read(ranker: AttentionRanker) -> None:
