@@ -274,9 +274,8 @@ class AttentionRanker(Looker):
                 or, where a classification head ranks, the sigmoid of its logit.
             retrieval_scores: The retriever's score of each chunk, for the result and for `fuse`.
             fuse: Order by a blend of both scores in which the retriever's has this share, in
-                [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's and of the logarithm
-                of attention's. Default: none of it. Scores stay what
-                they are either way.
+                [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's score and of the
+                logarithm of attention's. Default: none of it. Scores stay what they are.
             order: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
                 `"best_last"`, next to a question that follows them.
             evidence_threshold: Less evidence than this is none; default: the profile's.

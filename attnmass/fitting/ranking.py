@@ -186,24 +186,24 @@ def eliminate(
     means = found.sum(axis=2) / n  # [query, head]
     centred = np.where(present[:, None], found - means[:, :, None], 0.0)
     spread = np.sqrt(((centred**2).sum(axis=2) / n).mean(axis=0)) + 1e-9  # [head]
+
+    def fitted(left: list[int], start: Floats) -> Floats:
+        scaled = centred[:, left] / spread[left][:, None]
+        return _conditional_logit(scaled, labels, present, sets, start)
+
     left = list(heads)
+    exponents = fitted(left, np.zeros(len(left)))
     rules: dict[int, Exponents] = {}
-    start: Floats = np.zeros(len(left))
     for count in sorted(counts, reverse=True):
-        start = _conditional_logit(
-            centred[:, left] / spread[left][:, None], labels, present, sets, start
-        )
         while len(left) > count:
             n_dropped = max(1, min(len(left) - count, len(left) // _DROPPED))
-            kept = np.sort(np.argsort(np.abs(start), kind="stable")[n_dropped:])
-            left, start = [left[i] for i in kept], start[kept]
-            start = _conditional_logit(
-                centred[:, left] / spread[left][:, None], labels, present, sets, start
-            )
-        order = np.argsort(-np.abs(start), kind="stable")
+            kept = np.sort(np.argsort(np.abs(exponents), kind="stable")[n_dropped:])
+            left = [left[i] for i in kept]
+            exponents = fitted(left, exponents[kept])
+        order = np.argsort(-np.abs(exponents), kind="stable")
         rules[count] = Exponents(
             tuple(left[i] for i in order),
-            tuple(round(float(start[i] / spread[left[i]]), 4) for i in order),
+            tuple(round(float(exponents[i] / spread[left[i]]), 4) for i in order),
         )
     return rules
 
