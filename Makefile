@@ -62,6 +62,9 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the README's t
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.selection $(DATA)
 	$(BIN)/python -m benchmarks.encoders $(DATA)
+	$(BIN)/python -m benchmarks.joint $(DATA) --limit 60
+	$(BIN)/python -m benchmarks.models $(DATA) --limit 60
+	$(BIN)/python -m benchmarks.directions $(DATA)
 	$(BIN)/python -m benchmarks.trimming $(DATA)
 	$(BIN)/python -m benchmarks.report
 

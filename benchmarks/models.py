@@ -16,6 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
+from attnmass.errors import WeightsNotFoundError
 from attnmass.profiles.profile import full_depth
 from benchmarks.data import SETS, test_part
 from benchmarks.heads import config_of
@@ -36,7 +37,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     known = json.loads(arguments.out.read_text("utf-8")) if arguments.out.is_file() else {}
     for name in arguments.models:
-        known[name] = _measure(name, arguments.data, arguments.limit)
+        try:
+            known[name] = _measure(name, arguments.data, arguments.limit)
+        except WeightsNotFoundError as error:  # not every machine has every model
+            print(f"left as it was: {error}")
+            continue
         text = json.dumps(known, separators=(",", ":")).replace("},{", "},\n{")
         arguments.out.write_text(text + "\n", encoding="utf-8")
 
