@@ -39,6 +39,9 @@ def chunk_masses(attention: QueryAttention, weights: Sequence[float]) -> list[fl
     """
     if attention.null is not None:
         return [_without_outliers(token_masses(x, weights)) for x in attention.beyond_null]
+    if attention.sums is not None:
+        mixed = attention.sums @ attention.sums.new_tensor(weights)
+        return [min(1.0, mass) for mass in mixed.tolist()]
     return [
         min(1.0, float(token_masses(chunk, weights).double().sum())) for chunk in attention.chunks
     ]
@@ -68,8 +71,11 @@ def chunk_scores(
 
 def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[float]]:
     """For each of some heads the attention mass of each chunk, `[head][chunk]`."""
+    if attention.sums is not None:
+        found: list[list[float]] = attention.sums[:, list(heads)].T.tolist()
+        return found
     sums = [chunk[list(heads)].double().sum(dim=1).tolist() for chunk in attention.chunks]
-    return [[float(found[i]) for found in sums] for i in range(len(heads))]
+    return [[float(mine[i]) for mine in sums] for i in range(len(heads))]
 
 
 def _without_outliers(masses: Tensor) -> float:

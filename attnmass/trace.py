@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,21 +115,46 @@ def trace(
         attention: On those that were read.
         threshold: That of the evidence.
     """
-    from attnmass.prompt import chunk_text
-
-    rows = attention.rows or [None] * len(attention.chunks)
-    scored = {
-        index: ChunkTrace(
-            chunk_text(inputs.chunks[index]),
-            inputs.start(index),
-            _offsets(inputs.tokens[index]),
-            _array(masses),
-            None if mine is None else _array(mine),
-        )
-        for index, masses, mine in zip(inputs.tokens, attention.chunks, rows, strict=True)
-    }
     lead = len(query) - len(query.lstrip())
+    scored = ChunkTraces(inputs, attention)
     return Trace(inputs.chunks, scored, _offsets(asked, lead), threshold)
+
+
+class ChunkTraces(Mapping[int, ChunkTrace]):
+    """Traces by input index, each put together when it is asked for.
+
+    Some layouts work a token's mass out only then, and a drawing needs few of thousands of chunks.
+    """
+
+    def __init__(self, inputs: Inputs, attention: QueryAttention) -> None:
+        """Nothing is put together yet.
+
+        Args:
+            inputs: The chunks.
+            attention: On those that were read.
+        """
+        self._inputs = inputs
+        self._attention = attention
+        self._places = {index: place for place, index in enumerate(inputs.tokens)}
+
+    def __getitem__(self, index: int) -> ChunkTrace:
+        from attnmass.prompt import chunk_text
+
+        place = self._places[index]
+        rows = self._attention.rows
+        return ChunkTrace(
+            chunk_text(self._inputs.chunks[index]),
+            self._inputs.start(index),
+            _offsets(self._inputs.tokens[index]),
+            _array(self._attention.chunks[place]),
+            None if rows is None else _array(rows[place]),
+        )
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def _array(found: Tensor) -> Floats:

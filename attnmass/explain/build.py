@@ -82,7 +82,8 @@ def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
 
 def _query_words(query: str, trace: Trace) -> tuple[tuple[tuple[int, int], ...], Links | None]:
     """The query's words and their tokens; none where they were not told apart."""
-    if not any(found.rows is not None for found in trace.scored.values()):
+    first = next(iter(trace.scored.values()), None)  # they all have them, or none has
+    if first is None or first.rows is None:
         return (), None
     bounds, links = find_words(query, trace.query_offsets)
     return tuple((int(start), int(end)) for start, end in bounds), links

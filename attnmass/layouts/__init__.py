@@ -16,6 +16,7 @@ from attnmass.layouts.base import (
 )
 from attnmass.layouts.cross import CrossLayout
 from attnmass.layouts.joint import JointLayout
+from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.layouts.pointwise import PointwiseLayout
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # What each kind of model can be read in, its default first.
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
-    "decoder": {"parallel": ParallelLayout, "joint": JointLayout},
+    "decoder": {"parallel": ParallelLayout, "late": LateLayout, "joint": JointLayout},
     "encoder": {"pointwise": PointwiseLayout},
     "encoder-decoder": {"pointwise": CrossLayout},
 }
@@ -101,6 +102,7 @@ __all__ = [
     "AnswerLayout",
     "CrossLayout",
     "JointLayout",
+    "LateLayout",
     "Layout",
     "LayoutOptions",
     "LayoutResult",
