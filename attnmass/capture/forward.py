@@ -28,6 +28,7 @@ class Tapped(Protocol):
     """What takes vectors out of a pass, see `attnmass.capture.vectors`."""
 
     wanted: str | None
+    turns: bool
     turning: bool
 
     def see(self, layer: int, query: Tensor, key: Tensor, rule: ScoreRule) -> None:

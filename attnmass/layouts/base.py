@@ -67,7 +67,7 @@ class QueryAttention:
     context: Tensor
     rows: Sequence[Tensor] | None = None
     logits: tuple[float, ...] | None = None
-    null: tuple[Tensor, ...] | None = None
+    null: Sequence[Tensor] | None = None
     passes: tuple[QueryAttention, ...] = ()
     sums: Tensor | None = None
 

@@ -5,7 +5,7 @@ Pure functions over lengths and arrays; no model in here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +58,7 @@ def window_limit(
     return limit if wanted is None else min(limit, wanted)
 
 
-def cut(chunks: Sequence[Tokens], limit: int | None, overlap: int) -> Iterator[Window]:
+def cut(chunks: Sequence[Sized], limit: int | None, overlap: int) -> Iterator[Window]:
     """Windows of all chunks; those of a chunk that is too long overlap.
 
     Args:
