@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnmass.cross_options import CrossOptions
+from attnmass.adapters.shared import release, shared_ranker
 from attnmass.errors import (
     AttnMassError,
     CaptureError,
@@ -12,8 +12,16 @@ from attnmass.errors import (
     UnsupportedModelError,
     WeightsNotFoundError,
 )
-from attnmass.shared import release, shared_ranker
-from attnmass.types import Chunk, RankedChunk, RankerStats, Ranking, Span, Timings, WarmResult
+from attnmass.options.cross import CrossOptions
+from attnmass.results.types import (
+    Chunk,
+    RankedChunk,
+    RankerStats,
+    Ranking,
+    Span,
+    Timings,
+    WarmResult,
+)
 
 if TYPE_CHECKING:
     from attnmass.fitting.fit import fit_profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attnmass.types import Ranking
+    from attnmass.results.types import Ranking
 
 
 class AttnMassError(Exception):

@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from attnmass import scoring
-from attnmass.building import build, choose
-from attnmass.cache import ChunkCache
-from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.checks import check_type
-from attnmass.cross_options import CrossOptions
+from attnmass.engine.building import build, choose
+from attnmass.engine.looker import Looker, notes_on
+from attnmass.engine.rank_by import check_rank_by, choose_rank_by, class_name
 from attnmass.errors import NoEvidenceError
-from attnmass.generators import find_generator
-from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
     LayoutOptions,
     QueryAttention,
     check_name,
 )
 from attnmass.loading.load import load
+from attnmass.loading.nearby import profile_nearby
 from attnmass.loading.sources import DEFAULT_MODEL
-from attnmass.looker import Looker, notes_on
+from attnmass.models.generators import find_generator
+from attnmass.options.cache import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
+from attnmass.options.checks import check_type
+from attnmass.options.cross import CrossOptions
 from attnmass.profiles import Direction, HeadProfile
-from attnmass.profiles.nearby import profile_nearby
-from attnmass.rank_by import check_rank_by, choose_rank_by, class_name
-from attnmass.selection import OnNoEvidence, Order, RankBy, Selection
-from attnmass.text import Tokens
-from attnmass.trace import trace
+from attnmass.results.trace import trace
+from attnmass.results.types import Chunk, Ranking, Timings
+from attnmass.scoring import masses as scoring
+from attnmass.scoring.selection import OnNoEvidence, Order, RankBy, Selection
+from attnmass.store import ChunkCache
+from attnmass.text.inputs import Inputs, check_queries, read_chunks, read_queries
+from attnmass.text.tokens import Tokens
 from attnmass.trimming import Render, Trim
-from attnmass.types import Chunk, Ranking, Timings
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from attnmass import AttentionRanker, scoring
+from attnmass import AttentionRanker
+from attnmass.scoring import masses as scoring
 from benchmarks.data import SETS, test_part
 from benchmarks.heads import all_heads
 from benchmarks.metrics import ndcg_at_10

@@ -29,11 +29,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from attnmass import AttentionRanker, HeadProfile, load_profile, scoring
+from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.capture import Head
 from attnmass.profiles import EvidenceRule, SpanRule
 from attnmass.profiles.rules import Features
-from attnmass.segmentation import segment
+from attnmass.scoring import masses as scoring
+from attnmass.text.segmentation import segment
 from attnmass.trimming import span_scores
 from benchmarks.antecedents import fit_items, picks_of_heads
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part

@@ -15,7 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from attnmass import AttentionRanker, scoring
+from attnmass import AttentionRanker
+from attnmass.scoring import masses as scoring
 from benchmarks.baselines import MiniLM, SlowICR, bm25
 from benchmarks.data import N_FIT, SETS, Labelled, test_part
 from benchmarks.metrics import ndcg_at_10, recall_at_2

@@ -19,12 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from attnmass import CrossOptions, WarmResult, hidden
-from attnmass.adapter import DEVICE, UsesRanker
-from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass import CrossOptions, WarmResult
+from attnmass.adapters.base import DEVICE, UsesRanker
+from attnmass.engine.worker import Worker
+from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.profiles import Direction, HeadProfile
-from attnmass.selection import OnNoEvidence, Order, RankBy
-from attnmass.worker import Worker
+from attnmass.results import hidden
+from attnmass.scoring.selection import OnNoEvidence, Order, RankBy
 from langchain_attn import convert
 from langchain_attn.template import PLAIN, Template
 

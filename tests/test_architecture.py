@@ -51,7 +51,7 @@ def test_adapter_imports_its_own_framework_only(adapter: str, own: str, other: s
     assert not found & HEAVY
 
 
-@pytest.mark.parametrize("module", ["scoring", "selection", "types"])
+@pytest.mark.parametrize("module", ["scoring.masses", "scoring.selection", "results.types"])
 def test_after_capture_nothing_touches_a_model(module: str) -> None:
     """What comes after capture works without transformers."""
     assert "transformers" not in imported_by(f"import attnmass.{module}")
@@ -75,7 +75,7 @@ def test_drawing_needs_no_model() -> None:
 
 def test_capture_knows_nothing_of_the_cache() -> None:
     """Capture reads a model, and what is kept of it is decided above."""
-    code = "import sys, attnmass.capture; print('attnmass.cache' in sys.modules)"
+    code = "import sys, attnmass.capture; print('attnmass.store' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -27,7 +27,7 @@ from attnmass.errors import NoEvidenceError
 
 if TYPE_CHECKING:
     from attnmass.explain import Explanation
-    from attnmass.types import Ranking
+    from attnmass.results.types import Ranking
 
 _PANEL = "Drawing"
 _SUFFIXES = (".html", ".json")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from attnmass.cli.errors import InputError, UsageError, api_arguments
-from attnmass.selection import OnNoEvidence, Order
+from attnmass.scoring.selection import OnNoEvidence, Order
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile
@@ -212,7 +212,7 @@ class CacheGroup(Given):
 
     def check(self) -> None:
         """Raise `UsageError` for values that are off or contradict each other."""
-        from attnmass.cache_options import CacheOptions
+        from attnmass.options.cache import CacheOptions
 
         with api_arguments():
             CacheOptions(**self.given())
@@ -260,7 +260,7 @@ class SelectionOptions(Given):
 
     def check(self) -> None:
         """Raise `UsageError` for values that are off."""
-        from attnmass.selection import Selection
+        from attnmass.scoring.selection import Selection
 
         with api_arguments():
             Selection(**self.given())
@@ -417,9 +417,9 @@ def parse_heads(text: str) -> tuple[tuple[int, int], ...]:
 
 def api_defaults() -> dict[str, Any]:
     """Defaults of the API, by the names of the options that stand for them."""
-    from attnmass.cache_options import CacheOptions
     from attnmass.loading.sources import DEFAULT_MODEL
-    from attnmass.selection import Selection
+    from attnmass.options.cache import CacheOptions
+    from attnmass.scoring.selection import Selection
     from attnmass.trimming import Trim
 
     found: dict[str, Any] = {"model": DEFAULT_MODEL}

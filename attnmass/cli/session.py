@@ -18,7 +18,7 @@ from attnmass.cli.options import (
 from attnmass.cli.reading import read_questions
 from attnmass.cli.writing import Writer
 from attnmass.errors import NoEvidenceError
-from attnmass.types import Ranking
+from attnmass.results.types import Ranking
 
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attnmass.attribution import AnswerSentence
 from attnmass.explain.drawn import Drawn
 from attnmass.explain.model import ExplainedChunk, Head, View
+from attnmass.results.attribution import AnswerSentence
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

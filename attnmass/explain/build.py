@@ -9,8 +9,8 @@ import numpy as np
 
 from attnmass.explain.model import ExplainedChunk, Explanation, Piece, View
 from attnmass.explain.words import Links, by_word, find_words
-from attnmass.trace import ChunkTrace, Floats, Integers, Trace
-from attnmass.types import Chunk, RankedChunk, Ranking
+from attnmass.results.trace import ChunkTrace, Floats, Integers, Trace
+from attnmass.results.types import Chunk, RankedChunk, Ranking
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from attnmass.explain.drawn import Drawn
-from attnmass.trace import Floats, Integers
-from attnmass.types import RankedChunk
+from attnmass.results.trace import Floats, Integers
+from attnmass.results.types import RankedChunk
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from attnmass.explain.sheets import word_masses
-from attnmass.trace import Floats
+from attnmass.results.trace import Floats
 
 if TYPE_CHECKING:
-    from attnmass.attribution import AnswerSentence, Support
     from attnmass.explain.answer import AnswerExplanation
     from attnmass.explain.model import ExplainedChunk, Explanation, Piece
+    from attnmass.results.attribution import AnswerSentence, Support
 
 
 def as_dict(explanation: Explanation) -> dict[str, Any]:

@@ -8,18 +8,18 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from attnmass import scoring
 from attnmass.errors import CaptureError
 from attnmass.fitting.data import digest
 from attnmass.fitting.errors import DataError
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.store import Capture, Store
-from attnmass.inputs import read_chunks
 from attnmass.layouts import QueryAttention
 from attnmass.ranker import AttentionRanker
-from attnmass.text import PlainTokenizer
+from attnmass.results.types import Chunk
+from attnmass.scoring import masses as scoring
+from attnmass.text.inputs import read_chunks
+from attnmass.text.tokens import PlainTokenizer
 from attnmass.trimming import TokenMass, span_masses
-from attnmass.types import Chunk
 
 Found = TypeVar("Found")
 

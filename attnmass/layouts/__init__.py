@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnmass.capture.kinds import ARTICLE
 from attnmass.errors import UnsupportedModelError
 from attnmass.layouts.base import (
     AnswerLayout,
@@ -18,11 +17,12 @@ from attnmass.layouts.cross import CrossLayout
 from attnmass.layouts.joint import JointLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.layouts.pointwise import PointwiseLayout
+from attnmass.models.kinds import ARTICLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from attnmass.capture.kinds import Kind
+    from attnmass.models.kinds import Kind
 
 # What each kind of model can be read in, its default first.
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from attnmass.checks import check_share
+from attnmass.options.checks import check_share
 from attnmass.profiles.published import is_named, published_lists
 from attnmass.profiles.rules import (
     EvidenceRule,
@@ -21,7 +21,7 @@ from attnmass.profiles.rules import (
     check_heads,
     check_weights,
 )
-from attnmass.prompt import PROMPT_VERSION
+from attnmass.text.prompt import PROMPT_VERSION
 
 # On configs of our own that were cut: how many layers the model has when it is whole.
 FULL_DEPTH = "attnmass_full_depth"
@@ -75,7 +75,7 @@ class HeadProfile:
         direction: Which way attention is read in the pointwise layout; default: the layout's own.
         null_query: Whether what a null query pays the chunks is subtracted, in the joint layout.
         support_threshold: Less support than this in the chunks is none for a sentence of an answer,
-            see `attnmass.attribution.AnswerSentence`; `None` where no data set one.
+            see `attnmass.results.attribution.AnswerSentence`; `None` where no data set one.
     """
 
     model: str

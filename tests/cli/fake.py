@@ -8,7 +8,7 @@ from typing import Any
 
 from attnmass.cli import main, session
 from attnmass.profiles import HeadProfile
-from attnmass.types import Chunk, RankedChunk, Ranking, Timings
+from attnmass.results.types import Chunk, RankedChunk, Ranking, Timings
 
 
 class FakeRanker:

@@ -15,8 +15,8 @@ from torch import Tensor
 from attnmass import AttentionRanker, Chunk, Ranking, WarmResult
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.profiles import HeadProfile
-from attnmass.prompt import chunk_text
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.text.prompt import chunk_text
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 
 class StubRanker(AttentionRanker):
