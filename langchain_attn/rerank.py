@@ -20,12 +20,13 @@ from pydantic import (
 )
 
 from attnmass import CrossOptions, WarmResult
-from attnmass.adapters.base import DEVICE, UsesRanker
+from attnmass.adapters.base import UsesRanker
 from attnmass.engine.worker import Worker
 from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.profiles import Direction, HeadProfile
+from attnmass.options.choices import Direction, OnNoEvidence, Order, RankBy
+from attnmass.options.fields import DEVICE
+from attnmass.profiles import HeadProfile
 from attnmass.results import hidden
-from attnmass.scoring.selection import OnNoEvidence, Order, RankBy
 from langchain_attn import convert
 from langchain_attn.template import PLAIN, Template
 

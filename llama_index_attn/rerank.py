@@ -22,12 +22,13 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 from llama_index.core.utils import get_tokenizer
 
 from attnmass import CrossOptions, WarmResult
-from attnmass.adapters.base import DEVICE, UsesRanker
+from attnmass.adapters.base import UsesRanker
 from attnmass.engine.worker import Worker
 from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.profiles import Direction, HeadProfile
+from attnmass.options.choices import Direction, OnNoEvidence, Order, RankBy
+from attnmass.options.fields import DEVICE
+from attnmass.profiles import HeadProfile
 from attnmass.results import hidden
-from attnmass.scoring.selection import OnNoEvidence, Order, RankBy
 from llama_index_attn.budget import less, n_tokens, reserve
 from llama_index_attn.convert import (
     Rendered,

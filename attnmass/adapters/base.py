@@ -11,9 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from attnmass.adapters.shared import release, shared_ranker
-from attnmass.errors import NoEvidenceError
 from attnmass.options.cache import CACHE_FIELDS, CacheOptions
-from attnmass.scoring.selection import Selection
+from attnmass.options.fields import (
+    LAYOUT_FIELDS,
+    LOADING_FIELDS,
+    NO_MATTER,
+    SELECTION_FIELDS,
+    TRIM_DETAILS,
+    TRIM_FIELDS,
+)
+from attnmass.options.selection import Selection
+from attnmass.results.errors import NoEvidenceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,67 +30,13 @@ if TYPE_CHECKING:
 
     from attnmass.profiles import HeadProfile
     from attnmass.ranker import AttentionRanker
-    from attnmass.results.types import Chunk, Ranking
+    from attnmass.results.ranking import Ranking
+    from attnmass.text.chunk import Chunk
     from attnmass.trimming import Render, Trim
 
 Result = TypeVar("Result")
 
 _logger = logging.getLogger(__name__)
-
-# Fields that only some layouts take, as `AttentionRanker` names them too.
-LAYOUT_FIELDS = ("direction", "cross", "max_context_tokens", "second_pass")
-
-# Fields that say how a model is loaded and read, as `shared_ranker` names them too.
-LOADING_FIELDS = (
-    "device",
-    "dtype",
-    "profile",
-    "heads",
-    "layout",
-    "rank_by",
-    *LAYOUT_FIELDS,
-    "revision",
-    "cache_dir",
-    "local_files_only",
-    *CACHE_FIELDS,
-)
-
-# Fields that say which chunks are kept and how they are ordered, as `Selection` names them too.
-SELECTION_FIELDS = (
-    "top_n",
-    "score_threshold",
-    "fuse",
-    "order",
-    "evidence_threshold",
-    "on_no_evidence",
-)
-
-# Fields that ask for trimming, one of them or more, and those that only say how; see `Trim`.
-TRIM_FIELDS = ("max_tokens", "keep_ratio", "top_p")
-TRIM_DETAILS = (
-    "min_keep",
-    "keep_titles",
-    "neighbors",
-    "resolve_context",
-    "separator",
-    "on_empty",
-    "tokenizer",
-    "language",
-)
-
-# Fields that make no other result, or that the ranker tells better: which heads, read how.
-_NO_MATTER = {
-    *(name for name in LOADING_FIELDS if name != "revision"),
-    "batch_size",
-    "callback_manager",
-    "keep_ranking",
-    "on_error",
-    "show_progress",
-    "tokenizer",
-}
-
-# What a device may be called; checked before torch is there to ask.
-DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"
 
 
 class UsesRanker:
@@ -297,7 +251,7 @@ class UsesRanker:
             results: Ids and texts, in order.
             n_tokens: What they take, which also tells one tokenizer from another.
         """
-        options = self.model_dump(exclude=_NO_MATTER)
+        options = self.model_dump(exclude=NO_MATTER)
         ranker = self._load()
         how = [ranker.profile.to_json(), ranker.options]
         asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)

@@ -11,7 +11,8 @@ from torch import nn
 
 from attnmass.capture.rag import QuestionEncoder
 from attnmass.ranker import AttentionRanker
-from attnmass.results.types import Chunk, Ranking
+from attnmass.results.ranking import Ranking
+from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import check_queries
 from attnmass.text.tokens import PlainTokenizer
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from attnmass.cli.items import Item, Question
 from attnmass.cli.printable import encodable, on_one_line
-from attnmass.results.types import RankedChunk, Ranking
+from attnmass.results.ranking import Ranking
+from attnmass.scoring.ranked import RankedChunk
 from attnmass.text.prompt import chunk_text
 
 _BEGINNING = 200  # characters of a text on a line

@@ -11,8 +11,8 @@ from attnmass.engine.rank_by import choose_rank_by
 from attnmass.layouts import LAYOUTS, Layout, choose_layout, own_options
 from attnmass.models.kinds import is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.models.view import find_config
+from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile, choose_profile, load_profile
-from attnmass.scoring.selection import RankBy
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer
 

@@ -1,76 +1,31 @@
-"""What every ranker holds, and what it answers beside rankings."""
+"""What a model is asked beside rankings."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
 
 import torch
-from tqdm.auto import tqdm
 
-from attnmass.engine.tally import Tally
-from attnmass.engine.trimmer import Trimmer
-from attnmass.engine.worker import Worker
+from attnmass.engine.attributing import answer_sentences, attributed
+from attnmass.engine.engine import Engine, progress_bar
+from attnmass.engine.inside import inside_of
+from attnmass.engine.notes import notes_on
 from attnmass.errors import UnsupportedModelError
-from attnmass.layouts import AnswerLayout, Layout, LayoutOptions, LayoutResult, QueryAttention
+from attnmass.layouts import AnswerLayout, QueryAttention
 from attnmass.options.checks import check_count, check_share
-from attnmass.profiles import HeadProfile
-from attnmass.results.attribution import Attribution, answer_sentences, attributed
-from attnmass.results.inside import Inside, inside_of
-from attnmass.results.types import Chunk, RankerStats, WarmResult
-from attnmass.scoring.selection import RankBy
-from attnmass.store import ChunkCache
+from attnmass.results.attribution import Attribution
+from attnmass.results.inside import Inside
+from attnmass.results.stats import RankerStats, WarmResult
+from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import check_queries, read_chunks, read_queries
-from attnmass.text.tokens import PlainTokenizer, Tokens
 
 _WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 
-class Looker:
-    """A model that is read in one way: it looks at chunks, and makes no ranking of that.
-
-    `AttentionRanker` is built on it, and says how one is made.
-    """
-
-    _cache: ChunkCache
-
-    def _set_up(
-        self,
-        profile: HeadProfile,
-        plain: PlainTokenizer,
-        layout: Layout,
-        options: LayoutOptions,
-        progress: bool,
-        rank_by: RankBy = "attention",
-        own: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._profile = profile
-        self._own = dict(own or {})
-        self._rank_by: RankBy = rank_by
-        self._plain = plain
-        self._layout = layout
-        self._options = options
-        self._progress = progress
-        self._tally = Tally()
-        self._lock = threading.Lock()
-        self._trimmer = Trimmer(profile, layout, plain, self._lock)
-        self._worker = Worker()
-
-    @property
-    def profile(self) -> HeadProfile:
-        """The heads that are read."""
-        return self._profile
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """How the model is read beside its heads, as the constructor's parameters have it.
-
-        These are `layout`, `rank_by`, and what the layout alone has, such as `cross`.
-        """
-        return {"layout": self._profile.layout, "rank_by": self._rank_by, **self._own}
+class Looker(Engine):
+    """Looks at chunks, and makes no ranking of that; `AttentionRanker` is built on it."""
 
     @property
     def stats(self) -> RankerStats:
@@ -124,7 +79,7 @@ class Looker:
             options = replace(options, batch_size=batch_size)
         n_readable = n_read = 0
         evictions = self._cache.evictions
-        with _bar(len(chunks), self._progress if progress is None else progress) as bar:
+        with progress_bar(len(chunks), self._progress if progress is None else progress) as bar:
             for start in range(0, len(chunks), _WARM_AT_ONCE):
                 started = time.perf_counter()
                 inputs = read_chunks(chunks[start : start + _WARM_AT_ONCE], self._plain)
@@ -284,59 +239,3 @@ class Looker:
             null = tuple(paid.get(index, nothing) for index in range(len(chunks)))
         by_chunk = tuple(found.get(index, nothing) for index in range(len(chunks)))
         return QueryAttention(by_chunk, attention.context, null=null)
-
-    def _attend(
-        self,
-        queries: Sequence[Tokens],
-        chunks: Sequence[Tokens],
-        options: LayoutOptions,
-        progress: bool,
-    ) -> LayoutResult:
-        return self._run(
-            chunks,
-            len(queries),
-            lambda tokens, advance: self._layout.attend(queries, tokens, options, advance),
-            progress,
-        )
-
-    def _run(
-        self,
-        chunks: Sequence[Tokens],
-        n_results: int,
-        attend: Callable[[Sequence[Tokens], Callable[[int], object]], LayoutResult],
-        progress: bool,
-    ) -> LayoutResult:
-        """Attend, one thread at a time; no chunks need no model."""
-        if not chunks:
-            nothing = QueryAttention((), torch.zeros(len(self._profile.all_heads)))
-            return LayoutResult((nothing,) * n_results, (), 0.0, 0.0)
-        with self._lock, _bar(len(chunks), progress) as bar:
-            result = attend(chunks, bar.update)
-        self._tally.add(
-            calls=1,
-            tokens_encoded=result.tokens_encoded,
-            encode_seconds=result.encode_seconds,
-            query_seconds=result.query_seconds,
-        )
-        return result
-
-
-def _bar(n_chunks: int, progress: bool) -> tqdm[NoReturn]:
-    return tqdm(
-        total=n_chunks, desc="Reading chunks", unit="chunk", leave=False, disable=not progress
-    )
-
-
-def notes_on(n_windows: dict[int, int], skipped: dict[int, str]) -> tuple[str, ...]:
-    """What a caller should know of chunks that were split, by their windows, or not read, and why.
-
-    Args:
-        n_windows: Windows of each chunk that was read, by input index.
-        skipped: Why the others were not.
-    """
-    split = [
-        f"chunk {index} was longer than the model's window and read in {count} parts"
-        for index, count in n_windows.items()
-        if count > 1
-    ]
-    return (*split, *(f"chunk {index} was not scored: {why}" for index, why in skipped.items()))

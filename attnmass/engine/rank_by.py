@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from attnmass.models.kinds import count_labels, kind_of
-from attnmass.scoring.selection import RankBy
-
-
-def check_rank_by(rank_by: str | None) -> None:
-    """Raise `ValueError` unless chunks can be ranked by that; `None` is the model's default."""
-    if rank_by is not None and rank_by not in get_args(RankBy):
-        raise ValueError(f"rank_by must be one of {get_args(RankBy)}, not {rank_by!r}")
+from attnmass.options.choices import RankBy, check_rank_by
 
 
 def choose_rank_by(config: Any, name: str, rank_by: RankBy | None) -> RankBy:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from threading import Lock
 
 import numpy as np
-from torch import Tensor
 
 from attnmass.layouts import Layout, LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
-from attnmass.results.types import RankedChunk, Ranking
+from attnmass.results.ranking import Ranking
 from attnmass.scoring.masses import chunk_scores, token_masses
+from attnmass.scoring.ranked import RankedChunk
 from attnmass.text.inputs import Inputs
 from attnmass.text.prompt import chunk_text
 from attnmass.text.segmentation import Segment, segment
@@ -22,13 +22,12 @@ from attnmass.trimming import (
     Render,
     ScoredText,
     TokenCounter,
-    TokenMass,
     Trim,
     leaning,
-    score_text,
     tokens_of,
     trim_chunks,
 )
+from attnmass.trimming.scored import scored_text
 
 _LARGEST_LOAD = 2**26  # numbers, of four bytes
 
@@ -151,31 +150,6 @@ class Trimmer:
                 rows = (token_masses(each, weights).numpy() for each in attention)
                 found[i] |= leaning(dict(zip(numbers, rows, strict=True)), groups[i])
         return found
-
-
-def scored_text(
-    inputs: Inputs,
-    index: int,
-    attention: Tensor,
-    chunk_score: float,
-    segments: tuple[Segment, ...],
-    profile: HeadProfile,
-) -> ScoredText:
-    """Scores of the spans of one chunk.
-
-    Args:
-        inputs: The chunks.
-        index: Which of them.
-        attention: `[head, token]`; what is below zero, next to a null query, counts as zero.
-        chunk_score: The chunk's, by all of them.
-        segments: Its spans.
-        profile: The heads that are read.
-    """
-    masses = token_masses(attention, profile.span_weights).double().clamp(min=0)
-    offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
-    tokens = TokenMass(masses.numpy(), offsets, inputs.start(index))
-    text = inputs.chunks[index].text
-    return score_text(text, segments, tokens, max(0.0, chunk_score), profile.span_rule)
 
 
 def _loads(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from attnmass.explain.answer import AnswerExplanation
 from attnmass.explain.build import explained_chunk, views
-from attnmass.explain.model import ExplainedChunk, Piece
-from attnmass.results.types import RankedChunk
+from attnmass.results.answer_explanation import AnswerExplanation
+from attnmass.results.drawn import ExplainedChunk, Piece
+from attnmass.scoring.ranked import RankedChunk
 
 if TYPE_CHECKING:
     from attnmass.results.attribution import Attribution

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from attnmass.results.trace import Floats
 
 if TYPE_CHECKING:
-    from attnmass.explain.drawn import Drawn
-    from attnmass.explain.model import ExplainedChunk
+    from attnmass.results.drawn import Drawn, ExplainedChunk
 
 LEVELS = 9
 

@@ -15,8 +15,8 @@ from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.store import Capture, Store
 from attnmass.layouts import QueryAttention
 from attnmass.ranker import AttentionRanker
-from attnmass.results.types import Chunk
-from attnmass.scoring import masses as scoring
+from attnmass.scoring.masses import chunk_masses
+from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import read_chunks
 from attnmass.text.tokens import PlainTokenizer
 from attnmass.trimming import TokenMass, span_masses
@@ -86,7 +86,7 @@ def look_at_chunks(ranker: AttentionRanker) -> Callable[[LabelledQuery], Capture
 
     def look(query: LabelledQuery) -> Capture:
         found = ranker.attention(query.query, chunks_of(query))
-        masses = scoring.chunk_masses(found, ranker.profile.chunk_weights)
+        masses = chunk_masses(found, ranker.profile.chunk_weights)
         counts = [chunk.shape[1] for chunk in found.chunks]
         return Capture(np.array([masses]), np.array(counts, dtype=np.float32))
 

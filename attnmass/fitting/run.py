@@ -38,8 +38,9 @@ from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
 from attnmass.fitting.spans import SpanFit, fit_spans, spans_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
+from attnmass.models.sizes import fingerprint
 from attnmass.options.cache import CACHE_BYTES
-from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule, fingerprint
+from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule
 from attnmass.text.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers

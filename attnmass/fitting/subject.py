@@ -15,9 +15,9 @@ from attnmass.loading.load import load
 from attnmass.loading.sources import ALIASES
 from attnmass.models.identity import Identity
 from attnmass.models.kinds import kind_of, own_tokenizer, unwrapped
+from attnmass.models.sizes import every_head, full_depth
 from attnmass.models.view import find_config
 from attnmass.profiles import HeadProfile, default_profile
-from attnmass.profiles.profile import every_head, full_depth
 from attnmass.ranker import AttentionRanker
 from attnmass.text.prompt import PROMPT_VERSION
 from attnmass.text.tokens import PlainTokenizer

@@ -21,7 +21,7 @@ from attnmass.fitting.subject import open_model
 from attnmass.layouts import QueryAttention
 from attnmass.profiles import HeadProfile, load_profile
 from attnmass.ranker import AttentionRanker
-from attnmass.scoring import masses as scoring
+from attnmass.scoring.masses import chunk_scores
 from attnmass.text.prompt import chunk_text
 
 
@@ -149,7 +149,7 @@ def _masses(
     """What rankings by the profile have, from the attention of more heads than its own."""
     if not profile.null_query:
         found = replace(found, null=None)
-    return scoring.chunk_scores(found, profile, heads)[0]
+    return chunk_scores(found, profile, heads)[0]
 
 
 def _ndcg(query: LabelledQuery, scores: Any) -> float:

@@ -31,7 +31,7 @@ from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAtte
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, by_chunk, cut
 from attnmass.layouts.within import Part, look_in_parts
 from attnmass.models.out_of_memory import halving, is_out_of_memory, release
-from attnmass.profiles.profile import Direction
+from attnmass.options.choices import Direction
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer, Tokens
 

@@ -19,9 +19,9 @@ from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
 from attnmass.models.kinds import kind_of
+from attnmass.models.sizes import FULL_DEPTH, full_depth
 from attnmass.models.view import find_decoder, find_layers
 from attnmass.profiles import HeadProfile
-from attnmass.profiles.profile import FULL_DEPTH, full_depth
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from attnmass.errors import WeightsNotFoundError
 from attnmass.loading.sources import Source, locate
-from attnmass.profiles.profile import HeadProfile, load_profile
+from attnmass.profiles.files import load_profile
+from attnmass.profiles.profile import HeadProfile
 
 FILE = "attnmass.json"
 

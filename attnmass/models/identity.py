@@ -13,7 +13,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from attnmass.profiles.profile import FULL_DEPTH
+from attnmass.models.sizes import FULL_DEPTH
 
 # What a config says of where a model came from, not of what it computes.
 _ORIGIN = {"architectures", "dtype", "quantization_config", "transformers_version", FULL_DEPTH}

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attnmass.results import hidden
-from attnmass.results.types import span_id, text_digest
+from attnmass.text.chunk import span_id, text_digest
 
 if TYPE_CHECKING:
-    from attnmass.results.types import Chunk, Ranking
+    from attnmass.results.ranking import Ranking
+    from attnmass.text.chunk import Chunk
 
 # Tried in this order where the caller names none.
 MARKERS = ("[{n}]", "[S{n}]", "⟦{n}⟧")

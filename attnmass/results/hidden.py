@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attnmass.results.types import RankedChunk, Ranking, Span, text_digest
+from attnmass.results.ranking import Ranking
+from attnmass.scoring.ranked import RankedChunk, Span
+from attnmass.text.chunk import text_digest
 
 # The one metadata key, hidden from what models are shown where the framework can hide it.
 KEY = "attnmass"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attnmass.results.types import Chunk
+from attnmass.text.chunk import Chunk
 from attnmass.text.prompt import chunk_text, text_start
 from attnmass.text.tokens import PlainTokenizer, Tokens
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attnmass.errors import UnsupportedModelError
-from attnmass.results.types import Chunk
+from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
     from attnmass.text.tokens import PlainTokenizer

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from attnmass.profiles import SpanRule
-from attnmass.results.types import RankedChunk, Span, span_id, text_digest
+from attnmass.scoring.ranked import RankedChunk, Span
+from attnmass.text.chunk import span_id, text_digest
 from attnmass.text.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
 from attnmass.trimming.options import Trim

@@ -172,7 +172,7 @@ def test_the_model_is_held_no_longer_than_it_is_used(
 
         return call
 
-    for name in ("segment", "score_text", "trim_chunks"):
+    for name in ("segment", "scored_text", "trim_chunks"):
         monkeypatch.setattr(
             attnmass.engine.trimmer, name, spy(name, getattr(attnmass.engine.trimmer, name))
         )
@@ -180,7 +180,7 @@ def test_the_model_is_held_no_longer_than_it_is_used(
     ranker.trim(QUERY, CHUNKS, resolve_context=True)
     assert set(held) == {
         ("segment", False),
-        ("score_text", False),
+        ("scored_text", False),
         ("trim_chunks", False),
         ("within", True),
     }

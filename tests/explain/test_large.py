@@ -12,7 +12,7 @@ import pytest
 
 from attnmass import Chunk, HeadProfile, RankedChunk, Ranking, Span, Timings
 from attnmass.results.trace import ChunkTrace, Trace
-from attnmass.results.types import span_id, text_digest
+from attnmass.text.chunk import span_id, text_digest
 from tests.explain.conftest import CHROMIUM
 from tests.explain.support import QUERY
 

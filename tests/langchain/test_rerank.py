@@ -18,7 +18,7 @@ from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
 
 from attnmass import AttentionRanker, CrossOptions, HeadProfile, shared_ranker
-from attnmass.adapters.base import LOADING_FIELDS
+from attnmass.options.fields import LOADING_FIELDS
 from langchain_attn import AttentionRerank
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker

@@ -28,7 +28,7 @@ from llama_index.core.schema import (
 
 import attnmass
 from attnmass import AttentionRanker, CrossOptions
-from attnmass.adapters.base import LOADING_FIELDS
+from attnmass.options.fields import LOADING_FIELDS
 from llama_index_attn import AttentionRerank
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, TEXTS, Callbacks, Recorder

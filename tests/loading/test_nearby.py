@@ -13,8 +13,8 @@ from attnmass import AttentionRanker, HeadProfile
 from attnmass.loading import nearby
 from attnmass.loading.nearby import profile_nearby
 from attnmass.loading.sources import Source
+from attnmass.models.sizes import fingerprint
 from attnmass.profiles import packaged_profile, packaged_profiles
-from attnmass.profiles.profile import fingerprint
 from attnmass.profiles.published import is_named, published_lists
 from tests.conftest import HEADS
 from tests.tiny import tiny_model

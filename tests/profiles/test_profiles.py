@@ -11,20 +11,14 @@ import pytest
 from transformers import Gemma3TextConfig
 
 from attnmass import AttentionRanker, HeadProfile, load_profile
-from attnmass.profiles import (
-    EvidenceRule,
-    RankRule,
-    SpanRule,
-    default_profile,
-    fingerprint,
-    packaged_profile,
-)
+from attnmass.models.sizes import fingerprint
+from attnmass.profiles import EvidenceRule, RankRule, SpanRule, default_profile, packaged_profile
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
 SHIPPED = sorted(
     entry.name
-    for entry in resources.files("attnmass.profiles").iterdir()
+    for entry in (resources.files("attnmass.profiles") / "data").iterdir()
     if entry.name.endswith(".json")
 )
 
@@ -265,7 +259,7 @@ def test_fingerprint_tells_models_apart() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_profiles_are_whole(name: str) -> None:
     """Every profile that ships names its model, its data, and scores on other data."""
-    with resources.as_file(resources.files("attnmass.profiles") / name) as path:
+    with resources.as_file(resources.files("attnmass.profiles") / "data" / name) as path:
         profile = load_profile(path)
     assert profile.fingerprint
     assert profile.fitted_on

@@ -14,7 +14,8 @@ from attnmass import AttentionRanker, HeadProfile, Trim
 from attnmass.layouts import QueryAttention
 from attnmass.profiles import RankRule
 from attnmass.results import hidden
-from attnmass.scoring import masses as scoring
+from attnmass.scoring.masses import chunk_scores
+from attnmass.scoring.order import log_masses
 from tests.tiny import tiny_model, tiny_tokenizer
 
 QUERY = "who invented it?"
@@ -104,9 +105,9 @@ def test_heads_that_were_read_in_another_order() -> None:
     draw = torch.Generator().manual_seed(0)
     found = tuple(torch.rand(4, size, generator=draw) / 40 for size in (3, 5))
     heads = [(0, 1), (1, 2), (2, 3), (1, 0)]
-    scores, sums = scoring.chunk_scores(QueryAttention(found, torch.zeros(4)), SHARED, heads)
+    scores, sums = chunk_scores(QueryAttention(found, torch.zeros(4)), SHARED, heads)
     back = tuple(chunk.flip(0) for chunk in found)
-    again = scoring.chunk_scores(QueryAttention(back, torch.zeros(4)), SHARED, heads[::-1])
+    again = chunk_scores(QueryAttention(back, torch.zeros(4)), SHARED, heads[::-1])
     assert again[0] == pytest.approx(scores)
     assert again[1] == pytest.approx(sums)
     assert scores != pytest.approx(sums)
@@ -114,12 +115,10 @@ def test_heads_that_were_read_in_another_order() -> None:
 
 def test_log_masses() -> None:
     """Logarithms, with a floor far below the largest; nothing to tell where there is no mass."""
-    assert scoring.log_masses([0.1, 0.01]) == pytest.approx([math.log(0.1), math.log(0.01)])
-    assert scoring.log_masses([1.0, 0.0, -1.0]) == pytest.approx(
-        [0.0, math.log(1e-4), math.log(1e-4)]
-    )
-    assert scoring.log_masses([0.0, -0.5]) == [0.0, 0.0]
-    assert scoring.log_masses([]) == []
+    assert log_masses([0.1, 0.01]) == pytest.approx([math.log(0.1), math.log(0.01)])
+    assert log_masses([1.0, 0.0, -1.0]) == pytest.approx([0.0, math.log(1e-4), math.log(1e-4)])
+    assert log_masses([0.0, -0.5]) == [0.0, 0.0]
+    assert log_masses([]) == []
 
 
 def test_page_and_metadata_tell_score_and_mass(capsys: pytest.CaptureFixture[str]) -> None:

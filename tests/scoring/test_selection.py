@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnmass.layouts import QueryAttention
-from attnmass.results.types import RankedChunk
-from attnmass.scoring import masses as scoring
-from attnmass.scoring.selection import Selection
+from attnmass.options.selection import Selection
+from attnmass.scoring import masses
+from attnmass.scoring.order import fuse, order
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.scoring.selection import cut, rank
 
 MASSES = {0: 0.1, 1: 0.4, 2: 0.1, 4: 0.3}
 COUNTS = dict.fromkeys(MASSES, 5)
@@ -23,8 +25,8 @@ def apply(**options: Any) -> tuple[RankedChunk, ...]:
     selection = Selection(**options)
     selection.check(5)
     texts = dict.fromkeys(range(5), "text")
-    ranked = selection.rank(texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
-    kept, dropped = selection.cut(ranked)
+    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    kept, dropped = cut(selection, ranked)
     assert sorted(c.index for c in [*kept, *dropped]) == [0, 1, 2, 3, 4]
     assert all(chunk.dropped for chunk in dropped)
     return tuple(kept)
@@ -132,21 +134,21 @@ def test_no_evidence(on_no_evidence: Any, kept: list[int]) -> None:
     """Without evidence chunks are kept all the same, or all are dropped for that, best first."""
     selection = Selection(top_n=2, on_no_evidence=on_no_evidence)
     texts = dict.fromkeys(range(5), "text")
-    ranked = selection.rank(texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
-    found, dropped = selection.cut(ranked, no_evidence=True)
+    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    found, dropped = cut(selection, ranked, no_evidence=True)
     assert indices(tuple(found)) == kept
     if not kept:
         assert [chunk.index for chunk in dropped] == [1, 4, 0, 2, 3]
         assert {chunk.dropped for chunk in dropped} == {"no_evidence"}
-    assert len(selection.cut(ranked, no_evidence=False)[0]) == 2
+    assert len(cut(selection, ranked, no_evidence=False)[0]) == 2
 
 
 def test_dropped_chunks_say_why() -> None:
     """Each has its reason: the threshold comes before `top_n`; what is kept has none."""
     selection = Selection(top_n=1, score_threshold=0.2)
     texts = dict.fromkeys(range(5), "text")
-    ranked = selection.rank(texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
-    kept, dropped = selection.cut(ranked)
+    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    kept, dropped = cut(selection, ranked)
     assert [(chunk.index, chunk.dropped) for chunk in kept] == [(1, None)]
     assert [(chunk.index, chunk.dropped) for chunk in dropped] == [
         (4, "top_n"),
@@ -158,9 +160,9 @@ def test_dropped_chunks_say_why() -> None:
 
 def test_fuse_is_the_sum_of_z_scores() -> None:
     """At one half the blend is the mean of both z-scores, worked out by hand."""
-    assert scoring.fuse([0.0, 2.0], [10.0, 10.0], 0.5) == [-0.5, 0.5]
-    assert scoring.fuse([0.0, 2.0], [4.0, 0.0], 0.5) == [0.0, 0.0]
-    assert scoring.fuse([0.7], [3.0], 0.5) == [0.0]
+    assert fuse([0.0, 2.0], [10.0, 10.0], 0.5) == [-0.5, 0.5]
+    assert fuse([0.0, 2.0], [4.0, 0.0], 0.5) == [0.0, 0.0]
+    assert fuse([0.7], [3.0], 0.5) == [0.0]
 
 
 def test_masses_by_hand() -> None:
@@ -168,15 +170,15 @@ def test_masses_by_hand() -> None:
     attention = QueryAttention(
         (torch.tensor([[0.1, 0.2], [0.3, 0.0]]), torch.tensor([[0.5], [0.25]])), torch.zeros(2)
     )
-    assert scoring.chunk_masses(attention, (0.25, 0.75)) == pytest.approx([0.3, 0.3125])
-    token = scoring.token_masses(attention.chunks[0], (0.25, 0.75))
+    assert masses.chunk_masses(attention, (0.25, 0.75)) == pytest.approx([0.3, 0.3125])
+    token = masses.token_masses(attention.chunks[0], (0.25, 0.75))
     assert token.tolist() == pytest.approx([0.25, 0.05])
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20))
 def test_order_is_a_stable_sort(keys: list[float]) -> None:
     """Every index once, keys falling, equal keys in input order."""
-    found = scoring.order(keys)
+    found = order(keys)
     assert sorted(found) == list(range(len(keys)))
     pairs = [(-keys[i], i) for i in found]
     assert pairs == sorted(pairs)

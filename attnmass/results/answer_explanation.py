@@ -1,16 +1,15 @@
-"""What is drawn of an attribution: plain frozen data, and the ways to draw it."""
+"""What is drawn of an attribution: plain frozen data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attnmass.explain.drawn import Drawn
-from attnmass.explain.model import ExplainedChunk, Head, View
-from attnmass.results.attribution import AnswerSentence
+from attnmass.results.drawn import Drawn, ExplainedChunk, Head, View
+from attnmass.results.support import AnswerSentence
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +41,6 @@ class AnswerExplanation(Drawn):
     threshold: float | None
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """All of it in JSON's types; masses are rounded to seven decimals."""
-        from attnmass.explain.plain import answer_as_dict
-
-        return answer_as_dict(self)
-
     def print(
         self,
         console: Console | None = None,
@@ -66,22 +59,9 @@ class AnswerExplanation(Drawn):
             ValueError: If there is no such head, or no such sentence.
             ImportError: If rich is not installed; says how to install it.
         """
-        from attnmass.explain.answer_terminal import AnswerDrawing
-        from attnmass.explain.terminal import rich_console
-
         view = self.view(head)
         if sentence is not None and not 0 <= sentence < len(self.sentences):
             raise ValueError(
                 f"sentence must be at least 0 and below {len(self.sentences)}, not {sentence}"
             )
-        (console or rich_console()).print(AnswerDrawing(self, view, sentence))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from attnmass.explain.answer_terminal import AnswerDrawing
-
-        yield from AnswerDrawing(self).__rich_console__(console, options)
-
-    def _page(self) -> str:
-        from attnmass.explain.answer_html import answer_page
-
-        return answer_page(self)
+        self._print(console, view=view, sentence=sentence)
