@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from attnmass import AttentionRanker
-from attnmass.cache.memory import MemoryStore
-from attnmass.cache_options import CACHE_BYTES
 from attnmass.capture.forward import ForwardPass
+from attnmass.options.cache import CACHE_BYTES
+from attnmass.store.memory import MemoryStore
 from benchmarks.baselines import CrossEncoder, SlowICR
 from benchmarks.data import query_and_chunks
 from benchmarks.measure import (

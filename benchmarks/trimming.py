@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from attnmass import AttentionRanker, Trim
-from attnmass.segmentation import segment
+from attnmass.text.segmentation import segment
 from attnmass.trimming import TokenCounter
 from attnmass.trimming.select import Candidate, choose
 from benchmarks.antecedents import picks_of_heads, test_items

@@ -19,12 +19,14 @@ from pydantic import (
     model_validator,
 )
 
-from attnmass import CrossOptions, WarmResult, hidden
-from attnmass.adapter import DEVICE, UsesRanker
-from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.profiles import Direction, HeadProfile
-from attnmass.selection import OnNoEvidence, Order, RankBy
-from attnmass.worker import Worker
+from attnmass import CrossOptions, WarmResult
+from attnmass.adapters.base import UsesRanker
+from attnmass.engine.worker import Worker
+from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.options.choices import Direction, OnNoEvidence, Order, RankBy
+from attnmass.options.fields import DEVICE
+from attnmass.profiles import HeadProfile
+from attnmass.results import hidden
 from langchain_attn import convert
 from langchain_attn.template import PLAIN, Template
 

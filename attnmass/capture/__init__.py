@@ -2,12 +2,12 @@
 
 from attnmass.capture.cross_proof import prove_cross
 from attnmass.capture.encoder import EncoderReader, Passage, Sight
-from attnmass.capture.kinds import Kind, count_labels, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.capture.proof import prove, prove_encoder
 from attnmass.capture.reader import Head, Reader
 from attnmass.capture.seq2seq import CrossAttention, CrossReader
 from attnmass.capture.states import KeyValues
-from attnmass.capture.view import find_config
+from attnmass.models.kinds import Kind, count_labels, is_rag, kind_of, own_tokenizer, unwrapped
+from attnmass.models.view import find_config
 
 __all__ = [
     "CrossAttention",

@@ -15,10 +15,10 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from attnmass.capture.forward import StopForward
-from attnmass.capture.kinds import ARTICLE, kind_of, unwrapped
 from attnmass.capture.reader import Head
-from attnmass.capture.view import find_layers, shared_view
 from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
+from attnmass.models.view import find_layers, shared_view
 
 # A view names it in its own config; no other model ever sees it.
 INTERFACE = "attnmass_encoder"

@@ -19,8 +19,8 @@ from attnmass.capture.comparing import (
 from attnmass.capture.encoder import EncoderReader, Passage, encoder_view, find_encoder
 from attnmass.capture.reader import Head, Reader
 from attnmass.capture.states import KeyValues
-from attnmass.capture.view import find_config, find_decoder, shared_view
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.view import find_config, find_decoder, shared_view
 
 _PREFIX, _CHUNK, _SHORT, _QUERY = 3, 6, 2, 3
 _LAYERS = 2  # that are proved in float32 at least: the second reads what the first wrote

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from attnmass.capture import interface
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
-from attnmass.capture.identity import Identity
 from attnmass.capture.states import KeyValues
-from attnmass.capture.view import find_decoder, find_layers, shared_view
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.identity import Identity
+from attnmass.models.view import find_decoder, find_layers, shared_view
 
 Head = tuple[int, int]
 

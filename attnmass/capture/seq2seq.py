@@ -13,8 +13,11 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from attnmass.capture.band import dense
 from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossPass
 from attnmass.capture.forward import StopForward
-from attnmass.capture.identity import Identity
-from attnmass.capture.pair import (
+from attnmass.capture.reader import Head
+from attnmass.capture.states import KeyValues, joined
+from attnmass.errors import UnsupportedModelError
+from attnmass.models.identity import Identity
+from attnmass.models.pair import (
     cross_modules,
     encoder_modules,
     find_pair,
@@ -24,9 +27,6 @@ from attnmass.capture.pair import (
     shared_pair,
     uses_interface,
 )
-from attnmass.capture.reader import Head
-from attnmass.capture.states import KeyValues, joined
-from attnmass.errors import UnsupportedModelError
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
 from attnmass.capture.reader import Head, Reader
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
-from attnmass.capture.view import find_layers
 from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.models.view import find_layers
 
 DISTANCE = 64  # tokens between a key and the query, where the model takes so many
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnmass.explain.model import ExplainedChunk, Explanation, Piece, View
 from attnmass.explain.words import Links, by_word, find_words
-from attnmass.trace import ChunkTrace, Floats, Integers, Trace
-from attnmass.types import Chunk, RankedChunk, Ranking
+from attnmass.results.drawn import ExplainedChunk, Piece, View
+from attnmass.results.explanation import Explanation
+from attnmass.results.ranking import Ranking
+from attnmass.results.trace import ChunkTrace, Floats, Integers, Trace
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile

@@ -8,18 +8,18 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from attnmass import scoring
 from attnmass.errors import CaptureError
 from attnmass.fitting.data import digest
 from attnmass.fitting.errors import DataError
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.store import Capture, Store
-from attnmass.inputs import read_chunks
 from attnmass.layouts import QueryAttention
 from attnmass.ranker import AttentionRanker
-from attnmass.text import PlainTokenizer
+from attnmass.scoring.masses import chunk_masses
+from attnmass.text.chunk import Chunk
+from attnmass.text.inputs import read_chunks
+from attnmass.text.tokens import PlainTokenizer
 from attnmass.trimming import TokenMass, span_masses
-from attnmass.types import Chunk
 
 Found = TypeVar("Found")
 
@@ -86,7 +86,7 @@ def look_at_chunks(ranker: AttentionRanker) -> Callable[[LabelledQuery], Capture
 
     def look(query: LabelledQuery) -> Capture:
         found = ranker.attention(query.query, chunks_of(query))
-        masses = scoring.chunk_masses(found, ranker.profile.chunk_weights)
+        masses = chunk_masses(found, ranker.profile.chunk_weights)
         counts = [chunk.shape[1] for chunk in found.chunks]
         return Capture(np.array([masses]), np.array(counts, dtype=np.float32))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from attnmass.cache_options import CACHE_BYTES
 from attnmass.capture import Head
 from attnmass.fitting import facts
 from attnmass.fitting.arrays import Arrays, Choice, Quality
@@ -39,8 +38,10 @@ from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
 from attnmass.fitting.spans import SpanFit, fit_spans, spans_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
-from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule, fingerprint
-from attnmass.prompt import chunk_text
+from attnmass.models.sizes import fingerprint
+from attnmass.options.cache import CACHE_BYTES
+from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule
+from attnmass.text.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers
 _SHOWN = 10  # best single heads in the report

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache
 from attnmass.capture import Head
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.store import ChunkCache
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 # For one chunk the token indices of each group of tokens.
 Groups = Sequence[Sequence[int]]

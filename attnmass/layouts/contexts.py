@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attnmass.layouts.base import QueryAttention
 from attnmass.layouts.windows import Window
-from attnmass.text import Tokens
+from attnmass.text.tokens import Tokens
 
 _LEAST_REST = 1e-6  # attention beside the chunks, of which others are multiples
 

@@ -21,10 +21,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache, entry_key, scope_digest
-from attnmass.capture import CrossAttention, CrossReader, Head, is_rag, prove_cross
-from attnmass.checks import check_type
-from attnmass.cross_options import CrossOptions
+from attnmass.capture import CrossAttention, CrossReader, Head, prove_cross
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
 from attnmass.layouts.contexts import with_rows
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
@@ -36,8 +33,12 @@ from attnmass.layouts.windows import (
     query_batches,
 )
 from attnmass.layouts.within import Part, look_in_parts
-from attnmass.out_of_memory import is_out_of_memory
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.models.kinds import is_rag
+from attnmass.models.out_of_memory import is_out_of_memory
+from attnmass.options.checks import check_type
+from attnmass.options.cross import CrossOptions
+from attnmass.store import ChunkCache, entry_key, scope_digest
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 Result = TypeVar("Result")
 

@@ -18,9 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache
 from attnmass.capture import Head, KeyValues, Reader, prove
-from attnmass.checks import check_count, check_type
 from attnmass.layouts.base import (
     Groups,
     LayoutOptions,
@@ -32,9 +30,11 @@ from attnmass.layouts.contexts import Placed, averaged, merge, pack, reversed_ba
 from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, cut, query_batches
 from attnmass.layouts.within import look_within
-from attnmass.out_of_memory import is_out_of_memory, release
-from attnmass.prompt import JOINT, tokenize_prompt
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.models.out_of_memory import is_out_of_memory, release
+from attnmass.options.checks import check_count, check_type
+from attnmass.store import ChunkCache
+from attnmass.text.prompt import JOINT, tokenize_prompt
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 NULL_QUERY = "N/A"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from attnmass.cache import ChunkCache
 from attnmass.masses import KeyVectors
+from attnmass.store import ChunkCache
 
 
 class KeptVectors:

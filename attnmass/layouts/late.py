@@ -19,7 +19,6 @@ from typing import Any, ClassVar, overload
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import Head, KeyValues
 from attnmass.capture.vector_proof import prove_vectors
 from attnmass.capture.vectors import VectorReader
@@ -43,9 +42,10 @@ from attnmass.masses import (
     quantize,
     token_scores,
 )
-from attnmass.out_of_memory import halving
-from attnmass.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.models.out_of_memory import halving
+from attnmass.store import ChunkCache, entry_key, scope_digest
+from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 _GAP = 64  # positions between prefix and query, where a chunk would stand
 _MOST_ROWS = 256  # rows of several queries that look at a block of chunks together

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import Head, KeyValues, Reader, prove
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.states import StateReader, States, Text, in_windows
@@ -29,9 +28,10 @@ from attnmass.layouts.windows import (
     window_limit,
 )
 from attnmass.layouts.within import look_within
-from attnmass.out_of_memory import is_out_of_memory
-from attnmass.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.models.out_of_memory import is_out_of_memory
+from attnmass.store import ChunkCache, entry_key, scope_digest
+from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 Result = TypeVar("Result")
 

@@ -26,14 +26,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache
 from attnmass.capture import EncoderReader, Head, Passage, prove_encoder
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, by_chunk, cut
 from attnmass.layouts.within import Part, look_in_parts
-from attnmass.out_of_memory import halving, is_out_of_memory, release
-from attnmass.profiles.profile import Direction
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.models.out_of_memory import halving, is_out_of_memory, release
+from attnmass.options.choices import Direction
+from attnmass.store import ChunkCache
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 # The best of the three where they were compared, see `benchmarks/results/directions.json`.
 DEFAULT_DIRECTION: Direction = "chunk_to_query"

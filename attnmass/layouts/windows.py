@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attnmass.layouts.base import LayoutOptions, QueryAttention
-from attnmass.text import Tokens
+from attnmass.text.tokens import Tokens
 
 SHORTEST_WINDOW = 64  # tokens; where not even these fit, the error is the caller's
 _QUERY_STEP = 64  # tokens by which the room that is left for queries grows

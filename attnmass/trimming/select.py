@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate, islice
 
-from attnmass.segmentation import Segment
+from attnmass.text.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
 from attnmass.trimming.cut import longest_beginning
 from attnmass.trimming.options import Trim

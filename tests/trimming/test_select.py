@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from attnmass.segmentation import Segment
+from attnmass.text.segmentation import Segment
 from attnmass.trimming.select import Candidate
 from tests.trimming.build import candidate, chosen, not_additive, words
 

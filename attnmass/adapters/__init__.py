@@ -1,0 +1,1 @@
+"""What both adapters of frameworks share, and what shares a ranker."""
