@@ -71,9 +71,9 @@ def look_at_heads(
         if query.has_sentences:
             spans, tokens = _spans(found, chunks, query, plain)
         return Capture(
-            _sums(found.chunks),
+            _sums(found),
             np.array([chunk.shape[1] for chunk in found.chunks], dtype=np.float32),
-            None if found.null is None else _sums(found.null),
+            None if found.null is None else _sums_of(found.null),
             spans,
             tokens,
         )
@@ -98,8 +98,15 @@ def chunks_of(query: LabelledQuery) -> list[Chunk]:
     return [Chunk(chunk.text, chunk.title) for chunk in query.chunks]
 
 
-def _sums(chunks: Sequence[Any]) -> Any:
-    """Mass of each chunk, `[head, chunk]`."""
+def _sums(found: QueryAttention) -> Any:
+    """Mass of each chunk, `[head, chunk]`, as the layout has it."""
+    if found.sums is not None:
+        return found.sums.T.numpy().astype(np.float32)
+    return _sums_of(found.chunks)
+
+
+def _sums_of(chunks: Sequence[Any]) -> Any:
+    """The same, summed over tokens."""
     return np.stack([chunk.double().sum(dim=1).numpy() for chunk in chunks], axis=1).astype(
         np.float32
     )

@@ -24,6 +24,8 @@ from attnmass.fitting.crossval import Config, CrossValidation, split_folds
 from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
 from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
+from attnmass.fitting.key_heads import choose_key_heads
 from attnmass.fitting.metrics import Floats, Integers, interval
 from attnmass.fitting.ranking import (
     RankingFit,
@@ -38,7 +40,8 @@ from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
 from attnmass.fitting.spans import SpanFit, fit_spans, spans_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
-from attnmass.models.sizes import fingerprint
+from attnmass.layouts import keeps_vectors
+from attnmass.models.sizes import fingerprint, key_head_of
 from attnmass.options.cache import CACHE_BYTES
 from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule
 from attnmass.text.prompt import chunk_text
@@ -57,6 +60,7 @@ class Run:
     folder: Path
     progress: bool | None
     seed: int
+    most_key_heads: int = MOST_KEY_HEADS
 
     def __call__(
         self,
@@ -78,7 +82,7 @@ class Run:
         sets = qualities[False].arrays.sets
         folds = split_folds(sets, n_folds, self.seed)
         deepest = self.heads[-1][0] if max_layer is None else max_layer
-        allowed = self._up_to(deepest)
+        allowed = self._allowed(qualities[False].arrays, folds, deepest)
         crossed = CrossValidation(qualities, folds, allowed, most, methods)
         cutoffs = self._cutoffs(deepest)
         n_selections = crossed.n_selections + len(cutoffs) * n_folds
@@ -95,12 +99,12 @@ class Run:
             shared = without_rule(crossed, nested)
             if with_rule:
                 # No deeper than what gives the mass: the rule costs no layer.
-                among = self._up_to(max(layer for layer, _ in self._named(choice)))
+                among = self._up_to(max(layer for layer, _ in self._named(choice)), allowed)
                 sharing = Sharing(qualities[False].arrays, folds, among, bar.update)
                 shared = fit_ranking(crossed, sharing, nested)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = self._differences(qualities, shared.nested)
-        span_fit = self._spans(captured, folds, sets, choice, shared, most)
+        span_fit = self._spans(captured, folds, sets, allowed, choice, shared, most)
         profile = self._profile(config, choice, shared, span_fit, ranker.profile)
         told = self._evidence(profile, folds) if with_evidence else None
         report = FitReport(
@@ -155,9 +159,20 @@ class Run:
             for null_query, masses in found.items()
         }
 
-    def _up_to(self, layer: int) -> Integers:
-        """Indices of the heads up to a layer."""
-        return np.array([i for i, head in enumerate(self.heads) if head[0] <= layer])
+    def _up_to(self, layer: int, among: Integers | None = None) -> Integers:
+        """Indices of the heads up to a layer, of all or among some."""
+        indices = range(len(self.heads)) if among is None else among.tolist()
+        return np.array([i for i in indices if self.heads[i][0] <= layer], dtype=np.int64)
+
+    def _allowed(self, arrays: Arrays, folds: Integers, deepest: int) -> Integers:
+        """Indices of the heads that may be selected; where key vectors are kept, on few of them."""
+        heads = self._up_to(deepest)
+        if not keeps_vectors(self.subject.layout):
+            return heads
+        keys = [key_head_of(self.subject.config, head) for head in self.heads]
+        known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        groups = [known[key] for key in keys]
+        return choose_key_heads(arrays, folds, heads, groups, self.most_key_heads)
 
     def _cutoffs(self, deepest: int) -> list[int]:
         """Layers at which the curve over layers is taken."""
@@ -233,6 +248,7 @@ class Run:
         captured: Sequence[Capture],
         folds: Integers,
         sets: Integers,
+        allowed: Integers,
         choice: Choice,
         shared: RankingFit,
         most: int,
@@ -248,7 +264,7 @@ class Run:
             [spans for spans in found if spans is not None],
             folds[known],
             sets[known],
-            [int(i) for i in self._up_to(deepest)],
+            [int(i) for i in self._up_to(deepest, allowed)],
             choice,
             most,
         )

@@ -13,7 +13,7 @@ from attnmass.layouts.joint import JointLayout
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.layouts.pointwise import PointwiseLayout
-from attnmass.layouts.registry import LAYOUTS, check_name, choose_layout, own_options
+from attnmass.layouts.registry import LAYOUTS, check_name, choose_layout, keeps_vectors, own_options
 
 __all__ = [
     "LAYOUTS",
@@ -30,5 +30,6 @@ __all__ = [
     "WarmCounts",
     "check_name",
     "choose_layout",
+    "keeps_vectors",
     "own_options",
 ]

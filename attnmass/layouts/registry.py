@@ -32,6 +32,11 @@ def check_name(name: str | None) -> None:
         raise ValueError(f"layout {name!r} is not one of {', '.join(map(repr, names))}")
 
 
+def keeps_vectors(name: str) -> bool:
+    """Whether a layout keeps key vectors of the heads that it reads, each for so many bytes."""
+    return name == LateLayout.name
+
+
 def choose_layout(kind: Kind, name: str | None) -> str:
     """The name of the layout to read a model in.
 

@@ -63,6 +63,13 @@ def head_count(config: Any) -> int:
     return int(_first(config, _HEAD_COUNTS))
 
 
+def key_head_of(config: Any, head: Head) -> Head:
+    """`(layer, kv_head)` of the key vectors that a decoder's head looks at; others may share it."""
+    shared = getattr(config, "num_key_value_heads", None) or head_count(config)
+    layer, number = head
+    return layer, number * int(shared) // head_count(config)
+
+
 def name_of(config: Any) -> str:
     """What the model was loaded from, else its kind."""
     return str(getattr(config, "_name_or_path", None) or config.model_type)
