@@ -10,6 +10,7 @@ from typing import Any
 from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
 from attnmass.engine.ranking import make_ranking, threshold_of
+from attnmass.layouts import keeps_vectors
 from attnmass.options.checks import check_type
 from attnmass.options.choices import OnNoEvidence, Order
 from attnmass.options.selection import Selection
@@ -163,7 +164,8 @@ class AttentionRanker(Looker):
         options = replace(self._options, query_rows=query_words)
         if batch_size is not None:
             options = replace(options, batch_size=batch_size)
-        inputs = read_chunks(chunks, self._plain)
+        lazily = keeps_vectors(self._profile.layout)
+        inputs = read_chunks(chunks, self._plain, lazily=lazily)
         asked = read_queries(queries, self._plain)
         tokenized = time.perf_counter()
         self._tally.add(tokenize_seconds=tokenized - started)

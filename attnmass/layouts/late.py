@@ -13,6 +13,7 @@ attention.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, overload
 
@@ -30,7 +31,7 @@ from attnmass.layouts.base import (
     WarmCounts,
 )
 from attnmass.layouts.kept import KeptVectors
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, query_batches
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import (
     Denominator,
@@ -43,7 +44,7 @@ from attnmass.masses import (
     token_scores,
 )
 from attnmass.models.out_of_memory import halving
-from attnmass.store import ChunkCache, entry_key, scope_digest
+from attnmass.store import ChunkCache, digest_key, scope_digest
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
@@ -122,15 +123,15 @@ class LateLayout:
         self._follow_model()
         keys = self._keys(chunks, options)
         there = self._kept.has(keys)
-        missing = {key: chunk.ids for key, chunk in zip(keys, chunks, strict=True)}
-        missing = {key: ids for key, ids in missing.items() if key not in there}
-        advance(sum(key in there for key in keys))
-        times = {key: keys.count(key) for key in missing}
+        missing = {
+            key: chunk.ids for key, chunk in zip(keys, chunks, strict=True) if key not in there
+        }
+        times = Counter(keys)
+        advance(sum(times[key] for key in there))
         for key, _ in self._read(missing, options):
             advance(times[key])
-        return WarmCounts(
-            sum(times.values()), sum(map(len, missing.values())), time.perf_counter() - started
-        )
+        n_chunks, n_tokens = sum(times[key] for key in missing), sum(map(len, missing.values()))
+        return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
 
     def within(
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
@@ -185,7 +186,7 @@ class LateLayout:
         limit = self._limit(options)
         return LayoutResult(
             queries=tuple(found),
-            windows=tuple(len(list(cut([chunk], limit, options.overlap))) for chunk in chunks),
+            windows=tuple(n_windows(len(chunk), limit, options.overlap) for chunk in chunks),
             encode_seconds=done - started,
             query_seconds=time.perf_counter() - done,
             tokens_encoded=n_read,
@@ -248,8 +249,8 @@ class LateLayout:
         missing = {
             key: chunk.ids for key, chunk in zip(keys, chunks, strict=True) if key not in found
         }
-        advance(sum(key in found for key in keys))
-        times = {key: keys.count(key) for key in missing}
+        times = Counter(keys)
+        advance(sum(times[key] for key in found))
         for key, vectors in self._read(missing, options):
             found[key] = vectors
             advance(times[key])
@@ -314,7 +315,7 @@ class LateLayout:
             for is_cut in (False, True)
         }
         return [
-            entry_key(scopes[limit is not None and len(chunk) > limit], chunk.ids)
+            digest_key(scopes[limit is not None and len(chunk) > limit], chunk.digest)
             for chunk in chunks
         ]
 

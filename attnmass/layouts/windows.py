@@ -76,6 +76,14 @@ def cut(chunks: Sequence[Sized], limit: int | None, overlap: int) -> Iterator[Wi
         yield Window(index, max(0, len(chunk) - size), len(chunk))
 
 
+def n_windows(n_tokens: int, limit: int | None, overlap: int) -> int:
+    """Into how many windows `cut` cuts a chunk of so many tokens."""
+    if limit is None or n_tokens <= limit:
+        return 1
+    step = max(1, limit - min(overlap, limit // 2))
+    return 1 + -(-(n_tokens - limit) // step)
+
+
 def batches(lengths: Sequence[int], options: LayoutOptions) -> Iterator[list[int]]:
     """Indices of windows of similar length, longest first, within the bounds on one pass."""
     batch: list[int] = []

@@ -21,6 +21,16 @@ def scope_digest(**parts: object) -> bytes:
     return hashlib.sha256(said.encode()).digest()
 
 
+def digest_key(scope: bytes, digest: bytes) -> str:
+    """The key of a run of tokens by their own digest, 64 hexadecimal digits.
+
+    Args:
+        scope: From `scope_digest`.
+        digest: From `Tokens.digest`.
+    """
+    return hashlib.sha256(scope + digest).hexdigest()
+
+
 def entry_key(scope: bytes, ids: Sequence[int]) -> str:
     """The key of a run of token ids, 64 hexadecimal digits.
 

@@ -34,8 +34,15 @@ class Inputs:
         return text_start(self.chunks[index])
 
 
-def read_chunks(chunks: Sequence[str | Chunk], plain: PlainTokenizer) -> Inputs:
+def read_chunks(
+    chunks: Sequence[str | Chunk], plain: PlainTokenizer, *, lazily: bool = False
+) -> Inputs:
     """Check and tokenize chunks.
+
+    Args:
+        chunks: As the caller passed them.
+        plain: The tokenizer's own copy.
+        lazily: Whether texts that were here before are tokenized only once their tokens are needed.
 
     Raises:
         TypeError: If a single string is passed.
@@ -53,7 +60,8 @@ def read_chunks(chunks: Sequence[str | Chunk], plain: PlainTokenizer) -> Inputs:
             skipped[index] = "blank"
         known.append(chunk)
     read = {i: chunk_text(chunk) for i, chunk in enumerate(known) if i not in skipped}
-    tokens = dict(zip(read, plain.content(list(read.values())), strict=True))
+    tokenize = plain.known if lazily else plain.content
+    tokens = dict(zip(read, tokenize(list(read.values())), strict=True))
     for index in [index for index, found in tokens.items() if not len(found)]:
         skipped[index] = "no tokens"
         del tokens[index]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Sequence
+import threading
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +15,7 @@ from tokenizers import Tokenizer
 
 from attnmass.errors import UnsupportedModelError
 
+_MOST_SEEN = 1 << 17  # texts that are known by their digest, some 200 bytes each
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -29,6 +33,61 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def digest(self) -> bytes:
+        """Tells runs of token ids apart."""
+        return hashlib.sha256(array("q", self.ids).tobytes()).digest()
+
+
+class KnownTokens(Tokens):
+    """Tokens of a text that was tokenized before: their number and digest, all else on demand."""
+
+    __slots__ = ("_digest", "_found", "_length", "_tokenize")
+    _digest: bytes
+    _length: int
+    _tokenize: Callable[[], Tokens]
+    _found: Tokens | None
+
+    def __init__(self, digest: bytes, length: int, tokenize: Callable[[], Tokens]) -> None:
+        """Nothing is tokenized yet.
+
+        Args:
+            digest: As `Tokens.digest`.
+            length: How many there are.
+            tokenize: Gives them.
+        """
+        set_slot = object.__setattr__  # the base is frozen
+        set_slot(self, "_digest", digest)
+        set_slot(self, "_length", length)
+        set_slot(self, "_tokenize", tokenize)
+        set_slot(self, "_found", None)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def digest(self) -> bytes:
+        """See `Tokens`."""
+        return self._digest
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """See `Tokens`."""
+        return self._tokens.ids
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """See `Tokens`."""
+        return self._tokens.offsets
+
+    @property
+    def _tokens(self) -> Tokens:
+        found = self._found
+        if found is None:
+            found = self._tokenize()
+            object.__setattr__(self, "_found", found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +153,36 @@ class PlainTokenizer:
         self._content = _rebuild(serialized)
         self._content.encode_special_tokens = True
         self._control = {token["id"] for token in serialized["added_tokens"] if token["special"]}
+        self._seen: dict[bytes, tuple[bytes, int]] = {}
+        self._guard = threading.Lock()
+
+    def known(self, texts: Sequence[str]) -> list[Tokens]:
+        """What `content` gives; of texts that were here before no more than is asked for.
+
+        Thousands of chunks whose key vectors are kept need no tokens, only what finds the vectors.
+        """
+        names = [
+            hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            for text in texts
+        ]
+        found: list[Tokens | None] = []
+        for name, text in zip(names, texts, strict=True):
+            seen = self._seen.get(name)
+            found.append(
+                None if seen is None else KnownTokens(*seen, lambda t=text: self.content([t])[0])
+            )
+        new = [i for i, tokens in enumerate(found) if tokens is None]
+        for i, tokens in zip(new, self.content([texts[i] for i in new]), strict=True):
+            found[i] = tokens
+            self._remember(names[i], tokens)
+        return [tokens for tokens in found if tokens is not None]
+
+    def _remember(self, name: bytes, tokens: Tokens) -> None:
+        seen = (tokens.digest, len(tokens))
+        with self._guard:
+            self._seen[name] = seen
+            while len(self._seen) > _MOST_SEEN:
+                del self._seen[next(iter(self._seen))]
 
     def content(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of texts in which nothing is a control token, whatever they say.

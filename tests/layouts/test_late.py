@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from attnmass import AttentionRanker, Chunk, HeadProfile
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.late import _GAP
+from attnmass.layouts.windows import cut, n_windows
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -238,3 +239,30 @@ def test_the_model_is_left_as_it_was() -> None:
         after = model(input_ids=ids).logits
     assert torch.equal(before, after)
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_texts_that_are_known_are_not_tokenized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk whose vectors are kept needs no tokens to be ranked, and has them for its spans."""
+    ranker = build()
+    expected = ranker.rank(QUERY, CHUNKS)
+    original = ranker._plain.content
+    asked: list[str] = []
+
+    def content(texts: Any) -> Any:
+        asked.extend(texts)
+        return original(texts)
+
+    monkeypatch.setattr(ranker._plain, "content", content)
+    found = ranker.rank(QUERY, CHUNKS)
+    assert found.scores == expected.scores
+    assert [chunk.n_tokens for chunk in found.chunks] == [c.n_tokens for c in expected.chunks]
+    assert not set(asked) & set(CHUNKS)
+    trimmed = ranker.trim(QUERY, CHUNKS, top_n=1, keep_ratio=0.5)
+    assert trimmed.chunks[0].spans
+
+
+@pytest.mark.parametrize("n_tokens", [1, 79, 80, 81, 145, 146, 500])
+@pytest.mark.parametrize("overlap", [0, 16, 64])
+def test_number_of_windows(n_tokens: int, overlap: int) -> None:
+    """A chunk is said to have as many windows as it is cut into."""
+    assert n_windows(n_tokens, 80, overlap) == len(list(cut([range(n_tokens)], 80, overlap)))
