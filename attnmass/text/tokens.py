@@ -9,6 +9,7 @@ import threading
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -165,17 +166,18 @@ class PlainTokenizer:
             hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
             for text in texts
         ]
-        found: list[Tokens | None] = []
-        for name, text in zip(names, texts, strict=True):
-            seen = self._seen.get(name)
-            found.append(
-                None if seen is None else KnownTokens(*seen, lambda t=text: self.content([t])[0])
-            )
-        new = [i for i, tokens in enumerate(found) if tokens is None]
-        for i, tokens in zip(new, self.content([texts[i] for i in new]), strict=True):
-            found[i] = tokens
+        seen = [self._seen.get(name) for name in names]
+        new = [i for i, known in enumerate(seen) if known is None]
+        tokenized = dict(zip(new, self.content([texts[i] for i in new]), strict=True))
+        for i, tokens in tokenized.items():
             self._remember(names[i], tokens)
-        return [tokens for tokens in found if tokens is not None]
+        return [
+            tokenized[i] if known is None else KnownTokens(*known, partial(self._one, texts[i]))
+            for i, known in enumerate(seen)
+        ]
+
+    def _one(self, text: str) -> Tokens:
+        return self.content([text])[0]
 
     def _remember(self, name: bytes, tokens: Tokens) -> None:
         seen = (tokens.digest, len(tokens))
