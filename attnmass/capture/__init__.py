@@ -1,4 +1,4 @@
-"""The only part of attnmass that touches a model: reading the attention of selected heads."""
+"""The one place where a model runs: it reads the attention of selected heads."""
 
 from attnmass.capture.core import Head
 from attnmass.capture.cross_proof import prove_cross
