@@ -17,7 +17,8 @@ from tqdm import tqdm
 from attnmass import AttentionRanker, Trim
 from attnmass.text.segmentation import segment
 from attnmass.trimming import TokenCounter
-from attnmass.trimming.select import Candidate, choose
+from attnmass.trimming.candidates import Candidate
+from attnmass.trimming.select import choose
 from benchmarks.antecedents import picks_of_heads, test_items
 from benchmarks.data import N_FIT
 from benchmarks.evidence import SHAPES, pairs, shaped

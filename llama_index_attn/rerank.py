@@ -23,6 +23,7 @@ from llama_index.core.utils import get_tokenizer
 
 from attnmass import CrossOptions, WarmResult
 from attnmass.adapters.base import UsesRanker
+from attnmass.adapters.reloading import light_tokenizer
 from attnmass.engine.worker import Worker
 from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.options.choices import Direction, OnNoEvidence, Order, RankBy
@@ -389,7 +390,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     def __getstate__(self) -> dict[str, Any]:
         """Weights stay behind."""
-        light = self.model_copy(update={"tokenizer": self._light_tokenizer()})
+        light = self.model_copy(update={"tokenizer": light_tokenizer(self.tokenizer)})
         light._ranker = light._counted = light._last_ranking = None
         return super(AttentionRerank, light).__getstate__()
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,28 @@ def test_rooms_are_all_there_is() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 12
 
 
+def test_the_page_tells_of_every_room() -> None:
+    """The page on how it is built names the rooms in their order, each with its own sentence."""
+    page = (PACKAGE.parent / "docs" / "how-it-is-built.md").read_text(encoding="utf-8")
+    table = page.partition("## The rooms")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)(?:/|\.py)` \| (.+) \|$", table, re.MULTILINE))
+    assert tuple(rows) == ROOMS
+    said = {room: import_module(f"attnmass.{room}").__doc__ for room in ROOMS}
+    folders = [room for room in ROOMS if (PACKAGE / room).is_dir()]
+    assert {room: rows[room] for room in folders} == {
+        room: (said[room] or "").partition("\n")[0] for room in folders
+    }
+
+
+def test_paths_that_the_page_names_are_there() -> None:
+    """Every file that the page names is there, but for the new one that a change adds."""
+    page = (PACKAGE.parent / "docs" / "how-it-is-built.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:attnmass|tests|benchmarks|docs)/[\w./*-]+)`", page))
+    there = {name for name in named if "NAME" not in name and "MODEL" not in name}
+    assert len(there) > 12
+    assert [name for name in there if not list(PACKAGE.parent.glob(name))] == []
+
+
 def test_rooms_import_only_what_is_before_them() -> None:
     """No import points up, for types or inside a function either."""
     up = [
@@ -130,8 +153,9 @@ def test_every_way_to_import_is_seen(source: str, tmp_path: Path) -> None:
 
 
 def test_core_is_light_until_it_is_used() -> None:
-    """Importing the core brings in neither torch nor a framework."""
-    assert not imported_by("import attnmass; attnmass.Chunk('a')") & (HEAVY | FRAMEWORKS)
+    """Importing the core brings in neither torch nor numpy nor a framework."""
+    found = imported_by("import attnmass; attnmass.Chunk('a')")
+    assert not found & (HEAVY | FRAMEWORKS | {"numpy"})
 
 
 def test_core_knows_no_framework() -> None:

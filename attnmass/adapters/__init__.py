@@ -1,1 +1,1 @@
-"""What both adapters of frameworks share, and what shares a ranker."""
+"""What the adapters of frameworks share: a ranker for each model, and its options as fields."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from attnmass.adapters.reloading import fields_of
 from attnmass.adapters.shared import release, shared_ranker
 from attnmass.options.cache import CACHE_FIELDS, CacheOptions
 from attnmass.options.fields import (
@@ -138,7 +138,7 @@ class UsesRanker:
         """An adapter of a ranker whose `refused` fields are settled."""
         if clash := [name for name in refused if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
-        settled = {"model": ranker.profile.model, **_named(ranker.profile), **ranker.options}
+        settled = {"model": ranker.profile.model, **fields_of(ranker.profile), **ranker.options}
         adapter = cls(**{**settled, **fields})
         adapter._ranker = ranker
         return adapter
@@ -277,18 +277,6 @@ class UsesRanker:
             return False
         return requests == {self._request(query, results, count())}
 
-    def _light_tokenizer(self) -> Any:
-        """The tokenizer for a pickle, `None` where it does not go into one."""
-        try:
-            pickle.dumps(self.tokenizer)
-        except Exception as error:
-            _logger.warning(
-                "the tokenizer stays behind, a pickle of this reranker counts with the default "
-                f"one: {type(error).__name__}: {error}"
-            )
-            return None
-        return self.tokenizer
-
     def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:
         """What `rank` gives; where it fails, under `on_error="passthrough"`, the candidates.
 
@@ -305,21 +293,3 @@ class UsesRanker:
             _logger.warning(message, exc_info=True)
             warnings.warn(message, RuntimeWarning, stacklevel=3)
             return untouched
-
-
-def _named(profile: HeadProfile) -> dict[str, Any]:
-    """The fields that stand for a profile: none where it ships, heads where they say it all."""
-    from attnmass.profiles import HeadProfile, packaged_profiles
-
-    if profile in packaged_profiles().values():
-        return {}
-    plain = HeadProfile.from_heads(
-        profile.heads,
-        model=profile.model,
-        layout=profile.layout,
-        null_query=profile.layout == "joint",
-    )
-    rules = ("weights", "spans", "evidence", "context", "null_query", "support_threshold")
-    if all(getattr(profile, rule) == getattr(plain, rule) for rule in rules):
-        return {"heads": profile.heads}
-    return {"profile": profile}

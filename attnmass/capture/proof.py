@@ -16,7 +16,8 @@ from attnmass.capture.comparing import (
     first_run,
     is_half,
 )
-from attnmass.capture.encoder import EncoderReader, Passage, encoder_view, find_encoder
+from attnmass.capture.encoder import EncoderReader, encoder_view, find_encoder
+from attnmass.capture.encoder_pass import Passage
 from attnmass.capture.reader import Head, Reader
 from attnmass.capture.states import KeyValues
 from attnmass.errors import UnsupportedModelError

@@ -28,6 +28,7 @@ DISTANCE = 64  # tokens between a key and the query, where the model takes so ma
 
 _CHANGING = ("longrope", "dynamic")  # rotary embeddings that depend on the longest position
 
+_NO_ATTENTION = "has no softmax attention to read: choose heads of other layers."
 _EMBEDDINGS = "position_embeddings"  # what transformers calls the rotation, a pair of tensors
 
 
@@ -212,16 +213,8 @@ class VectorReader(Reader):
             positions, self.last_layer, past, segments, heads=self._by_layer, tap=tap
         )
         self._run(ids, state)
-        missing = set(self._by_layer) - set(tap.found)
-        if missing:
-            raise self._without_attention(min(missing))
+        self._check_recorded(tap.found, self._view, _NO_ATTENTION)
         return tap.found
-
-    def _without_attention(self, layer: int) -> UnsupportedModelError:
-        return UnsupportedModelError(
-            f"layer {layer} of {type(self._view).__name__} has no softmax attention to read: "
-            "choose heads of other layers."
-        )
 
     def _listen(self) -> Tap:
         """Hook the selected layers' attention, where it is rotary; learn shapes and rotations."""
@@ -240,9 +233,7 @@ class VectorReader(Reader):
         self._run(ids[None], ForwardPass(positions, self.last_layer, heads=self._by_layer, tap=tap))
         for handle in handles:
             handle.remove()
-        missing = set(self._by_layer) - set(tap.sizes)
-        if missing:
-            raise self._without_attention(min(missing))
+        self._check_recorded(tap.sizes, self._view, _NO_ATTENTION)
         if len(self._rotations) < len(self._by_layer):
             self._rotations.clear()  # all heads at one distance, or none
         for layer in self._rotations:

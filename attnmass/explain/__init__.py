@@ -1,4 +1,4 @@
-"""What draws results: renderers, which register themselves, and which nothing below imports."""
+"""What draws results: renderers, which register themselves and which nothing below imports."""
 
 from attnmass.explain import renderers
 from attnmass.explain.build import explain

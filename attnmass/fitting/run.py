@@ -119,7 +119,7 @@ class Run:
             null_query=config.null_query,
             scores=tuple(scores),
             differences=differences,
-            heads_curve=tuple(self._heads_curve(crossed)),
+            heads_curve=tuple(facts.heads_curve(crossed)),
             layers_curve=tuple(layers),
             folds_chose=tuple((one.method, self._named(found)) for one, found in decided),
             best_single=self._best_single(qualities[config.null_query], allowed),
@@ -193,17 +193,6 @@ class Run:
         crossed = CrossValidation(qualities, folds, heads, most, (config.method,), advance)
         values = crossed.held_out(config)
         return Point(layer, config.method, config.null_query, interval(values, crossed.sets))
-
-    def _heads_curve(self, crossed: CrossValidation) -> list[Point]:
-        return [
-            Point(
-                config.count,
-                config.method,
-                config.null_query,
-                interval(crossed.held_out(config), crossed.sets),
-            )
-            for config in sorted(crossed.configs, key=lambda one: (one.rank, one.null_query))
-        ]
 
     def _baselines(self, qualities: dict[bool, Quality]) -> dict[str, Floats]:
         """nDCG@10 of each query by what the profile has to beat."""

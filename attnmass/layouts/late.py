@@ -30,7 +30,7 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.kept import KeptVectors
+from attnmass.layouts.kept_vectors import KeptVectors
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import (

@@ -5,7 +5,8 @@ Pure functions over lengths and arrays; no model in here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Sized
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 
 import torch
@@ -141,3 +142,9 @@ def by_chunk(
         return QueryAttention(masses, context)
     means = tuple(rows.mean(dim=0) for rows in masses)
     return QueryAttention(means, context.mean(dim=0), masses)
+
+
+def counted(windows: Iterable[Window], n_chunks: int) -> tuple[int, ...]:
+    """How many windows each chunk has."""
+    counts = Counter(window.chunk for window in windows)
+    return tuple(counts[chunk] for chunk in range(n_chunks))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
+from attnmass.models.view import asks_interface
 
 # What families call the attention from decoder to encoder, and that inside the encoder.
 _CROSS = ("EncDecAttention", "encoder_attn", "cross_attn")
@@ -124,9 +124,7 @@ def uses_interface(pair: Pair) -> bool:
     read = [cross_modules(pair)[0]]
     if not hides_attention(pair):
         read.append(encoder_modules(pair)[0])
-    return all(
-        hasattr(inspect.getmodule(type(module)), "ALL_ATTENTION_FUNCTIONS") for module in read
-    )
+    return all(map(asks_interface, read))
 
 
 def max_positions(config: Any, stack: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from itertools import chain
 from typing import Any
 
@@ -76,3 +77,8 @@ def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn
         config.layer_types = config.layer_types[:n_layers]
     config._attn_implementation = implementation
     return view.eval()
+
+
+def asks_interface(model: nn.Module) -> bool:
+    """Whether the family's code asks the attention interface which function to run."""
+    return hasattr(inspect.getmodule(type(model)), "ALL_ATTENTION_FUNCTIONS")

@@ -42,7 +42,8 @@ def renderer(thing: object, name: str) -> Callable[..., Any]:
         if (kind, name) in _known:
             return _known[kind, name]
     names = sorted({known for kind, known in _known if kind in kinds})
+    others = f"pass one of {', '.join(map(repr, names))}, or " if names else ""
     raise ValueError(
-        f"nothing draws {type(thing).__name__} as {name!r}: pass one of "
-        f"{', '.join(map(repr, names))}, or register it with attnmass.results.renderers.renders"
+        f"nothing draws {type(thing).__name__} as {name!r}: {others}register it with "
+        "attnmass.results.renderers.renders"
     )

@@ -10,9 +10,10 @@ from attnmass.scoring.ranked import RankedChunk, Span
 from attnmass.text.chunk import span_id, text_digest
 from attnmass.text.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
+from attnmass.trimming.candidates import Candidate, Choice
 from attnmass.trimming.options import Trim
 from attnmass.trimming.scores import Floats, TokenMass, span_masses, span_scores
-from attnmass.trimming.select import Candidate, Choice, choose
+from attnmass.trimming.select import choose
 
 Render = Callable[[int, str], str]
 Leaning = Mapping[int, int]
