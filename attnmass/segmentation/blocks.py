@@ -30,7 +30,6 @@ _PARAGRAPH = {"paragraph_open", "inline", "paragraph_close"}
 
 _QUOTE_MARK = re.compile(r"[ \t]*>")
 _NUMBER = re.compile(r"[ \t]*\d{1,9}[.)]")
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([^`\r\n]*)$")
 _WORD = re.compile(r"[^\W_]")
 
 
@@ -223,7 +222,7 @@ def _end_of_code(text: str, tokens: Sequence[Token]) -> int:
         return 0
     lines = LINE_END.split(text)
     inside_out = any(not _closes(lines[_lines(fence)[1] - 1], fence) for fence in fences) or any(
-        (found := _FENCE.match(line)) and found[2] for line in fences[0].content.split("\n")
+        (found := _fence(line)) and found[1] for line in fences[0].content.split("\n")
     )
     first = _lines(fences[0])[0]
     if not inside_out or first == 0:
@@ -236,7 +235,15 @@ def _end_of_code(text: str, tokens: Sequence[Token]) -> int:
 
 def _closes(line: str, fence: Token) -> bool:
     first, last = _lines(fence)
-    found = _FENCE.match(line)
-    if last - first < 2 or found is None or found[2]:
+    found = _fence(line)
+    if last - first < 2 or found is None or found[1]:
         return False
-    return found[1].startswith(fence.markup)
+    return found[0].startswith(fence.markup)
+
+
+def _fence(line: str) -> tuple[str, str] | None:
+    """The mark of a line that is a fence, and what stands behind it."""
+    line = line.lstrip(" \t")
+    rest = line.lstrip(line[0]) if line.startswith(("`", "~")) else line
+    mark = line[: len(line) - len(rest)]
+    return None if len(mark) < 3 or "`" in rest else (mark, rest.strip(" \t"))
