@@ -11,7 +11,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from attnmass.segmentation.sentences import ends_sentence
-from attnmass.segmentation.spans import LINE_END, MAX_TITLE, Kind, line_starts, readable
+from attnmass.segmentation.spans import (
+    LINE_END,
+    MAX_TITLE,
+    Kind,
+    fence_of,
+    line_starts,
+    readable,
+)
 
 # Blocks only: what stands inside a line never moves a boundary, and not looking there is what
 # keeps hostile text cheap. Link reference definitions would vanish without a token; left off,
@@ -52,6 +59,11 @@ class Block:
     level: int = 0
     quote: int = 0
     marks: tuple[tuple[int, int], ...] = ()
+
+    def moved(self, by: int) -> Block:
+        """The block in a text with so many more characters before it."""
+        marks = tuple((start + by, end + by) for start, end in self.marks)
+        return replace(self, start=self.start + by, end=self.end + by, marks=marks)
 
 
 def markdown_blocks(text: str) -> list[Block]:
@@ -222,7 +234,7 @@ def _end_of_code(text: str, tokens: Sequence[Token]) -> int:
         return 0
     lines = LINE_END.split(text)
     inside_out = any(not _closes(lines[_lines(fence)[1] - 1], fence) for fence in fences) or any(
-        (found := _fence(line)) and found[1] for line in fences[0].content.split("\n")
+        (found := fence_of(line)) and found[1] for line in fences[0].content.split("\n")
     )
     first = _lines(fences[0])[0]
     if not inside_out or first == 0:
@@ -235,15 +247,7 @@ def _end_of_code(text: str, tokens: Sequence[Token]) -> int:
 
 def _closes(line: str, fence: Token) -> bool:
     first, last = _lines(fence)
-    found = _fence(line)
+    found = fence_of(line)
     if last - first < 2 or found is None or found[1]:
         return False
     return found[0].startswith(fence.markup)
-
-
-def _fence(line: str) -> tuple[str, str] | None:
-    """The mark of a line that is a fence, and what stands behind it."""
-    line = line.lstrip(" \t")
-    rest = line.lstrip(line[0]) if line.startswith(("`", "~")) else line
-    mark = line[: len(line) - len(rest)]
-    return None if len(mark) < 3 or "`" in rest else (mark, rest.strip(" \t"))
