@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from attnmass.cache_options import CACHE_FIELDS, CacheOptions
+from attnmass.checks import check_type
 from attnmass.errors import NoEvidenceError
 from attnmass.selection import Selection
 from attnmass.shared import release, shared_ranker
@@ -182,6 +183,9 @@ class UsesRanker:
         cls, ranker: AttentionRanker, fields: dict[str, Any], refused: Iterable[str]
     ) -> Self:
         """An adapter of a ranker whose `refused` fields are settled."""
+        from attnmass.ranker import AttentionRanker
+
+        check_type("ranker", ranker, AttentionRanker)
         if clash := [name for name in refused if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
         settled = {"model": ranker.profile.model, **_named(ranker.profile), **ranker.options}

@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attnmass import hidden
-from attnmass.types import span_id, text_digest
-
-if TYPE_CHECKING:
-    from attnmass.types import Chunk, Ranking
+from attnmass.checks import check_items, check_type
+from attnmass.types import Chunk, Ranking, span_id, text_digest
 
 # Tried in this order where the caller names none.
 MARKERS = ("[{n}]", "[S{n}]", "⟦{n}⟧")
@@ -34,6 +32,10 @@ class Passage:
         parent_id: The id of the document that the chunk is part of.
         offset: Where the text begins in that document.
         metadata: What else is known of the chunk.
+
+    Raises:
+        TypeError: If the text is no string.
+        ValueError: If the spans are not in order, apart, and inside the text.
     """
 
     text: str
@@ -43,6 +45,18 @@ class Passage:
     parent_id: str | None = None
     offset: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        check_type("text", self.text, str)
+        last = 0
+        for span in self.spans or ():
+            check_items("a span", span, object, instead="(id, start, end)")
+            if len(span) != 3 or not last <= span[1] < span[2] <= len(self.text):
+                raise ValueError(
+                    f"spans must be (id, start, end), in order, inside the {len(self.text)} "
+                    f"characters of the text, not {span!r}"
+                )
+            last = span[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +109,23 @@ class Cited:
         """The sources that an answer cites, in order of their first mention.
 
         `[2], [3]`, `[2][3]` and `[2, 3]` are all read; numbers of no source are left out.
+
+        Raises:
+            TypeError: If the answer is no string.
         """
         known = [n for n in self._numbers(answer) if 0 < n <= len(self.sources)]
         return tuple(self.sources[n - 1] for n in known)
 
     def unknown(self, answer: str) -> tuple[int, ...]:
-        """The numbers in an answer that no source has, in order of their first mention."""
+        """The numbers in an answer that no source has, in order of their first mention.
+
+        Raises:
+            TypeError: If the answer is no string.
+        """
         return tuple(n for n in self._numbers(answer) if not 0 < n <= len(self.sources))
 
     def _numbers(self, answer: str) -> list[int]:
+        check_type("answer", answer, str)
         return list(dict.fromkeys(_find(self.marker, answer)))
 
 
@@ -122,8 +144,12 @@ def cite(passages: Iterable[Passage], *, marker: str | None = None) -> Cited:
 
     Raises:
         ValueError: If `marker` is malformed, or reads like something in the texts.
+        TypeError: If there is something else than passages.
     """
-    passages = list(passages)
+    check_type("marker", marker, str, optional="one that the texts do not have")
+    if not isinstance(passages, str) and isinstance(passages, Iterable):
+        passages = list(passages)
+    check_items("passages", passages, Passage, instead="[Passage(text)]")
     for known in MARKERS if marker is None else (_checked(marker),):
         cited = _cite(passages, known)
         if list(_find(known, cited.text)) == list(range(1, len(cited.sources) + 1)):
@@ -168,7 +194,14 @@ def ranked_passages(
         ranking: From `AttentionRanker.rank` or `trim`.
         chunks: What was ranked.
         separator: The one that the texts were trimmed with.
+
+    Raises:
+        TypeError, ValueError: If that is no ranking, or other chunks were ranked.
     """
+    check_type("ranking", ranking, Ranking)
+    check_items("chunks", chunks, (str, Chunk), instead="what was ranked")
+    if len(chunks) != len(ranking.scores):
+        raise ValueError(f"{len(ranking.scores)} chunks were ranked, not {len(chunks)}")
     found = []
     for ranked in ranking.chunks:
         chunk = chunks[ranked.index]

@@ -15,7 +15,7 @@ from attnmass.attribution import Attribution, answer_sentences, attributed
 from attnmass.cache import ChunkCache
 from attnmass.checks import check_count, check_share
 from attnmass.errors import UnsupportedModelError
-from attnmass.inputs import check_queries, read_chunks, read_queries
+from attnmass.inputs import check_chunks, check_queries, read_chunks, read_queries
 from attnmass.inside import Inside, inside_of
 from attnmass.layouts import AnswerLayout, Layout, LayoutOptions, LayoutResult, QueryAttention
 from attnmass.profiles import HeadProfile
@@ -121,7 +121,9 @@ class Looker:
             )
         options = self._options
         if batch_size is not None:
+            check_count("batch_size", batch_size, 1)
             options = replace(options, batch_size=batch_size)
+        check_chunks(chunks)
         n_readable = n_read = 0
         evictions = self._cache.evictions
         with _bar(len(chunks), self._progress if progress is None else progress) as bar:

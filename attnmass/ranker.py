@@ -16,11 +16,11 @@ from attnmass import scoring
 from attnmass.building import build, choose
 from attnmass.cache import ChunkCache
 from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.checks import check_type
+from attnmass.checks import check_count, check_path, check_type
 from attnmass.cross_options import CrossOptions
 from attnmass.errors import NoEvidenceError
 from attnmass.generators import find_generator
-from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
+from attnmass.inputs import Inputs, check_chunks, check_queries, read_chunks, read_queries
 from attnmass.layouts import (
     LayoutOptions,
     QueryAttention,
@@ -195,6 +195,7 @@ class AttentionRanker(Looker):
             ValueError: As in the constructor.
             UnsupportedModelError: As in the constructor.
         """
+        check_path("name_or_path", name_or_path)
         check_name(layout)
         check_rank_by(rank_by)
         CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
@@ -359,8 +360,12 @@ class AttentionRanker(Looker):
         started = time.perf_counter()
         if trim is not None and not isinstance(trim, Trim):
             raise TypeError(f"trim must be a Trim, not {trim!r}: pass trim=Trim(max_tokens=800)")
+        if render is not None and not callable(render):
+            raise TypeError(f"render must be a callable from index and text, not {render!r}")
         check_type("query_words", query_words, bool)
+        check_count("batch_size", batch_size, 1, optional="the ranker's own")
         check_queries(queries)
+        check_chunks(chunks)
         if not queries:
             return []
         selection = Selection(

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from attnmass.checks import check_type
+
 if TYPE_CHECKING:
     from attnmass.explain import Explanation
     from attnmass.profiles import HeadProfile
@@ -21,12 +23,21 @@ class Chunk:
         title: A line put before the text for the model to read; its tokens count as the chunk's.
         before: What the model reads between title and text, as it is: counted, never trimmed.
         after: What it reads after the text, likewise.
+
+    Raises:
+        TypeError: If title, `before` or `after` is no string. A `text` that is none is taken, and
+            not scored.
     """
 
     text: str
     title: str | None = None
     before: str = ""
     after: str = ""
+
+    def __post_init__(self) -> None:
+        check_type("title", self.title, str, optional="no title")
+        check_type("before", self.before, str)
+        check_type("after", self.after, str)
 
 
 @dataclass(frozen=True, slots=True)

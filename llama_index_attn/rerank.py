@@ -24,6 +24,7 @@ from llama_index.core.utils import get_tokenizer
 from attnmass import CrossOptions, WarmResult, hidden
 from attnmass.adapter import DEVICE, UsesRanker
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.checks import check_type
 from attnmass.profiles import Direction, HeadProfile
 from attnmass.selection import OnNoEvidence, Order, RankBy
 from attnmass.worker import Worker
@@ -31,6 +32,8 @@ from llama_index_attn.budget import less, n_tokens, reserve
 from llama_index_attn.convert import (
     Rendered,
     as_retrieved,
+    check_found,
+    check_nodes,
     copy_node,
     is_text,
     to_chunk,
@@ -79,12 +82,13 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     out: copies of them stay at their position in the list, and what metadata of them the LLM is
     shown counts in `max_tokens`. Blank texts come last with score 0.0.
 
-    `postprocess_nodes` raises `ValueError` for a blank query, with `fuse`, for nodes without a
-    score, and where no span fits `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError`
-    if the model cannot be loaded or read, and `CaptureError` if its attention has NaN; with
-    `on_error="passthrough"` it warns instead and returns all candidates as they came, whatever
-    they take. So it does, with a logged warning, where there is no query. `NoEvidenceError` is
-    raised whatever `on_error` is, and only with `on_no_evidence="raise"`.
+    `postprocess_nodes` raises `TypeError` for what is no node with a score, whatever `on_error` is,
+    `ValueError` for a blank query, with `fuse`, for nodes without a score, and where no span fits
+    `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError` if the model cannot be loaded or
+    read, and `CaptureError` if its attention has NaN; with `on_error="passthrough"` it warns
+    instead and returns all candidates as they came, whatever they take. So it does, with a logged
+    warning, where there is no query. `NoEvidenceError` is raised whatever `on_error` is, and only
+    with `on_no_evidence="raise"`.
 
     Example:
         >>> rerank = AttentionRerank(top_n=None, max_tokens=800)
@@ -262,7 +266,9 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
         Raises:
             ValueError: If there is no cache to keep them in.
+            TypeError: If there is something else than nodes without scores.
         """
+        check_nodes(nodes)
         chunks = [to_chunk(node, self.metadata_mode) for node in nodes if is_text(node)]
         if not chunks:
             return WarmResult(read=0, skipped=0, unreadable=0, evicted=0)
@@ -277,6 +283,8 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        check_found(nodes)
+        check_type("query_bundle", query_bundle, QueryBundle, optional="no query")
         result: list[NodeWithScore] = []
         top_n = len(nodes) if self.top_n is None else self.top_n
         started = ReRankStartEvent(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnmass.checks import check_type
 from attnmass.explain.model import ExplainedChunk, Explanation, Piece, View
 from attnmass.explain.words import Links, by_word, find_words
 from attnmass.trace import ChunkTrace, Floats, Integers, Trace
@@ -23,7 +24,9 @@ def explain(ranking: Ranking) -> Explanation:
 
     Raises:
         ValueError: If it has no `trace`.
+        TypeError: If it is no ranking.
     """
+    check_type("ranking", ranking, Ranking)
     trace = ranking.trace
     if trace is None:
         raise ValueError(

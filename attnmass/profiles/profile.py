@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from attnmass.checks import check_share
+from attnmass.checks import check_items, check_path, check_share
 from attnmass.profiles.published import is_named, published_lists
 from attnmass.profiles.rules import (
     EvidenceRule,
@@ -146,7 +148,17 @@ class HeadProfile:
     def from_heads(
         cls, heads: Iterable[tuple[int, int]], *, model: str, layout: str, **fields: Any
     ) -> HeadProfile:
-        """Equal weights over `(layer, head)` pairs."""
+        """Equal weights over `(layer, head)` pairs.
+
+        Raises:
+            TypeError: If they are none.
+            ValueError: As the constructor.
+        """
+        if not isinstance(heads, str) and isinstance(heads, Iterable):
+            heads = list(heads)
+        check_items("heads", heads, object, instead="pairs such as [(3, 0), (5, 2)]")
+        for pair in heads:
+            check_items("a head", pair, Integral, instead="its layer and head, such as (3, 0)")
         pairs = tuple((int(layer), int(head)) for layer, head in heads)
         weights = tuple(1 / len(pairs) for _ in pairs)
         return cls(model, layout, pairs, weights, **fields)
@@ -233,12 +245,14 @@ def choose_profile(
     return found
 
 
-def load_profile(path: str | Path) -> HeadProfile:
+def load_profile(path: str | os.PathLike[str]) -> HeadProfile:
     """Read a profile from its JSON file.
 
     Raises:
         ValueError: If the file is no profile; names the file and what is wrong.
+        TypeError: If that is no path.
     """
+    check_path("path", path)
     return _parse(Path(path).read_text(encoding="utf-8"), str(path))
 
 

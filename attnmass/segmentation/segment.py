@@ -77,8 +77,15 @@ def segment(
         language: Code of the language, such as `de`; it decides on abbreviations, and on little
             else. `None` goes by the script, paragraph by paragraph: Latin is English, Cyrillic
             Russian, and so on (see `sentences.detect_language`).
-        markdown: Whether Markdown counts. If not, the whole text is prose.
+        markdown: Whether Markdown counts. If not, all that is not known otherwise is prose.
+
+    Raises:
+        TypeError: If text or language is no string.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, not {type(text).__name__}")
+    if not isinstance(language, str | None):
+        raise TypeError(f"language must be a code such as 'de', or None, not {language!r}")
     text = readable(text)
     spans = _closed(text, list(_spans(text, language, markdown)))
     return tuple(
