@@ -93,6 +93,9 @@ class Selection:
     ) -> list[RankedChunk]:
         """All chunks, best first; those that were not scored come last.
 
+        Mass that is below zero, where a null query's was subtracted, is a score of 0, as that of
+        what was not scored; the order is still by how much is missing.
+
         Args:
             texts: The chunks' own texts by input index, `""` for what is no text.
             masses: Attention mass by input index, of the chunks that were scored, in input order.
@@ -131,7 +134,7 @@ class Selection:
         ranked = [
             RankedChunk(
                 index=i,
-                score=scores[i],
+                score=max(0.0, scores[i]),  # less than none is none, as beside it in the list
                 mass=masses[i],
                 logit=None if logits is None else logits[i],
                 n_tokens=n_tokens[i],

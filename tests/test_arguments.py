@@ -163,7 +163,7 @@ def test_llama_index_names_what_is_wrong() -> None:
         ),
         (adapter.AttentionRetriever, (None,), "retriever must be a BaseRetriever"),
         (partial(adapter.AttentionRetriever, rerank=3), (source,), "rerank must be an Attention"),
-        (partial(adapter.AttentionRetriever, fetch_k="x"), (source,), "fetch_k must be at least 1"),
+        (partial(adapter.AttentionRetriever, fetch_k="x"), (source,), "fetch_k must be at least 0"),
         (adapter.AttentionRerank.from_ranker, (None,), "ranker must be an AttentionRanker"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
