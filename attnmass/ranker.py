@@ -11,13 +11,13 @@ from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
 from attnmass.engine.ranking import make_ranking, threshold_of
 from attnmass.layouts import keeps_vectors
-from attnmass.options.checks import check_type
+from attnmass.options.checks import check_count, check_type
 from attnmass.options.choices import OnNoEvidence, Order
 from attnmass.options.selection import Selection
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking, Timings
 from attnmass.text.chunk import Chunk
-from attnmass.text.inputs import check_queries, read_chunks, read_queries
+from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
 from attnmass.trimming import Render, Trim
 
 
@@ -147,8 +147,12 @@ class AttentionRanker(Looker):
         started = time.perf_counter()
         if trim is not None and not isinstance(trim, Trim):
             raise TypeError(f"trim must be a Trim, not {trim!r}: pass trim=Trim(max_tokens=800)")
+        if render is not None and not callable(render):
+            raise TypeError(f"render must be a callable from index and text, not {render!r}")
         check_type("query_words", query_words, bool)
+        check_count("batch_size", batch_size, 1, optional="the ranker's own")
         check_queries(queries)
+        check_chunks(chunks)
         if not queries:
             return []
         selection = Selection(

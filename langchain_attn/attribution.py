@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
+from attnmass.options.checks import check_type
 from attnmass.results.attribution import Attribution
 from langchain_attn import convert
 from langchain_attn.rerank import AttentionRerank
@@ -45,6 +46,7 @@ def attribute(
     Raises:
         ValueError: If question, documents or answer are missing, or as
             `AttentionRanker.attribute`.
+        TypeError: If one of them is something else.
         AttnMassError: If the model cannot be loaded or read.
 
     Example:
@@ -52,14 +54,20 @@ def attribute(
         >>> found = attribute(result)
         >>> [sentence.spans[0].text for sentence in found.sentences]
     """
+    if not isinstance(result, Mapping):
+        raise TypeError(f"the result must be what a chain returned, not {result!r}")
+    check_type("rerank", rerank, AttentionRerank, optional="one with all defaults")
     rerank = AttentionRerank() if rerank is None else rerank
     asked = _get(result, _QUERIES) if query is None else query
     documents: Sequence[Document] = _get(result, _DOCUMENTS)
-    if isinstance(documents, str) or not all(isinstance(each, Document) for each in documents):
+    if isinstance(documents, str) or (
+        isinstance(documents, Sequence) and any(isinstance(each, str) for each in documents)
+    ):
         raise ValueError(
             "the result has no documents but text: pass what the retriever returned, as "
             "{..., 'context': documents}"
         )
+    convert.check_documents(documents)
     answer = _get(result, _ANSWERS)
     found = rerank._load().attribute(
         asked,

@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 
 from attnmass.results import citations, hidden
 from attnmass.results.citations import Cited, Passage
-from langchain_attn.convert import parent_offset, visible_metadata
+from langchain_attn.convert import check_documents, parent_offset, visible_metadata
 
 
 def cite(documents: Sequence[Document], *, marker: str | None = None) -> Cited:
@@ -25,12 +25,14 @@ def cite(documents: Sequence[Document], *, marker: str | None = None) -> Cited:
 
     Raises:
         ValueError: If `marker` is malformed or looks like something in the texts.
+        TypeError: If there is something else than documents.
 
     Example:
         >>> cited = cite(rerank.compress_documents(documents, question))
         >>> answer = llm.invoke(f"{cited.text}\n\nAnswer with citations: {question}")
         >>> [source.text for source in cited.resolve(answer.content)]
     """
+    check_documents(documents)
     return citations.cite([_passage(document) for document in documents], marker=marker)
 
 

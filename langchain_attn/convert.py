@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from attnmass import Chunk, RankedChunk, Ranking
+from attnmass.options.checks import check_items
 from attnmass.results import hidden
 from langchain_attn.template import Template
 
@@ -19,6 +20,11 @@ SCORE_KEY = "relevance_score"
 
 # Where text splitters say that a document begins in the one that it is part of.
 START_KEY = "start_index"
+
+
+def check_documents(documents: Sequence[Document]) -> None:
+    """Raise `TypeError` for what is no sequence of documents."""
+    check_items("documents", documents, Document, instead="[Document(page_content=text)]")
 
 
 def to_chunks(documents: Sequence[Document], template: Template) -> list[Chunk]:
@@ -69,6 +75,14 @@ def trim_document(result: Document, chunk: RankedChunk, separator: str) -> None:
     metadata[METADATA_KEY] |= found
 
 
+def check_document(document: Document) -> None:
+    """Raise `TypeError` for what is no document."""
+    if not isinstance(document, Document):
+        raise TypeError(
+            f"{type(document).__name__} is no Document: pass one, or call this for each of several"
+        )
+
+
 def restore(document: Document) -> Document:
     """What was passed to the reranker that gave this document, as far as that one changed it.
 
@@ -79,7 +93,11 @@ def restore(document: Document) -> Document:
         A copy with the original text, `start_index` and `relevance_score`, and without what is
         under `attnmass`. A `relevance_score` that another reranker wrote since is kept. What no
         reranker of this package gave is copied.
+
+    Raises:
+        TypeError: If it is no document.
     """
+    check_document(document)
     result = document.model_copy(deep=True)
     ours, metadata = hidden.read(result.metadata), result.metadata
     if not ours:

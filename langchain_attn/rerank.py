@@ -224,6 +224,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         Raises:
             ValueError: If the query is blank, a document lacks what a template names, `fuse` is
                 set and a document has no score under `score_key`, or no span fits `max_tokens`.
+            TypeError: If there is something else than documents, whatever `on_error` is.
             AttnMassError: If the model cannot be loaded or its attention not read, or
                 `NoEvidenceError` if that was asked for.
         """
@@ -249,8 +250,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         Raises:
             ValueError: If there is no cache to keep them in, or a document lacks what
                 `document_template` names.
+            TypeError: If there is something else than documents.
             AttnMassError: If the model cannot be loaded or read.
         """
+        convert.check_documents(documents)
         if not documents:
             return WarmResult(read=0, skipped=0, unreadable=0, evicted=0)
         return self._load().warm(
@@ -271,6 +274,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         return RunnableLambda(self._run, self._arun, name=type(self).__name__)
 
     def _run(self, inputs: Mapping[str, Any], config: RunnableConfig) -> list[Document]:
+        if not isinstance(inputs, Mapping) or not {"documents", "query"}.issubset(inputs):
+            raise TypeError(f"{type(self).__name__} takes {{'documents': ..., 'query': ...}}")
+        convert.check_documents(inputs["documents"])
         documents = list(inputs["documents"])
         query = inputs["query"]
         return self._or_untouched(lambda: self._rerank(documents, query, config), documents)

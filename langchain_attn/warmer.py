@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.documents import BaseDocumentTransformer, Document
 
+from attnmass.options.checks import check_type
 from langchain_attn.rerank import AttentionRerank
 
 
@@ -23,6 +24,7 @@ class AttentionWarmer(BaseDocumentTransformer):
         Args:
             rerank: The reranker that will rank the documents; default: one with all defaults.
         """
+        check_type("rerank", rerank, AttentionRerank, optional="one with all defaults")
         self.rerank = AttentionRerank() if rerank is None else rerank
 
     def transform_documents(

@@ -7,8 +7,9 @@ from typing import Any
 from llama_index.core.schema import BaseNode, QueryBundle
 
 from attnmass import Chunk
+from attnmass.options.checks import check_type
 from attnmass.results.attribution import Attribution
-from llama_index_attn.convert import is_text, parent_offset, to_chunk
+from llama_index_attn.convert import check_found, is_text, parent_offset, to_chunk
 from llama_index_attn.rerank import AttentionRerank
 
 
@@ -36,7 +37,7 @@ def attribute(
         parent's text, where the node's offsets name that.
 
     Raises:
-        TypeError: If `response` has no text or no source nodes.
+        TypeError: If `response` has no text or no source nodes, or something else is off.
         ValueError: As `AttentionRanker.attribute`.
         AttnMassError: If the model cannot be loaded or read.
 
@@ -53,6 +54,8 @@ def attribute(
             f"{type(response).__name__} has no text in .response or no list of .source_nodes: pass "
             "what a query engine returns"
         )
+    check_found(sources)
+    check_type("rerank", rerank, AttentionRerank, optional="one with all defaults")
     rerank = AttentionRerank() if rerank is None else rerank
     nodes: list[BaseNode] = [found.node for found in sources]
     found = rerank._load().attribute(

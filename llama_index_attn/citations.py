@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
+from attnmass.options.checks import check_items
 from attnmass.results import citations, hidden
 from attnmass.results.citations import Cited, Passage
 from llama_index_attn.convert import parent_offset, visible_metadata
@@ -25,12 +26,14 @@ def cite(nodes: Sequence[NodeWithScore | BaseNode], *, marker: str | None = None
 
     Raises:
         ValueError: If `marker` is malformed or looks like something in the texts.
+        TypeError: If there is something else than nodes.
 
     Example:
         >>> cited = cite(rerank.postprocess_nodes(nodes, query_str=question))
         >>> answer = llm.complete(f"{cited.text}\n\nAnswer with citations: {question}")
         >>> [source.text for source in cited.resolve(str(answer))]
     """
+    check_items("nodes", nodes, (NodeWithScore, BaseNode), instead="a list of nodes")
     return citations.cite([_passage(found) for found in nodes], marker=marker)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
 
 from attnmass import Chunk, RankedChunk, Ranking
+from attnmass.options.checks import check_items
 from attnmass.results import hidden
 
 # The one metadata key that is added to nodes.
@@ -18,6 +19,17 @@ _MEDIA = ("image_resource", "audio_resource", "video_resource")
 _OFFSETS = ("start_char_idx", "end_char_idx")
 
 Found = TypeVar("Found", bound=NodeWithScore | BaseNode)
+
+
+def check_nodes(nodes: Sequence[BaseNode]) -> None:
+    """Raise `TypeError` for what is no sequence of nodes without scores."""
+    check_items("nodes", nodes, BaseNode, instead="[TextNode(text=text)]")
+
+
+def check_found(nodes: Sequence[NodeWithScore]) -> None:
+    """Raise `TypeError` for what is no sequence of nodes with scores."""
+    instead = "[NodeWithScore(node=node)], as retrievers return them"
+    check_items("nodes", nodes, NodeWithScore, instead=instead)
 
 
 def is_text(node: BaseNode) -> bool:
@@ -86,7 +98,14 @@ def restore(found: Found) -> Found:
         A copy with the original text, offsets and retrieval score, and without what is under
         `"attnmass"`. Its `embedding` is `None` where the text had been trimmed. A score that
         another postprocessor set since is kept. What no reranker of this package gave is copied.
+
+    Raises:
+        TypeError: If it is no node.
     """
+    if not isinstance(found, NodeWithScore | BaseNode):
+        raise TypeError(
+            f"{type(found).__name__} is no node: pass one, or call this for each of several"
+        )
     result = copy_node(found)
     node = _node(result)
     ours = hidden.read(node.metadata)

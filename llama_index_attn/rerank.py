@@ -26,6 +26,7 @@ from attnmass.adapters.base import UsesRanker
 from attnmass.adapters.reloading import light_tokenizer
 from attnmass.engine.worker import Worker
 from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.options.checks import check_type
 from attnmass.options.choices import Direction, OnNoEvidence, Order, RankBy
 from attnmass.options.fields import DEVICE
 from attnmass.profiles import HeadProfile
@@ -34,6 +35,8 @@ from llama_index_attn.budget import less, n_tokens, reserve
 from llama_index_attn.convert import (
     Rendered,
     as_retrieved,
+    check_found,
+    check_nodes,
     copy_node,
     is_text,
     to_chunk,
@@ -82,12 +85,13 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     out: copies of them stay at their position in the list, and what metadata of them the LLM is
     shown counts in `max_tokens`. Blank texts come last with score 0.0.
 
-    `postprocess_nodes` raises `ValueError` for a blank query, with `fuse`, for nodes without a
-    score, and where no span fits `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError`
-    if the model cannot be loaded or read, and `CaptureError` if its attention has NaN; with
-    `on_error="passthrough"` it warns instead and returns all candidates as they came, whatever
-    they take. So it does, with a logged warning, where there is no query. `NoEvidenceError` is
-    raised whatever `on_error` is, and only with `on_no_evidence="raise"`.
+    `postprocess_nodes` raises `TypeError` for what is no node with a score, whatever `on_error` is,
+    `ValueError` for a blank query, with `fuse`, for nodes without a score, and where no span fits
+    `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError` if the model cannot be loaded or
+    read, and `CaptureError` if its attention has NaN; with `on_error="passthrough"` it warns
+    instead and returns all candidates as they came, whatever they take. So it does, with a logged
+    warning, where there is no query. `NoEvidenceError` is raised whatever `on_error` is, and only
+    with `on_no_evidence="raise"`.
 
     Example:
         >>> rerank = AttentionRerank(top_n=None, max_tokens=800)
@@ -265,7 +269,9 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
         Raises:
             ValueError: If there is no cache to keep them in.
+            TypeError: If there is something else than nodes without scores.
         """
+        check_nodes(nodes)
         chunks = [to_chunk(node, self.metadata_mode) for node in nodes if is_text(node)]
         if not chunks:
             return WarmResult(read=0, skipped=0, unreadable=0, evicted=0)
@@ -280,6 +286,8 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
+        check_found(nodes)
+        check_type("query_bundle", query_bundle, QueryBundle, optional="no query")
         result: list[NodeWithScore] = []
         top_n = len(nodes) if self.top_n is None else self.top_n
         started = ReRankStartEvent(

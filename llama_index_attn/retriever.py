@@ -11,6 +11,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
+from attnmass.options.checks import check_count, check_type
 from llama_index_attn.rerank import AttentionRerank
 
 
@@ -45,9 +46,13 @@ class AttentionRetriever(BaseRetriever):
             **rerank_fields: Fields of `AttentionRerank`, instead of `rerank`.
 
         Raises:
+            TypeError: If `retriever` or `rerank` is none, or a count is no number.
             ValueError: If a field is unknown or invalid, if both `rerank` and fields of it are
                 given, or if `fetch_k` is smaller than `top_n`.
         """
+        check_type("retriever", retriever, BaseRetriever)
+        check_type("rerank", rerank, AttentionRerank, optional="one of its fields")
+        check_count("fetch_k", fetch_k, 0)  # and no less than top_n, see below
         callback_manager = callback_manager or retriever.callback_manager
         if rerank is None:
             rerank = AttentionRerank(callback_manager=callback_manager, **rerank_fields)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from attnmass.adapters.reloading import fields_of
 from attnmass.adapters.shared import release, shared_ranker
 from attnmass.options.cache import CACHE_FIELDS, CacheOptions
+from attnmass.options.checks import check_type
 from attnmass.options.fields import (
     LAYOUT_FIELDS,
     LOADING_FIELDS,
@@ -136,6 +137,9 @@ class UsesRanker:
         cls, ranker: AttentionRanker, fields: dict[str, Any], refused: Iterable[str]
     ) -> Self:
         """An adapter of a ranker whose `refused` fields are settled."""
+        from attnmass.ranker import AttentionRanker
+
+        check_type("ranker", ranker, AttentionRanker)
         if clash := [name for name in refused if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
         settled = {"model": ranker.profile.model, **fields_of(ranker.profile), **ranker.options}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.options.checks import check_path, check_type
 
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
@@ -43,12 +45,14 @@ def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker
             own. Each must be hashable, so heads are a tuple of pairs.
 
     Raises:
-        TypeError: If an option is not hashable.
+        TypeError: If an option is not hashable, or the name is none.
         AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
     """
     from attnmass.loading.sources import ALIASES
     from attnmass.ranker import AttentionRanker
 
+    check_path("name", name)
+    name = os.fspath(name)
     name = name.lower() if name.lower() in ALIASES else name
     options = {name: value for name, value in options.items() if value != _DEFAULTS.get(name)}
     key = (name, *sorted(options.items(), key=lambda item: item[0]))
@@ -69,6 +73,7 @@ def release(name: str | None = None) -> int:
     Returns:
         How many were forgotten.
     """
+    check_type("name", name, str, optional="all")
     names = None if name is None else (name, name.lower())  # short names are kept in lower case
     with _guard:
         keys = [key for key in _slots if names is None or key[0] in names]  # type: ignore[index]

@@ -16,9 +16,10 @@ from attnmass.capture.comparing import (
     first_run,
     is_half,
 )
+from attnmass.capture.core import Head
 from attnmass.capture.encoder import EncoderReader, encoder_view, find_encoder
 from attnmass.capture.encoder_pass import Passage
-from attnmass.capture.reader import Head, Reader
+from attnmass.capture.reader import Reader
 from attnmass.capture.states import KeyValues
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.view import find_config, find_decoder, shared_view

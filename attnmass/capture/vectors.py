@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attnmass.capture.core import Head
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
-from attnmass.capture.reader import Head, Reader
+from attnmass.capture.reader import Reader
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
 from attnmass.errors import CaptureError, UnsupportedModelError

@@ -23,6 +23,7 @@ from attnmass.loading.nearby import profile_nearby
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.models.generators import find_generator
 from attnmass.options.cache import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
+from attnmass.options.checks import check_path
 from attnmass.options.choices import Direction, RankBy, check_rank_by
 from attnmass.options.cross import CrossOptions
 from attnmass.profiles import HeadProfile
@@ -189,6 +190,7 @@ class Engine:
             ValueError: As in the constructor.
             UnsupportedModelError: As in the constructor.
         """
+        check_path("name_or_path", name_or_path)
         check_name(layout)
         check_rank_by(rank_by)
         CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})

@@ -19,7 +19,7 @@ from attnmass.results.attribution import Attribution
 from attnmass.results.inside import Inside
 from attnmass.results.stats import RankerStats, WarmResult
 from attnmass.text.chunk import Chunk
-from attnmass.text.inputs import check_queries, read_chunks, read_queries
+from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
 
 _WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
@@ -76,7 +76,9 @@ class Looker(Engine):
             )
         options = self._options
         if batch_size is not None:
+            check_count("batch_size", batch_size, 1)
             options = replace(options, batch_size=batch_size)
+        check_chunks(chunks)
         n_readable = n_read = 0
         evictions = self._cache.evictions
         with progress_bar(len(chunks), self._progress if progress is None else progress) as bar:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnmass.explain.words import Links, by_word, find_words
+from attnmass.options.checks import check_type
 from attnmass.results.drawn import ExplainedChunk, Piece, View
 from attnmass.results.explanation import Explanation
 from attnmass.results.ranking import Ranking
@@ -26,7 +27,9 @@ def explain(ranking: Ranking) -> Explanation:
 
     Raises:
         ValueError: If it has no `trace`.
+        TypeError: If it is no ranking.
     """
+    check_type("ranking", ranking, Ranking)
     trace = ranking.trace
     if trace is None:
         raise ValueError(

@@ -22,7 +22,10 @@ def explain_answer(attribution: Attribution) -> AnswerExplanation:
 
     Raises:
         ValueError: If it has no `trace`.
+        TypeError: If it is no attribution.
     """
+    if not hasattr(attribution, "sentences"):
+        raise TypeError(f"attribution must be an Attribution, not {attribution!r}")
     trace = attribution.trace
     if trace is None:
         raise ValueError(

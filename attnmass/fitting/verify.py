@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,7 +91,7 @@ def verify_profile(
     """
     check_installed()
     if not isinstance(profile, HeadProfile):
-        profile = load_profile(Path(os.fspath(profile)))
+        profile = load_profile(profile)
     labelled = read_data(
         data,
         qrels=qrels,

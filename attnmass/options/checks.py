@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Mapping, Set, Sized
 from numbers import Integral, Real
 from typing import Any
 
@@ -78,7 +80,54 @@ def check_type(name: str, value: Any, kind: type, *, optional: str = "") -> None
     if value is None and optional:
         return
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}{_or_none(optional)}, not {value!r}")
+        what = f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
+        raise TypeError(f"{name} must be {what}{_or_none(optional)}, not {value!r}")
+
+
+def check_items(name: str, value: Any, kind: type | tuple[type, ...], *, instead: str) -> None:
+    """Hold an argument to be a sequence of things of one type.
+
+    Args:
+        name: The argument's.
+        value: What was passed for it.
+        kind: What each of them must be; `object` lets all pass.
+        instead: What to pass.
+
+    Raises:
+        TypeError: If it is none, or one of them is of another type.
+    """
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    what = " or ".join(each.__name__ for each in kinds if each is not object)
+    if not _is_sequence(value):
+        of = f" of {what}" if what else ""
+        raise TypeError(
+            f"{name} must be a sequence{of}, not {type(value).__name__}: pass {instead}"
+        )
+    for index, each in enumerate(value):
+        if not isinstance(each, kind):
+            raise TypeError(
+                f"{name}[{index}] must be a {what}, not {type(each).__name__}: pass {instead}"
+            )
+
+
+def check_path(name: str, value: Any) -> None:
+    """Hold an argument to be a name or a path.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If it is empty.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a name or a path, not {value!r}")
+    if not os.fspath(value):
+        raise ValueError(f"{name} is empty: pass a name or a path")
+
+
+def _is_sequence(value: Any) -> bool:
+    """Whether something has a length and an order, and is not one text or model."""
+    if isinstance(value, str | bytes | bytearray | Mapping | Set):
+        return False
+    return isinstance(value, Sized) and hasattr(value, "__getitem__")
 
 
 def _or_none(optional: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from attnmass.options.checks import check_count, check_finite, check_share
+from attnmass.options.checks import check_count, check_finite, check_items, check_share
 from attnmass.options.choices import OnNoEvidence, Order
 
 
@@ -52,8 +52,14 @@ class Selection:
 
         Raises:
             ValueError: If there are not as many, or `fuse` needs one that is missing.
+            TypeError: If they are no numbers.
         """
         scores = self.retrieval_scores
+        if scores is not None:
+            check_items("retrieval_scores", scores, object, instead="a list of numbers")
+            for index, score in enumerate(scores):
+                if isinstance(score, str) or not (score is None or hasattr(score, "__float__")):
+                    raise TypeError(f"retrieval_scores[{index}] must be a number, not {score!r}")
         if scores is not None and len(scores) != n_chunks:
             raise ValueError(f"{n_chunks} chunks need as many retrieval_scores, not {len(scores)}")
         if self.fuse is None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from attnmass.options.checks import check_path
 from attnmass.profiles.profile import HeadProfile
 from attnmass.profiles.rules import EvidenceRule, Head, RankRule, SpanRule
 
 
-def load_profile(path: str | Path) -> HeadProfile:
+def load_profile(path: str | os.PathLike[str]) -> HeadProfile:
     """Read a profile from its JSON file.
 
     Raises:
         ValueError: If the file is no profile; names the file and what is wrong.
+        TypeError: If that is no path.
     """
+    check_path("path", path)
     return parse(Path(path).read_text(encoding="utf-8"), str(path))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from typing import Any
 
-from attnmass.options.checks import check_share
+from attnmass.options.checks import check_items, check_share
 from attnmass.options.choices import Direction, check_direction
 from attnmass.profiles.rules import (
     EvidenceRule,
@@ -116,7 +117,17 @@ class HeadProfile:
     def from_heads(
         cls, heads: Iterable[tuple[int, int]], *, model: str, layout: str, **fields: Any
     ) -> HeadProfile:
-        """Equal weights over `(layer, head)` pairs."""
+        """Equal weights over `(layer, head)` pairs.
+
+        Raises:
+            TypeError: If they are none.
+            ValueError: As the constructor.
+        """
+        if not isinstance(heads, str) and isinstance(heads, Iterable):
+            heads = list(heads)
+        check_items("heads", heads, object, instead="pairs such as [(3, 0), (5, 2)]")
+        for pair in heads:
+            check_items("a head", pair, Integral, instead="its layer and head, such as (3, 0)")
         pairs = tuple((int(layer), int(head)) for layer, head in heads)
         weights = tuple(1 / len(pairs) for _ in pairs)
         return cls(model, layout, pairs, weights, **fields)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise, takewhile
+from typing import Any
 
+from attnmass.options.checks import check_items, check_type
 from attnmass.results import hidden
-from attnmass.text.chunk import span_id, text_digest
-
-if TYPE_CHECKING:
-    from attnmass.results.ranking import Ranking
-    from attnmass.text.chunk import Chunk
+from attnmass.results.ranking import Ranking
+from attnmass.text.chunk import Chunk, span_id, text_digest
 
 # Tried in this order where the caller names none.
 MARKERS = ("[{n}]", "[S{n}]", "⟦{n}⟧")
 
-_NUMBER = "[0-9]{1,9}"
+_NO_MARK = re.compile("[0-9,]|{n}")
+_DIGITS = re.compile("[0-9]+")
+_MAX_DIGITS = 9  # longer ones are no numbers of sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Passage:
         parent_id: The id of the document that the chunk is part of.
         offset: Where the text begins in that document.
         metadata: What else is known of the chunk.
+
+    Raises:
+        TypeError: If the text is no string.
+        ValueError: If the spans are not in order, apart, and inside the text.
     """
 
     text: str
@@ -41,6 +46,18 @@ class Passage:
     parent_id: str | None = None
     offset: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        check_type("text", self.text, str)
+        last = 0
+        for span in self.spans or ():
+            check_items("a span", span, object, instead="(id, start, end)")
+            if len(span) != 3 or not last <= span[1] < span[2] <= len(self.text):
+                raise ValueError(
+                    f"spans must be (id, start, end), in order, inside the {len(self.text)} "
+                    f"characters of the text, not {span!r}"
+                )
+            last = span[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +110,23 @@ class Cited:
         """The sources that an answer cites, in order of their first mention.
 
         `[2], [3]`, `[2][3]` and `[2, 3]` are all read; numbers of no source are left out.
+
+        Raises:
+            TypeError: If the answer is no string.
         """
         known = [n for n in self._numbers(answer) if 0 < n <= len(self.sources)]
         return tuple(self.sources[n - 1] for n in known)
 
     def unknown(self, answer: str) -> tuple[int, ...]:
-        """The numbers in an answer that no source has, in order of their first mention."""
+        """The numbers in an answer that no source has, in order of their first mention.
+
+        Raises:
+            TypeError: If the answer is no string.
+        """
         return tuple(n for n in self._numbers(answer) if not 0 < n <= len(self.sources))
 
     def _numbers(self, answer: str) -> list[int]:
+        check_type("answer", answer, str)
         return list(dict.fromkeys(_find(self.marker, answer)))
 
 
@@ -120,8 +145,12 @@ def cite(passages: Iterable[Passage], *, marker: str | None = None) -> Cited:
 
     Raises:
         ValueError: If `marker` is malformed, or reads like something in the texts.
+        TypeError: If there is something else than passages.
     """
-    passages = list(passages)
+    check_type("marker", marker, str, optional="one that the texts do not have")
+    if not isinstance(passages, str) and isinstance(passages, Iterable):
+        passages = list(passages)
+    check_items("passages", passages, Passage, instead="[Passage(text)]")
     for known in MARKERS if marker is None else (_checked(marker),):
         cited = _cite(passages, known)
         if list(_find(known, cited.text)) == list(range(1, len(cited.sources) + 1)):
@@ -166,7 +195,14 @@ def ranked_passages(
         ranking: From `AttentionRanker.rank` or `trim`.
         chunks: What was ranked.
         separator: The one that the texts were trimmed with.
+
+    Raises:
+        TypeError, ValueError: If that is no ranking, or other chunks were ranked.
     """
+    check_type("ranking", ranking, Ranking)
+    check_items("chunks", chunks, (str, Chunk), instead="what was ranked")
+    if len(chunks) != len(ranking.scores):
+        raise ValueError(f"{len(ranking.scores)} chunks were ranked, not {len(chunks)}")
     found = []
     for ranked in ranking.chunks:
         chunk = chunks[ranked.index]
@@ -213,23 +249,22 @@ def _sources(passage: Passage, place: int, before: int) -> list[Source]:
 
 
 def _marked(passage: Passage, sources: Sequence[Source], marker: str) -> str:
-    from attnmass.trimming.render import join_kept
+    from attnmass.trimming.render import kept_parts
 
+    spans = [(source.start, source.end) for source in sources]
     parts: list[str] = []
-    done = 0
-    for count, source in enumerate(sources, 1):
-        spans = [(known.start, known.end) for known in sources[:count]]
-        so_far = join_kept(passage.text, spans, passage.separator)
+    for part, source in zip(
+        kept_parts(passage.text, spans, passage.separator), sources, strict=True
+    ):
         space = "\n" if "\n" in source.text else " "
-        parts.append(f"{so_far[done:]}{space}{marker.replace('{n}', str(source.number))}")
-        done = len(so_far)
+        parts.append(f"{part}{space}{marker.replace('{n}', str(source.number))}")
     return "".join(parts)
 
 
 def _checked(marker: str) -> str:
     before, number, after = marker.partition("{n}")
     around = before + after
-    if not (number and before.strip() and after.strip()) or re.search("[0-9,]|{n}", around):
+    if not (number and before.strip() and after.strip()) or _NO_MARK.search(around):
         raise ValueError(
             "marker must have '{n}' once, between characters that are neither digits nor commas, "
             f"such as '[{{n}}]', not {marker!r}"
@@ -237,11 +272,57 @@ def _checked(marker: str) -> str:
     return marker
 
 
-def _find(marker: str, text: str) -> Iterable[int]:
-    """The numbers of all markers, in order."""
+def _find(marker: str, text: str) -> Iterator[int]:
+    """The numbers of all markers, in order.
+
+    A marker has one number, or several with commas or semicolons between them, each of these after
+    the marker's label (the `S` of `[S{n}]`) or not. Numbers are looked at once, from left to right:
+    a regular expression for the whole would go over a list again from each of its numbers, and the
+    text is not ours.
+    """
     before, _, after = marker.partition("{n}")
-    label = re.escape(re.search(r"\w*$", before).group())  # type: ignore[union-attr]
-    more = rf"(?:\s*[,;]\s*(?:{label})?{_NUMBER})*"
-    pattern = rf"{re.escape(before)}\s*({_NUMBER}{more})\s*{re.escape(after)}"
-    for found in re.finditer(pattern, text):
-        yield from map(int, re.findall(_NUMBER, found.group(1)))
+    digits = [found.span() for found in _DIGITS.finditer(text)]
+    gaps = pairwise([0, *(place for span in digits for place in span), len(text)])
+    around = [text[start:end] for start, end in gaps][::2]  # [number + 1]
+    fits = [end - start <= _MAX_DIGITS for start, end in digits]
+    label = "".join(takewhile(_is_of_word, reversed(before)))[::-1]
+    taken = number = 0  # characters of the gap before, by the marker that ended there
+    while number < len(digits):
+        if not fits[number] or not _opens(around[number][taken:], before):
+            number, taken = number + 1, 0
+            continue
+        last = number
+        while last + 1 < len(digits) and fits[last + 1] and _joins(around[last + 1], label):
+            last += 1
+        for end in range(last, number - 1, -1):
+            closing = _closes(around[end + 1], after)
+            if closing is not None:
+                yield from (int(text[slice(*digits[n])]) for n in range(number, end + 1))
+                number, taken = end + 1, closing
+                break
+        else:  # from none of the others either
+            number, taken = last + 1, 0
+
+
+def _is_of_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+def _opens(gap: str, before: str) -> bool:
+    """Whether the text before a number ends as a marker begins, white space aside."""
+    solid, mark = gap.rstrip(), before.rstrip()
+    return solid.endswith(mark) and gap[len(solid) :].startswith(before[len(mark) :])
+
+
+def _joins(gap: str, label: str) -> bool:
+    """Whether two numbers with this between them are in one list."""
+    rest = gap.lstrip()
+    return rest[:1] in (",", ";") and rest[1:].lstrip() in ("", label)
+
+
+def _closes(gap: str, after: str) -> int | None:
+    """Where a marker ends in the text after a number, `None` if it does not."""
+    solid, mark = gap.lstrip(), after.lstrip()
+    lead = gap[: len(gap) - len(solid)]
+    ends = solid.startswith(mark) and lead.endswith(after[: len(after) - len(mark)])
+    return len(lead) + len(mark) if ends else None

@@ -41,7 +41,8 @@ class RankedChunk:
         index: Position of the chunk in the input, 0-based.
         score: What chunks are ordered and cut by, in [0, 1]: the part of the query's attention on
             all chunks that the head profile shares out to it (`HeadProfile.ranking`); without such
-            a rule its `mass`; where a classification head ranks, the sigmoid of its logit.
+            a rule its `mass`, or 0 where that is below; where a classification head ranks, the
+            sigmoid of its logit.
         n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.

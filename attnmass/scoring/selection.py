@@ -24,6 +24,9 @@ def rank(
 ) -> list[RankedChunk]:
     """All chunks, best first; those that were not scored come last.
 
+    Mass that is below zero, where a null query's was subtracted, is a score of 0, as that of
+    what was not scored; the order is still by how much is missing.
+
     Args:
         selection: What was asked for.
         texts: The chunks' own texts by input index, `""` for what is no text.
@@ -63,7 +66,7 @@ def rank(
     ranked = [
         RankedChunk(
             index=i,
-            score=scores[i],
+            score=max(0.0, scores[i]),  # less than none is none, as beside it in the list
             mass=masses[i],
             logit=None if logits is None else logits[i],
             n_tokens=n_tokens[i],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from attnmass.options.checks import check_type
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -15,12 +17,21 @@ class Chunk:
         title: A line put before the text for the model to read; its tokens count as the chunk's.
         before: What the model reads between title and text, as it is: counted, never trimmed.
         after: What it reads after the text, likewise.
+
+    Raises:
+        TypeError: If title, `before` or `after` is no string. A `text` that is none is taken, and
+            not scored.
     """
 
     text: str
     title: str | None = None
     before: str = ""
     after: str = ""
+
+    def __post_init__(self) -> None:
+        check_type("title", self.title, str, optional="no title")
+        check_type("before", self.before, str)
+        check_type("after", self.after, str)
 
 
 def span_id(digest: str, start: int, end: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from attnmass.options.checks import check_items
 from attnmass.text.chunk import Chunk
 from attnmass.text.prompt import chunk_text, text_start
 from attnmass.text.tokens import PlainTokenizer, Tokens
@@ -45,10 +46,9 @@ def read_chunks(
         lazily: Whether texts that were here before are tokenized only once their tokens are needed.
 
     Raises:
-        TypeError: If a single string is passed.
+        TypeError: As `check_chunks`.
     """
-    if isinstance(chunks, str):
-        raise TypeError("chunks must be a sequence of texts: pass [text]")
+    check_chunks(chunks)
     known: list[Chunk] = []
     skipped: dict[int, str] = {}
     for index, item in enumerate(chunks):
@@ -68,10 +68,18 @@ def read_chunks(
     return Inputs(tuple(known), tokens, skipped)
 
 
+def check_chunks(chunks: Sequence[str | Chunk]) -> None:
+    """Raise `TypeError` for a single text, and for what has no length or no order."""
+    if isinstance(chunks, str | bytes | Chunk):
+        raise TypeError("chunks must be a sequence of texts: pass [text]")
+    check_items("chunks", chunks, object, instead="a list of texts")
+
+
 def check_queries(queries: Sequence[str], *, name: str = "query") -> None:
     """Raise `TypeError` for what is no string, and `ValueError` for blank ones."""
     if isinstance(queries, str):
         raise TypeError("queries must be a sequence of strings: pass [query], or call rank()")
+    check_items("queries", queries, object, instead="a list of strings")
     for query in queries:
         if not isinstance(query, str):
             raise TypeError(f"the {name} must be a string, not {type(query).__name__}")

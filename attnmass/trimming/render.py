@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 def join_kept(text: str, spans: Sequence[tuple[int, int]], separator: str) -> str:
@@ -16,14 +16,16 @@ def join_kept(text: str, spans: Sequence[tuple[int, int]], separator: str) -> st
         spans: `[start, end)` of the kept spans, in order, apart from each other.
         separator: What marks a gap; may be empty.
     """
-    parts: list[str] = []
-    last = 0
+    return "".join(kept_parts(text, spans, separator))
+
+
+def kept_parts(text: str, spans: Sequence[tuple[int, int]], separator: str) -> Iterator[str]:
+    """What `join_kept` joins: each span with what stands before it; arguments as there."""
+    last: int | None = None
     for start, end in spans:
-        if parts:
-            parts.append(_between(text[last:start], separator))
-        parts.append(text[start:end])
+        before = "" if last is None else _between(text[last:start], separator)
+        yield before + text[start:end]
         last = end
-    return "".join(parts)
 
 
 def _between(gap: str, separator: str) -> str:

@@ -80,5 +80,5 @@ def test_a_layout_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ranking.scores == pytest.approx([n_tokens[i] / total for i in range(3)])
     assert ranking.profile.layout == "by_length"
     assert ranker.warm(chunks).read == 0
-    with pytest.raises(ValueError, match="'by_length', 'joint', 'parallel', 'pointwise'"):
+    with pytest.raises(ValueError, match="'by_length', 'joint', 'late', 'parallel', 'pointwise'"):
         AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, layout="by_lenght")

@@ -42,19 +42,35 @@ def without_null(**options: Any) -> AttentionRanker:
 
 @pytest.mark.parametrize("options", [{}, {"heads": EVERY_HEAD}, {"max_batch_tokens": 7}])
 def test_all_heads_are_the_published_algorithm(options: dict[str, Any]) -> None:
-    """All heads without a profile score as in-context re-ranking, however many passes it takes."""
+    """All heads without a profile order as in-context re-ranking, however many passes it takes."""
     expected = icr(tiny_model(), tiny_tokenizer(), QUERY, CHUNKS)
-    assert build(**options).rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
+    ranking = build(**options).rank(QUERY, CHUNKS)
+    masses = {chunk.index: chunk.mass for chunk in ranking.chunks}
+    assert [masses[index] for index in range(len(CHUNKS))] == pytest.approx(expected, abs=1e-5)
+    assert [chunk.mass for chunk in ranking.chunks] == sorted(masses.values(), reverse=True)
     assert min(expected) < 0 < max(expected)
     assert max(expected) > 0.01
+
+
+def test_no_score_is_below_that_of_a_blank_chunk() -> None:
+    """Mass below zero is a score of 0: blank chunks come last and beat nothing, cut or not."""
+    ranking = build().rank(QUERY, ["", *CHUNKS, " "], score_threshold=0.0)
+    assert [chunk.index for chunk in ranking.chunks[-2:]] == [0, 7]
+    assert len(ranking.chunks) == 8
+    scores = [chunk.score for chunk in ranking.chunks]
+    assert scores == sorted(scores, reverse=True)
+    assert min(chunk.mass for chunk in ranking.chunks) < 0 == min(scores)
+    for chunk in ranking.chunks:
+        assert ranking.scores[chunk.index] == chunk.score == max(0.0, chunk.mass)
 
 
 def test_the_outlier_filter_matters_here() -> None:
     """Leaving out abnormally low tokens changes these scores, so that equality says something."""
     attention = build().attention(QUERY, CHUNKS)
     plain = [float(chunk.mean(dim=0).sum()) for chunk in attention.beyond_null]
-    scores = build().rank(QUERY, CHUNKS).scores
-    assert max(abs(a - b) for a, b in zip(plain, scores, strict=True)) > 1e-3
+    chunks = sorted(build().rank(QUERY, CHUNKS).chunks, key=lambda chunk: chunk.index)
+    masses = [chunk.mass for chunk in chunks]
+    assert max(abs(a - b) for a, b in zip(plain, masses, strict=True)) > 1e-3
 
 
 def test_a_profile_says_whether_a_null_query_is_subtracted() -> None:

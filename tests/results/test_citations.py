@@ -155,3 +155,25 @@ def test_texts_can_be_read_back(texts: list[str]) -> None:
     for number in numbers:
         bare = re.sub(r"[ \n]" + re.escape(cited.marker.format(n=number)), "", bare, count=1)
     assert bare == "\n\n".join(text for text in texts if text.strip())
+
+
+_PIECES = ("[", "]", "S", "1", "22", ", ", ";", " ", "x", "[S1, 2]", "[1; 22]", "9" * 10, "- ", "|")
+
+
+@given(
+    st.lists(st.sampled_from(_PIECES), max_size=12).map("".join),
+    st.sampled_from(("[{n}]", "[S{n}]", "- {n} ]", "S{n};", "; {n} x", "|{n}|", "x  {n}  x")),
+)
+def test_markers_are_read_as_a_pattern_says(text: str, marker: str) -> None:
+    """What a scan from left to right finds is what one regular expression would."""
+    before, _, after = marker.partition("{n}")
+    label = re.search(r"\w*$", before)
+    assert label is not None
+    more = rf"(?:\s*[,;]\s*{f'(?:{label[0]})?' if label[0] else ''}[0-9]{{1,9}})*"
+    pattern = rf"{re.escape(before)}\s*([0-9]{{1,9}}{more})\s*{re.escape(after)}"
+    expected = [
+        int(number)
+        for found in re.finditer(pattern, text)
+        for number in re.findall("[0-9]{1,9}", found[1])
+    ]
+    assert list(Cited("", (), marker).unknown(text)) == list(dict.fromkeys(expected))

@@ -160,7 +160,7 @@ class TestMaxTokens:
 
     def test_render_that_repeats(self) -> None:
         """A template that says a text three times over is counted so, and well used."""
-        chunk = candidate(TEXT * 4, SCORES * 4, render=lambda text: f"{text} {text} {text}")
+        chunk = candidate(f"{TEXT} " * 4, SCORES * 4, render=lambda text: f"{text} {text} {text}")
         found = chosen(chunk, max_tokens=120)
         assert 105 < found.n_tokens <= 120
 

@@ -11,7 +11,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from attnmass.text.segmentation.sentences import ends_sentence
-from attnmass.text.segmentation.spans import LINE_END, MAX_TITLE, Kind, line_starts, readable
+from attnmass.text.segmentation.spans import (
+    LINE_END,
+    MAX_TITLE,
+    Kind,
+    fence_of,
+    line_starts,
+    readable,
+)
 
 # Blocks only: what stands inside a line never moves a boundary, and not looking there is what
 # keeps hostile text cheap. Link reference definitions would vanish without a token; left off,
@@ -30,7 +37,6 @@ _PARAGRAPH = {"paragraph_open", "inline", "paragraph_close"}
 
 _QUOTE_MARK = re.compile(r"[ \t]*>")
 _NUMBER = re.compile(r"[ \t]*\d{1,9}[.)]")
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([^`\r\n]*)$")
 _WORD = re.compile(r"[^\W_]")
 
 
@@ -53,6 +59,11 @@ class Block:
     level: int = 0
     quote: int = 0
     marks: tuple[tuple[int, int], ...] = ()
+
+    def moved(self, by: int) -> Block:
+        """The block in a text with so many more characters before it."""
+        marks = tuple((start + by, end + by) for start, end in self.marks)
+        return replace(self, start=self.start + by, end=self.end + by, marks=marks)
 
 
 def markdown_blocks(text: str) -> list[Block]:
@@ -223,7 +234,7 @@ def _end_of_code(text: str, tokens: Sequence[Token]) -> int:
         return 0
     lines = LINE_END.split(text)
     inside_out = any(not _closes(lines[_lines(fence)[1] - 1], fence) for fence in fences) or any(
-        (found := _FENCE.match(line)) and found[2] for line in fences[0].content.split("\n")
+        (found := fence_of(line)) and found[1] for line in fences[0].content.split("\n")
     )
     first = _lines(fences[0])[0]
     if not inside_out or first == 0:
@@ -236,7 +247,7 @@ def _end_of_code(text: str, tokens: Sequence[Token]) -> int:
 
 def _closes(line: str, fence: Token) -> bool:
     first, last = _lines(fence)
-    found = _FENCE.match(line)
-    if last - first < 2 or found is None or found[2]:
+    found = fence_of(line)
+    if last - first < 2 or found is None or found[1]:
         return False
-    return found[1].startswith(fence.markup)
+    return found[0].startswith(fence.markup)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from attnmass.text.segmentation.blocks import Block, markdown_blocks
+from attnmass.text.segmentation.bounds import bounded
 from attnmass.text.segmentation.prose import split_prose, title_end
-from attnmass.text.segmentation.spans import Kind, Span, readable, stripped
+from attnmass.text.segmentation.spans import (
+    BELOW_HEADINGS,
+    Kind,
+    Span,
+    line_starts,
+    readable,
+    stripped,
+)
+from attnmass.text.segmentation.unfenced import find_regions
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A span that is kept or dropped whole.
+    """A span that is kept or dropped whole; see `segment` for how large one may be.
 
     Attributes:
         start: First character, in characters of the text.
         end: One past the last character.
-        kind: `sentence` for a sentence or what is as small as prose gets; `heading` for a heading
-            or the title on the first line; `code`, `table` and `html` for a whole block;
-            `list_item` for an item with all that is nested in it; `rule` for a thematic break.
+        kind: `sentence` for a sentence or what is as small as prose gets; `heading` for a heading,
+            the title on the first line or the head of a table whose rows are spans; `code`,
+            `table` and `html` for a block, or for a line of one that is large; `list_item` for an
+            item with all that is nested in it; `rule` for a thematic break.
         headings: Indices, in the sequence that this segment is in, of the headings that it stands
             under, outermost first. A heading has those above it.
     """
@@ -54,28 +64,64 @@ def segment(
     - Definitions of links and footnotes are prose, not markup that is gone.
     - In Thai, Lao, Khmer and Tibetan a `sentence` is a phrase between white space: sentencex has
       no rules for them.
-    - What sentencex finds no end to for 600 characters over several lines is cut into its lines;
-      for 4,000 characters, at white space.
+    - What sentencex finds no end to for 600 characters over several lines is cut into its lines.
+    - A full stop before a capital ends no sentence where they are inside a name.
+    - Logs, stack traces, subtitles, CSV and code are known without a fence, with Markdown or
+      without: a record with its indented lines, a frame, a cue, a row and what is between two
+      blank lines of code are spans (see `unfenced`). The names of columns are a `heading`.
+    - No sentence has more than 2,000 characters, and nothing else more than 1,000: a larger block
+      is cut at blank lines, then at lines, at sentences, at white space (see `bounds`).
 
     Args:
         text: The text; any `str`, lone surrogates included.
         language: Code of the language, such as `de`; it decides on abbreviations, and on little
             else. `None` goes by the script, paragraph by paragraph: Latin is English, Cyrillic
             Russian, and so on (see `sentences.detect_language`).
-        markdown: Whether Markdown counts. If not, the whole text is prose.
+        markdown: Whether Markdown counts. If not, all that is not known otherwise is prose.
+
+    Raises:
+        TypeError: If text or language is no string.
     """
-    spans = list(_spans(readable(text), language, markdown))
-    return tuple(_under_headings(_closed(text, spans)))
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, not {type(text).__name__}")
+    if not isinstance(language, str | None):
+        raise TypeError(f"language must be a code such as 'de', or None, not {language!r}")
+    text = readable(text)
+    spans = _closed(text, list(_spans(text, language, markdown)))
+    return tuple(
+        _under_headings(piece for span in spans for piece in bounded(text, span, language))
+    )
 
 
 def _spans(text: str, language: str | None, markdown: bool) -> Iterator[Span]:
-    blocks = markdown_blocks(text) if markdown else [Block(0, len(text))]
-    if blocks and blocks[0].kind is None and not blocks[0].marks:
+    covered = 0
+    starts = line_starts(text)
+    for start, end, region in find_regions(text):
+        yield from _marked_up(text, covered, start, language, markdown)
+        for piece in region.pieces:
+            first, last = stripped(text, starts[piece.first], starts[piece.last])
+            if piece.kind == "heading":
+                yield Span(first, last, "heading", BELOW_HEADINGS, until=end)
+            elif first < last:
+                yield Span(first, last, piece.kind)
+        covered = end
+    yield from _marked_up(text, covered, len(text), language, markdown)
+
+
+def _marked_up(
+    text: str, start: int, end: int, language: str | None, markdown: bool
+) -> Iterator[Span]:
+    """Spans of Markdown or of prose."""
+    blocks = [Block(0, end - start)]
+    if markdown:
+        blocks = markdown_blocks(text[start:end])
+    blocks = [block.moved(start) for block in blocks]
+    if start == 0 and blocks and blocks[0].kind is None and not blocks[0].marks:
         first = blocks[0]
-        end = title_end(text, first.start, first.end)
-        if end is not None:
-            yield Span(*stripped(text, first.start, end), "heading")
-            blocks[0] = replace(first, start=end)
+        title = title_end(text, first.start, first.end)
+        if title is not None:
+            yield Span(*stripped(text, first.start, title), "heading")
+            blocks[0] = replace(first, start=title)
     for block in blocks:
         if block.kind is None:
             yield from split_prose(text, block, language)
@@ -100,18 +146,20 @@ def _closed(text: str, spans: list[Span]) -> list[Span]:
     return closed
 
 
-def _under_headings(spans: list[Span]) -> Iterator[Segment]:
-    # One chain of (level, index) for the text and for each block quote that is open: a heading
-    # inside a quote heads nothing outside of it.
-    open_quotes: list[list[tuple[int, int]]] = [[]]
+def _under_headings(spans: Iterable[Span]) -> Iterator[Segment]:
+    # One chain of (level, index, until) for the text and for each block quote that is open: a
+    # heading inside a quote heads nothing outside of it.
+    open_quotes: list[list[tuple[int, int, int | None]]] = [[]]
     for index, span in enumerate(spans):
         del open_quotes[span.quote + 1 :]
         while len(open_quotes) <= span.quote:
             open_quotes.append(list(open_quotes[-1]))
         chain = open_quotes[-1]
+        while chain and (chain[-1][2] or span.start + 1) <= span.start:
+            chain.pop()
         if span.kind == "heading":
             while chain and chain[-1][0] >= span.level:
                 chain.pop()
-        yield Segment(span.start, span.end, span.kind, tuple(place for _, place in chain))
+        yield Segment(span.start, span.end, span.kind, tuple(place for _, place, _ in chain))
         if span.kind == "heading":
-            chain.append((span.level, index))
+            chain.append((span.level, index, span.until))

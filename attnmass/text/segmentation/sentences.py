@@ -18,6 +18,9 @@ _WINDOW = 4_000
 # Enough of a paragraph to tell its script.
 _SAMPLE = 1_000
 
+# Words before a dotted name that are no sentence of their own.
+_MOST_WORDS = 5
+
 _SPACE = re.compile(r"\s")
 
 # First code point of each range, and the language whose rules are used for it. Latin is English
@@ -103,7 +106,7 @@ def split_sentences(text: str, language: str | None = None) -> list[tuple[int, i
     plain = _SPACE.sub(" ", readable(text))
     code = detect_language(plain) if language is None else re.split("[-_]", language)[0].lower()
     spans: list[tuple[int, int]] = []
-    for start, end in _cut(plain, code):
+    for start, end in _joined(plain, _cut(plain, code)):
         cuts = [start, *(match.end() for match in _PHRASE_END.finditer(plain, start, end)), end]
         for left, right in pairwise(cuts):
             left, right = stripped(text, left, right)
@@ -141,6 +144,43 @@ def _cut(text: str, language: str) -> list[tuple[int, int]]:
         spans.append((start, start + length))
         start += length
     return spans
+
+
+def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The sentences, those of one dotted name (`System.Drawing.Image`) as one.
+
+    sentencex takes a full stop before a capital for an end, also where nothing is between them.
+    """
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined:
+            begin = joined[-1][0]
+            if end - begin <= _WINDOW and _is_dotted(text, begin, start, end):
+                joined[-1] = (begin, end)
+                continue
+        joined.append((start, end))
+    return joined
+
+
+def _is_dotted(text: str, begin: int, place: int, end: int) -> bool:
+    """Whether a full stop between two "sentences" is inside a name, and no end.
+
+    An end that only lacks its space is told from that where it can be: a small word or a number,
+    the first of its kind, before a word with one capital, behind some words more than a name would
+    have (`in a severe crisis.Indonesia was`).
+    """
+    if text[place - 1] != "." or place - 2 < begin or not text[place - 2].isalnum():
+        return False
+    if not (text[place].isdigit() or text[place].lower() != text[place].upper()):
+        return False
+    words = text[max(begin, place - _SAMPLE) : place - 1].split(" ")
+    after = text[place : min(end, place + _SAMPLE)].split(" ", 1)[0].rstrip(",.;:!?)")
+    return not (
+        len(words) > _MOST_WORDS
+        and words[-1].isalnum()
+        and words[-1] == words[-1].lower()
+        and after == after.capitalize()
+    )
 
 
 def _pieces(text: str, language: str) -> list[int]:

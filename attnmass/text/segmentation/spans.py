@@ -14,6 +14,14 @@ LINE_END = re.compile(r"\r\n?|\n")
 # A heading of one line is at most so long; so is a first line that counts as a title.
 MAX_TITLE = 100
 
+# No span has more characters than this, some 250 tokens, but a sentence, which is cut where it is
+# no sentence any more: see `bounds`.
+MAX_SPAN = 1_000
+MAX_SENTENCE = 2_000
+
+# The level of what heads a part of a block, such as the first row of a table: below all headings.
+BELOW_HEADINGS = 7
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -25,8 +33,10 @@ class Span:
         start: First character.
         end: One past the last character.
         kind: What it is.
-        level: Of a heading, 1 to 6, or 0 for the title of the whole text.
+        level: Of a heading, 1 to 6, 0 for the title of the whole text, `BELOW_HEADINGS` for what
+            heads a part of a block.
         quote: How many block quotes it is in.
+        until: Of a heading, from where on it heads nothing; `None` goes by the levels alone.
     """
 
     start: int
@@ -34,6 +44,7 @@ class Span:
     kind: Kind
     level: int = 0
     quote: int = 0
+    until: int | None = None
 
 
 def readable(text: str) -> str:
@@ -52,3 +63,11 @@ def line_starts(text: str) -> list[int]:
     """Where the lines of a text begin, and last of all its length."""
     starts = [0, *(match.end() for match in LINE_END.finditer(text))]
     return starts if starts[-1] == len(text) and len(starts) > 1 else [*starts, len(text)]
+
+
+def fence_of(line: str) -> tuple[str, str] | None:
+    """The mark of a line that opens or closes a code fence, and what stands behind it."""
+    line = line.lstrip(" \t")
+    rest = line.lstrip(line[0]) if line.startswith(("`", "~")) else line
+    mark = line[: len(line) - len(rest)]
+    return None if len(mark) < 3 or "`" in rest else (mark, rest.strip(" \t"))

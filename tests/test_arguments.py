@@ -1,0 +1,170 @@
+"""What is passed wrong is told so: an error of ours that names the argument and what to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import attnmass
+from attnmass import AttentionRanker, Chunk, HeadProfile, Trim
+from attnmass.explain import explain, explain_answer
+from attnmass.fitting import verify_profile
+from attnmass.results.citations import Passage, cite, ranked_passages
+from attnmass.text.segmentation import segment
+from tests.contract.stub import StubRanker
+from tests.tiny import tiny_model, tiny_tokenizer
+
+RANKER = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=[(1, 0)])
+rank = RANKER.rank
+TWO = RANKER.rank("q", ["a", "b"])
+
+CORE: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
+    (Chunk, ("a",), {"before": None}, "before must be a str, not None"),
+    (Chunk, ("a",), {"title": 3}, "title must be a str, or None for no title, not 3"),
+    (Chunk, ("a",), {"after": b"x"}, "after must be a str"),
+    (rank, ("q", None), {}, "chunks must be a sequence, not NoneType: pass a list of texts"),
+    (rank, ("q", (text for text in "ab")), {}, "chunks must be a sequence, not generator"),
+    (rank, ("q", {"a": 1}), {}, "chunks must be a sequence, not dict"),
+    (rank, ("q", Chunk("a")), {}, "chunks must be a sequence of texts: pass .text."),
+    (rank, ("q", b"ab"), {}, "chunks must be a sequence of texts"),
+    (rank, (None, ["a"]), {}, "query must be a string, not NoneType"),
+    (rank, ("q", ["a"]), {"retrieval_scores": 3}, "retrieval_scores must be a sequence"),
+    (rank, ("q", ["a"]), {"retrieval_scores": ["x"]}, r"retrieval_scores\[0\] must be a number"),
+    (rank, ("q", ["a"]), {"render": 3}, "render must be a callable"),
+    (rank, ("q", ["a"]), {"batch_size": "x"}, "batch_size must be at least 1"),
+    (rank, ("q", ["a"]), {"trim": 3}, "trim must be a Trim"),
+    (RANKER.rank_batch, (None, ["a"]), {}, "queries must be a sequence"),
+    (RANKER.inside, (None,), {}, "chunks must be a sequence"),
+    (RANKER.attention, ("q", None), {}, "chunks must be a sequence"),
+    (RANKER.attribute, ("q", ["a"], None), {}, "answer must be a string"),
+    (RANKER.warm, (None,), {}, "chunks must be a sequence"),
+    (RANKER.warm, ("abc",), {}, "chunks must be a sequence"),
+    (segment, (None,), {}, "text must be a str, not NoneType"),
+    (segment, ("a. b",), {"language": 3}, "language must be a code"),
+    (attnmass.release, (3,), {}, "name must be a str"),
+    (attnmass.shared_ranker, (None,), {}, "name must be a name or a path"),
+    (attnmass.shared_ranker, ("",), {}, "name is empty"),
+    (AttentionRanker.from_pretrained, (None,), {}, "name_or_path must be a name or a path"),
+    (AttentionRanker.from_pretrained, ("",), {}, "name_or_path is empty"),
+    (attnmass.load_profile, (None,), {}, "path must be a name or a path"),
+    (verify_profile, (None, None), {}, "path must be a name or a path"),
+    (HeadProfile.from_heads, (None,), {"model": "m", "layout": "l"}, "heads must be a sequence"),
+    (HeadProfile.from_heads, ([3],), {"model": "m", "layout": "l"}, "a head must be a sequence"),
+    (HeadProfile.from_heads, ("all",), {"model": "m", "layout": "l"}, "heads must be a sequence"),
+    (cite, (None,), {}, "passages must be a sequence of Passage"),
+    (cite, ("abc",), {}, "passages must be a sequence of Passage"),
+    (cite, (["abc"],), {}, r"passages\[0\] must be a Passage, not str"),
+    (cite, ([Passage("a")],), {"marker": 3}, "marker must be a str"),
+    (Passage, (None,), {}, "text must be a str"),
+    (Passage, ("abc", [("a", 0, 9)]), {}, "spans must be .* inside the 3 characters"),
+    (Passage, ("abc", [("a", 2, 1)]), {}, "spans must be"),
+    (Passage, ("abc", [("a", 1, 2), ("b", 0, 1)]), {}, "spans must be .* in order"),
+    (Passage, ("abc", [(0, 1)]), {}, "spans must be"),
+    (cite([Passage("a")]).resolve, (None,), {}, "answer must be a str"),
+    (cite([Passage("a")]).unknown, (3,), {}, "answer must be a str"),
+    (ranked_passages, (None, ["a"]), {}, "ranking must be a Ranking"),
+    (ranked_passages, (TWO, ["a"]), {}, "2 chunks were ranked, not 1"),
+    (explain, (None,), {}, "ranking must be a Ranking"),
+    (explain_answer, (None,), {}, "attribution must be an Attribution"),
+    (Trim, (), {"max_tokens": 5, "tokenizer": 3}, "int is no tokenizer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "args", "options", "message"), CORE)
+def test_the_core_names_what_is_wrong(
+    call: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any], message: str
+) -> None:
+    """Every public entry says which argument is of the wrong kind."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(*args, **options)
+
+
+def test_what_has_length_and_order_will_do() -> None:
+    """Tuples and arrays of texts and scores are taken as lists are."""
+    import numpy as np
+
+    for chunks in (("a", "b"), np.array(["a", "b"])):
+        assert len(rank("q", chunks, retrieval_scores=np.array([0.5, 1])).chunks) == 2
+
+
+def test_langchain_names_what_is_wrong() -> None:
+    """So does every entry of the adapter of LangChain."""
+    adapter = pytest.importorskip("langchain_attn")
+    from langchain_core.documents import Document
+
+    rerank = adapter.AttentionRerank.from_ranker(StubRanker(), on_error="passthrough")
+    answered = {"input": "q", "context": [], "answer": "a"}
+    one = Document("a")
+    hint = r"pass \[Document\(page_content=text\)\]"
+    for call, args, message in (
+        (rerank.compress_documents, (["text"], "q"), rf"documents\[0\] must be a Document.*{hint}"),
+        (rerank.compress_documents, ("text", "q"), "documents must be a sequence of Document"),
+        (rerank.compress_documents, (None, "q"), "documents must be a sequence of Document"),
+        (rerank.compress_documents, (one, "q"), "documents must be a sequence of Document"),
+        (rerank.as_runnable().invoke, ({"document": []},), "AttentionRerank takes {'documents'"),
+        (rerank.as_runnable().invoke, ("q",), "AttentionRerank takes {'documents'"),
+        (rerank.warm, (["a"],), r"documents\[0\] must be a Document"),
+        (rerank.warm, (one,), "documents must be a sequence"),
+        (adapter.AttentionWarmer, ("a",), "rerank must be an AttentionRerank"),
+        (adapter.AttentionWarmer(rerank).transform_documents, (["a"],), r"documents\[0\] must"),
+        (adapter.restore, ([one],), "list is no Document: pass one"),
+        (adapter.restore, (None,), "NoneType is no Document"),
+        (adapter.cite, (one,), "documents must be a sequence"),
+        (adapter.cite, (["a"],), r"documents\[0\] must be a Document"),
+        (adapter.cite, (None,), "documents must be a sequence"),
+        (adapter.attribute, (None,), "the result must be what a chain returned"),
+        (adapter.attribute, ({**answered, "context": None},), "documents must be a sequence"),
+        (adapter.attribute, ({**answered, "context": [3]},), r"documents\[0\] must be"),
+        (partial(adapter.attribute, rerank=3), (answered,), "rerank must be an AttentionRerank"),
+        (adapter.AttentionRerank.from_ranker, (None,), "ranker must be an AttentionRanker"),
+        (adapter.AttentionRetriever, (), "retriever"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            call(*args)
+
+
+def test_llama_index_names_what_is_wrong() -> None:
+    """And every entry of that of LlamaIndex, before any event is told."""
+    adapter = pytest.importorskip("llama_index_attn")
+    from llama_index.core.schema import NodeWithScore, TextNode
+
+    from tests.llama_index.test_retriever import ListRetriever
+
+    rerank = adapter.AttentionRerank.from_ranker(StubRanker(), on_error="passthrough")
+    process = partial(rerank.postprocess_nodes, query_str="q")
+    node = TextNode(text="a")
+    found = NodeWithScore(node=node)
+    source = ListRetriever([])
+    hint = r"pass \[NodeWithScore\(node=node\)\]"
+    for call, args, message in (
+        (process, (["a"],), rf"nodes\[0\] must be a NodeWithScore, not str: {hint}"),
+        (process, ([node],), rf"nodes\[0\] must be a NodeWithScore, not TextNode: {hint}"),
+        (process, (found,), "nodes must be a sequence of NodeWithScore"),
+        (process, (None,), "nodes must be a sequence of NodeWithScore"),
+        (rerank.postprocess_nodes, ([found], "q"), "query_bundle must be a QueryBundle"),
+        (rerank.warm, (["a"],), r"nodes\[0\] must be a BaseNode"),
+        (rerank.warm, ([found],), r"nodes\[0\] must be a BaseNode, not NodeWithScore"),
+        (rerank.warm, (node,), "nodes must be a sequence of BaseNode"),
+        (adapter.AttentionWarmer(rerank=rerank), (["a"],), r"nodes\[0\] must be a BaseNode"),
+        (adapter.restore, ([node],), "list is no node: pass one"),
+        (adapter.restore, (None,), "NoneType is no node"),
+        (adapter.cite, (node,), "nodes must be a sequence of NodeWithScore or BaseNode"),
+        (adapter.cite, (["a"],), r"nodes\[0\] must be a NodeWithScore or BaseNode"),
+        (adapter.cite, (None,), "nodes must be a sequence"),
+        (adapter.attribute, (None, "q"), "NoneType has no text in .response"),
+        (
+            adapter.attribute,
+            (SimpleNamespace(response="a", source_nodes=["x"]), "q"),
+            r"nodes\[0\] must be a NodeWithScore",
+        ),
+        (adapter.AttentionRetriever, (None,), "retriever must be a BaseRetriever"),
+        (partial(adapter.AttentionRetriever, rerank=3), (source,), "rerank must be an Attention"),
+        (partial(adapter.AttentionRetriever, fetch_k="x"), (source,), "fetch_k must be at least 0"),
+        (adapter.AttentionRerank.from_ranker, (None,), "ranker must be an AttentionRanker"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            call(*args)

@@ -1,0 +1,201 @@
+"""Patterns that texts from outside are matched with: none takes longer than in proportion."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import attnmass
+import langchain_attn
+import llama_index_attn
+from attnmass.results.citations import Cited, Passage, cite
+from attnmass.text.segmentation import segment
+
+PACKAGES = (attnmass, llama_index_attn, langchain_attn)
+
+LONG = 1_000_000  # characters
+SHORT = 100_000  # where each of them is a line or a block
+PATIENCE = 4.0  # seconds; what is quadratic takes minutes
+
+
+def modules() -> Iterator[ModuleType]:
+    """All modules of the three packages."""
+    for package in PACKAGES:
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not found.name.endswith("__main__"):
+                yield importlib.import_module(found.name)
+
+
+def searched(pattern: re.Pattern[str], text: str) -> None:
+    """Find the pattern all over the text."""
+    for _ in pattern.finditer(text):
+        pass
+
+
+def at_lines(pattern: re.Pattern[str], text: str) -> None:
+    """Match the pattern at the beginning of each line, as patterns for one line are used."""
+    for line in re.finditer("^", text, re.MULTILINE):
+        pattern.match(text, line.start())
+
+
+def whole(pattern: re.Pattern[str], text: str) -> None:
+    """Match the pattern with all of the text."""
+    pattern.fullmatch(text)
+
+
+_CHARACTERS = ("a", " ", "\ud800", "\x00", "\u202e", "\r\n")
+_LINES = (" ", "\x0b", "\n  x")
+_SPACES = (" ", "\n ", "\r\n", "\r \n", "\x0b", "\u2028", "\n  x")
+# By pattern: how it is used, and what its worst texts repeat, from a line's start or behind one.
+WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]] = {
+    "attnmass.results.citations._DIGITS": (searched, ("1", "1 ", "a")),
+    "attnmass.results.citations._NO_MARK": (searched, ("{", "{n", "a")),
+    "attnmass.cli.printable._CONTROL": (searched, _CHARACTERS),
+    "attnmass.cli.printable._SURROGATE": (searched, _CHARACTERS),
+    "attnmass.cli.reading._BLANK_LINES": (searched, _SPACES),
+    "attnmass.cli.records._SURROGATE": (searched, _CHARACTERS),
+    "attnmass.explain.html._ZEROS": (searched, ("0", "0a", "00")),
+    "attnmass.explain.shown._OVERRIDES": (searched, _CHARACTERS),
+    "attnmass.explain.shown._UNSHOWN": (searched, _CHARACTERS),
+    "attnmass.fitting.bm25._WORD": (searched, ("a", "a ", "\u0301")),
+    "attnmass.store.folder._ENTRY": (whole, ("0", "0.")),
+    "attnmass.store.folder._TEMPORARY": (whole, (".", "0")),
+    "attnmass.text.segmentation.blocks._NUMBER": (at_lines, (*_LINES, "1", "1.")),
+    "attnmass.text.segmentation.blocks._QUOTE_MARK": (at_lines, (*_LINES, ">", " >")),
+    "attnmass.text.segmentation.blocks._WORD": (searched, (".", "_", "a")),
+    "attnmass.text.segmentation.code_lines._BLOCK": (at_lines, ("if :", ": # ", "if x", "case :")),
+    "attnmass.text.segmentation.code_lines._CALL": (at_lines, ("a", "a.", ">", "\u0301")),
+    "attnmass.text.segmentation.code_lines._DECORATOR": (at_lines, ("@a.", "@a(", ")", "@a()")),
+    "attnmass.text.segmentation.code_lines._IMPORT": (
+        at_lines,
+        ("import a.", "import a, ", ", a", "import a as b", "use a::{", "from a.", "a from '"),
+    ),
+    "attnmass.text.segmentation.code_lines._MARK": (at_lines, ("1", "-", "> ")),
+    "attnmass.text.segmentation.code_lines._NAMES": (whole, ("a", "a ", "a.", "$", "*")),
+    "attnmass.text.segmentation.code_lines._PAIR": (at_lines, ('"', '"a', '"a" ', '"a":')),
+    "attnmass.text.segmentation.code_lines._STATEMENT": (
+        at_lines,
+        ("return ;", "end a", "return a"),
+    ),
+    "attnmass.text.segmentation.prose._BLANK_LINES": (searched, _SPACES),
+    "attnmass.text.segmentation.prose._BULLET": (at_lines, (*_LINES, "•", "- ", "• ")),
+    "attnmass.text.segmentation.prose._DASH": (at_lines, (*_LINES, "—", "— ")),
+    "attnmass.text.segmentation.prose._NUMBER": (searched, (*_SPACES, "1. ", "\n1.", "\n1.  ")),
+    "attnmass.text.segmentation.prose._WORD": (searched, (".", "_", "a")),
+    "attnmass.text.segmentation.sentences._PHRASE_END": (searched, ("ไ ", " ", "ไ  a", "  ไ")),
+    "attnmass.text.segmentation.sentences._SPACE": (searched, _CHARACTERS),
+    "attnmass.text.segmentation.spans.LINE_END": (searched, ("\r", "\n", "\r\n", "a")),
+    "attnmass.text.segmentation.spans._SURROGATE": (searched, _CHARACTERS),
+    "attnmass.text.segmentation.unfenced._AT": (
+        at_lines,
+        (*_LINES, " at a", " at a:1", " at a:1:1 ", ":1", " at a (", " ... 1", " Caused by: "),
+    ),
+    "attnmass.text.segmentation.unfenced._FRAME": (at_lines, (*_LINES, ' File "a', '"a", line ')),
+    "attnmass.text.segmentation.unfenced._GOROUTINE": (at_lines, ("goroutine 1 [a", "1", "a]:")),
+    "attnmass.text.segmentation.unfenced._RECORD": (
+        at_lines,
+        (*_LINES, "10:00", "2031-04-01 ", "1.1.1.1 a a ", "INFO ", "ERROR  ", "[1.1", "["),
+    ),
+    "attnmass.text.segmentation.unfenced._TIMING": (at_lines, ("1:", "1:00.0", "1:00.0 --> ", " ")),
+    "attnmass.text.tokens._SURROGATE": (searched, _CHARACTERS),
+    "attnmass.trimming.cut._UNSPACED": (searched, ("a", "今", " ")),
+}
+# Where one is written where it is used: on what, and why that is no matter.
+INSIDE = {
+    "attnmass/cli/errors.py": "our own messages, with values of options that the user typed",
+    "attnmass/loading/converted.py": "one class of characters, on the name of a file",
+    "attnmass/text/segmentation/sentences.py": "two characters, in a language code",
+}
+
+
+def test_every_pattern_is_known() -> None:
+    """Each pattern of the packages is in the table above, or in a file that is named there."""
+    known = [getattr(importlib.import_module(m), name) for m, _, name in _split(WORST)]
+    for module in modules():
+        for name, value in vars(module).items():
+            if isinstance(value, re.Pattern):
+                assert any(value is one for one in known), f"{module.__name__}.{name}"
+    root = Path(attnmass.__file__).parents[1]
+    inside = {
+        path.relative_to(root).as_posix()
+        for package in PACKAGES
+        for path in Path(package.__path__[0]).rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Attribute)
+        if isinstance(call.value, ast.Name) and call.value.id == "re"
+        if call.attr in ("compile", "findall", "finditer", "fullmatch", "match", "search")
+        or call.attr in ("split", "sub", "subn")
+    }
+    assert inside == set(INSIDE)
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_patterns_are_linear(name: str) -> None:
+    """A megabyte of a pattern's worst text takes no longer than one of prose."""
+    use, parts = WORST[name]
+    [(module, _, attribute)] = _split([name])
+    pattern = getattr(importlib.import_module(module), attribute)
+    for part in parts:
+        text = part * (LONG // len(part))
+        started = time.perf_counter()
+        use(pattern, f"{text}a")
+        use(pattern, f"-\n{text}a")
+        assert time.perf_counter() - started < PATIENCE, part
+
+
+def _split(names: Iterable[str]) -> list[tuple[str, str, str]]:
+    return [name.rpartition(".") for name in names]
+
+
+@pytest.mark.parametrize("marker", ["[{n}]", "[S{n}]", "{n}", "; {n} !", "S{n};", "- {n}  x"])
+@pytest.mark.parametrize(
+    "part", ["1, ", "1; ", "S1,", ";1", "[1", "[ ", " ", "[S1; ", "1", "- 1  "]
+)
+def test_markers_are_found_in_linear_time(marker: str, part: str) -> None:
+    """An answer, or a chunk, that is almost a list of all sources stops nothing."""
+    started = time.perf_counter()
+    Cited("", (), marker).resolve("See [" + part * (SHORT // len(part)) + "x].")
+    assert time.perf_counter() - started < PATIENCE
+
+
+def test_thousands_of_spans_are_cited_in_linear_time() -> None:
+    """Each span costs as much as the first."""
+    text = "One is it. " * 40_000
+    spans = [(str(n), 11 * n, 11 * n + 10) for n in range(0, 40_000, 2)]
+    started = time.perf_counter()
+    cited = cite([Passage(text, spans)])
+    assert time.perf_counter() - started < PATIENCE
+    assert cited.text.endswith("One is it. [20000]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- x\n" * (SHORT // 4),
+        "```\n" + "~" * LONG + "`\n```\n",
+        "```\n~~~" + " " * LONG + "`\n```\n",
+        "x\n```" + " " * LONG + "`\n",
+        "<a" + " a" * (LONG // 2),
+        "<a a" + " " * LONG + "x",
+        "a" + " " * LONG + "b",
+        "\n" + "\x0b" * LONG + "b",
+        "•" + "\u2028" * LONG,
+        "ไ" + " " * LONG + "a",
+    ],
+    ids=lambda text: repr(text[:6]),
+)
+def test_segmenting_is_linear(text: str) -> None:
+    """A list of many items, an endless fence, tag or line of white space cost what prose costs."""
+    started = time.perf_counter()
+    segment(text)
+    assert time.perf_counter() - started < PATIENCE
