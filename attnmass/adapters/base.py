@@ -44,8 +44,8 @@ class UsesRanker:
     """A pydantic model that ranks: mixed in beside the framework's own base class.
 
     The fields are the adapter's, since the core knows no pydantic: `model`, `on_error`,
-    `batch_size`, `show_progress`, `keep_ranking`, those named above, and private ones, `_ranker`,
-    `_counted` and `_last_ranking`.
+    `batch_size`, `show_progress`, `keep_ranking`, those that `attnmass.options.fields` names, and
+    private ones, `_ranker`, `_counted` and `_last_ranking`.
     """
 
     if TYPE_CHECKING:

@@ -11,7 +11,11 @@ from attnmass.text.tokens import PlainTokenizer, Tokens
 
 
 class Numbered:
-    """Lays out windows of chunks as in-context re-ranking has them: `[1] `, text, a blank line."""
+    """Lays out windows of chunks as in-context re-ranking has them: `[1] `, text, a blank line.
+
+    Attributes:
+        gap: Token ids of the blank line.
+    """
 
     def __init__(self, before: tuple[int, ...], plain: PlainTokenizer) -> None:
         """Bind to a tokenizer.
@@ -22,7 +26,7 @@ class Numbered:
         """
         self._before = before
         self._plain = plain
-        self._gap = plain.template("\n\n")
+        self.gap = plain.template("\n\n")
         self._labels: dict[int, tuple[int, ...]] = {}
 
     def context(
@@ -32,10 +36,10 @@ class Numbered:
         ids = list(self._before)
         placed = []
         for number, window in enumerate(windows, 1):
-            ids += self._label(number)
+            ids += self.label(number)
             placed.append(Placed(window, len(ids)))
             ids += chunks[window.chunk].ids[window.start : window.end]
-            ids += self._gap
+            ids += self.gap
         return tuple(ids), placed
 
     def windows(
@@ -55,10 +59,11 @@ class Numbered:
 
     def around(self, n_windows: int) -> int:
         """Tokens around a window, at most."""
-        longest = max(len(self._label(number)) for number in range(1, n_windows + 1))
-        return longest + len(self._gap)
+        longest = max(len(self.label(number)) for number in range(1, n_windows + 1))
+        return longest + len(self.gap)
 
-    def _label(self, number: int) -> tuple[int, ...]:
+    def label(self, number: int) -> tuple[int, ...]:
+        """Token ids of a window's number, from 1."""
         if number not in self._labels:
             self._labels[number] = self._plain.template(f"[{number}] ")
         return self._labels[number]

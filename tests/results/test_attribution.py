@@ -37,8 +37,8 @@ def test_equals_the_plain_forward(layout: str, chat: bool) -> None:
     inner: Any = ranker._layout
     chunk, query, answer = ranker._plain.content([CHUNKS[1], QUERY, ANSWER])
     prompt = inner._prompt
-    label = inner._label(1) if layout == "joint" else ()
-    gap = inner._gap if layout == "joint" else ()
+    label = inner._numbered.label(1) if layout == "joint" else ()
+    gap = inner._numbered.gap if layout == "joint" else ()
     head = [*prompt.before, *label]
     turn = "<|im_end|>\n<|im_start|>assistant\n" if chat else "\n\nAnswer: "
     between = [*gap, *prompt.between, *query.ids, *ranker._plain.template(turn)]
