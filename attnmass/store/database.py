@@ -29,6 +29,7 @@ _TABLES: Final = (
     b"CREATE TABLE data (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
 )
 _HEADER_BYTES = 100  # of an SQLite file
+_MAGIC = b"SQLite format 3\0"
 _APPLICATION_AT = slice(68, 72)
 _SIDE_FILES = ("-journal", "-wal", "-shm")
 
@@ -169,6 +170,10 @@ class Database:
             self._drop()  # somebody removed the file, or put another in its place
         check_kind(self.path)
         size = _size(self.path)
+        if size and size < _HEADER_BYTES:  # of which SQLite may take a byte for nothing
+            if not self._says_it_is_ours():
+                raise NotOursError(_not_ours(self.path))
+            raise DamagedError("it was cut off")
         if not size and not write:
             return None
         if write:
@@ -237,6 +242,8 @@ class Database:
         except OSError:
             return False
         mark = APPLICATION.to_bytes(4, "big")
+        if len(header) < _HEADER_BYTES:
+            return _MAGIC.startswith(header[: len(_MAGIC)])
         return header[_APPLICATION_AT] == mark or not header.strip(b"\0")
 
     def _forget_parents(self) -> None:

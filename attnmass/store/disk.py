@@ -393,7 +393,8 @@ def _write(
         excess = number(connection, "page_count") - bound
         if excess > 0:  # the bound was higher once
             evicted += _make_room(0, bound, connection)
-            connection.execute(f"PRAGMA incremental_vacuum({excess})").fetchall()
+            for _ in range(excess):  # a page at a time: sqlite3 takes one step of it
+                connection.execute("PRAGMA incremental_vacuum(1)")
         connection.execute(f"PRAGMA max_page_count = {bound}")  # whatever is reckoned wrong here
     used = _next_use(connection)
     for place, (key, entry) in enumerate(items.items()):
@@ -430,7 +431,7 @@ def _make_room(pages: int, bound: int, connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM entries WHERE id = ?", (row,))
             connection.execute("DELETE FROM data WHERE id = ?", (row,))
             evicted += 1
-            missing -= _pages(size) - 1  # the other one is shared with neighbours
+            missing -= _pages(_whole(size)) - 1  # the other one is shared with neighbours
             if missing <= 0:
                 break
 
@@ -464,13 +465,18 @@ def _sums(connection: sqlite3.Connection) -> tuple[int, int, int, int]:
         "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(size), 0), "
         "coalesce(max(used), 0) FROM entries"
     ).fetchone()
-    entries, tokens, size, last = map(int, row)
+    entries, tokens, size, last = map(_whole, row)
     return entries, tokens, size, last
 
 
 def _checksum(key: bytes, data: bytes, tokens: int) -> int:
     about = struct.pack("<QQq", len(key), len(data), tokens) + key
     return zlib.crc32(data, zlib.crc32(about))
+
+
+def _whole(found: object) -> int:
+    """A number from a row that may be damaged."""
+    return found if isinstance(found, int) and found > 0 else 0
 
 
 def _pages(size: int) -> int:
