@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import threading
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from logging import getLogger
 from pathlib import Path
 from typing import Final, TypeVar
+
+from attnmass.store.forks import Guarded
 
 APPLICATION: Final = 0x61746D73  # "atms", where an SQLite file says which program it belongs to
 VERSION: Final = 1  # of the tables; a change of what callers keep in them is a change of their keys
@@ -46,7 +46,7 @@ class DamagedError(sqlite3.DatabaseError):
     """The file says that it is a store, and has not the tables of one."""
 
 
-class Database:
+class Database(Guarded):
     """One connection to the file, for one thread at a time; others wait for it.
 
     A rollback journal, not a write-ahead log: the log needs a file that is mapped into memory, and
@@ -56,7 +56,6 @@ class Database:
 
     Attributes:
         path: Of the file.
-        lock: Held while the file is used. Whoever has it may use the file, too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,13 +64,11 @@ class Database:
         Args:
             path: Of the file. Its folder is made when something is first written.
         """
+        super().__init__()
         self.path = path
-        self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None  # device and inode of what is open
         self._patience = -1.0
-        with _forking:
-            _databases.add(self)
 
     @property
     def disk_bytes(self) -> int:
@@ -246,9 +243,9 @@ class Database:
             return _MAGIC.startswith(header[: len(_MAGIC)])
         return header[_APPLICATION_AT] == mark or not header.strip(b"\0")
 
-    def _forget_parents(self) -> None:
+    def forget_parent(self) -> None:
         """In a child process: leave the parent's connection to the parent."""
-        self.lock = threading.RLock()
+        super().forget_parent()
         if self._connection is not None:
             _inherited.append(self._connection)
         self._connection = None
@@ -377,35 +374,4 @@ def _kind(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 
-_forking = threading.RLock()
-_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_held: list[Database] = []  # those whose locks the thread that forks has
 _inherited: list[sqlite3.Connection] = []  # from the parent: not even to be closed
-
-
-def _before_fork() -> None:
-    # At most as long as another thread waits for a lock.
-    _forking.acquire()
-    for database in list(_databases):
-        database.lock.acquire()
-        _held.append(database)
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().lock.release()
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    while _held:
-        _held.pop()._forget_parents()
-    _forking.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
