@@ -43,7 +43,7 @@ class NotOursError(ValueError):
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """The file says that it is a store, and has not the tables of one."""
+    """The file says that it is a store, and what is in it is not what a store has."""
 
 
 class Database(Guarded):
@@ -192,7 +192,9 @@ class Database(Guarded):
             _check_ours(connection, self.path)
         except BaseException as error:
             connection.close()
-            if _is_damage(error) and not self._says_it_is_ours():
+            if isinstance(error, DamagedError) or not _is_damage(error):
+                raise
+            if not self._says_it_is_ours():
                 raise NotOursError(_not_ours(self.path)) from error
             raise
         self._connection, self._file = connection, _identity(self.path)
@@ -319,7 +321,12 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is a store in version {version}, and this attnmass reads version {VERSION}: "
             "name another folder, or remove the file"
         )
-    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql}
+    try:
+        found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql}
+    except sqlite3.Error as error:
+        if not _is_damage(error):
+            raise
+        raise DamagedError(str(error)) from error
     if found != set(_TABLES):
         raise DamagedError("the tables of the store are not there")
 

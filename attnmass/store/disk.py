@@ -45,12 +45,13 @@ _logger = getLogger(__name__)
 
 _AT_ONCE = 500  # keys in a statement; old builds of SQLite take 999
 _PATIENCE = 5.0  # seconds to wait for other processes, which need them for large transactions only
-_PATIENCE_AT_END = 0.2  # to note uses, which is worth no more
+_SHORT_PATIENCE = 0.2  # for what is worth no more, such as to note uses
 _REST = 30.0  # seconds in which a store that was locked for so long is not asked again
 _USES_EVERY = 60.0  # seconds after which uses are noted without anything to write
 _LARGEST_VALUE = 1_000_000_000 - PAGE_BYTES  # what SQLite takes
 _LARGEST_NUMBER = 2**63 - 1
 _TABLE_PAGES = 6  # of a file without entries
+_PAGES_OF_A_MAP = 1000  # there is a page for at least so many that says what they are
 _SPLIT_PAGES = (8, 64)  # to leave free for tables that grow: first, and where that was too little
 _LINK_BYTES = 4  # of each page that a value goes on in
 _OLD_FORMAT = re.compile(r"[0-9a-f]{64}\.safetensors")
@@ -100,12 +101,13 @@ class StoreStats:
 class DiskStore:
     """Values by key in a folder, the least recently used of which go first.
 
-    Threads may share a store, and processes the folder. A store that is copied or pickled opens the
-    file again, as does a child process.
+    Threads may share a store, and processes the folder, if its file system has locks that work: not
+    every network has. A store that is copied or pickled opens the file again, as does a child
+    process.
 
-    Trouble never reaches the caller. What cannot be read is a miss, what cannot be written is not
-    kept, and a warning is logged once: of a folder that cannot be written, a full disk, a lock that
-    another process keeps. A damaged value is a miss and is removed. A damaged file is
+    Trouble never reaches who reads or writes. What cannot be read is a miss, what cannot be written
+    is not kept, and a warning is logged once: of a folder that cannot be written, a full disk, a
+    lock that another process keeps. A damaged value is a miss and is removed. A damaged file is
     emptied, if it says that it is a store, and left alone if it does not.
 
     A kill at any point leaves the values as they were before a `write` or after it. A power failure
@@ -144,8 +146,8 @@ class DiskStore:
         self._told: set[str] = set()
         self._database = Database(folder / FILE_NAME)
         self._uses = _Uses(self._database)
-        with self._trouble(refuse=True):
-            self._database.run(lambda _: None, write=False, patience=patience)
+        with suppress(sqlite3.Error, OSError):  # told when it is used
+            self._database.run(lambda _: None, write=False, patience=_SHORT_PATIENCE)
         if _has_old_format(folder):
             _logger.warning(
                 "%s has files of the chunk cache of an earlier version: they are left alone, and "
@@ -240,15 +242,25 @@ class DiskStore:
                     return
 
     def clear(self) -> None:
-        """Remove all values, whoever wrote them."""
-        with self._database.lock, self._trouble():
+        """Remove all values, whoever wrote them.
+
+        Raises:
+            OSError: If the store cannot be used.
+            ValueError: As in the constructor.
+        """
+        with self._database.lock, self._as_os_errors():
             self._database.empty(patience=self._patience)
             self._uses.noted()
 
     def stats(self) -> StoreStats:
-        """What the store holds and did. It reads a line for each value, and no value."""
+        """What the store holds and did. It reads a line for each value, and no value.
+
+        Raises:
+            OSError: If the store cannot be used.
+            ValueError: As in the constructor.
+        """
         entries = tokens = value_bytes = last = 0
-        with self._database.lock, self._trouble():
+        with self._database.lock, self._as_os_errors():
             found = self._database.run(_sums, write=False, patience=self._patience)
             if found is not None:
                 entries, tokens, value_bytes, last = found
@@ -273,22 +285,24 @@ class DiskStore:
         return time.monotonic() < self._resting_until
 
     @contextmanager
-    def _trouble(self, *, refuse: bool = False) -> Iterator[None]:
-        """Go on without the store where it cannot be used, and say so once.
+    def _trouble(self) -> Iterator[None]:
+        """Go on without the store where it cannot be used, and say so once."""
+        try:
+            with self._as_os_errors():
+                yield
+        except NotOursError as error:
+            self._tell(str(error))
+        except OSError as error:
+            if _is_locked(error.__cause__):  # every call would wait as long
+                self._resting_until = time.monotonic() + _REST
+            self._tell(str(error))
 
-        Args:
-            refuse: Whether a file that is none of ours is the caller's concern.
-        """
+    @contextmanager
+    def _as_os_errors(self) -> Iterator[None]:
         try:
             yield
-        except NotOursError as error:
-            if refuse:
-                raise
-            self._tell(str(error))
         except (sqlite3.Error, OSError) as error:
-            if _is_locked(error):  # every call would wait as long
-                self._resting_until = time.monotonic() + _REST
-            self._tell(f"the store {self._database.path} cannot be used: {error}")
+            raise OSError(f"the store {self._database.path} cannot be used: {error}") from error
 
     def _tell(self, what: str) -> None:
         """Log something once; there may be thousands of values."""
@@ -334,9 +348,7 @@ class _Uses:
 
     def _note(self) -> None:
         with suppress(sqlite3.Error, OSError, NotOursError):  # as in a folder of others
-            self._database.run(
-                partial(_note_uses, self.keys), write=True, patience=_PATIENCE_AT_END
-            )
+            self._database.run(partial(_note_uses, self.keys), write=True, patience=_SHORT_PATIENCE)
         self.noted()
 
 
@@ -424,7 +436,7 @@ def _make_room(pages: int, bound: int, connection: sqlite3.Connection) -> int:
             "SELECT id, size FROM entries ORDER BY used LIMIT 64"
         ).fetchall()
         if not oldest:
-            if in_use > _TABLE_PAGES:
+            if in_use > _TABLE_PAGES + bound // _PAGES_OF_A_MAP:
                 raise DamagedError("pages are taken by no value")
             return evicted  # as much as there can be
         for row, size in oldest:
@@ -502,7 +514,7 @@ def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield keys[start : start + _AT_ONCE]
 
 
-def _is_locked(error: Exception) -> bool:
+def _is_locked(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 

@@ -170,8 +170,8 @@ def test_files_never_exceed_the_bound(folder: Path, size: int) -> None:
     store = DiskStore(folder, limit)
     number = 0
     while store.evictions < 300:
-        store.write(items(range(number, number + 7), size))
-        number += 7
+        store.write(items(range(number, number + 20), size))
+        number += 20
         assert disk_bytes(folder) <= limit
     found = store.stats()
     assert found.entries == number - store.evictions
