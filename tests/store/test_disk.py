@@ -213,6 +213,31 @@ def test_like_a_dict_with_gaps(
     store.close()
 
 
+def work_to_evict(folder: Path, count: int) -> float:
+    """What a write into a full store of so many values costs, in hundreds of SQLite's steps."""
+    store = DiskStore(folder, count * PAGE_BYTES)
+    store.write(items(range(count + 100), PAGE_BYTES // 2))
+    store.write(items(range(count + 100, 2 * count), PAGE_BYTES // 2))
+    before, ticks = store.evictions, 0
+
+    def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+
+    connection = store._database._connection
+    assert connection is not None
+    connection.set_progress_handler(tick, 100)
+    store.write(items(range(2 * count, 2 * count + 40), PAGE_BYTES // 2))
+    assert store.evictions - before >= 20
+    return ticks
+
+
+def test_eviction_reads_no_list(folder: Path) -> None:
+    """To find the oldest of thousands of values takes no more work than of hundreds."""
+    few, many = work_to_evict(folder / "few", 200), work_to_evict(folder / "many", 4000)
+    assert 0 < many < 1.5 * few + 2
+
+
 def test_too_large_by_itself_evicts_nothing(folder: Path) -> None:
     """A value that could never fit is not written, and the others stay."""
     store = DiskStore(folder, MANY)
