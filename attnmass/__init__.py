@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attnmass.cross_options import CrossOptions
-from attnmass.errors import (
-    AttnMassError,
-    CaptureError,
-    NoEvidenceError,
-    UnsupportedModelError,
-    WeightsNotFoundError,
-)
-from attnmass.shared import release, shared_ranker
-from attnmass.types import Chunk, RankedChunk, RankerStats, Ranking, Span, Timings, WarmResult
+from attnmass.adapters.shared import release, shared_ranker
+from attnmass.errors import AttnMassError, CaptureError, UnsupportedModelError, WeightsNotFoundError
+from attnmass.options.cross import CrossOptions
+from attnmass.results.errors import NoEvidenceError
+from attnmass.results.ranking import Ranking, Timings
+from attnmass.results.renderers import when_needed
+from attnmass.results.stats import RankerStats, WarmResult
+from attnmass.scoring.ranked import RankedChunk, Span
+from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
     from attnmass.fitting.fit import fit_profile
@@ -54,10 +54,12 @@ __all__ = [
 ]
 
 
+# What draws results registers itself when it is imported.
+when_needed(lambda: import_module("attnmass.explain"))
+
+
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from importlib import import_module
-
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-import torch
-
-from attnmass import scoring
-from attnmass.building import build, choose
-from attnmass.cache import ChunkCache
-from attnmass.cache_options import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
-from attnmass.checks import check_type
-from attnmass.cross_options import CrossOptions
-from attnmass.errors import NoEvidenceError
-from attnmass.generators import find_generator
-from attnmass.inputs import Inputs, check_queries, read_chunks, read_queries
-from attnmass.layouts import (
-    LayoutOptions,
-    QueryAttention,
-    check_name,
-)
-from attnmass.loading.load import load
-from attnmass.loading.sources import DEFAULT_MODEL
-from attnmass.looker import Looker, notes_on
-from attnmass.profiles import Direction, HeadProfile
-from attnmass.profiles.nearby import profile_nearby
-from attnmass.rank_by import check_rank_by, choose_rank_by, class_name
-from attnmass.selection import OnNoEvidence, Order, RankBy, Selection
-from attnmass.text import Tokens
-from attnmass.trace import trace
+from attnmass.engine.looker import Looker
+from attnmass.engine.notes import notes_on
+from attnmass.engine.ranking import make_ranking, threshold_of
+from attnmass.layouts import keeps_vectors
+from attnmass.options.checks import check_type
+from attnmass.options.choices import OnNoEvidence, Order
+from attnmass.options.selection import Selection
+from attnmass.results.errors import NoEvidenceError
+from attnmass.results.ranking import Ranking, Timings
+from attnmass.text.chunk import Chunk
+from attnmass.text.inputs import check_queries, read_chunks, read_queries
 from attnmass.trimming import Render, Trim
-from attnmass.types import Chunk, Ranking, Timings
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class AttentionRanker(Looker):
@@ -53,197 +32,6 @@ class AttentionRanker(Looker):
         >>> ranking.chunks[0].index
         1
     """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        tokenizer: Any = None,
-        *,
-        profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
-        layout: str | None = None,
-        rank_by: RankBy | None = None,
-        direction: Direction | None = None,
-        max_batch_tokens: int | None = None,
-        batch_size: int | None = None,
-        max_chunk_tokens: int | None = None,
-        max_context_tokens: int | None = None,
-        second_pass: bool = False,
-        cache_bytes: int | None = CACHE_BYTES,
-        cache_folder: str | os.PathLike[str] | None = None,
-        cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
-        cache_format: str | None = None,
-        progress: bool = False,
-        cross: CrossOptions | None = None,
-    ) -> None:
-        """Prepare a loaded model; nothing of it or of the tokenizer is changed.
-
-        Args:
-            model: A transformers decoder or encoder-decoder, such as the one that a pipeline
-                generates with, or an encoder; a `CrossEncoder` or a `SentenceTransformer` with an
-                encoder in it.
-            tokenizer: Its fast tokenizer; models of sentence-transformers bring theirs.
-            profile: The heads to read: a profile, or the path of one. Default: the one that ships
-                for the model, else all heads of its middle layers, with a warning.
-            heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"` is
-                every head, which in the joint layout is in-context re-ranking as published.
-            layout: How chunks and query are laid out; default: the profile's, else the one that
-                suits the kind of model, which for decoders is `"parallel"` and for encoders
-                `"pointwise"`. `"joint"`, for decoders, puts all chunks in one context, in which
-                their order matters.
-            rank_by: `"attention"`; `"logit"`, of an encoder with a sequence classification head of
-                one label, such as a `CrossEncoder`: scores are then the sigmoids of its logits,
-                and attention trims; or `"both"`: ordered by their z-scores, weighed alike, with
-                the same scores as `"logit"`. Default: by the logit where there is one.
-            direction: In the layout `"pointwise"`, which way attention is read, see
-                `attnmass.layouts.pointwise`; default: the profile's.
-            max_batch_tokens: Tokens in one forward pass, padding included; default: 1,024 on a
-                CPU, where more was slower, and 16,384 elsewhere.
-            batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
-            max_chunk_tokens: Longer chunks are split into overlapping windows; default: the
-                model's own limit.
-            max_context_tokens: In the joint layout, bound on a context, prompt and query included;
-                chunks beyond it are read in overlapping contexts whose scores are merged, which
-                the notes of the result say. Default: the model's own limit.
-            second_pass: In the joint layout, read the chunks a second time in reverse order, score
-                them by the mean, and tell by `Ranking.stability` how alike the two are.
-            cache_bytes: Bound on what is kept in memory of the chunks that were read, so that later
-                calls need not read them again; it lies where the model is. 0 keeps nothing, `None`
-                everything; default: 1 GiB.
-            cache_folder: Folder where it is kept beyond the process, too, for all processes that
-                name the folder; default: none. (`cache_dir` is the Hub's cache of weights.)
-            cache_folder_bytes: Bound on the folder's files; `None` for no bound; default: 10 GiB.
-            cache_format: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and less
-                exactly; default: in the model's dtype.
-            progress: Whether to show a progress bar while chunks are read.
-            cross: How cross-attention is read, for encoder-decoders only.
-
-        Raises:
-            ValueError: If options contradict each other or do not fit the model.
-            TypeError: If there is no tokenizer.
-            UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
-        """
-        check_name(layout)
-        self._cache = ChunkCache(
-            CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
-        )
-        built = build(
-            model,
-            tokenizer,
-            self._cache,
-            profile=profile,
-            heads=heads,
-            layout=layout,
-            rank_by=rank_by,
-            own={
-                "direction": direction,
-                "cross": cross,
-                "max_context_tokens": max_context_tokens,
-                "second_pass": second_pass,
-            },
-        )
-        if max_batch_tokens is None:
-            on_cpu = next(model.parameters()).device.type == "cpu"
-            max_batch_tokens = 1024 if on_cpu else 16384
-        options = LayoutOptions(
-            max_batch_tokens,
-            batch_size,
-            max_chunk_tokens,
-            null_query=built.profile.null_query,
-        )
-        self._set_up(
-            built.profile, built.plain, built.layout, options, progress, built.rank_by, built.own
-        )
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
-        *,
-        device: str | torch.device | None = None,
-        dtype: str | torch.dtype = "auto",
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
-        layout: str | None = None,
-        rank_by: RankBy | None = None,
-        **options: Any,
-    ) -> AttentionRanker:
-        """Load a model by name, no more of it than the heads need.
-
-        Args:
-            name_or_path: A folder, a GGUF file, a short name (`smollm2-135m`, or
-                `all-minilm-l6-v2`), or a repository of the Hugging Face Hub. Only safetensors and
-                GGUF are read, and no code.
-            device: Where it runs; default: the best there is (CUDA, MPS, XPU, CPU).
-            dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`, the fastest that the device
-                does well.
-            revision: Branch, tag or commit on the Hub.
-            cache_dir: The Hub's cache; weights converted from GGUF are kept there too.
-            local_files_only: Never ask the Hub.
-            profile: As in the constructor; default: an `attnmass.json` (or, with `layout`,
-                `attnmass.LAYOUT.json`) next to the model, before what ships.
-            heads: As in the constructor.
-            layout: As in the constructor.
-            rank_by: As in the constructor; without a logit no classification head is loaded.
-            **options: The constructor's other options.
-
-        Raises:
-            WeightsNotFoundError: If no weights were found.
-            ValueError: As in the constructor.
-            UnsupportedModelError: As in the constructor.
-        """
-        check_name(layout)
-        check_rank_by(rank_by)
-        CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
-        heads = heads if heads is None or heads == "all" else tuple(heads)
-        if profile is None and heads is None:
-            profile = profile_nearby(
-                os.fspath(name_or_path),
-                layout,
-                revision=revision,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-            )
-        loaded = load(
-            os.fspath(name_or_path),
-            partial(choose, layout=layout, profile=profile, heads=heads),
-            device=device,
-            dtype=dtype,
-            revision=revision,
-            cache_dir=None if cache_dir is None else Path(cache_dir),
-            local_files_only=local_files_only,
-            needs_head=lambda config: (
-                choose_rank_by(config, class_name(config), rank_by) != "attention"
-            ),
-        )
-        return cls(
-            loaded.model, loaded.tokenizer, profile=loaded.profile, rank_by=rank_by, **options
-        )
-
-    @classmethod
-    def from_generator(
-        cls, generator: Any, *, tokenizer: Any = None, **options: Any
-    ) -> AttentionRanker:
-        """Read the heads of the model that a pipeline generates with, which is in memory already.
-
-        Nothing of the generator is changed, and what it generates is what it generated before, also
-        while the ranker is used from another thread.
-
-        Args:
-            generator: LlamaIndex's `HuggingFaceLLM`, LangChain's `HuggingFacePipeline` or
-                `ChatHuggingFace`, a pipeline of transformers, or any of its models.
-            tokenizer: The model's fast tokenizer; default: the generator's own.
-            **options: The constructor's other options.
-
-        Raises:
-            UnsupportedModelError: If there is no model in it, or its attention cannot be read.
-            ValueError: If there is no tokenizer, and as in the constructor.
-        """
-        model, tokenizer = find_generator(generator, tokenizer)
-        return cls(model, tokenizer, **options)
 
     def rank(
         self,
@@ -376,7 +164,8 @@ class AttentionRanker(Looker):
         options = replace(self._options, query_rows=query_words)
         if batch_size is not None:
             options = replace(options, batch_size=batch_size)
-        inputs = read_chunks(chunks, self._plain)
+        lazily = keeps_vectors(self._profile.layout)
+        inputs = read_chunks(chunks, self._plain, lazily=lazily)
         asked = read_queries(queries, self._plain)
         tokenized = time.perf_counter()
         self._tally.add(tokenize_seconds=tokenized - started)
@@ -391,7 +180,16 @@ class AttentionRanker(Looker):
         n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
         notes = (*result.notes, *notes_on(n_windows, inputs.skipped))
         rankings = [
-            self._ranking(query, tokens, attention, inputs, n_windows, selection)
+            make_ranking(
+                query,
+                tokens,
+                attention,
+                inputs,
+                n_windows,
+                selection,
+                self._profile,
+                self._rank_by,
+            )
             for query, tokens, attention in zip(queries, asked, result.queries, strict=True)
         ]
         if trim is not None:
@@ -407,52 +205,8 @@ class AttentionRanker(Looker):
         rankings = [replace(ranking, timings=timings, notes=notes) for ranking in rankings]
         for ranking in rankings:
             if ranking.no_evidence and on_no_evidence == "raise":
-                raise NoEvidenceError(ranking, self._threshold(selection) or 0.0)
+                raise NoEvidenceError(ranking, threshold_of(selection, self._profile) or 0.0)
         return rankings
-
-    def _ranking(
-        self,
-        query: str,
-        tokens: Tokens,
-        attention: QueryAttention,
-        inputs: Inputs,
-        n_windows: dict[int, int],
-        selection: Selection,
-    ) -> Ranking:
-        """What one query's attention says of whole chunks."""
-        shares, masses = scoring.chunk_scores(attention, self._profile)
-        scored = dict(zip(inputs.tokens, masses, strict=True))
-        shared = dict(zip(inputs.tokens, shares, strict=True))
-        said = attention.logits
-        logits = None if said is None else dict(zip(inputs.tokens, said, strict=True))
-        n_tokens = {index: len(found) for index, found in inputs.tokens.items()}
-        rule, known = self._profile.evidence, self._profile.all_heads
-        by_head = scoring.head_masses(attention, [known.index(head) for head in rule.heads])
-        evidence = rule(masses, list(n_tokens.values()), by_head)
-        threshold = self._threshold(selection)
-        no_evidence = bool(masses) and threshold is not None and evidence < threshold
-        ranked = selection.rank(
-            inputs.texts, scored, shared, n_tokens, n_windows, inputs.skipped, logits, self._rank_by
-        )
-        scores = {chunk.index: chunk.score for chunk in ranked}
-        kept, dropped = selection.cut(ranked, no_evidence)
-        return Ranking(
-            query=query,
-            chunks=tuple(kept),
-            scores=tuple(scores[index] for index in range(len(inputs.chunks))),
-            profile=self._profile,
-            timings=Timings(0.0, 0.0, 0.0, 0.0),
-            evidence=evidence,
-            no_evidence=no_evidence,
-            dropped=tuple(dropped),
-            trace=trace(query, tokens, inputs, attention, threshold),
-            stability=scoring.stability(attention, self._profile),
-        )
-
-    def _threshold(self, selection: Selection) -> float | None:
-        if selection.evidence_threshold is not None:
-            return selection.evidence_threshold
-        return self._profile.evidence.threshold
 
     async def arank(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
         """`rank` in a worker thread of the ranker's own, so that the event loop goes on.

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from attnmass.cache_options import CACHE_FORMATS
+from attnmass.options.cache import CACHE_FORMATS
 from benchmarks.data import SETS, test_part
 from benchmarks.metrics import ndcg_at_10
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from attnmass import AttentionRanker
-from attnmass.text import PlainTokenizer
+from attnmass.text.tokens import PlainTokenizer
 from benchmarks.data import query_and_chunks
 from benchmarks.measure import interleaved, paired, rounded, store
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from attnmass import AttentionRanker, scoring
+from attnmass import AttentionRanker
+from attnmass.scoring.masses import chunk_masses, chunk_scores
 from benchmarks.data import SETS, test_part
 from benchmarks.heads import all_heads
 from benchmarks.metrics import ndcg_at_10
@@ -40,9 +41,9 @@ def main() -> None:
         queries = test_part(arguments.data, name)[: arguments.limit]
         for number, query in enumerate(tqdm(queries, desc=name)):
             found = ranker.attention(query.query, query.texts)
-            shared, masses = scoring.chunk_scores(found, profile, heads)
+            shared, masses = chunk_scores(found, profile, heads)
             scores = {
-                "all heads": scoring.chunk_masses(found, [1 / len(heads)] * len(heads)),
+                "all heads": chunk_masses(found, [1 / len(heads)] * len(heads)),
                 "profile": shared,
                 "mass alone": masses,
             }

@@ -29,11 +29,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from attnmass import AttentionRanker, HeadProfile, load_profile, scoring
+from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.capture import Head
 from attnmass.profiles import EvidenceRule, SpanRule
 from attnmass.profiles.rules import Features
-from attnmass.segmentation import segment
+from attnmass.scoring.masses import chunk_masses, head_masses
+from attnmass.text.segmentation import segment
 from attnmass.trimming import span_scores
 from benchmarks.antecedents import fit_items, picks_of_heads
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part
@@ -296,9 +297,9 @@ def _of(rule: EvidenceRule, heads: Sequence[Head], row: Features) -> Features:
 
 def _features(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> Features:
     attention = ranker.attention(query, texts)
-    masses = scoring.chunk_masses(attention, ranker.profile.chunk_weights)
+    masses = chunk_masses(attention, ranker.profile.chunk_weights)
     rule, known = ranker.profile.evidence, ranker.profile.all_heads
-    by_head = scoring.head_masses(attention, [known.index(head) for head in rule.heads])
+    by_head = head_masses(attention, [known.index(head) for head in rule.heads])
     return rule.features(masses, [chunk.shape[1] for chunk in attention.chunks], by_head)
 
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from attnmass import AttentionRanker
 from attnmass.capture import Head
-from attnmass.profiles.profile import every_head
+from attnmass.models.sizes import every_head
 from benchmarks.data import Labelled
 
-PROFILES = Path(__file__).parents[1] / "attnmass" / "profiles"
+PROFILES = Path(__file__).parents[1] / "attnmass" / "profiles" / "data"
 
 
 def config_of(ranker: AttentionRanker) -> Any:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from attnmass import AttentionRanker
 from attnmass.errors import WeightsNotFoundError
-from attnmass.profiles.profile import full_depth
+from attnmass.models.sizes import full_depth
 from benchmarks.data import SETS, test_part
 from benchmarks.heads import config_of
 from benchmarks.metrics import cell, ndcg_at_10

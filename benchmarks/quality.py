@@ -15,7 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from attnmass import AttentionRanker, scoring
+from attnmass import AttentionRanker
+from attnmass.scoring.order import fuse, log_masses
 from benchmarks.baselines import MiniLM, SlowICR, bm25
 from benchmarks.data import N_FIT, SETS, Labelled, test_part
 from benchmarks.metrics import ndcg_at_10, recall_at_2
@@ -125,7 +126,7 @@ def _timed(methods: Mapping[str, Method], item: Labelled) -> dict[str, tuple[lis
         return found
     (masses, one), (cosine, other) = found["attnmass"], found["MiniLM cosine"]
     blends = {
-        name: (scoring.fuse(scoring.log_masses(masses), cosine, share), one + other)
+        name: (fuse(log_masses(masses), cosine, share), one + other)
         for name, share in BLENDS.items()
     }
     return {**found, **blends}

@@ -18,8 +18,8 @@ from attnmass import AttentionRanker
 from attnmass.fitting.arrays import Arrays, Choice, Quality
 from attnmass.fitting.methods import METHODS, Task, of_count
 from attnmass.fitting.ranking import Exponents, Sharing
+from attnmass.models.sizes import every_head
 from attnmass.profiles import default_profile, packaged_profile
-from attnmass.profiles.profile import every_head
 from benchmarks.baselines import bm25
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part, test_part
 from benchmarks.heads import config_of, masses_of

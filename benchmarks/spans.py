@@ -12,7 +12,7 @@ from attnmass import AttentionRanker
 from attnmass.capture import Head
 from attnmass.layouts import QueryAttention
 from attnmass.profiles import HeadProfile, SpanRule
-from attnmass.scoring import chunk_scores
+from attnmass.scoring.masses import chunk_scores
 from attnmass.trimming import TokenMass, span_masses, span_scores
 
 Spans = Sequence[Sequence[tuple[int, int]]]

@@ -15,9 +15,10 @@ from typing import Any
 from tqdm import tqdm
 
 from attnmass import AttentionRanker, Trim
-from attnmass.segmentation import segment
+from attnmass.text.segmentation import segment
 from attnmass.trimming import TokenCounter
-from attnmass.trimming.select import Candidate, choose
+from attnmass.trimming.candidates import Candidate
+from attnmass.trimming.select import choose
 from benchmarks.antecedents import picks_of_heads, test_items
 from benchmarks.data import N_FIT
 from benchmarks.evidence import SHAPES, pairs, shaped

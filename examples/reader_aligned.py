@@ -8,7 +8,7 @@ from corpus import OPENING_QUESTIONS, read_openings, text_generator
 from transformers.utils import logging
 
 from attnmass import AttentionRanker, Chunk
-from attnmass.citations import cite, ranked_passages
+from attnmass.results.citations import cite, ranked_passages
 
 logging.set_verbosity_error()
 

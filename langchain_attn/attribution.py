@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
-from attnmass.attribution import Attribution
+from attnmass.results.attribution import Attribution
 from langchain_attn import convert
 from langchain_attn.rerank import AttentionRerank
 

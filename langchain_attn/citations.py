@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from langchain_core.documents import Document
 
-from attnmass import citations, hidden
-from attnmass.citations import Cited, Passage
+from attnmass.results import citations, hidden
+from attnmass.results.citations import Cited, Passage
 from langchain_attn.convert import parent_offset, visible_metadata
 
 
@@ -17,7 +17,7 @@ def cite(documents: Sequence[Document], *, marker: str | None = None) -> Cited:
     Args:
         documents: From `AttentionRerank`, `AttentionRetriever`, or any retriever: a document that
             was not trimmed is cited as a whole, a blank one is left out.
-        marker: As in `attnmass.citations.cite`.
+        marker: As in `attnmass.results.citations.cite`.
 
     Returns:
         The texts with markers, without metadata, and what each of them stands for. A source's

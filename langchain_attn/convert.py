@@ -10,7 +10,8 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from attnmass import Chunk, RankedChunk, Ranking, hidden
+from attnmass import Chunk, RankedChunk, Ranking
+from attnmass.results import hidden
 from langchain_attn.template import Template
 
 METADATA_KEY = hidden.KEY

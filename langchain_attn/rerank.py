@@ -19,12 +19,15 @@ from pydantic import (
     model_validator,
 )
 
-from attnmass import CrossOptions, WarmResult, hidden
-from attnmass.adapter import DEVICE, UsesRanker
-from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.profiles import Direction, HeadProfile
-from attnmass.selection import OnNoEvidence, Order, RankBy
-from attnmass.worker import Worker
+from attnmass import CrossOptions, WarmResult
+from attnmass.adapters.base import UsesRanker
+from attnmass.adapters.reloading import light_tokenizer
+from attnmass.engine.worker import Worker
+from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.options.choices import Direction, OnNoEvidence, Order, RankBy
+from attnmass.options.fields import DEVICE
+from attnmass.profiles import HeadProfile
+from attnmass.results import hidden
 from langchain_attn import convert
 from langchain_attn.template import PLAIN, Template
 
@@ -329,7 +332,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     def __getstate__(self) -> dict[Any, Any]:
         """Weights never enter a pickle."""
         state = super().__getstate__()
-        fields = {**state["__dict__"], "tokenizer": self._light_tokenizer()}
+        fields = {**state["__dict__"], "tokenizer": light_tokenizer(self.tokenizer)}
         unshared = dict.fromkeys(("_ranker", "_counted", "_last_ranking"))
         private = {**(state["__pydantic_private__"] or {}), **unshared}
         return {**state, "__dict__": fields, "__pydantic_private__": private}

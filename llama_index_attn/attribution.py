@@ -7,7 +7,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, QueryBundle
 
 from attnmass import Chunk
-from attnmass.attribution import Attribution
+from attnmass.results.attribution import Attribution
 from llama_index_attn.convert import is_text, parent_offset, to_chunk
 from llama_index_attn.rerank import AttentionRerank
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
-from attnmass import citations, hidden
-from attnmass.citations import Cited, Passage
+from attnmass.results import citations, hidden
+from attnmass.results.citations import Cited, Passage
 from llama_index_attn.convert import parent_offset, visible_metadata
 
 
@@ -17,7 +17,7 @@ def cite(nodes: Sequence[NodeWithScore | BaseNode], *, marker: str | None = None
     Args:
         nodes: From `AttentionRerank`, `AttentionRetriever`, or any retriever: a node that was not
             trimmed is cited as a whole, one without text is left out.
-        marker: As in `attnmass.citations.cite`.
+        marker: As in `attnmass.results.citations.cite`.
 
     Returns:
         The texts with markers, without metadata, and what each of them stands for. A source's

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
 
-from attnmass import Chunk, RankedChunk, Ranking, hidden
+from attnmass import Chunk, RankedChunk, Ranking
+from attnmass.results import hidden
 
 # The one metadata key that is added to nodes.
 HIDDEN_KEY = hidden.KEY

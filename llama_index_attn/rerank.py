@@ -21,12 +21,15 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from llama_index.core.utils import get_tokenizer
 
-from attnmass import CrossOptions, WarmResult, hidden
-from attnmass.adapter import DEVICE, UsesRanker
-from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
-from attnmass.profiles import Direction, HeadProfile
-from attnmass.selection import OnNoEvidence, Order, RankBy
-from attnmass.worker import Worker
+from attnmass import CrossOptions, WarmResult
+from attnmass.adapters.base import UsesRanker
+from attnmass.adapters.reloading import light_tokenizer
+from attnmass.engine.worker import Worker
+from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.options.choices import Direction, OnNoEvidence, Order, RankBy
+from attnmass.options.fields import DEVICE
+from attnmass.profiles import HeadProfile
+from attnmass.results import hidden
 from llama_index_attn.budget import less, n_tokens, reserve
 from llama_index_attn.convert import (
     Rendered,
@@ -387,7 +390,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     def __getstate__(self) -> dict[str, Any]:
         """Weights stay behind."""
-        light = self.model_copy(update={"tokenizer": self._light_tokenizer()})
+        light = self.model_copy(update={"tokenizer": light_tokenizer(self.tokenizer)})
         light._ranker = light._counted = light._last_ranking = None
         return super(AttentionRerank, light).__getstate__()
 

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import attnmass
+
+# A room may import those before it, types and imports inside functions included. The package
+# itself, what users import, and `python -m attnmass` are above all of them.
+ROOMS = (
+    "errors",
+    "options",
+    "text",
+    "models",
+    "profiles",
+    "loading",
+    "capture",
+    "masses",
+    "store",
+    "layouts",
+    "scoring",
+    "trimming",
+    "results",
+    "explain",
+    "engine",
+    "ranker",
+    "fitting",
+    "adapters",
+    "cli",
+)
+PACKAGE = Path(attnmass.__file__).parent
+MODULES = {
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file
+    for file in sorted(PACKAGE.rglob("*.py"))
+}
 
 FRAMEWORKS = {"llama_index", "langchain_core", "langchain_classic"}
 HEAVY = {"torch", "transformers", "sentence_transformers"}
@@ -24,9 +57,105 @@ def imported_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def imports_of(module: str, file: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of every module of the core that one imports, wherever it does."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            origin = ".".join([*(above if node.level else []), *filter(None, [node.module])])
+            whole = [f"{origin}.{alias.name}" for alias in node.names]
+            names = [name if name in MODULES else origin for name in whole]
+        for name in dict.fromkeys(names):
+            if name.partition(".")[0] == "attnmass" and name != module:
+                yield node.lineno, name
+
+
+def rank_of(module: str) -> int:
+    """Where a module's room stands; what is above all rooms is last."""
+    room = module.partition(".")[2].partition(".")[0]
+    return ROOMS.index(room) if room in ROOMS else len(ROOMS)
+
+
+def test_rooms_are_all_there_is() -> None:
+    """Every module is in a room that has its place in the order, and every room is there."""
+    found = {name.split(".")[1] for name in MODULES if "." in name}
+    assert found == {*ROOMS, "__main__"}
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+def test_the_page_tells_of_every_room() -> None:
+    """The page on how it is built names the rooms in their order, each with its own sentence."""
+    page = (PACKAGE.parent / "docs" / "how-it-is-built.md").read_text(encoding="utf-8")
+    table = page.partition("## The rooms")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)(?:/|\.py)` \| (.+) \|$", table, re.MULTILINE))
+    assert tuple(rows) == ROOMS
+    said = {room: import_module(f"attnmass.{room}").__doc__ for room in ROOMS}
+    folders = [room for room in ROOMS if (PACKAGE / room).is_dir()]
+    assert {room: rows[room] for room in folders} == {
+        room: (said[room] or "").partition("\n")[0] for room in folders
+    }
+
+
+def test_paths_that_the_page_names_are_there() -> None:
+    """Every file that the page names is there, but for the new one that a change adds."""
+    page = (PACKAGE.parent / "docs" / "how-it-is-built.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:attnmass|tests|benchmarks|docs)/[\w./*-]+)`", page))
+    there = {name for name in named if "NAME" not in name and "MODEL" not in name}
+    assert len(there) > 12
+    assert [name for name in there if not list(PACKAGE.parent.glob(name))] == []
+
+
+def test_rooms_import_only_what_is_before_them() -> None:
+    """No import points up, for types or inside a function either."""
+    up = [
+        f"{file.relative_to(PACKAGE.parent)}:{line}: imports {name}"
+        for module, file in MODULES.items()
+        for line, name in imports_of(module, file)
+        if rank_of(name) > rank_of(module)
+    ]
+    assert len(MODULES) > 150
+    assert up == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """There is no circle of modules, of types or inside functions either."""
+    graph = {
+        module: {name for _, name in imports_of(module, file)} for module, file in MODULES.items()
+    }
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+    assert set(order) == set(MODULES)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from attnmass.ranker import AttentionRanker",
+        "import attnmass.ranker",
+        "from ..ranker import AttentionRanker",
+        "from .. import ranker",
+        "def load():\n    from attnmass import ranker",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import attnmass.ranker as r",
+    ],
+)
+def test_every_way_to_import_is_seen(source: str, tmp_path: Path) -> None:
+    """However a module is imported, its name and its line are found."""
+    file = tmp_path / "order.py"
+    file.write_text(source)
+    (found,) = imports_of("attnmass.scoring.order", file)
+    assert found == (len(source.splitlines()), "attnmass.ranker")
+
+
 def test_core_is_light_until_it_is_used() -> None:
-    """Importing the core brings in neither torch nor a framework."""
-    assert not imported_by("import attnmass; attnmass.Chunk('a')") & (HEAVY | FRAMEWORKS)
+    """Importing the core brings in neither torch nor numpy nor a framework."""
+    found = imported_by("import attnmass; attnmass.Chunk('a')")
+    assert not found & (HEAVY | FRAMEWORKS | {"numpy"})
 
 
 def test_core_knows_no_framework() -> None:
@@ -51,7 +180,9 @@ def test_adapter_imports_its_own_framework_only(adapter: str, own: str, other: s
     assert not found & HEAVY
 
 
-@pytest.mark.parametrize("module", ["scoring", "selection", "types"])
+@pytest.mark.parametrize(
+    "module", ["scoring.masses", "scoring.selection", "results.ranking", "trimming"]
+)
 def test_after_capture_nothing_touches_a_model(module: str) -> None:
     """What comes after capture works without transformers."""
     assert "transformers" not in imported_by(f"import attnmass.{module}")
@@ -62,7 +193,8 @@ def test_drawing_needs_no_model() -> None:
     found = imported_by("import attnmass.explain")
     assert not found & (HEAVY | FRAMEWORKS | {"tokenizers", "jinja2", "rich"})
     drawn = imported_by(
-        "from attnmass.explain.model import Explanation, View\n"
+        "from attnmass.results.drawn import View\n"
+        "from attnmass.results.explanation import Explanation\n"
         "made = Explanation('q', (), 'm', (), (View('all', ()),), (), 0.0, False, None)\n"
         "made.to_html(), made.to_json(), made._repr_html_()\n"
         "from attnmass.explain import AnswerExplanation\n"
@@ -75,7 +207,7 @@ def test_drawing_needs_no_model() -> None:
 
 def test_capture_knows_nothing_of_the_cache() -> None:
     """Capture reads a model, and what is kept of it is decided above."""
-    code = "import sys, attnmass.capture; print('attnmass.cache' in sys.modules)"
+    code = "import sys, attnmass.capture; print('attnmass.store' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

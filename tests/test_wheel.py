@@ -24,8 +24,8 @@ def test_wheel(tmp_path: Path) -> None:
     packages = {"attnmass", "langchain_attn", "llama_index_attn"}
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == packages
     assert {f"{package}/py.typed" for package in packages} <= set(names)
-    shipped = {path.name for path in (ROOT / "attnmass" / "profiles").glob("*.json")}
-    assert {f"attnmass/profiles/{name}" for name in shipped} <= set(names)
+    shipped = {path.name for path in (ROOT / "attnmass" / "profiles" / "data").glob("*.json")}
+    assert {f"attnmass/profiles/data/{name}" for name in shipped} <= set(names)
     rooms = (ROOT / "attnmass" / "explain").iterdir()
     drawing = {path.name for path in rooms if path.suffix in (".html", ".css", ".js")}
     assert {"page.html", "page.css", "page.js", "frame.html"} <= drawing

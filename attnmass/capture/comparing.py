@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attnmass.errors import AttnMassError, CaptureError, UnsupportedModelError
-from attnmass.out_of_memory import is_out_of_memory
+from attnmass.models.out_of_memory import is_out_of_memory
 
 EAGER = "its eager attention over the same tokens"
 OTHER_ORDER = "the same chunks in another order"

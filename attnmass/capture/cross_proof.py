@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from attnmass.capture.comparing import EAGER, OTHER_ORDER, check_depth, compare, first_run
-from attnmass.capture.pair import find_pair, settle_attention, shared_pair
 from attnmass.capture.seq2seq import CrossReader
+from attnmass.models.pair import find_pair, settle_attention, shared_pair
 
 _CHUNK, _SHORT, _QUERY = 6, 3, 3
 _KIND = "cross-attention"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +22,17 @@ from attnmass.errors import CaptureError
 MaskFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 ACTIVE: ContextVar[ForwardPass] = ContextVar("attnmass_forward_pass")
+
+
+class Tapped(Protocol):
+    """What takes vectors out of a pass, see `attnmass.capture.vectors`."""
+
+    wanted: str | None
+    turns: bool
+    turning: bool
+
+    def see(self, layer: int, query: Tensor, key: Tensor, rule: ScoreRule) -> None:
+        """Called with a selected layer's new vectors."""
 
 
 class StopForward(Exception):  # noqa: N818 - a signal, never seen by callers
@@ -49,6 +61,7 @@ class ForwardPass:
         recorded: Mean attention of the selected heads by layer, `[segment, selected, key]`.
         fused: How layers without anything special attend.
         scratch: Memory that layers share, by kind.
+        tap: Sees the selected layers' vectors, in a pass that is run for them.
     """
 
     positions: Tensor
@@ -65,6 +78,7 @@ class ForwardPass:
     recorded: dict[int, Tensor] = field(default_factory=dict)
     fused: Fused = field(default_factory=Fused)
     scratch: dict[str, Tensor] = field(default_factory=dict)
+    tap: Tapped | None = None
 
     def mask(self, mask_function: MaskFunction) -> Tensor:
         """Evaluate the model's own mask rule at positions, not at indices into a cache.
@@ -124,6 +138,10 @@ class ForwardPass:
         Returns:
             `[batch, token, head, dim]`.
         """
+        if self.tap is not None and layer in self.heads:
+            self.tap.see(layer, query, key, rule)
+            if layer == self.last_layer:
+                raise StopForward
         mask = mask.to(query.device)  # layers may lie on several devices
         group = query.shape[1] // key.shape[1]
         read = [head // group for head in self.heads.get(layer, ())]  # KV head of each selected one

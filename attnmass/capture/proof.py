@@ -16,11 +16,12 @@ from attnmass.capture.comparing import (
     first_run,
     is_half,
 )
-from attnmass.capture.encoder import EncoderReader, Passage, encoder_view, find_encoder
-from attnmass.capture.reader import Reader
+from attnmass.capture.encoder import EncoderReader, encoder_view, find_encoder
+from attnmass.capture.encoder_pass import Passage
+from attnmass.capture.reader import Head, Reader
 from attnmass.capture.states import KeyValues
-from attnmass.capture.view import find_config, find_decoder, shared_view
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.view import find_config, find_decoder, shared_view
 
 _PREFIX, _CHUNK, _SHORT, _QUERY = 3, 6, 2, 3
 _LAYERS = 2  # that are proved in float32 at least: the second reads what the first wrote
@@ -80,10 +81,8 @@ def prove(reader: Reader, model: nn.Module) -> None:
     except UnsupportedModelError:
         if not is_half(reader):
             raise
-        exact = _in_float32(reader, model)
-        places = sorted({head for _, head in reader.heads})
-        layers = range(find_config(exact).num_hidden_layers)
-        prove(Reader(exact, [(layer, head) for layer in layers for head in places]), exact)
+        exact = in_float32(reader, model)
+        prove(Reader(exact, first_heads(reader, exact)), exact)
         for found, wanted, what in pairs:
             compare(reader, found, wanted, what, tolerance=COARSE)
 
@@ -129,7 +128,14 @@ def _eager_encoder(reader: EncoderReader, model: nn.Module, passage: Passage) ->
     return torch.stack([layers[layer][0, head].float().cpu() for layer, head in reader.heads])
 
 
-def _in_float32(reader: Reader, model: nn.Module) -> nn.Module:
+def first_heads(reader: Reader, model: nn.Module) -> list[Head]:
+    """The places of a reader's heads, in each layer of what `in_float32` returned."""
+    places = sorted({head for _, head in reader.heads})
+    layers = range(find_config(model).num_hidden_layers)
+    return [(layer, head) for layer in layers for head in places]
+
+
+def in_float32(reader: Reader, model: nn.Module) -> nn.Module:
     """The first layers of a model, as many as have each kind of layer, in float32."""
     kinds = list(getattr(reader.config, "layer_types", None) or [])[: reader.last_layer + 1]
     n_layers = max([kinds.index(kind) + 1 for kind in kinds], default=1)
@@ -144,9 +150,18 @@ def _states(reader: Reader, ids: Tensor, start: int, past: tuple[KeyValues, ...]
     return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
 
 
-@torch.inference_mode()
 def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
     """The query's mean attention in one plain causal pass, `[head, key]`."""
+    return eager_rows(reader, model, ids)[:, -_QUERY:].mean(dim=1)
+
+
+@torch.inference_mode()
+def eager_rows(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
+    """Attention of a reader's heads in one plain causal pass, fp32, `[head, token, token]`.
+
+    Raises:
+        UnsupportedModelError: If the class does not return it, or looks ahead.
+    """
     view = shared_view(find_decoder(model), n_layers=reader.last_layer + 1, implementation="eager")
     output = view(input_ids=ids[None], use_cache=False, output_attentions=True)
     layers: tuple[Tensor | None, ...] = output.attentions or ()
@@ -166,4 +181,4 @@ def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
             f"{name} looks ahead, so it is no causal decoder, which the parallel layout needs: "
             "pass a decoder such as SmolLM2, Llama or Qwen."
         )
-    return attention[:, -_QUERY:].mean(dim=1)
+    return attention

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from attnmass.capture.kinds import bare, is_rag
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.kinds import bare, is_rag
 
 
 class QuestionEncoder:

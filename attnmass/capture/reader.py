@@ -10,25 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from attnmass.capture import interface
+from attnmass.capture.core import Head, ViewReader, deepest, in_order
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
-from attnmass.capture.identity import Identity
 from attnmass.capture.states import KeyValues
-from attnmass.capture.view import find_decoder, find_layers, shared_view
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.identity import Identity
+from attnmass.models.view import asks_interface, find_decoder, find_layers, shared_view
 
-Head = tuple[int, int]
 
-
-class Reader:
-    """A transformers decoder, cut after the last selected head.
-
-    Nothing of the model that is passed in is written to: the reader works on a view that shares its
-    weights. One thread at a time may use a reader.
+class Reader(ViewReader):
+    """A transformers decoder, cut after the last selected head; see also `ViewReader`.
 
     Attributes:
-        heads: The selected heads in the order of the results, `(layer, head)`.
-        path: `"interface"` where attention goes through transformers' attention interface,
-            `"eager"` where a family's own eager attention is read on the layers needed.
         kept_heads: Which KV heads of the last layer `read` keeps the keys of: those that selected
             heads read, known after the first pass. `None` is all, as eager attention needs them.
         identity: Called, a digest of the layers that run, as their weights are now.
@@ -45,34 +38,19 @@ class Reader:
             UnsupportedModelError: If the model's attention cannot be read.
         """
         decoder = find_decoder(model)
-        self.config: Any = decoder.config
-        self.heads = tuple(heads)
+        heads = tuple(heads)
         _check_positions(decoder)
-        self.last_layer = max(layer for layer, _ in self.heads)
-        self._by_layer: dict[int, list[int]] = {}
-        for layer, head in self.heads:
-            self._by_layer.setdefault(layer, []).append(head)
-        self.path = "interface" if _uses_interface(decoder) else "eager"
-        self._view = shared_view(
+        path = "interface" if asks_interface(decoder) else "eager"
+        view = shared_view(
             decoder,
-            n_layers=self.last_layer + 1,
-            implementation=interface.INTERFACE if self.path == "interface" else interface.EAGER,
+            n_layers=deepest(heads) + 1,
+            implementation=interface.INTERFACE if path == "interface" else interface.EAGER,
         )
+        super().__init__(view, decoder.config, heads, path)
         if self.path == "eager":
             self._hook_layers()
-        self._home = self.device
         self.identity = Identity(self._view)
         self.kept_heads: tuple[int, ...] | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where token ids go."""
-        return next(self._view.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return next(self._view.parameters()).dtype
 
     @property
     def max_positions(self) -> int | None:
@@ -130,26 +108,16 @@ class Reader:
             positions, self.last_layer, past, segments, heads, rows, key_block=key_block
         )
         self._run(ids[None], state)
-        missing = set(heads) - set(state.recorded)
-        if missing:
-            raise UnsupportedModelError(
-                f"layer {min(missing)} of {type(self._view).__name__} has no softmax attention to "
-                "read: choose heads of other layers."
-            )
-        row = {
-            (layer, head): state.recorded[layer][:, i]
-            for layer, numbers in self._by_layer.items()
-            for i, head in enumerate(numbers)
-        }
-        return torch.stack([row[head] for head in self.heads], dim=1)
+        self._check_recorded(
+            state.recorded,
+            self._view,
+            "has no softmax attention to read: choose heads of other layers.",
+        )
+        return in_order(state.recorded, self.heads)
 
     @torch.inference_mode()
     def _run(self, ids: Tensor, state: ForwardPass) -> None:
-        if self.device != self._home:
-            raise UnsupportedModelError(
-                f"the model was moved from {self._home} to {self.device} after the ranker was "
-                "built: build a new ranker"
-            )
+        self._check_home()
         token = ACTIVE.set(state)
         try:
             eager = self.path == "eager"
@@ -197,12 +165,6 @@ def _attention_weights(output: Any, n_tokens: int) -> Tensor | None:
         if isinstance(item, Tensor) and item.ndim == 4 and item.shape[2] == n_tokens:
             return item
     return None
-
-
-def _uses_interface(decoder: nn.Module) -> bool:
-    """Whether the family's code asks the attention interface which function to run."""
-    module = inspect.getmodule(type(decoder))
-    return hasattr(module, "ALL_ATTENTION_FUNCTIONS")
 
 
 def _check_positions(decoder: nn.Module) -> None:

@@ -11,22 +11,20 @@ from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from attnmass.capture.band import dense
+from attnmass.capture.core import Head, by_layer, deepest, in_order
 from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossPass
+from attnmass.capture.encoder_decoder import EncoderDecoder, n_heads
 from attnmass.capture.forward import StopForward
-from attnmass.capture.identity import Identity
-from attnmass.capture.pair import (
+from attnmass.capture.states import KeyValues, joined
+from attnmass.errors import UnsupportedModelError
+from attnmass.models.identity import Identity
+from attnmass.models.pair import (
     cross_modules,
     encoder_modules,
     find_pair,
-    hides_attention,
-    max_positions,
-    settle_attention,
     shared_pair,
     uses_interface,
 )
-from attnmass.capture.reader import Head
-from attnmass.capture.states import KeyValues, joined
-from attnmass.errors import UnsupportedModelError
 
 
 @dataclass(frozen=True)
@@ -45,18 +43,12 @@ class CrossAttention:
     each: CrossAttention | None = None
 
 
-class CrossReader:
+class CrossReader(EncoderDecoder):
     """A transformers encoder-decoder, its decoder cut after the last selected head.
 
-    Nothing of the model that is passed in is written to: the reader works on a view that shares its
-    weights. One thread at a time may use a reader.
+    See also `ViewReader`; the heads are the decoder's.
 
     Attributes:
-        heads: The selected heads of the decoder in the order of the results, `(layer, head)`.
-        path: `"interface"` where attention goes through transformers' attention interface,
-            `"eager"` where the weights that a family's own eager attention returns are read.
-        hides_inside: Whether the encoder attends over blocks in code of its own (LongT5,
-            BigBird-Pegasus), which runs as it is: its states are read, where it looks is not.
         keeps_values: Whether the last layer's values are kept, for `look(value_norm=True)`.
         kept_heads: Which KV heads of the last layer `read` keeps, known after the first pass, which
             `prove_cross` makes; `None` is all.
@@ -77,63 +69,23 @@ class CrossReader:
             UnsupportedModelError: If the model's cross-attention cannot be read.
         """
         pair = find_pair(model)
-        self.config: Any = pair.config
-        self.heads = tuple(heads)
-        self.keeps_values = keeps_values
-        self.last_layer = max(layer for layer, _ in self.heads)
-        self._by_layer = _grouped(self.heads)
-        self.path = "interface" if uses_interface(pair) else "eager"
-        is_eager = self.path == "eager"
-        self._view = shared_pair(
+        heads = tuple(heads)
+        is_eager = not uses_interface(pair)
+        view = shared_pair(
             pair,
-            n_layers=self.last_layer + 1,
+            n_layers=deepest(heads) + 1,
             implementation="eager" if is_eager else CROSS_INTERFACE,
         )
+        super().__init__(view, pair, heads, "eager" if is_eager else "interface")
+        self.keeps_values = keeps_values
         self._cross = {id(m): layer for layer, m in enumerate(cross_modules(self._view))}
-        self.hides_inside = hides_attention(pair)
         self._inside = [] if self.hides_inside else encoder_modules(self._view)
         self._encoder_heads = () if self.hides_inside else _at_same_depth(self.heads, pair)
         if is_eager:
             self._hook()
-        self._home = self.device
         self.identity = Identity(self._view)
         self.kept_heads: tuple[int, ...] | None = None
         self._group = 1  # heads that share the keys of one, known after the first pass
-
-    @property
-    def device(self) -> torch.device:
-        """Where token ids go."""
-        return next(self._view.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return next(self._view.parameters()).dtype
-
-    @property
-    def encoder_limit(self) -> int | None:
-        """How many tokens the encoder knows positions of, `None` for no limit."""
-        return max_positions(self.config, "encoder")
-
-    @property
-    def decoder_limit(self) -> int | None:
-        """How many tokens the decoder knows positions of, `None` for no limit."""
-        return max_positions(self.config, "decoder")
-
-    @property
-    def start_token(self) -> int:
-        """What the decoder starts with.
-
-        Raises:
-            UnsupportedModelError: If the config does not say.
-        """
-        start = getattr(self.config, "decoder_start_token_id", None)
-        if start is None:
-            raise UnsupportedModelError(
-                f"the config of this {self.config.model_type} model has no decoder_start_token_id: "
-                "set it before the ranker is built."
-            )
-        return int(start)
 
     @torch.inference_mode()
     def read(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
@@ -156,7 +108,7 @@ class CrossReader:
         layers: list[Any] = caches.cross_attention_cache.layers
         keys: list[Tensor] = [layer.keys for layer in layers]
         values: list[Tensor] = [layer.values for layer in layers]
-        self._group = _n_heads(self._view.decoder.config) // keys[-1].shape[1]
+        self._group = n_heads(self._view.decoder.config) // keys[-1].shape[1]
         if self.path == "interface":
             last = self._by_layer[self.last_layer]
             self.kept_heads = tuple(sorted({head // self._group for head in last}))
@@ -221,9 +173,10 @@ class CrossReader:
             self._run(state, ids, nothing.expand(len(rows), 1, width), None)
         else:
             n_keys = sum(map(len, past))
-            self._run(state, ids, nothing.expand(len(rows), n_keys, width), self._cache(state))
-        found = _in_order(state.recorded, self.heads)  # [query, head, group, key]
-        logs = _in_order(state.logs, self.heads)
+            left = self._cache(past, len(rows))
+            self._run(state, ids, nothing.expand(len(rows), n_keys, width), left)
+        found = in_order(state.recorded, self.heads)  # [query, head, group, key]
+        logs = in_order(state.logs, self.heads)
         if value_norm:
             found = found * self._norms(past)[:, None]
             found = found / found.sum(dim=-1, keepdim=True).clamp_min(1e-30)
@@ -263,12 +216,12 @@ class CrossReader:
             for number, group in enumerate(mine):
                 weights[i, number, list(group)] = 1 / len(group)
         unique = tuple(dict.fromkeys(self._encoder_heads))
-        by_layer = _grouped(unique)
+        grouped = by_layer(unique)
         state = CrossPass(
             weights,
-            by_layer,
-            inside={id(self._inside[layer]): layer for layer in by_layer},
-            last_layer=max(by_layer),
+            grouped,
+            inside={id(self._inside[layer]): layer for layer in grouped},
+            last_layer=max(grouped),
         )
         token = ACTIVE.set(state)
         try:
@@ -277,46 +230,12 @@ class CrossReader:
             pass
         finally:
             ACTIVE.reset(token)
-        found = _in_order(state.recorded, unique)  # [row, head, group, key]
+        found = in_order(state.recorded, unique)  # [row, head, group, key]
         found = found[:, [unique.index(head) for head in self._encoder_heads]]
         return [
             found[i, :, : len(mine), : len(row)].transpose(0, 1)
             for i, (row, mine) in enumerate(zip(rows, groups, strict=True))
         ]
-
-    def _states(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """What the encoder makes of each run, `[row, token, dim]`, whatever others it is read with.
-
-        Encoders that attend over blocks lay them out by the length of the padded batch.
-        """
-        if not self.hides_inside:
-            return self._encode(*self._padded(rows))
-        found = []
-        for row in rows:
-            settle_attention(self._view.encoder, len(row))
-            found.append(self._encode(*self._padded([row]))[0])
-        return nn.utils.rnn.pad_sequence(found, batch_first=True)
-
-    def _encode(self, ids: Tensor, mask: Tensor) -> Tensor:
-        self._check_home()
-        options = {"output_attentions": True} if self.path == "eager" else {}
-        output = self._view.encoder(input_ids=ids, attention_mask=mask, **options)
-        states: Tensor = output[0]
-        return states
-
-    def _decode(
-        self, ids: Tensor, states: Tensor, mask: Tensor | None, caches: EncoderDecoderCache | None
-    ) -> None:
-        self._check_home()
-        options = {"output_attentions": True} if self.path == "eager" else {}
-        self._view.decoder(
-            input_ids=ids,
-            encoder_hidden_states=states,
-            encoder_attention_mask=mask,
-            past_key_values=caches,
-            use_cache=caches is not None,
-            **options,
-        )
 
     def _run(
         self, state: CrossPass, ids: Tensor, states: Tensor, caches: EncoderDecoderCache | None
@@ -328,26 +247,11 @@ class CrossReader:
             pass
         finally:
             ACTIVE.reset(token)
-        missing = set(self._by_layer) - set(state.recorded)
-        if missing:
-            raise UnsupportedModelError(
-                f"layer {min(missing)} of {type(self._view.decoder).__name__} has no "
-                "cross-attention to read: choose heads of other layers."
-            )
-
-    def _cache(self, state: CrossPass) -> EncoderDecoderCache:
-        """What chunks left, as a family's own attention finds it."""
-        caches = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        for layer in range(self.last_layer + 1):
-            like = self._like(state.past[0].keys[layer], len(state.rows))
-            keys = joined(state.past, like, layer, "keys", append=False)
-            if layer < len(state.past[0].values):
-                values = joined(state.past, like, layer, "values", append=False)
-            else:
-                values = torch.zeros_like(keys)  # were not kept and are not needed
-            caches.cross_attention_cache.update(keys, values, layer)
-            caches.is_updated[layer] = True
-        return caches
+        self._check_recorded(
+            state.recorded,
+            self._view.decoder,
+            "has no cross-attention to read: choose heads of other layers.",
+        )
 
     def _norms(self, past: Sequence[KeyValues]) -> Tensor:
         """Length of the value of each key for each head, fp32, `[head, key]`."""
@@ -361,31 +265,9 @@ class CrossReader:
             found.append(values[mine].float().norm(dim=-1))
         return torch.stack(found)
 
-    def _like(self, stored: Tensor, batch: int) -> Tensor:
-        """An empty tensor of the shape and dtype that joined keys are to have."""
-        n_heads, _, n_dims = stored.shape
-        return torch.empty(batch, n_heads, 0, n_dims, dtype=self.dtype, device=self.device)
-
-    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Ids filled up at their end, and 1 where they are not, `[row, token]` both."""
-        longest = max(map(len, rows))
-        ids = torch.tensor(
-            [[*row, *[rows[0][0]] * (longest - len(row))] for row in rows], device=self.device
-        )
-        sizes = torch.tensor([len(row) for row in rows], device=self.device)
-        mask = torch.arange(longest, device=self.device)[None] < sizes[:, None]
-        return ids, mask.long()
-
-    def _check_home(self) -> None:
-        if self.device != self._home:
-            raise UnsupportedModelError(
-                f"the model was moved from {self._home} to {self.device} after the ranker was "
-                "built: build a new ranker"
-            )
-
     def _hook(self) -> None:
         """Read a family's own weights from the modules that return them."""
-        n_heads = _n_heads(self._view.encoder.config, ("encoder_attention_heads",))
+        count = n_heads(self._view.encoder.config, ("encoder_attention_heads",))
 
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             state = ACTIVE.get(None)
@@ -399,7 +281,7 @@ class CrossReader:
             if id(module) in state.cross:
                 state.keep(layer, weights[-1][:, heads].float(), weights[-1].dtype)
             else:
-                whole = dense(weights[-1], n_heads, state.rows.shape[-1])
+                whole = dense(weights[-1], count, state.rows.shape[-1])
                 state.keep_inside(layer, whole[:, heads].float(), whole.dtype)
             if layer == state.last_layer:
                 raise StopForward
@@ -408,28 +290,8 @@ class CrossReader:
             module.register_forward_hook(hook)
 
 
-def _grouped(heads: Sequence[Head]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for layer, head in heads:
-        found.setdefault(layer, []).append(head)
-    return found
-
-
-def _in_order(recorded: dict[int, Tensor], heads: Sequence[Head]) -> Tensor:
-    """What was recorded by layer, `[batch, selected, ...]`, in the order of `heads`."""
-    by_layer = _grouped(heads)
-    return torch.stack(
-        [recorded[layer][:, by_layer[layer].index(head)] for layer, head in heads], dim=1
-    )
-
-
 def _at_same_depth(heads: Sequence[Head], pair: Any) -> tuple[Head, ...]:
     """The encoder's heads that stand for some of the decoder's, see `CrossReader.look_inside`."""
     n_encoder, n_decoder = len(encoder_modules(pair)), len(cross_modules(pair))
-    n_heads = _n_heads(pair.encoder.config, ("encoder_attention_heads",))
-    return tuple((layer * n_encoder // n_decoder, head % n_heads) for layer, head in heads)
-
-
-def _n_heads(config: Any, names: Sequence[str] = ("decoder_attention_heads",)) -> int:
-    known = (*names, "num_heads", "num_attention_heads")
-    return int(next(n for n in (getattr(config, name, None) for name in known) if n))
+    count = n_heads(pair.encoder.config, ("encoder_attention_heads",))
+    return tuple((layer * n_encoder // n_decoder, head % count) for layer, head in heads)

@@ -1,4 +1,4 @@
-"""The command line: reads files, asks the core, prints. Nothing in the core knows of it.
+"""The command line: reads files, asks the core, prints.
 
 Light until a command needs a model: help and shell completion import no torch.
 """

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import typer
 
 from attnmass.cli.errors import CliError, ExitCode, one_line
+from attnmass.cli.model_options import ModelOptions
 from attnmass.cli.models import Debug, where_weights_are
 from attnmass.cli.notes import status
-from attnmass.cli.options import ModelOptions
 from attnmass.cli.records import to_json
 from attnmass.cli.session import load_ranker
 from attnmass.cli.writing import write_line

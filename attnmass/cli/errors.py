@@ -16,13 +16,10 @@ from rich.console import Console
 from rich.text import Text
 from typer import TyperException
 
+from attnmass.cli import fit_options, options
 from attnmass.cli.printable import printable
-from attnmass.errors import (
-    AttnMassError,
-    NoEvidenceError,
-    UnsupportedModelError,
-    WeightsNotFoundError,
-)
+from attnmass.errors import AttnMassError, UnsupportedModelError, WeightsNotFoundError
+from attnmass.results.errors import NoEvidenceError
 
 
 class ExitCode(IntEnum):
@@ -118,8 +115,6 @@ def _option(name: str) -> str:
 
 
 def _option_names() -> set[str]:
-    from attnmass.cli import fit_options, options
-
     groups = (*options.GROUPS, *fit_options.GROUPS)
     return {field.name for group in groups for field in fields(group)}
 

@@ -10,24 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attnmass.cli import session
+from attnmass.cli.arguments import check_cache, check_selection, model_arguments, parse_heads
 from attnmass.cli.errors import ExitCode, InputError, UsageError, api_arguments
+from attnmass.cli.model_options import CacheGroup, ModelOptions
 from attnmass.cli.notes import is_watched, note
-from attnmass.cli.options import (
-    CacheGroup,
-    InputOptions,
-    ModelOptions,
-    SelectionOptions,
-    ToldOptions,
-    TrimOptions,
-    parse_heads,
-)
+from attnmass.cli.options import InputOptions, SelectionOptions, ToldOptions, TrimOptions
 from attnmass.cli.rank import Paths, Query
 from attnmass.cli.trim import make_request
-from attnmass.errors import NoEvidenceError
+from attnmass.results.errors import NoEvidenceError
 
 if TYPE_CHECKING:
     from attnmass.explain import Explanation
-    from attnmass.types import Ranking
+    from attnmass.results.ranking import Ranking
 
 _PANEL = "Drawing"
 _SUFFIXES = (".html", ".json")
@@ -86,9 +80,9 @@ def explain(
     if inputs.queries is not None:
         raise UsageError("explain draws one question", "leave out --queries and pass QUERY")
     _check(common)
-    selection.check()
-    cache.check()
-    model.arguments()
+    check_selection(selection)
+    check_cache(cache)
+    model_arguments(model)
     request = None
     if trimming.given():
         request = make_request(trimming, local_files_only=bool(model.local_files_only))

@@ -18,8 +18,8 @@ from attnmass.cli.fit_options import (
     ReportOptions,
     SaveOptions,
 )
+from attnmass.cli.model_options import LoadOptions
 from attnmass.cli.notes import is_watched, note, status
-from attnmass.cli.options import LoadOptions
 from attnmass.cli.writing import write_line
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from attnmass.cli.options import Given, ToldOptions
+from attnmass.cli.model_options import Given
+from attnmass.cli.options import ToldOptions
 
 ReportFormat = Literal["table", "markdown", "json"]
 

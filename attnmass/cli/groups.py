@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from attnmass.cli import fit_options, options
 from attnmass.cli.errors import report
 from attnmass.cli.notes import say_warnings
 
@@ -21,8 +22,6 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """As typer does, with the API's defaults for options that are `None` if not given."""
-        from attnmass.cli import fit_options, options
-
         known = options.api_defaults() | fit_options.api_defaults()
         shown = {
             parameter: known[str(parameter.name)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnmass.types import Chunk
+from attnmass.text.chunk import Chunk
 
 STDIN = "<stdin>"
 

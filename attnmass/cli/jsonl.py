@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from attnmass.cli.errors import InputError
 from attnmass.cli.items import Item, Question
-from attnmass.types import Chunk
+from attnmass.text.chunk import Chunk
 
 _CHUNK = '{"text": "...", "id": ..., "title": ..., "score": ...}, of which text is needed'
 _QUESTION = '{"query": "...", "chunks": [{"text": "..."}, ...]}'

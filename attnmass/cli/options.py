@@ -5,31 +5,21 @@ So defaults are the API's own, and stand in no second place; help looks them up.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from attnmass.cli.errors import InputError, UsageError, api_arguments
-from attnmass.selection import OnNoEvidence, Order
+from attnmass.cli.model_options import CacheGroup, Given, ModelOptions
+from attnmass.options.choices import OnNoEvidence, Order
 
 if TYPE_CHECKING:
-    from attnmass.profiles import HeadProfile
+    pass
 
 Format = Literal["table", "tsv", "text", "json", "jsonl"]
 InputKind = Literal["auto", "text", "jsonl"]
 
-_INPUT, _MODEL, _CACHE = "Input", "Model", "Cache of chunks"
-_CHOICE, _TRIM, _OUTPUT = "What is kept", "Trimming", "Output"
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A group whose fields are `None` where the user said nothing."""
-
-    def given(self) -> dict[str, Any]:
-        """What the user said, by the API's names."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+_INPUT, _CHOICE, _TRIM, _OUTPUT = "Input", "What is kept", "Trimming", "Output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,150 +65,6 @@ class InputOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadOptions(Given):
-    """Which model is loaded, and how."""
-
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME",
-            help="A short name (see `attnmass models`), a folder, a GGUF file, or a repository of "
-            "the Hugging Face Hub.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="cpu, cuda, ...; the best there is.", rich_help_panel=_MODEL
-        ),
-    ] = None
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="float32, bfloat16, float16, or auto: the fastest that the device does well.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="How chunks and query are laid out.", rich_help_panel=_MODEL
-        ),
-    ] = None
-    revision: Annotated[
-        str | None,
-        typer.Option(help="Branch, tag or commit on the Hub.", rich_help_panel=_MODEL),
-    ] = None
-    cache_dir: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER", help="The Hub's cache of weights.", rich_help_panel=_MODEL),
-    ] = None
-    local_files_only: Annotated[
-        bool | None,
-        typer.Option(
-            "--local-files-only",
-            help="Never ask the Hub; so does HF_HUB_OFFLINE=1.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None
-    batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Chunks in one forward pass.", rich_help_panel=_MODEL),
-    ] = None
-    max_batch_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens in one forward pass.", rich_help_panel=_MODEL),
-    ] = None
-    max_chunk_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Longer chunks are read in overlapping windows; the model's own limit.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOptions(LoadOptions):
-    """Which model is loaded, how, and which of its heads are read."""
-
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="The heads to read, as JSON; what ships.", rich_help_panel=_MODEL
-        ),
-    ] = None
-    heads: Annotated[
-        str | None,
-        typer.Option(
-            metavar="L-H,...",
-            help="Heads to read instead, weighed alike: 18-6,18-7 is heads 6 and 7 of layer 18.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None
-
-    def arguments(self) -> dict[str, Any]:
-        """What `AttentionRanker.from_pretrained` is called with, but for the model's name.
-
-        Raises:
-            UsageError: If the heads are none, or named twice.
-            InputError: If the profile cannot be read.
-        """
-        given = self.given()
-        given.pop("model", None)
-        if self.profile is not None and self.heads is not None:
-            raise UsageError("pass --profile or --heads, not both")
-        if self.heads is not None:
-            given["heads"] = parse_heads(self.heads)
-        if self.profile is not None:
-            given["profile"] = read_profile(self.profile)
-        return given
-
-
-@dataclass(frozen=True, slots=True)
-class CacheGroup(Given):
-    """Where what was read is kept."""
-
-    cache_bytes: Annotated[
-        int | None,
-        typer.Option(help="Bound on memory.", rich_help_panel=_CACHE),
-    ] = None
-    cache_folder: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Keep what the model makes of chunks here, so that the next command need not "
-            "read them again.",
-            rich_help_panel=_CACHE,
-        ),
-    ] = None
-    cache_folder_bytes: Annotated[
-        int | None,
-        typer.Option(help="Bound on the folder.", rich_help_panel=_CACHE),
-    ] = None
-    cache_format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="float16, bfloat16 or int8: smaller, and less exact.",
-            rich_help_panel=_CACHE,
-        ),
-    ] = None
-
-    def check(self) -> None:
-        """Raise `UsageError` for values that are off or contradict each other."""
-        from attnmass.cache_options import CacheOptions
-
-        with api_arguments():
-            CacheOptions(**self.given())
-
-
-@dataclass(frozen=True, slots=True)
 class SelectionOptions(Given):
     """Which chunks are kept, and in which order."""
 
@@ -257,13 +103,6 @@ class SelectionOptions(Given):
             rich_help_panel=_CHOICE,
         ),
     ] = None
-
-    def check(self) -> None:
-        """Raise `UsageError` for values that are off."""
-        from attnmass.selection import Selection
-
-        with api_arguments():
-            Selection(**self.given())
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,47 +218,11 @@ class CommonOptions(ToldOptions):
 GROUPS = (InputOptions, ModelOptions, CacheGroup, SelectionOptions, TrimOptions, CommonOptions)
 
 
-def read_profile(path: str) -> HeadProfile:
-    """A head profile from its file.
-
-    Raises:
-        InputError: If there is none.
-    """
-    from attnmass.profiles import load_profile
-
-    try:
-        return load_profile(path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read: {error.strerror or error}",
-            "the profiles that ship are found by themselves: attnmass profiles list",
-        ) from error
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
-def parse_heads(text: str) -> tuple[tuple[int, int], ...]:
-    """`18-6,18-7` as pairs of layer and head.
-
-    Raises:
-        UsageError: If it is something else.
-    """
-    pairs = []
-    for part in text.split(","):
-        layer, dash, head = part.strip().partition("-")
-        if not (dash and layer.isdecimal() and head.isdecimal()):
-            raise UsageError(
-                f"--heads takes layer-head pairs such as 18-6,18-7, not {part.strip()!r}"
-            )
-        pairs.append((int(layer), int(head)))
-    return tuple(pairs)
-
-
 def api_defaults() -> dict[str, Any]:
     """Defaults of the API, by the names of the options that stand for them."""
-    from attnmass.cache_options import CacheOptions
     from attnmass.loading.sources import DEFAULT_MODEL
-    from attnmass.selection import Selection
+    from attnmass.options.cache import CacheOptions
+    from attnmass.options.selection import Selection
     from attnmass.trimming import Trim
 
     found: dict[str, Any] = {"model": DEFAULT_MODEL}

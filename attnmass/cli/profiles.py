@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from attnmass.cli.arguments import read_profile
 from attnmass.cli.errors import InputError, UsageError
 from attnmass.cli.models import Debug, ListFormat, write_list
-from attnmass.cli.options import read_profile
 from attnmass.cli.writing import write_line
 
 if TYPE_CHECKING:

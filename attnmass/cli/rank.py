@@ -7,13 +7,9 @@ from typing import Annotated
 import typer
 
 from attnmass.cli import session
-from attnmass.cli.options import (
-    CacheGroup,
-    CommonOptions,
-    InputOptions,
-    ModelOptions,
-    SelectionOptions,
-)
+from attnmass.cli.arguments import check_cache, check_selection, model_arguments
+from attnmass.cli.model_options import CacheGroup, ModelOptions
+from attnmass.cli.options import CommonOptions, InputOptions, SelectionOptions
 from attnmass.cli.writing import Writer
 
 Query = Annotated[
@@ -55,9 +51,9 @@ def rank(
     """
     many = inputs.queries is not None
     writer = Writer(common.format, trimmed=False, many=many)
-    selection.check()
-    cache.check()
-    model.arguments()
+    check_selection(selection)
+    check_cache(cache)
+    model_arguments(model)
     questions = session.read(query, paths, inputs, selection, common)
     ranker = session.load_ranker(model, cache, quiet=common.quiet)
     code = session.rank_and_write(questions, ranker, selection, common, writer=writer, many=many)

@@ -15,7 +15,7 @@ from attnmass.cli.errors import InputError, UsageError
 from attnmass.cli.items import STDIN, Item, Question
 from attnmass.cli.options import InputOptions
 from attnmass.cli.splitting import split_text
-from attnmass.types import Chunk
+from attnmass.text.chunk import Chunk
 
 # What is read in a folder; a file that is named is read whatever its name.
 TEXT_SUFFIXES = (

@@ -10,8 +10,9 @@ from typing import Any
 
 from attnmass.cli.items import Item, Question
 from attnmass.cli.printable import encodable, on_one_line
-from attnmass.prompt import chunk_text
-from attnmass.types import RankedChunk, Ranking
+from attnmass.results.ranking import Ranking
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.text.prompt import chunk_text
 
 _BEGINNING = 200  # characters of a text on a line
 _SURROGATE = re.compile("[\ud800-\udfff]")

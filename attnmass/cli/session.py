@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attnmass.cli.arguments import model_arguments
 from attnmass.cli.errors import ExitCode, UsageError, api_arguments, spelled_as_options
 from attnmass.cli.items import Question
+from attnmass.cli.model_options import CacheGroup, ModelOptions
 from attnmass.cli.notes import is_watched, note, status, warn
-from attnmass.cli.options import (
-    CacheGroup,
-    CommonOptions,
-    InputOptions,
-    ModelOptions,
-    SelectionOptions,
-    ToldOptions,
-)
+from attnmass.cli.options import CommonOptions, InputOptions, SelectionOptions, ToldOptions
 from attnmass.cli.reading import read_questions
 from attnmass.cli.writing import Writer
-from attnmass.errors import NoEvidenceError
-from attnmass.types import Ranking
+from attnmass.results.errors import NoEvidenceError
+from attnmass.results.ranking import Ranking
 
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
@@ -63,7 +58,7 @@ def load_ranker(
         UsageError: If options are off, or do not fit the model.
         WeightsNotFoundError, UnsupportedModelError: As `AttentionRanker.from_pretrained`.
     """
-    arguments = model.arguments() | (cache.given() if cache is not None else {})
+    arguments = model_arguments(model) | (cache.given() if cache is not None else {})
     name = () if model.model is None else (model.model,)
     with status(f"Loading {model.model or 'the default model'} ...", quiet=quiet):
         from attnmass.ranker import AttentionRanker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnmass.segmentation import segment
+from attnmass.text.segmentation import segment
 
 
 def split_text(text: str, limit: int) -> list[tuple[int, int]]:

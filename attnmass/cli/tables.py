@@ -12,7 +12,7 @@ from rich.text import Text
 
 from attnmass.cli.items import Question
 from attnmass.cli.printable import on_one_line, printable
-from attnmass.types import Ranking
+from attnmass.results.ranking import Ranking
 
 if TYPE_CHECKING:
     from attnmass.fitting.report import Table as ReportTable

@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from attnmass.cli import session
+from attnmass.cli.arguments import check_cache, check_selection, model_arguments
 from attnmass.cli.errors import CliError, ExitCode, api_arguments
-from attnmass.cli.options import (
-    CacheGroup,
-    CommonOptions,
-    InputOptions,
-    ModelOptions,
-    SelectionOptions,
-    TrimOptions,
-)
+from attnmass.cli.model_options import CacheGroup, ModelOptions
+from attnmass.cli.options import CommonOptions, InputOptions, SelectionOptions, TrimOptions
 from attnmass.cli.rank import Paths, Query
 from attnmass.cli.writing import Writer
 
@@ -41,9 +36,9 @@ def trim(
     """
     many = inputs.queries is not None
     writer = Writer(common.format, trimmed=True, many=many)
-    selection.check()
-    cache.check()
-    model.arguments()
+    check_selection(selection)
+    check_cache(cache)
+    model_arguments(model)
     request = make_request(trimming, local_files_only=bool(model.local_files_only))
     questions = session.read(query, paths, inputs, selection, common)
     ranker = session.load_ranker(model, cache, quiet=common.quiet)

@@ -10,8 +10,8 @@ import typer
 from attnmass.cli.errors import CliError, ExitCode, api_arguments
 from attnmass.cli.fit import bar_wanted, data_errors, read_labelled, report_format
 from attnmass.cli.fit_options import Data, DataOptions, ReportOptions
+from attnmass.cli.model_options import LoadOptions
 from attnmass.cli.notes import note, status
-from attnmass.cli.options import LoadOptions
 from attnmass.cli.profiles import find_profile
 from attnmass.cli.records import to_json
 from attnmass.cli.writing import write_line

@@ -10,7 +10,7 @@ from attnmass.cli.items import Question
 from attnmass.cli.options import Format
 from attnmass.cli.printable import encodable, printable
 from attnmass.cli.records import chunk_record, ranking_record, reader_text, to_json, tsv_lines
-from attnmass.types import Ranking
+from attnmass.results.ranking import Ranking
 
 
 class Writer:

@@ -1,8 +1,9 @@
-"""Results drawn over their text: pure functions over plain data, without a model."""
+"""What draws results: renderers, which register themselves and which nothing below imports."""
 
-from attnmass.explain.answer import AnswerExplanation
+from attnmass.explain import renderers
 from attnmass.explain.build import explain
 from attnmass.explain.build_answer import explain_answer
-from attnmass.explain.model import Explanation
+from attnmass.results.answer_explanation import AnswerExplanation
+from attnmass.results.explanation import Explanation
 
-__all__ = ["AnswerExplanation", "Explanation", "explain", "explain_answer"]
+__all__ = ["AnswerExplanation", "Explanation", "explain", "explain_answer", "renderers"]

@@ -8,9 +8,9 @@ from attnmass.explain.html import chunk_rows, make_sheets, render, span_anchor, 
 from attnmass.explain.shown import answer_verdict, shown, span_place
 
 if TYPE_CHECKING:
-    from attnmass.attribution import AnswerSentence, Support
-    from attnmass.explain.answer import AnswerExplanation
-    from attnmass.explain.model import ExplainedChunk
+    from attnmass.results.answer_explanation import AnswerExplanation
+    from attnmass.results.drawn import ExplainedChunk
+    from attnmass.results.support import AnswerSentence, Support
 
 
 def answer_page(explanation: AnswerExplanation) -> str:

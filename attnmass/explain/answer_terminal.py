@@ -20,8 +20,8 @@ except ImportError as error:  # pragma: no cover: the tests have it
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
-    from attnmass.attribution import AnswerSentence
-    from attnmass.explain.answer import AnswerExplanation
+    from attnmass.results.answer_explanation import AnswerExplanation
+    from attnmass.results.support import AnswerSentence
 
 
 @dataclass(frozen=True, slots=True)

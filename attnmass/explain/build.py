@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnmass.explain.model import ExplainedChunk, Explanation, Piece, View
 from attnmass.explain.words import Links, by_word, find_words
-from attnmass.trace import ChunkTrace, Floats, Integers, Trace
-from attnmass.types import Chunk, RankedChunk, Ranking
+from attnmass.results.drawn import ExplainedChunk, Piece, View
+from attnmass.results.explanation import Explanation
+from attnmass.results.ranking import Ranking
+from attnmass.results.trace import ChunkTrace, Floats, Integers, Trace
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile
@@ -82,7 +85,8 @@ def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
 
 def _query_words(query: str, trace: Trace) -> tuple[tuple[tuple[int, int], ...], Links | None]:
     """The query's words and their tokens; none where they were not told apart."""
-    if not any(found.rows is not None for found in trace.scored.values()):
+    first = next(iter(trace.scored.values()), None)  # they all have them, or none has
+    if first is None or first.rows is None:
         return (), None
     bounds, links = find_words(query, trace.query_offsets)
     return tuple((int(start), int(end)) for start, end in bounds), links

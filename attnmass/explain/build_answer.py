@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from attnmass.explain.answer import AnswerExplanation
 from attnmass.explain.build import explained_chunk, views
-from attnmass.explain.model import ExplainedChunk, Piece
-from attnmass.types import RankedChunk
+from attnmass.results.answer_explanation import AnswerExplanation
+from attnmass.results.drawn import ExplainedChunk, Piece
+from attnmass.scoring.ranked import RankedChunk
 
 if TYPE_CHECKING:
-    from attnmass.attribution import Attribution
-    from attnmass.trace import AnswerTrace
+    from attnmass.results.attribution import Attribution
+    from attnmass.results.trace import AnswerTrace
 
 Cited = dict[tuple[int, int], tuple[int, ...]]  # by place in the chunk's text, who names it
 

@@ -25,8 +25,8 @@ from attnmass.explain.shown import (
 )
 
 if TYPE_CHECKING:
-    from attnmass.explain.drawn import Drawn
-    from attnmass.explain.model import ExplainedChunk, Explanation, Piece
+    from attnmass.results.drawn import Drawn, ExplainedChunk, Piece
+    from attnmass.results.explanation import Explanation
 
 Run = tuple[str, str, int]  # text, its element or none, its level
 

@@ -6,12 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from attnmass.explain.sheets import word_masses
-from attnmass.trace import Floats
+from attnmass.results.trace import Floats
 
 if TYPE_CHECKING:
-    from attnmass.attribution import AnswerSentence, Support
-    from attnmass.explain.answer import AnswerExplanation
-    from attnmass.explain.model import ExplainedChunk, Explanation, Piece
+    from attnmass.results.answer_explanation import AnswerExplanation
+    from attnmass.results.drawn import ExplainedChunk, Piece
+    from attnmass.results.explanation import Explanation
+    from attnmass.results.support import AnswerSentence, Support
 
 
 def as_dict(explanation: Explanation) -> dict[str, Any]:

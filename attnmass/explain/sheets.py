@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from attnmass.trace import Floats
+from attnmass.results.trace import Floats
 
 if TYPE_CHECKING:
-    from attnmass.explain.drawn import Drawn
-    from attnmass.explain.model import ExplainedChunk
+    from attnmass.results.drawn import Drawn, ExplainedChunk
 
 LEVELS = 9
 

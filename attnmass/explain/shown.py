@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attnmass.attribution import AnswerSentence, Support
-    from attnmass.types import RankedChunk
+    from attnmass.results.support import AnswerSentence, Support
+    from attnmass.scoring.ranked import RankedChunk
 
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")

@@ -25,8 +25,8 @@ except ImportError as error:  # pragma: no cover: the tests have it
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
 
-    from attnmass.explain.drawn import Drawn
-    from attnmass.explain.model import ExplainedChunk, Explanation
+    from attnmass.results.drawn import Drawn, ExplainedChunk
+    from attnmass.results.explanation import Explanation
 
 # Background of each level: black text on it has a contrast of at least 4.5, and it is on both light
 # and dark terminals another colour than the page's.
@@ -50,11 +50,6 @@ def look_of(console: Console, options: ConsoleOptions) -> Look:
     colour = console.color_system is not None and not console.no_color
     signs = ("+", "-", "#", ".") if options.ascii_only else ("✓", "✗", "█", "░")
     return Look(colour, *signs)
-
-
-def rich_console() -> Console:
-    """Standard output."""
-    return Console()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from attnmass.trace import Floats, Integers
+from attnmass.results.trace import Floats, Integers
 
 _SPACE, _LETTER, _OTHER = range(3)
 _JOINERS = "\u200c\u200d"

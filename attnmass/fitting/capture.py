@@ -8,18 +8,18 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from attnmass import scoring
 from attnmass.errors import CaptureError
 from attnmass.fitting.data import digest
 from attnmass.fitting.errors import DataError
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.store import Capture, Store
-from attnmass.inputs import read_chunks
 from attnmass.layouts import QueryAttention
 from attnmass.ranker import AttentionRanker
-from attnmass.text import PlainTokenizer
+from attnmass.scoring.masses import chunk_masses
+from attnmass.text.chunk import Chunk
+from attnmass.text.inputs import read_chunks
+from attnmass.text.tokens import PlainTokenizer
 from attnmass.trimming import TokenMass, span_masses
-from attnmass.types import Chunk
 
 Found = TypeVar("Found")
 
@@ -71,9 +71,9 @@ def look_at_heads(
         if query.has_sentences:
             spans, tokens = _spans(found, chunks, query, plain)
         return Capture(
-            _sums(found.chunks),
+            _sums(found),
             np.array([chunk.shape[1] for chunk in found.chunks], dtype=np.float32),
-            None if found.null is None else _sums(found.null),
+            None if found.null is None else _sums_of(found.null),
             spans,
             tokens,
         )
@@ -86,7 +86,7 @@ def look_at_chunks(ranker: AttentionRanker) -> Callable[[LabelledQuery], Capture
 
     def look(query: LabelledQuery) -> Capture:
         found = ranker.attention(query.query, chunks_of(query))
-        masses = scoring.chunk_masses(found, ranker.profile.chunk_weights)
+        masses = chunk_masses(found, ranker.profile.chunk_weights)
         counts = [chunk.shape[1] for chunk in found.chunks]
         return Capture(np.array([masses]), np.array(counts, dtype=np.float32))
 
@@ -98,8 +98,15 @@ def chunks_of(query: LabelledQuery) -> list[Chunk]:
     return [Chunk(chunk.text, chunk.title) for chunk in query.chunks]
 
 
-def _sums(chunks: Sequence[Any]) -> Any:
-    """Mass of each chunk, `[head, chunk]`."""
+def _sums(found: QueryAttention) -> Any:
+    """Mass of each chunk, `[head, chunk]`, as the layout has it."""
+    if found.sums is not None:
+        return found.sums.T.numpy().astype(np.float32)
+    return _sums_of(found.chunks)
+
+
+def _sums_of(chunks: Sequence[Any]) -> Any:
+    """The same, summed over tokens."""
     return np.stack([chunk.double().sum(dim=1).numpy() for chunk in chunks], axis=1).astype(
         np.float32
     )

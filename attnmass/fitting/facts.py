@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from attnmass.fitting.crossval import CrossValidation
 from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import KEPT, EvidenceFit
 from attnmass.fitting.metrics import Integers, Interval, interval
 from attnmass.fitting.ranking import RankingFit
-from attnmass.fitting.report import FitReport, Head, written
+from attnmass.fitting.report import FitReport, Head, Point, written
 from attnmass.fitting.spans import SpanFit
 from attnmass.profiles import RankRule
 
@@ -104,3 +105,16 @@ def measured(report: FitReport) -> dict[str, Any]:
             "bm25": round(by_name["bm25"].by_set[name].mean, 3),
         }
     return told
+
+
+def heads_curve(crossed: CrossValidation) -> list[Point]:
+    """Held-out quality by the number of heads, for each way to select them."""
+    return [
+        Point(
+            config.count,
+            config.method,
+            config.null_query,
+            interval(crossed.held_out(config), crossed.sets),
+        )
+        for config in sorted(crossed.configs, key=lambda one: (one.rank, one.null_query))
+    ]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attnmass.checks import check_count
 from attnmass.fitting.bm25 import check_installed
 from attnmass.fitting.data import LabelledData, Source, check_enough, read_data
 from attnmass.fitting.defaults import CANDIDATES, FOLDS, MOST_HEADS
@@ -17,6 +16,7 @@ from attnmass.fitting.run import Run
 from attnmass.fitting.subject import check_options, open_model, readable
 from attnmass.loading import converted
 from attnmass.loading.sources import DEFAULT_MODEL
+from attnmass.options.checks import check_count
 
 
 def fit_profile(

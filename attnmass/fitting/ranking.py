@@ -171,6 +171,7 @@ def eliminate(
     sets: Integers,
     heads: Sequence[int],
     counts: Sequence[int],
+    groups: Sequence[int] | None = None,
 ) -> dict[int, Exponents]:
     """Rules by their number of heads: those go first that move scores least (backward elimination).
 
@@ -181,7 +182,9 @@ def eliminate(
         sets: The set of each query; sets weigh alike.
         heads: Indices of the heads that take part.
         counts: How many are wanted.
+        groups: For each head a number; heads of one number go together, and count as one.
     """
+    of_group = range(found.shape[1]) if groups is None else groups
     n = present.sum(axis=1)[:, None]
     means = found.sum(axis=2) / n  # [query, head]
     centred = np.where(present[:, None], found - means[:, :, None], 0.0)
@@ -195,9 +198,9 @@ def eliminate(
     exponents = fitted(left, np.zeros(len(left)))
     rules: dict[int, Exponents] = {}
     for count in sorted(counts, reverse=True):
-        while len(left) > count:
-            n_dropped = max(1, min(len(left) - count, len(left) // _DROPPED))
-            kept = np.sort(np.argsort(np.abs(exponents), kind="stable")[n_dropped:])
+        while (n_left := len({of_group[head] for head in left})) > count:
+            n_dropped = max(1, min(n_left - count, n_left // _DROPPED))
+            kept = _heaviest([of_group[head] for head in left], exponents, n_left - n_dropped)
             left = [left[i] for i in kept]
             exponents = fitted(left, exponents[kept])
         order = np.argsort(-np.abs(exponents), kind="stable")
@@ -206,6 +209,14 @@ def eliminate(
             tuple(round(float(exponents[i] / spread[left[i]]), 4) for i in order),
         )
     return rules
+
+
+def _heaviest(groups: Sequence[int], exponents: Floats, count: int) -> Integers:
+    """Places of the heads in so many groups, those with the largest exponents."""
+    _, place = np.unique(groups, return_inverse=True)
+    weight = np.sqrt(np.bincount(place, weights=exponents**2))
+    kept = np.argsort(-weight, kind="stable")[:count]
+    return np.flatnonzero(np.isin(place, kept))
 
 
 def _conditional_logit(

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from attnmass.cache_options import CACHE_BYTES
 from attnmass.capture import Head
 from attnmass.fitting import facts
 from attnmass.fitting.arrays import Arrays, Choice, Quality
@@ -25,6 +24,8 @@ from attnmass.fitting.crossval import Config, CrossValidation, split_folds
 from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
 from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
+from attnmass.fitting.key_heads import choose_key_heads
 from attnmass.fitting.metrics import Floats, Integers, interval
 from attnmass.fitting.ranking import (
     RankingFit,
@@ -39,8 +40,11 @@ from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
 from attnmass.fitting.spans import SpanFit, fit_spans, spans_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
-from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule, fingerprint
-from attnmass.prompt import chunk_text
+from attnmass.layouts import keeps_vectors
+from attnmass.models.sizes import fingerprint, key_head_of
+from attnmass.options.cache import CACHE_BYTES
+from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule
+from attnmass.text.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers
 _SHOWN = 10  # best single heads in the report
@@ -56,6 +60,7 @@ class Run:
     folder: Path
     progress: bool | None
     seed: int
+    most_key_heads: int = MOST_KEY_HEADS
 
     def __call__(
         self,
@@ -77,7 +82,7 @@ class Run:
         sets = qualities[False].arrays.sets
         folds = split_folds(sets, n_folds, self.seed)
         deepest = self.heads[-1][0] if max_layer is None else max_layer
-        allowed = self._up_to(deepest)
+        allowed = self._allowed(qualities[False].arrays, folds, deepest)
         crossed = CrossValidation(qualities, folds, allowed, most, methods)
         cutoffs = self._cutoffs(deepest)
         n_selections = crossed.n_selections + len(cutoffs) * n_folds
@@ -94,12 +99,12 @@ class Run:
             shared = without_rule(crossed, nested)
             if with_rule:
                 # No deeper than what gives the mass: the rule costs no layer.
-                among = self._up_to(max(layer for layer, _ in self._named(choice)))
+                among = self._up_to(max(layer for layer, _ in self._named(choice)), allowed)
                 sharing = Sharing(qualities[False].arrays, folds, among, bar.update)
                 shared = fit_ranking(crossed, sharing, nested)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = self._differences(qualities, shared.nested)
-        span_fit = self._spans(captured, folds, sets, choice, shared, most)
+        span_fit = self._spans(captured, folds, sets, allowed, choice, shared, most)
         profile = self._profile(config, choice, shared, span_fit, ranker.profile)
         told = self._evidence(profile, folds) if with_evidence else None
         report = FitReport(
@@ -114,7 +119,7 @@ class Run:
             null_query=config.null_query,
             scores=tuple(scores),
             differences=differences,
-            heads_curve=tuple(self._heads_curve(crossed)),
+            heads_curve=tuple(facts.heads_curve(crossed)),
             layers_curve=tuple(layers),
             folds_chose=tuple((one.method, self._named(found)) for one, found in decided),
             best_single=self._best_single(qualities[config.null_query], allowed),
@@ -154,9 +159,20 @@ class Run:
             for null_query, masses in found.items()
         }
 
-    def _up_to(self, layer: int) -> Integers:
-        """Indices of the heads up to a layer."""
-        return np.array([i for i, head in enumerate(self.heads) if head[0] <= layer])
+    def _up_to(self, layer: int, among: Integers | None = None) -> Integers:
+        """Indices of the heads up to a layer, of all or among some."""
+        indices = range(len(self.heads)) if among is None else among.tolist()
+        return np.array([i for i in indices if self.heads[i][0] <= layer], dtype=np.int64)
+
+    def _allowed(self, arrays: Arrays, folds: Integers, deepest: int) -> Integers:
+        """Indices of the heads that may be selected; where key vectors are kept, on few of them."""
+        heads = self._up_to(deepest)
+        if not keeps_vectors(self.subject.layout):
+            return heads
+        keys = [key_head_of(self.subject.config, head) for head in self.heads]
+        known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        groups = [known[key] for key in keys]
+        return choose_key_heads(arrays, folds, heads, groups, self.most_key_heads)
 
     def _cutoffs(self, deepest: int) -> list[int]:
         """Layers at which the curve over layers is taken."""
@@ -177,17 +193,6 @@ class Run:
         crossed = CrossValidation(qualities, folds, heads, most, (config.method,), advance)
         values = crossed.held_out(config)
         return Point(layer, config.method, config.null_query, interval(values, crossed.sets))
-
-    def _heads_curve(self, crossed: CrossValidation) -> list[Point]:
-        return [
-            Point(
-                config.count,
-                config.method,
-                config.null_query,
-                interval(crossed.held_out(config), crossed.sets),
-            )
-            for config in sorted(crossed.configs, key=lambda one: (one.rank, one.null_query))
-        ]
 
     def _baselines(self, qualities: dict[bool, Quality]) -> dict[str, Floats]:
         """nDCG@10 of each query by what the profile has to beat."""
@@ -232,6 +237,7 @@ class Run:
         captured: Sequence[Capture],
         folds: Integers,
         sets: Integers,
+        allowed: Integers,
         choice: Choice,
         shared: RankingFit,
         most: int,
@@ -247,7 +253,7 @@ class Run:
             [spans for spans in found if spans is not None],
             folds[known],
             sets[known],
-            [int(i) for i in self._up_to(deepest)],
+            [int(i) for i in self._up_to(deepest, allowed)],
             choice,
             most,
         )

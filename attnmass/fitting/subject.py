@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnmass.building import choose
-from attnmass.capture import Head, find_config, kind_of, own_tokenizer, unwrapped
-from attnmass.capture.identity import Identity
+from attnmass.capture import Head
+from attnmass.engine.building import choose
 from attnmass.layouts import choose_layout
 from attnmass.loading.load import load
 from attnmass.loading.sources import ALIASES
+from attnmass.models.identity import Identity
+from attnmass.models.kinds import kind_of, own_tokenizer, unwrapped
+from attnmass.models.sizes import every_head, full_depth
+from attnmass.models.view import find_config
 from attnmass.profiles import HeadProfile, default_profile
-from attnmass.profiles.profile import every_head, full_depth
-from attnmass.prompt import PROMPT_VERSION
 from attnmass.ranker import AttentionRanker
-from attnmass.text import PlainTokenizer
+from attnmass.text.prompt import PROMPT_VERSION
+from attnmass.text.tokens import PlainTokenizer
 
 # What `load` takes; all other options are the ranker's.
 _OF_LOADING = ("device", "dtype", "revision", "cache_dir", "local_files_only")

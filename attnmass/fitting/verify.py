@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from attnmass import scoring
 from attnmass.fitting.bm25 import bm25, check_installed
 from attnmass.fitting.capture import bar_of, chunks_of, with_place
 from attnmass.fitting.data import LabelledData, Source, read_data
@@ -21,8 +20,9 @@ from attnmass.fitting.report import Difference, Score, score_of
 from attnmass.fitting.subject import open_model
 from attnmass.layouts import QueryAttention
 from attnmass.profiles import HeadProfile, load_profile
-from attnmass.prompt import chunk_text
 from attnmass.ranker import AttentionRanker
+from attnmass.scoring.masses import chunk_scores
+from attnmass.text.prompt import chunk_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _masses(
     """What rankings by the profile have, from the attention of more heads than its own."""
     if not profile.null_query:
         found = replace(found, null=None)
-    return scoring.chunk_scores(found, profile, heads)[0]
+    return chunk_scores(found, profile, heads)[0]
 
 
 def _ndcg(query: LabelledQuery, scores: Any) -> float:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache
 from attnmass.capture import Head
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.store import ChunkCache
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 # For one chunk the token indices of each group of tokens.
 Groups = Sequence[Sequence[int]]
@@ -59,17 +59,20 @@ class QueryAttention:
         logits: What a classification head says of each chunk, where it was asked.
         null: What the null query pays each chunk, as `chunks`, where that was asked for.
         passes: What this is the mean of, where the chunks were read in two orders.
+        sums: What `chunks` sum to over their tokens, fp64, `[chunk, head]`, where the layout has
+            that without working out each token's.
     """
 
-    chunks: tuple[Tensor, ...]
+    chunks: Sequence[Tensor]
     context: Tensor
-    rows: tuple[Tensor, ...] | None = None
+    rows: Sequence[Tensor] | None = None
     logits: tuple[float, ...] | None = None
-    null: tuple[Tensor, ...] | None = None
+    null: Sequence[Tensor] | None = None
     passes: tuple[QueryAttention, ...] = ()
+    sums: Tensor | None = None
 
     @property
-    def beyond_null(self) -> tuple[Tensor, ...]:
+    def beyond_null(self) -> Sequence[Tensor]:
         """`chunks` less `null`, which can be below zero; `chunks` where there is no null query."""
         if self.null is None:
             return self.chunks

@@ -5,15 +5,15 @@ Pure functions over lengths and arrays; no model in here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from attnmass.layouts.base import QueryAttention
+from attnmass.layouts.base import LayoutResult, QueryAttention
 from attnmass.layouts.windows import Window
-from attnmass.text import Tokens
+from attnmass.text.tokens import Tokens
 
 _LEAST_REST = 1e-6  # attention beside the chunks, of which others are multiples
 
@@ -153,3 +153,22 @@ def reversed_back(attention: QueryAttention) -> QueryAttention:
     null = None if attention.null is None else attention.null[::-1]
     rows = None if attention.rows is None else attention.rows[::-1]
     return QueryAttention(attention.chunks[::-1], attention.context, rows, null=null)
+
+
+def both_ways(
+    run: Callable[[Sequence[Tokens]], LayoutResult], chunks: Sequence[Tokens]
+) -> LayoutResult:
+    """The mean over the chunks in their order and in reverse."""
+    first, second = run(chunks), run(chunks[::-1])
+    queries: list[QueryAttention] = [
+        averaged(one, reversed_back(other))
+        for one, other in zip(first.queries, second.queries, strict=True)
+    ]
+    return LayoutResult(
+        queries=tuple(queries),
+        windows=first.windows,
+        encode_seconds=first.encode_seconds + second.encode_seconds,
+        query_seconds=first.query_seconds + second.query_seconds,
+        tokens_encoded=first.tokens_encoded + second.tokens_encoded,
+        notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
+    )

@@ -14,38 +14,31 @@ has the sources and other ways.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache, entry_key, scope_digest
-from attnmass.capture import CrossAttention, CrossReader, Head, is_rag, prove_cross
-from attnmass.checks import check_type
-from attnmass.cross_options import CrossOptions
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
-from attnmass.layouts.contexts import with_rows
+from attnmass.capture import CrossAttention, CrossReader, Head, prove_cross
+from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.cross_masses import by_query, of_chunks
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
-from attnmass.layouts.states import StateReader, States, Text, in_windows
-from attnmass.layouts.windows import (
-    SHORTEST_WINDOW,
-    Window,
-    by_chunk,
-    query_batches,
-)
+from attnmass.layouts.kept import KeepingLayout, Limit
+from attnmass.layouts.states import States
+from attnmass.layouts.windows import SHORTEST_WINDOW, query_batches
 from attnmass.layouts.within import Part, look_in_parts
-from attnmass.out_of_memory import is_out_of_memory
-from attnmass.text import PlainTokenizer, Tokens
-
-Result = TypeVar("Result")
+from attnmass.models.kinds import is_rag
+from attnmass.models.out_of_memory import is_out_of_memory
+from attnmass.options.checks import check_type
+from attnmass.options.cross import CrossOptions
+from attnmass.store import ChunkCache
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 _BLOCK = 16384  # keys that are looked at together, each retry a quarter of the one before
 _SMALLEST_BLOCK = 256
 
 
-class CrossLayout:
+class CrossLayout(KeepingLayout):
     """Chunks in the encoder, query in the decoder; see the module's text."""
 
     name: ClassVar[str] = "pointwise"
@@ -70,15 +63,13 @@ class CrossLayout:
             is_rag: Whether the model is the generator of a RAG model, which has a format of its
                 own for questions and chunks.
         """
+        super().__init__(reader, cache, reader.read)
         self._reader = reader
         self._plain = plain
         self._options = options
         self._is_rag = is_rag
-        self._cache = cache
-        self._states = StateReader(cache, reader.read)
         self._special = special_tokens(plain)
         self._start = (reader.start_token, *self._special.before)
-        self._model = ""
         self._follow_model()
 
     @classmethod
@@ -106,7 +97,6 @@ class CrossLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `Layout.attend`."""
-        self._follow_model()
         for query in queries:
             self._check_length(query)
         if not self._options.with_question:
@@ -141,17 +131,8 @@ class CrossLayout:
                 "chunks that the encoder reads with the question cannot be read before there is "
                 "one: build the ranker with CrossOptions(with_question=False) to warm a cache"
             )
-        started = time.perf_counter()
-        self._follow_model()
-
-        def read(windows: Sequence[Window]) -> tuple[int, int]:
-            keys, texts = self._texts(windows, chunks, self._special)
-            missing = self._states.warm(texts, options, advance)
-            new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
-            return len(new), sum(texts[key].n_content for key in missing)
-
-        _, (n_chunks, n_tokens), _ = self._in_windows(read, chunks, self._special, options)
-        return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
+        frame = self._special
+        return self._warm_chunks(chunks, options, advance, self._limit(chunks, frame), frame.around)
 
     def within(
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
@@ -196,25 +177,12 @@ class CrossLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """Queries over chunks that are all read in one frame."""
-        started = time.perf_counter()
-
-        def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
-            keys, texts = self._texts(windows, chunks, frame)
-            return keys, *self._states.states(texts, options, self._reader.device, advance)
-
-        windows, (keys, states, n_read), notes = self._in_windows(read, chunks, frame, options)
-        done = time.perf_counter()
-        found = self._look_all(queries, keys, states, options)
-        counts = [0] * len(chunks)
-        for window in windows:
-            counts[window.chunk] += 1
-        return LayoutResult(
-            queries=tuple(self._of_chunks(one, windows, chunks, frame) for one in found),
-            windows=tuple(counts),
-            encode_seconds=done - started,
-            query_seconds=time.perf_counter() - done,
-            tokens_encoded=n_read,
-            notes=notes,
+        limit = self._limit(chunks, frame)
+        kept = self._read_chunks(chunks, options, advance, limit, frame.around)
+        found = self._look_all(queries, kept.keys, kept.states, options)
+        how = self._options.aggregation
+        return kept.result(
+            [of_chunks(one, kept.windows, chunks, frame, how) for one in found], len(chunks)
         )
 
     def _look_all(
@@ -240,7 +208,7 @@ class CrossLayout:
                     value_norm=self._options.value_norm,
                     key_block=key_block,
                 )
-                return _by_query(seen, lengths)
+                return by_query(seen, lengths)
 
             return look
 
@@ -258,42 +226,6 @@ class CrossLayout:
             found += done
         return found
 
-    def _of_chunks(
-        self,
-        seen: CrossAttention,
-        windows: Sequence[Window],
-        chunks: Sequence[Tokens],
-        frame: Frame,
-    ) -> QueryAttention:
-        """Cut what a query saw at the chunks; what the frame got is context."""
-        whole = self._masses(seen, windows, chunks, frame)
-        if seen.each is None:
-            return whole
-        pairs = zip(seen.each.weights, seen.each.logs, strict=True)
-        each = [self._masses(CrossAttention(*one), windows, chunks, frame) for one in pairs]
-        return with_rows(whole, *each)
-
-    def _masses(
-        self,
-        seen: CrossAttention,
-        windows: Sequence[Window],
-        chunks: Sequence[Tokens],
-        frame: Frame,
-    ) -> QueryAttention:
-        masses = _cut(seen.weights, windows, chunks, frame)
-        if self._options.aggregation == "attention":
-            return masses
-        logs = _cut(seen.logs, windows, chunks, frame)
-        means = torch.stack([chunk.mean() for chunk in logs.chunks])  # over heads and tokens
-        shares = means.softmax(dim=0)
-        return QueryAttention(
-            tuple(
-                share * chunk / chunk.sum(dim=1, keepdim=True).clamp_min(1e-30)
-                for share, chunk in zip(shares, masses.chunks, strict=True)
-            ),
-            torch.zeros_like(masses.context),
-        )
-
     def _frame(self, query: Tokens) -> Frame:
         """What stands around a chunk in the encoder where it reads the query, too."""
         return frame_of(self._plain, self._special, query, is_rag=self._is_rag)
@@ -308,36 +240,20 @@ class CrossLayout:
                 f"{limit - len(self._start)}: shorten the query"
             )
 
-    def _follow_model(self) -> None:
-        """Look for other entries once the model's weights change."""
-        model = self._reader.identity()
-        if model == self._model:
-            return
-        self._model = model
-        self._scope = scope_digest(
-            model=model,
-            dtype=str(self._reader.dtype),
-            last_layer=self._reader.last_layer,
-            heads=[head for head in self._reader.heads if head[0] == self._reader.last_layer],
-            layout=f"{self.name} cross",
-            path=self._reader.path,
-            keeps_values=self._reader.keeps_values,
-            cache_format=self._cache.options.cache_format,
-        )
+    def _about(self) -> dict[str, Any]:
+        return {
+            "heads": [head for head in self._reader.heads if head[0] == self._reader.last_layer],
+            "layout": f"{self.name} cross",
+            "path": self._reader.path,
+            "keeps_values": self._reader.keeps_values,
+        }
 
-    def _texts(
-        self, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame
-    ) -> tuple[list[str], dict[str, Text]]:
-        """The key of each window, and what is to be read under each key."""
-        keys: list[str] = []
-        texts: dict[str, Text] = {}
-        for window in windows:
-            chunk = chunks[window.chunk]
-            ids = frame.around(chunk.ids[window.start : window.end])
-            key = entry_key(self._scope, ids)
-            texts.setdefault(key, Text(ids, len(window))).ends += window.end == len(chunk)
-            keys.append(key)
-        return keys, texts
+    def _limit(self, chunks: Sequence[Tokens], frame: Frame) -> Limit:
+        """How long a window may be in a frame, from the length that is wanted."""
+        free = self._room(chunks, frame)
+        return lambda wanted: min(
+            (size for size in (free, wanted) if size is not None), default=None
+        )
 
     def _room(self, chunks: Sequence[Tokens], frame: Frame) -> int | None:
         """How long a window may be in a frame, or `None` for no limit."""
@@ -352,44 +268,6 @@ class CrossLayout:
                 "query, or pass CrossOptions(with_question=False)"
             )
         return free
-
-    def _in_windows(
-        self,
-        read: Callable[[Sequence[Window]], Result],
-        chunks: Sequence[Tokens],
-        frame: Frame,
-        options: LayoutOptions,
-    ) -> tuple[list[Window], Result, tuple[str, ...]]:
-        """Windows and what `read` gives for them; shorter ones where memory does not suffice."""
-        free = self._room(chunks, frame)
-
-        def limit(wanted: int | None) -> int | None:
-            return min((size for size in (free, wanted) if size is not None), default=None)
-
-        return in_windows(read, chunks, limit, options)
-
-
-def _by_query(seen: CrossAttention, lengths: Sequence[int]) -> list[CrossAttention]:
-    """What each query saw, on the CPU, and each of its tokens, without what fills them up."""
-    found = []
-    each = seen.each
-    for i, length in enumerate(lengths):
-        mine = None
-        if each is not None:
-            mine = CrossAttention(each.weights[i, :length].cpu(), each.logs[i, :length].cpu())
-        found.append(CrossAttention(seen.weights[i].cpu(), seen.logs[i].cpu(), mine))
-    return found
-
-
-def _cut(
-    found: Tensor, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame
-) -> QueryAttention:
-    """`[head, key]`, the keys being frames around windows, by chunk, the frames as context."""
-    sizes = [size for w in windows for size in (len(frame.before), len(w), len(frame.after))]
-    parts = found.split_with_sizes(sizes, dim=1)
-    inside = parts[1::3]
-    around = [part for number, part in enumerate(parts) if number % 3 != 1]
-    return by_chunk(torch.cat([*inside, *around], dim=1), windows, chunks, 0)
 
 
 def _nothing(_: int) -> None:

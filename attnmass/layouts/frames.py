@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 
 @dataclass(frozen=True, slots=True)

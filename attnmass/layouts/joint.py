@@ -18,23 +18,23 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache
 from attnmass.capture import Head, KeyValues, Reader, prove
-from attnmass.checks import check_count, check_type
 from attnmass.layouts.base import (
     Groups,
     LayoutOptions,
     LayoutResult,
-    QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.contexts import Placed, averaged, merge, pack, reversed_back, with_rows
+from attnmass.layouts.contexts import Placed, both_ways, merge, pack, with_rows
+from attnmass.layouts.numbered import Numbered
 from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, cut, query_batches
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, counted, query_batches
 from attnmass.layouts.within import look_within
-from attnmass.out_of_memory import is_out_of_memory, release
-from attnmass.prompt import JOINT, tokenize_prompt
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.models.out_of_memory import is_out_of_memory, release
+from attnmass.options.checks import check_count, check_type
+from attnmass.store import ChunkCache
+from attnmass.text.prompt import JOINT, tokenize_prompt
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 NULL_QUERY = "N/A"
 
@@ -72,8 +72,7 @@ class JointLayout:
         self._plain = plain
         self._prompt = tokenize_prompt(JOINT, tokenizer, plain)
         self._null = query_tail(self._prompt, plain.content([NULL_QUERY])[0].ids)
-        self._gap = plain.template("\n\n")
-        self._labels: dict[int, tuple[int, ...]] = {}
+        self._numbered = Numbered(self._prompt.before, plain)
 
     @classmethod
     def build(
@@ -187,7 +186,7 @@ class JointLayout:
         step = options.max_batch_tokens
         notes: tuple[str, ...] = ()
         while True:
-            windows, around = self._windows(chunks, room, options)
+            windows, around = self._numbered.windows(chunks, room, options)
             runs = pack([len(window) + around for window in windows], room)
             bounds = replace(options, max_batch_tokens=step)
             try:
@@ -223,7 +222,7 @@ class JointLayout:
         n_read = done = 0
         for run in runs:
             started = time.perf_counter()
-            ids, placed = self._context([windows[i] for i in run], chunks)
+            ids, placed = self._numbered.context([windows[i] for i in run], chunks)
             past = self._read(ids, options.max_batch_tokens)
             n_read += sum(len(each.window) for each in placed)
             read = time.perf_counter()
@@ -236,34 +235,18 @@ class JointLayout:
             ends = sum(window.end == len(chunks[window.chunk]) for window in windows[: run[-1] + 1])
             advance(ends - done)
             done = ends
-        counts = [0] * len(chunks)
-        for window in windows:
-            counts[window.chunk] += 1
         several = (
             f"the chunks were read in {len(runs)} overlapping contexts, whose merged scores are "
             "near those of one context and not the same",
         )
         return LayoutResult(
             queries=tuple(each for mine in parts for each in merge(mine, chunks)),
-            windows=tuple(counts),
+            windows=counted(windows, len(chunks)),
             encode_seconds=encode,
             query_seconds=query,
             tokens_encoded=n_read,
             notes=several if len(runs) > 1 else (),
         )
-
-    def _context(
-        self, windows: Sequence[Window], chunks: Sequence[Tokens]
-    ) -> tuple[tuple[int, ...], list[Placed]]:
-        """Token ids of the prefix and numbered windows, and where the windows are."""
-        ids = list(self._prompt.before)
-        placed = []
-        for number, window in enumerate(windows, 1):
-            ids += self._label(number)
-            placed.append(Placed(window, len(ids)))
-            ids += chunks[window.chunk].ids[window.start : window.end]
-            ids += self._gap
-        return tuple(ids), placed
 
     def _read(self, ids: Sequence[int], step: int) -> list[KeyValues]:
         """Keys and values of a context, read piece by piece so that no square of it is needed."""
@@ -283,7 +266,7 @@ class JointLayout:
     def _in_orders(
         self, run: Callable[[Sequence[Tokens]], LayoutResult], chunks: Sequence[Tokens]
     ) -> LayoutResult:
-        return _both_ways(run, chunks) if self._second_pass else run(chunks)
+        return both_ways(run, chunks) if self._second_pass else run(chunks)
 
     def _room(self, tails: Sequence[Tail], chunks: Sequence[Tokens]) -> int | None:
         """How many tokens chunks, with what stands around each, may have in one context.
@@ -297,7 +280,7 @@ class JointLayout:
             return None
         longest = max(map(len, tails))
         room = min(limits) - len(self._prompt.before) - longest
-        least = self._around(len(chunks)) + min(SHORTEST_WINDOW, max(map(len, chunks)))
+        least = self._numbered.around(len(chunks)) + min(SHORTEST_WINDOW, max(map(len, chunks)))
         if room < least:
             raise ValueError(
                 f"what follows the chunks (instruction, query, answer) has {longest} tokens, and a "
@@ -306,52 +289,8 @@ class JointLayout:
             )
         return room
 
-    def _windows(
-        self, chunks: Sequence[Tokens], room: int | None, options: LayoutOptions
-    ) -> tuple[list[Window], int]:
-        """Windows of which each fits into a context, and how many tokens stand around one."""
-        n_windows = len(chunks)
-        while True:  # twice at most, but for labels that get longer with their number
-            around = self._around(n_windows)
-            wanted = [] if room is None else [max(1, room - around)]
-            if options.max_chunk_tokens is not None:
-                wanted.append(options.max_chunk_tokens)
-            windows = list(cut(chunks, min(wanted, default=None), options.overlap))
-            if len(windows) <= n_windows:
-                return windows, around
-            n_windows = len(windows)
-
-    def _around(self, n_windows: int) -> int:
-        """Tokens around a window, at most."""
-        longest = max(len(self._label(number)) for number in range(1, n_windows + 1))
-        return longest + len(self._gap)
-
-    def _label(self, number: int) -> tuple[int, ...]:
-        if number not in self._labels:
-            self._labels[number] = self._plain.template(f"[{number}] ")
-        return self._labels[number]
-
 
 _NOTHING_TO_KEEP = (
     "layout 'joint' reads chunks together, so what one leaves is of no use beside others and is "
     "not kept"
 )
-
-
-def _both_ways(
-    run: Callable[[Sequence[Tokens]], LayoutResult], chunks: Sequence[Tokens]
-) -> LayoutResult:
-    """The mean over the chunks in their order and in reverse."""
-    first, second = run(chunks), run(chunks[::-1])
-    queries: list[QueryAttention] = [
-        averaged(one, reversed_back(other))
-        for one, other in zip(first.queries, second.queries, strict=True)
-    ]
-    return LayoutResult(
-        queries=tuple(queries),
-        windows=first.windows,
-        encode_seconds=first.encode_seconds + second.encode_seconds,
-        query_seconds=first.query_seconds + second.query_seconds,
-        tokens_encoded=first.tokens_encoded + second.tokens_encoded,
-        notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
-    )

@@ -9,31 +9,24 @@ encoding contexts apart at shared positions is that of Parallel Context Windows 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache, entry_key, scope_digest
 from attnmass.capture import Head, KeyValues, Reader, prove
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
-from attnmass.layouts.states import StateReader, States, Text, in_windows
+from attnmass.layouts.kept import KeepingLayout, Limit
+from attnmass.layouts.states import States
 from attnmass.layouts.tails import answer_tail, look_from
-from attnmass.layouts.windows import (
-    Window,
-    by_chunk,
-    query_batches,
-    window_limit,
-)
+from attnmass.layouts.windows import by_chunk, query_batches, window_limit
 from attnmass.layouts.within import look_within
-from attnmass.out_of_memory import is_out_of_memory
-from attnmass.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
-from attnmass.text import PlainTokenizer, Tokens
-
-Result = TypeVar("Result")
+from attnmass.models.out_of_memory import is_out_of_memory
+from attnmass.store import ChunkCache
+from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 # Keys that a query looks at together: more, or what memory does not suffice for, are looked at in
 # blocks, after each out-of-memory error in smaller ones, and merged exactly.
@@ -41,7 +34,7 @@ _MOST_KEYS = 1 << 16
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 12, 256
 
 
-class ParallelLayout:
+class ParallelLayout(KeepingLayout):
     """Chunks apart, query over all; see the module's text."""
 
     name: ClassVar[str] = "parallel"
@@ -58,11 +51,9 @@ class ParallelLayout:
             plain: The tokenizer's own copy.
             cache: Where what chunks leave is kept between calls.
         """
+        super().__init__(reader, cache, self._read_batch)
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
-        self._cache = cache
-        self._states = StateReader(cache, self._read_batch)
-        self._model = ""
         self._follow_model()
 
     @classmethod
@@ -135,43 +126,18 @@ class ParallelLayout:
             advance: As in `attend`.
             look: From the windows' keys in the cache and what they left to `[head, key]` each.
         """
-        started = time.perf_counter()
-        self._follow_model()
-
-        def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
-            keys, texts = self._texts(windows, chunks)
-            return keys, *self._states.states(texts, options, self._reader.device, advance)
-
-        windows, (keys, states, n_read), notes = self._in_windows(read, chunks, longest, options)
-        done = time.perf_counter()
-        attention = look(keys, states)
-        counts = [0] * len(chunks)
-        for window in windows:
-            counts[window.chunk] += 1
-        return LayoutResult(
-            queries=tuple(by_chunk(one, windows, chunks, len(self._prefix)) for one in attention),
-            windows=tuple(counts),
-            encode_seconds=done - started,
-            query_seconds=time.perf_counter() - done,
-            tokens_encoded=n_read,
-            notes=notes,
+        kept = self._read_chunks(chunks, options, advance, self._limit(chunks, longest))
+        attention = look(kept.keys, kept.states)
+        return kept.result(
+            [by_chunk(one, kept.windows, chunks, len(self._prefix)) for one in attention],
+            len(chunks),
         )
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
     ) -> WarmCounts:
         """See `Layout.warm`."""
-        started = time.perf_counter()
-        self._follow_model()
-
-        def read(windows: Sequence[Window]) -> tuple[int, int]:
-            keys, texts = self._texts(windows, chunks)
-            missing = self._states.warm(texts, options, advance)
-            new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
-            return len(new), sum(texts[key].n_content for key in missing)
-
-        _, (n_chunks, n_tokens), _ = self._in_windows(read, chunks, 0, options)
-        return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
+        return self._warm_chunks(chunks, options, advance, self._limit(chunks, 0))
 
     def within(
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
@@ -191,58 +157,26 @@ class ParallelLayout:
             room=room,
         )
 
-    def _follow_model(self) -> None:
-        """Read the prefix anew, and look for other entries, once the model's weights change."""
-        model = self._reader.identity()
-        if model == self._model:
-            return
+    def _about(self) -> dict[str, Any]:
+        """Read the prefix anew; all depends on it and on the wording."""
         ids = torch.tensor([self._prompt.before], device=self._reader.device)
         positions = torch.arange(ids.shape[1], device=ids.device)
         keys, values = self._reader.read(ids, positions)
         self._prefix = KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
-        self._model = model
-        self._scope = scope_digest(
-            model=model,
-            dtype=str(self._reader.dtype),
-            last_layer=self._reader.last_layer,
-            kept_heads=self._reader.kept_heads,
-            layout=self.name,
-            prompt_version=PROMPT_VERSION,
-            prefix=self._prompt.before,
-            cache_format=self._cache.options.cache_format,
-        )
+        return {
+            "kept_heads": self._reader.kept_heads,
+            "layout": self.name,
+            "prompt_version": PROMPT_VERSION,
+            "prefix": self._prompt.before,
+        }
 
-    def _in_windows(
-        self,
-        read: Callable[[Sequence[Window]], Result],
-        chunks: Sequence[Tokens],
-        longest_query: int,
-        options: LayoutOptions,
-    ) -> tuple[list[Window], Result, tuple[str, ...]]:
-        """Windows and what `read` gives for them; shorter ones where memory does not suffice."""
+    def _limit(self, chunks: Sequence[Tokens], longest_query: int) -> Limit:
+        """How long a window may be beside the longest query, from the length that is wanted."""
         positions = self._reader.max_positions
         around = len(self._prompt.before) + len(self._prompt.between)
         free = None if positions is None else positions - around
         longest_chunk = max(map(len, chunks))
-
-        def limit(wanted: int | None) -> int | None:
-            return window_limit(free, longest_query, longest_chunk, wanted)
-
-        return in_windows(read, chunks, limit, options)
-
-    def _texts(
-        self, windows: Sequence[Window], chunks: Sequence[Tokens]
-    ) -> tuple[list[str], dict[str, Text]]:
-        """The key of each window, and what is to be read under each key."""
-        keys: list[str] = []
-        texts: dict[str, Text] = {}
-        for window in windows:
-            chunk = chunks[window.chunk]
-            ids = chunk.ids[window.start : window.end]
-            key = entry_key(self._scope, ids)
-            texts.setdefault(key, Text(ids, len(ids))).ends += window.end == len(chunk)
-            keys.append(key)
-        return keys, texts
+        return lambda wanted: window_limit(free, longest_query, longest_chunk, wanted)
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
         """Run token runs side by side after the prefix; shorter ones are filled at their end."""

@@ -20,43 +20,23 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from attnmass.cache import ChunkCache
 from attnmass.capture import EncoderReader, Head, Passage, prove_encoder
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, by_chunk, cut
+from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.pairs import Pair, Seen, merge
+from attnmass.layouts.windows import SHORTEST_WINDOW, batches, cut
 from attnmass.layouts.within import Part, look_in_parts
-from attnmass.out_of_memory import halving, is_out_of_memory, release
-from attnmass.profiles.profile import Direction
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.models.out_of_memory import halving, is_out_of_memory, release
+from attnmass.options.choices import Direction
+from attnmass.store import ChunkCache
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 # The best of the three where they were compared, see `benchmarks/results/directions.json`.
 DEFAULT_DIRECTION: Direction = "chunk_to_query"
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A query and one window of a chunk."""
-
-    query: int
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Attention on a window's tokens, and what the head says of the pair.
-
-    Both are `[head, token]`, or `[query token, head, token]`, of which the mean and the sum count.
-    """
-
-    from_query: Tensor
-    to_query: Tensor
-    logit: float | None
 
 
 class PointwiseLayout:
@@ -123,7 +103,7 @@ class PointwiseLayout:
         notes: tuple[str, ...] = ()
         while True:
             jobs = [
-                _Job(number, window)
+                Pair(number, window)
                 for number, query in enumerate(queries)
                 for window in cut(chunks, self._room(query, chunks, wanted), options.overlap)
             ]
@@ -142,7 +122,10 @@ class PointwiseLayout:
         ]
         counts = [Counter(window.chunk for window, _ in mine) for mine in by_query]
         return LayoutResult(
-            queries=tuple(self._merge(mine, chunks) for mine in by_query),
+            queries=tuple(
+                merge(mine, chunks, self._direction, with_logit=self._reader.with_logit)
+                for mine in by_query
+            ),
             windows=tuple(max(count[i] for count in counts) for i in range(len(chunks))),
             encode_seconds=time.perf_counter() - started,
             query_seconds=0.0,
@@ -222,16 +205,16 @@ class PointwiseLayout:
 
     def _read(
         self,
-        jobs: Sequence[_Job],
+        jobs: Sequence[Pair],
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
-    ) -> dict[_Job, _Found]:
+    ) -> dict[Pair, Seen]:
         """Read all pairs, batch by batch, those of similar length together."""
         lengths = [len(self._pair) + len(queries[job.query]) + len(job.window) for job in jobs]
         left = Counter(job.window.chunk for job in jobs)
-        found: dict[_Job, _Found] = {}
+        found: dict[Pair, Seen] = {}
         for batch in batches(lengths, options):
             mine = [jobs[i] for i in batch]
             done = halving(lambda part: self._look(part, queries, chunks, options.query_rows), mine)
@@ -242,11 +225,11 @@ class PointwiseLayout:
 
     def _look(
         self,
-        jobs: Sequence[_Job],
+        jobs: Sequence[Pair],
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         by_token: bool,
-    ) -> list[_Found]:
+    ) -> list[Seen]:
         """One pass over pairs."""
         asks_query = self._direction != "chunk_to_query"
         asks_chunk = self._direction != "query_to_chunk"
@@ -266,49 +249,10 @@ class PointwiseLayout:
             back = seen.to_each if by_token else seen.to_watched
             nothing = torch.zeros(*there.shape[:-1], len(job.window))
             found.append(
-                _Found(
+                Seen(
                     there[..., start:end] if asks_query else nothing,
                     back[..., start:end] if back is not None and asks_chunk else nothing,
                     seen.logit,
                 )
             )
         return found
-
-    def _merge(
-        self, windows: Sequence[tuple[Window, _Found]], chunks: Sequence[Tokens]
-    ) -> QueryAttention:
-        """Put one query's windows together.
-
-        A token that was read twice gets the mean. Every window had all of the query's attention
-        to itself, so what a chunk of several windows got is divided by their number; its logit is
-        that of its best window (MaxP: Dai and Callan, arXiv 1905.09217).
-        """
-        places = [window for window, _ in windows]
-        times = Counter(window.chunk for window in places)
-        from_query, to_query = (
-            by_chunk(torch.cat(parts, dim=-1), places, chunks, 0)
-            for parts in zip(*((one.from_query, one.to_query) for _, one in windows), strict=True)
-        )
-        from_rows, to_rows = (from_query.rows, to_query.rows)
-        share = {"query_to_chunk": (1.0, 0.0), "chunk_to_query": (0.0, 1.0), "both": (0.5, 0.5)}
-        there, back = share[self._direction]
-
-        def mixed(out: Sequence[Tensor], home: Sequence[Tensor], n_rows: int) -> tuple[Tensor, ...]:
-            return tuple(
-                there * x / times[i] + back * y * n_rows / len(chunks[i])
-                for i, (x, y) in enumerate(zip(out, home, strict=True))
-            )
-
-        # Of the query's tokens those that look are averaged, those that are looked at added up.
-        n_rows = 1 if from_rows is None else len(from_rows[0])
-        masses = mixed(from_query.chunks, to_query.chunks, n_rows)
-        rows = None
-        if from_rows is not None and to_rows is not None:
-            rows = mixed(from_rows, to_rows, n_rows)
-        context = 1 - torch.stack([mass.sum(dim=1) for mass in masses]).mean(dim=0)
-        logits: list[float] = [-float("inf")] * len(chunks)
-        for window, one in windows:
-            if one.logit is not None:
-                logits[window.chunk] = max(logits[window.chunk], one.logit)
-        said = tuple(logits) if self._reader.with_logit else None
-        return QueryAttention(masses, context, rows, said)

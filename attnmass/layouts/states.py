@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import torch
 
-from attnmass.cache import ChunkCache
-from attnmass.cache.formats import frame
 from attnmass.capture import KeyValues
 from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
-from attnmass.out_of_memory import halving, is_out_of_memory, release
-from attnmass.text import Tokens
+from attnmass.models.out_of_memory import halving, is_out_of_memory, release
+from attnmass.store import ChunkCache
+from attnmass.store.formats import frame
+from attnmass.text.tokens import Tokens
 
 Result = TypeVar("Result")
 States = dict[str, KeyValues]  # what windows left, by their keys in the cache

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.base import Groups
-from attnmass.prompt import PromptTokens
-from attnmass.text import Tokens
+from attnmass.text.prompt import PromptTokens
+from attnmass.text.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ Pure functions over lengths and arrays; no model in here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from attnmass.layouts.base import LayoutOptions, QueryAttention
-from attnmass.text import Tokens
+from attnmass.text.tokens import Tokens
 
 SHORTEST_WINDOW = 64  # tokens; where not even these fit, the error is the caller's
 _QUERY_STEP = 64  # tokens by which the room that is left for queries grows
@@ -58,7 +59,7 @@ def window_limit(
     return limit if wanted is None else min(limit, wanted)
 
 
-def cut(chunks: Sequence[Tokens], limit: int | None, overlap: int) -> Iterator[Window]:
+def cut(chunks: Sequence[Sized], limit: int | None, overlap: int) -> Iterator[Window]:
     """Windows of all chunks; those of a chunk that is too long overlap.
 
     Args:
@@ -74,6 +75,14 @@ def cut(chunks: Sequence[Tokens], limit: int | None, overlap: int) -> Iterator[W
             yield Window(index, start, start + size)
             start += step
         yield Window(index, max(0, len(chunk) - size), len(chunk))
+
+
+def n_windows(n_tokens: int, limit: int | None, overlap: int) -> int:
+    """Into how many windows `cut` cuts a chunk of so many tokens."""
+    if limit is None or n_tokens <= limit:
+        return 1
+    step = max(1, limit - min(overlap, limit // 2))
+    return 1 + -(-(n_tokens - limit) // step)
 
 
 def batches(lengths: Sequence[int], options: LayoutOptions) -> Iterator[list[int]]:
@@ -133,3 +142,9 @@ def by_chunk(
         return QueryAttention(masses, context)
     means = tuple(rows.mean(dim=0) for rows in masses)
     return QueryAttention(means, context.mean(dim=0), masses)
+
+
+def counted(windows: Iterable[Window], n_chunks: int) -> tuple[int, ...]:
+    """How many windows each chunk has."""
+    counts = Counter(window.chunk for window in windows)
+    return tuple(counts[chunk] for chunk in range(n_chunks))

@@ -12,8 +12,8 @@ from torch import Tensor
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.base import Groups
 from attnmass.layouts.windows import SHORTEST_WINDOW
-from attnmass.out_of_memory import halving, is_out_of_memory, release
-from attnmass.text import Tokens
+from attnmass.models.out_of_memory import halving, is_out_of_memory, release
+from attnmass.text.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)

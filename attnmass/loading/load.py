@@ -13,15 +13,15 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer
 
-from attnmass.capture import kind_of
-from attnmass.capture.view import find_decoder, find_layers
 from attnmass.errors import UnsupportedModelError
 from attnmass.loading import converted
 from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
+from attnmass.models.kinds import kind_of
+from attnmass.models.sizes import FULL_DEPTH, full_depth
+from attnmass.models.view import find_decoder, find_layers
 from attnmass.profiles import HeadProfile
-from attnmass.profiles.profile import FULL_DEPTH, full_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,9 @@ def text_config(config: Any) -> Any:
     """
     if config.model_type == "rag":
         raise UnsupportedModelError(
-            "RAG models are not loaded by name: pass AttentionRanker or attnmass.rag.RagSearch "
-            "what RagSequenceForGeneration.from_pretrained and RagTokenizer.from_pretrained return."
+            "RAG models are not loaded by name: pass AttentionRanker or "
+            "attnmass.adapters.rag.RagSearch what RagSequenceForGeneration.from_pretrained and "
+            "RagTokenizer.from_pretrained return."
         )
     if kind_of(config) == "encoder-decoder":
         return config

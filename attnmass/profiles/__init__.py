@@ -1,20 +1,16 @@
 """Head profiles: which heads of which model are read, and where that is known from."""
 
-from attnmass.profiles.profile import (
-    Direction,
-    HeadProfile,
-    ProfileMismatchError,
+from attnmass.profiles.choosing import (
     choose_profile,
     default_profile,
-    fingerprint,
-    load_profile,
     packaged_profile,
     packaged_profiles,
 )
+from attnmass.profiles.files import load_profile
+from attnmass.profiles.profile import HeadProfile, ProfileMismatchError
 from attnmass.profiles.rules import EvidenceRule, RankRule, SpanRule
 
 __all__ = [
-    "Direction",
     "EvidenceRule",
     "HeadProfile",
     "ProfileMismatchError",
@@ -22,7 +18,6 @@ __all__ = [
     "SpanRule",
     "choose_profile",
     "default_profile",
-    "fingerprint",
     "load_profile",
     "packaged_profile",
     "packaged_profiles",

@@ -20,7 +20,7 @@ def published_lists() -> dict[str, dict[str, Any]]:
     null query; nothing was measured here.
     """
     found = {}
-    papers = resources.files(__package__) / "papers"
+    papers = resources.files(__package__) / "data" / "papers"
     for entry in sorted(papers.iterdir(), key=lambda one: one.name, reverse=True):
         paper = json.loads(entry.read_text(encoding="utf-8"))
         for one in paper["lists"]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attnmass.checks import check_finite, check_share
+from attnmass.options.checks import check_finite, check_share
 
 Head = tuple[int, int]
 Features = tuple[float, ...]

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from attnmass.profiles import SpanRule
-from attnmass.segmentation import Segment
+from attnmass.scoring.ranked import RankedChunk, Span
+from attnmass.text.chunk import span_id, text_digest
+from attnmass.text.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
+from attnmass.trimming.candidates import Candidate, Choice
 from attnmass.trimming.options import Trim
 from attnmass.trimming.scores import Floats, TokenMass, span_masses, span_scores
-from attnmass.trimming.select import Candidate, Choice, choose
-from attnmass.types import RankedChunk, Span, span_id, text_digest
+from attnmass.trimming.select import choose
 
 Render = Callable[[int, str], str]
 Leaning = Mapping[int, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from attnmass.checks import check_count, check_share, check_type
+from attnmass.options.checks import check_count, check_share, check_type
 from attnmass.trimming.budget import TokenCounter
 
 OnEmpty = Literal["raise", "empty", "cut"]

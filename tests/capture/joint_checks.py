@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnmass.capture import Reader
 from attnmass.layouts import JointLayout, LayoutOptions
-from attnmass.text import PlainTokenizer
+from attnmass.text.tokens import PlainTokenizer
 from tests.capture.checks import HEADS
 
 BEFORE = "Here are some paragraphs:\n\n"

@@ -8,7 +8,7 @@ import pytest
 
 from attnmass import AttentionRanker
 from attnmass.capture import Reader, prove
-from attnmass.capture.view import find_layers
+from attnmass.models.view import find_layers
 from tests.capture import checks
 from tests.capture.encoders import READ as ENCODERS
 from tests.capture.encoders import Encoder

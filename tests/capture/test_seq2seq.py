@@ -9,7 +9,7 @@ import torch
 
 from attnmass import AttentionRanker, CaptureError, UnsupportedModelError
 from attnmass.capture import CrossReader, prove_cross
-from attnmass.capture.pair import shared_pair
+from attnmass.models.pair import shared_pair
 from tests.capture import seq2seq_checks as checks
 from tests.capture.families import Family
 from tests.capture.seq2seq_families import READ, REFUSED

@@ -8,7 +8,9 @@ from typing import Any
 
 from attnmass.cli import main, session
 from attnmass.profiles import HeadProfile
-from attnmass.types import Chunk, RankedChunk, Ranking, Timings
+from attnmass.results.ranking import Ranking, Timings
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.text.chunk import Chunk
 
 
 class FakeRanker:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from attnmass import HeadProfile, load_profile
 from attnmass.cli.app import app
 from attnmass.fitting import run
-from attnmass.profiles import fingerprint
+from attnmass.models.sizes import fingerprint
 from tests.fitting.support import planted_look, rows, written
 from tests.tiny import tiny_model
 

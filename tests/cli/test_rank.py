@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnmass.cache_options import CacheOptions
-from attnmass.cli.options import CacheGroup, SelectionOptions, TrimOptions
+from attnmass.cli.model_options import CacheGroup
+from attnmass.cli.options import SelectionOptions, TrimOptions
 from attnmass.cli.records import to_json
-from attnmass.selection import Selection
+from attnmass.options.cache import CacheOptions
+from attnmass.options.selection import Selection
 from attnmass.trimming import Trim
 from tests.cli.conftest import Cli
 from tests.tiny import tiny_tokenizer

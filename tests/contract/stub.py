@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnmass import AttentionRanker, Chunk, Ranking, WarmResult
+from attnmass.engine.building import Built
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.profiles import HeadProfile
-from attnmass.prompt import chunk_text
-from attnmass.text import PlainTokenizer, Tokens
+from attnmass.text.prompt import chunk_text
+from attnmass.text.tokens import PlainTokenizer, Tokens
 
 
 class StubRanker(AttentionRanker):
@@ -38,7 +40,9 @@ class StubRanker(AttentionRanker):
         plain = PlainTokenizer(word_tokenizer())
         self._stub = StubLayout(windows)
         profile = profile or HeadProfile("stub", "parallel", ((0, 0),), (1.0,))
-        self._set_up(profile, plain, self._stub, LayoutOptions(), False)
+        built = Built(profile, plain, self._stub, "attention", {})
+        with patch("attnmass.engine.engine.build", return_value=built):
+            super().__init__(nn.Module(), max_batch_tokens=1024)
         self.calls: list[SimpleNamespace] = []
         self._mass, self._hot, self._seconds, self._error = mass, hot, seconds, error
 

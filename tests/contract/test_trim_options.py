@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from attnmass import Trim
-from attnmass.adapter import SELECTION_FIELDS, TRIM_DETAILS, TRIM_FIELDS
-from attnmass.selection import Selection
+from attnmass.options.fields import SELECTION_FIELDS, TRIM_DETAILS, TRIM_FIELDS
+from attnmass.options.selection import Selection
 from tests.contract.adapters import Adapter
 from tests.contract.test_trimming import CANDIDATES, QUERY, make, stub, words
 from tests.tiny import tiny_tokenizer

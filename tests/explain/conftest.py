@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from attnmass import Ranking
-from attnmass.attribution import Attribution
+from attnmass.results.attribution import Attribution
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from attnmass import AttentionRanker, Chunk
-from attnmass.attribution import Attribution
 from attnmass.explain.shown import shown
+from attnmass.results.attribution import Attribution
 from tests.explain.support import CHUNKS, HOSTILE, QUERY, Page, unpack
 
 ANSWER = "Albert Einstein developed it. That was in 1905.\n\nTrains were slow."

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attnmass import AttentionRanker, Chunk
-from attnmass.attribution import Attribution
+from attnmass.results.attribution import Attribution
 from tests.explain.conftest import CHROMIUM
 from tests.explain.contrast import CONTRASTS
 from tests.explain.support import CHUNKS, HOSTILE, QUERY

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from attnmass import Chunk, HeadProfile, RankedChunk, Ranking, Span, Timings
-from attnmass.trace import ChunkTrace, Trace
-from attnmass.types import span_id, text_digest
+from attnmass.results.trace import ChunkTrace, Trace
+from attnmass.text.chunk import span_id, text_digest
 from tests.explain.conftest import CHROMIUM
 from tests.explain.support import QUERY
 

@@ -115,7 +115,8 @@ def test_without_rich_the_error_names_the_extra() -> None:
     """Where rich is not installed, the terminal says how to get it, and all else works."""
     code = (
         "import sys; sys.modules['rich'] = sys.modules['rich.console'] = None\n"
-        "from attnmass.explain.model import Explanation, View\n"
+        "from attnmass.results.drawn import View\n"
+        "from attnmass.results.explanation import Explanation\n"
         "drawing = Explanation('q', (), 'm', (), (View('all', ()),), (), 0.0, False, None)\n"
         "drawing.to_json()\n"
         "try:\n    drawing.print()\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from attnmass.explain.words import by_word, find_words
-from attnmass.text import PlainTokenizer
+from attnmass.text.tokens import PlainTokenizer
 from tests.explain.support import CHUNKS, HOSTILE
 from tests.tiny import tiny_tokenizer
 

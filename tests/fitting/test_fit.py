@@ -20,7 +20,8 @@ from attnmass.fitting.capture import capture_all, look_at_heads
 from attnmass.fitting.data import digest
 from attnmass.fitting.store import Store
 from attnmass.fitting.subject import open_model
-from attnmass.profiles import ProfileMismatchError, fingerprint
+from attnmass.models.sizes import fingerprint
+from attnmass.profiles import ProfileMismatchError
 from tests.fitting.support import planted_look, rows, written
 from tests.models.lookups import lookups
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -336,6 +337,6 @@ def test_verify(tmp_path: Path) -> None:
 
 def test_verify_another_model(tmp_path: Path) -> None:
     """A profile of another model does not get as far as ranking."""
-    profile = load_profile(ROOT / "attnmass" / "profiles" / "smollm2-135m.parallel.json")
+    profile = load_profile(ROOT / "attnmass" / "profiles" / "data" / "smollm2-135m.parallel.json")
     with pytest.raises(ProfileMismatchError, match="the profile is for smollm2-135m"):
         verify_profile(profile, rows(2), model=tiny_model(), tokenizer=tiny_tokenizer())

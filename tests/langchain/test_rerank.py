@@ -18,7 +18,7 @@ from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
 
 from attnmass import AttentionRanker, CrossOptions, HeadProfile, shared_ranker
-from attnmass.adapter import LOADING_FIELDS
+from attnmass.options.fields import LOADING_FIELDS
 from langchain_attn import AttentionRerank
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
@@ -455,7 +455,7 @@ class TestLoading:
             seen.update(given, name=name)
             return word_ranker()
 
-        monkeypatch.setattr("attnmass.adapter.shared_ranker", shared)
+        monkeypatch.setattr("attnmass.adapters.base.shared_ranker", shared)
         AttentionRerank(model="m", **options).compress_documents(documents, QUERY)
         assert seen == {"name": "m", **options}
 

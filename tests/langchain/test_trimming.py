@@ -16,7 +16,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from attnmass import Chunk
-from attnmass.prompt import chunk_text, text_start
+from attnmass.text.prompt import chunk_text, text_start
 from langchain_attn import AttentionRerank, AttentionRetriever, cite, restore
 from langchain_attn.template import Template
 from tests.contract.stub import StubRanker

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attnmass.layouts.contexts import Placed, merge, pack
 from attnmass.layouts.windows import Window
-from attnmass.text import Tokens
+from attnmass.text.tokens import Tokens
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(30, 100))

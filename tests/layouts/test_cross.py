@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from attnmass import AttentionRanker
 from attnmass.capture import CrossReader
-from attnmass.cross_options import CrossOptions
 from attnmass.layouts import CrossLayout
+from attnmass.options.cross import CrossOptions
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_seq2seq import EOS, PAD, seq2seq_tokenizer, tiny_bart, tiny_seq2seq
 

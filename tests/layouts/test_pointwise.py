@@ -14,7 +14,7 @@ from attnmass import AttentionRanker, Chunk
 from attnmass.capture import EncoderReader
 from attnmass.layouts import LayoutOptions
 from attnmass.layouts.pointwise import DEFAULT_DIRECTION
-from attnmass.text import PlainTokenizer
+from attnmass.text.tokens import PlainTokenizer
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import SIZES, byte_level_tokenizer, tiny_encoder, wordpiece_tokenizer
 

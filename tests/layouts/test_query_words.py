@@ -26,12 +26,18 @@ def joint(**options: Any) -> AttentionRanker:
     return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, **options)
 
 
+def late(**options: Any) -> AttentionRanker:
+    """A ranker that reads chunks and query apart."""
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, layout="late", **options)
+
+
 def parallel(**options: Any) -> AttentionRanker:
     """A ranker in a decoder's other layout."""
     return AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, **options)
 
 
 CASES: dict[str, Any] = {
+    "late": late,
     "parallel": parallel,
     "joint": joint,
     "joint, both orders": lambda: joint(second_pass=True),

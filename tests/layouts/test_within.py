@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.within import Groups, look_within
-from attnmass.text import Tokens
+from attnmass.text.tokens import Tokens
 from tests.capture.checks import CHUNKS, HEADS, PREFIX
 from tests.capture.families import DECODERS, Family
 from tests.tiny import tiny_model

@@ -28,7 +28,7 @@ from llama_index.core.schema import (
 
 import attnmass
 from attnmass import AttentionRanker, CrossOptions
-from attnmass.adapter import LOADING_FIELDS
+from attnmass.options.fields import LOADING_FIELDS
 from llama_index_attn import AttentionRerank
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, TEXTS, Callbacks, Recorder
@@ -149,7 +149,7 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(options) == set(LOADING_FIELDS)
     asked: list[Any] = []
     monkeypatch.setattr(
-        "attnmass.adapter.shared_ranker",
+        "attnmass.adapters.base.shared_ranker",
         lambda name, **given: asked.append((name, given)),
     )
     AttentionRerank(model="m", **options)._load()

@@ -51,7 +51,7 @@ def test_nothing_is_reported(tiny_folder: Path, caplog: pytest.LogCaptureFixture
 def test_profile_is_chosen_for_the_whole_model(tiny_folder: Path) -> None:
     """A model that is loaded in part has the fingerprint of the whole one."""
     whole = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
-    from attnmass.profiles import fingerprint
+    from attnmass.models.sizes import fingerprint
 
     profile = HeadProfile.from_heads(
         [(0, 1)],

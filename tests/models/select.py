@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from attnmass import AttentionRanker, CrossOptions, HeadProfile
-from attnmass.profiles import fingerprint
+from attnmass.models.sizes import fingerprint
 from tests.models.lookups import Lookup, lookups
 from tests.models.train import make_model
 

@@ -11,7 +11,7 @@ import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from attnmass import AttentionRanker, CrossOptions, load_profile
-from attnmass.text import PlainTokenizer
+from attnmass.text.tokens import PlainTokenizer
 from tests.models.lookups import KEYS
 from tests.models.select import CROSS, FOLDER, N_DOCUMENTS, cases, measure
 from tests.models.train import make_model

@@ -9,9 +9,10 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from attnmass.segmentation import Segment, segment
+from attnmass.text.segmentation import Segment, segment
 from attnmass.trimming import TokenCounter, Trim
-from attnmass.trimming.select import Candidate, Choice, choose
+from attnmass.trimming.candidates import Candidate, Choice
+from attnmass.trimming.select import choose
 from tests.tiny import tiny_tokenizer
 
 _SENTENCES = [

@@ -7,7 +7,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from attnmass.trimming.select import Candidate
+from attnmass.trimming.candidates import Candidate
 from tests.trimming.build import candidate, cut_into
 
 _WORDS = [

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
 from attnmass.trimming import Trim
+from attnmass.trimming.candidates import Candidate
 from attnmass.trimming.render import join_kept
-from attnmass.trimming.select import Candidate, Place
+from attnmass.trimming.select import Place
 
 Count = Callable[[str], int]
 Kept = dict[Place, str]

@@ -11,7 +11,7 @@ import pytest
 
 from attnmass import RankedChunk, Span, Trim
 from attnmass.profiles import SpanRule
-from attnmass.segmentation import segment
+from attnmass.text.segmentation import segment
 from attnmass.trimming import (
     ScoredText,
     TokenCounter,

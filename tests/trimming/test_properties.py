@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from attnmass import Trim
 from attnmass.trimming import TokenCounter
+from attnmass.trimming.candidates import Candidate, Choice
 from attnmass.trimming.render import join_kept
-from attnmass.trimming.select import Candidate, Choice, Place, choose
+from attnmass.trimming.select import Place, choose
 from tests.trimming.build import (
     Tiktoken,
     bpe,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, processors
 
 from attnmass.profiles import SpanRule
-from attnmass.text import PlainTokenizer
+from attnmass.text.tokens import PlainTokenizer
 from attnmass.trimming import TokenMass, span_masses, span_scores, tokens_of
 from tests.trimming.build import bpe, sentencepiece_bpe, unigram, wordpiece
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from attnmass.segmentation import Segment
-from attnmass.trimming.select import Candidate
+from attnmass.text.segmentation import Segment
+from attnmass.trimming.candidates import Candidate
 from tests.trimming.build import candidate, chosen, not_additive, words
 
 # Of 4, 3, 2, 5 and 3 words.

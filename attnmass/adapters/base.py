@@ -1,0 +1,295 @@
+"""How an adapter of a framework gets at its ranker; no framework and no torch in here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from attnmass.adapters.reloading import fields_of
+from attnmass.adapters.shared import release, shared_ranker
+from attnmass.options.cache import CACHE_FIELDS, CacheOptions
+from attnmass.options.fields import (
+    LAYOUT_FIELDS,
+    LOADING_FIELDS,
+    NO_MATTER,
+    SELECTION_FIELDS,
+    TRIM_DETAILS,
+    TRIM_FIELDS,
+)
+from attnmass.options.selection import Selection
+from attnmass.results.errors import NoEvidenceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from attnmass.profiles import HeadProfile
+    from attnmass.ranker import AttentionRanker
+    from attnmass.results.ranking import Ranking
+    from attnmass.text.chunk import Chunk
+    from attnmass.trimming import Render, Trim
+
+Result = TypeVar("Result")
+
+_logger = logging.getLogger(__name__)
+
+
+class UsesRanker:
+    """A pydantic model that ranks: mixed in beside the framework's own base class.
+
+    The fields are the adapter's, since the core knows no pydantic: `model`, `on_error`,
+    `batch_size`, `show_progress`, `keep_ranking`, those named above, and private ones, `_ranker`,
+    `_counted` and `_last_ranking`.
+    """
+
+    if TYPE_CHECKING:
+        model: str
+        on_error: str
+        batch_size: int | None
+        show_progress: bool
+        keep_ranking: bool
+        profile: HeadProfile | str | None
+        heads: tuple[tuple[int, int], ...] | Literal["all"] | None
+        layout: str | None
+        tokenizer: Any
+        model_fields: ClassVar[dict[str, Any]]
+        model_dump: Any
+        _ranker: Any
+        _counted: Any
+        _last_ranking: Any
+
+    @classmethod
+    def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
+        """Use a ranker that is there already.
+
+        It is never serialized: what is unpickled, or used after `release`, loads the model that
+        `model` names, by default the one that the ranker's head profile names, and reads it in the
+        same way: the same head profile, layout and `options`.
+
+        Args:
+            ranker: The ranker.
+            **fields: Other fields, but none that says how a model is loaded.
+
+        Raises:
+            ValueError: If a field is unknown, invalid, or says how a model is loaded.
+        """
+        return cls._around(ranker, fields, refused=LOADING_FIELDS)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
+        profile: HeadProfile | str | Path | None = None,
+        **fields: Any,
+    ) -> Self:
+        """Use a model that is in memory already, such as the one that a pipeline generates with.
+
+        Args:
+            model: A transformers model, or a `CrossEncoder`.
+            tokenizer: Its fast tokenizer, unless it brings one; not the field of that name, the
+                reader's, which can be set on what is returned.
+            heads: `(layer, head)` pairs to read, 0-based.
+            profile: A head profile, or the path of one, instead of `heads`.
+            **fields: As in `from_ranker`, and `layout`, `rank_by`, those that only some layouts
+                take, and those of the chunk cache.
+
+        Raises:
+            ValueError: As in `from_ranker`, or if options contradict each other.
+            UnsupportedModelError: If the model's attention cannot be read.
+        """
+        from attnmass.ranker import AttentionRanker
+
+        own = (*CACHE_FIELDS, "layout", "rank_by", *LAYOUT_FIELDS)  # the constructor's, too
+        options = {name: fields[name] for name in own if name in fields}
+        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile, **options)
+        refused = [name for name in LOADING_FIELDS if name not in own]
+        return cls._around(ranker, fields, refused=refused)
+
+    @classmethod
+    def from_generator(cls, generator: Any, *, tokenizer: Any = None, **options: Any) -> Self:
+        """Use the very model that a pipeline generates with; nothing of it is changed.
+
+        Args:
+            generator: As in `AttentionRanker.from_generator`.
+            tokenizer: Likewise.
+            **options: As in `from_model`.
+
+        Raises:
+            UnsupportedModelError: If there is no model in it, or its attention cannot be read.
+            ValueError: If there is no tokenizer, and as in `from_model`.
+        """
+        from attnmass.models.generators import find_generator
+
+        model, tokenizer = find_generator(generator, tokenizer)
+        return cls.from_model(model, tokenizer, **options)
+
+    @classmethod
+    def _around(
+        cls, ranker: AttentionRanker, fields: dict[str, Any], refused: Iterable[str]
+    ) -> Self:
+        """An adapter of a ranker whose `refused` fields are settled."""
+        if clash := [name for name in refused if name in fields]:
+            raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
+        settled = {"model": ranker.profile.model, **fields_of(ranker.profile), **ranker.options}
+        adapter = cls(**{**settled, **fields})
+        adapter._ranker = ranker
+        return adapter
+
+    @property
+    def last_ranking(self) -> Ranking | None:
+        """The ranking of the last call, for its `explain`; `None` without `keep_ranking`.
+
+        Its indices count the candidates that have text. A call that had nothing to rank leaves the
+        one before; of calls in several threads it is that of the last to end. It is not serialized.
+        """
+        return self._last_ranking if self.keep_ranking else None
+
+    def release(self) -> None:
+        """Forget the model; the next use loads it again by its name.
+
+        One that was loaded by name is forgotten for all that share it.
+        """
+        if self._ranker is None:
+            release(self.model)
+        self._ranker = None
+
+    def _check_cache(self) -> None:
+        """Refuse contradictions before a model is loaded.
+
+        Raises:
+            ValueError: As `CacheOptions`.
+        """
+        CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
+
+    def _load(self) -> AttentionRanker:
+        """The ranker passed in, else the shared one of that name."""
+        if self._ranker is not None:
+            return self._ranker  # type: ignore[no-any-return]
+        return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_FIELDS})
+
+    def _check_options(self, *trim_details: str) -> None:
+        """Refuse options that are off or contradict each other.
+
+        Args:
+            *trim_details: The adapter's own fields that only say how to trim.
+
+        Raises:
+            ValueError: Naming the option and what to set instead.
+            TypeError: If `tokenizer` is none.
+        """
+        if self.profile is not None and self.heads is not None:
+            raise ValueError("pass profile or heads, not both")
+        # The retriever's scores, which `fuse` needs, come with the query.
+        Selection(**{name: getattr(self, name) for name in SELECTION_FIELDS})
+        if self._trim() is not None:
+            return
+        fields = type(self).model_fields
+        names = (*TRIM_DETAILS, *trim_details)
+        if idle := [name for name in names if getattr(self, name) != fields[name].default]:
+            raise ValueError(
+                f"without trimming there is no use for {', '.join(idle)}: set {TRIM_FIELDS[0]}, "
+                f"{TRIM_FIELDS[1]} or {TRIM_FIELDS[2]} as well, or leave out {', '.join(idle)}"
+            )
+
+    def _trim(self, default: Callable[[], Any] = lambda: None) -> Trim | None:
+        """What is asked of trimming, `None` where it is not asked for.
+
+        Args:
+            default: Gives what counts where no `tokenizer` is set; `None` is the ranking model's.
+        """
+        if all(getattr(self, name) is None for name in TRIM_FIELDS):
+            return None
+        from attnmass.trimming import TokenCounter, Trim
+
+        tokenizer = default() if self.tokenizer is None else self.tokenizer
+        counted = self._counted
+        if counted is None or counted[0] is not tokenizer:  # it may copy a whole vocabulary
+            counted = (tokenizer, None if tokenizer is None else TokenCounter(tokenizer))
+            self._counted = counted
+        options = {name: getattr(self, name) for name in (*TRIM_FIELDS, *TRIM_DETAILS)}
+        return Trim(**{**options, "tokenizer": counted[1]})
+
+    def _rank_chunks(
+        self,
+        query: str,
+        chunks: Sequence[Chunk],
+        scores: Sequence[float | None],
+        trim: Trim | None,
+        render: Render | None,
+    ) -> Ranking:
+        """`AttentionRanker.rank` with the adapter's options."""
+        ranking = self._load().rank(
+            query,
+            chunks,
+            **{name: getattr(self, name) for name in SELECTION_FIELDS},
+            retrieval_scores=scores,
+            trim=trim,
+            render=render,
+            batch_size=self.batch_size,
+            progress=self.show_progress or None,
+        )
+        self._last_ranking = ranking if self.keep_ranking else None
+        return ranking
+
+    def _request(
+        self, query: str, results: Sequence[tuple[str | None, str]], n_tokens: int | None
+    ) -> str:
+        """A digest of one call: what was asked, of which heads, and what came of it.
+
+        Results in it and not just options: two results of one request may be too much together.
+
+        Args:
+            query: The query.
+            results: Ids and texts, in order.
+            n_tokens: What they take, which also tells one tokenizer from another.
+        """
+        options = self.model_dump(exclude=NO_MATTER)
+        ranker = self._load()
+        how = [ranker.profile.to_json(), ranker.options]
+        asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
+
+    def _is_settled(
+        self,
+        query: str,
+        hidden: Sequence[Mapping[str, Any]],
+        results: Sequence[tuple[str | None, str]],
+        count: Callable[[], int | None],
+    ) -> bool:
+        """Whether the candidates are what this very call would give, for it gave them.
+
+        Args:
+            query: The query.
+            hidden: What adapters wrote into the candidates.
+            results: As in `_request`.
+            count: Gives what they take, as in `_request`.
+        """
+        requests = {found.get("request") for found in hidden}
+        if len(requests) != 1 or None in requests:
+            return False
+        return requests == {self._request(query, results, count())}
+
+    def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:
+        """What `rank` gives; where it fails, under `on_error="passthrough"`, the candidates.
+
+        That there is no evidence is an answer, not a failure, and is raised all the same.
+        """
+        try:
+            return rank()
+        except NoEvidenceError:
+            raise
+        except Exception as error:
+            if self.on_error == "raise":
+                raise
+            message = f"candidates are not reranked: {type(error).__name__}: {error}"
+            _logger.warning(message, exc_info=True)
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
+            return untouched

@@ -1,0 +1,76 @@
+"""One ranker for everyone who names the same model, loaded when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
+
+if TYPE_CHECKING:
+    from attnmass.ranker import AttentionRanker
+
+# Options that may be left out of a key; those that are not here default to `None`.
+_DEFAULTS = {
+    "dtype": "auto",
+    "local_files_only": False,
+    "cache_bytes": CACHE_BYTES,
+    "cache_folder_bytes": CACHE_FOLDER_BYTES,
+    "second_pass": False,
+}
+
+
+@dataclass
+class _Slot:
+    """A ranker that is there or being loaded; its lock makes others wait for the one who loads."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ranker: AttentionRanker | None = None
+
+
+_slots: dict[Hashable, _Slot] = {}
+_guard = threading.Lock()
+
+
+def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker:
+    """The ranker of a model, loaded on the first call and shared by every later one.
+
+    Args:
+        name: As in `AttentionRanker.from_pretrained`.
+        **options: Its options; other options are another ranker, with a model and a cache of its
+            own. Each must be hashable, so heads are a tuple of pairs.
+
+    Raises:
+        TypeError: If an option is not hashable.
+        AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
+    """
+    from attnmass.loading.sources import ALIASES
+    from attnmass.ranker import AttentionRanker
+
+    name = name.lower() if name.lower() in ALIASES else name
+    options = {name: value for name, value in options.items() if value != _DEFAULTS.get(name)}
+    key = (name, *sorted(options.items(), key=lambda item: item[0]))
+    with _guard:
+        slot = _slots.setdefault(key, _Slot())
+    with slot.lock:
+        if slot.ranker is None:
+            slot.ranker = AttentionRanker.from_pretrained(name, **options)
+        return slot.ranker
+
+
+def release(name: str | None = None) -> int:
+    """Forget shared rankers, so that their memory is freed once nobody else holds them.
+
+    Args:
+        name: Only those of this name; default: all.
+
+    Returns:
+        How many were forgotten.
+    """
+    names = None if name is None else (name, name.lower())  # short names are kept in lower case
+    with _guard:
+        keys = [key for key in _slots if names is None or key[0] in names]  # type: ignore[index]
+        forgotten = [_slots.pop(key) for key in keys]
+    return sum(slot.ranker is not None for slot in forgotten)

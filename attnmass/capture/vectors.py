@@ -1,0 +1,314 @@
+"""Query and key vectors of selected heads, out of one forward pass, at one distance where RoPE is.
+
+Rotary embeddings turn a vector by its position, and a product of two depends on their distance
+alone (Su et al., arXiv 2104.09864, equation 16). So a key that is turned as at position 0, and a
+query as at position `distance`, meet as if every token stood equally far from the query, wherever
+it is in its chunk and in whichever window it was read. What the layers below compute is untouched:
+tokens are read at their own positions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
+from attnmass.capture.reader import Head, Reader
+from attnmass.capture.rule import ScoreRule
+from attnmass.capture.states import KeyValues
+from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.models.view import find_layers
+
+DISTANCE = 64  # tokens between a key and the query, where the model takes so many
+
+_CHANGING = ("longrope", "dynamic")  # rotary embeddings that depend on the longest position
+
+_NO_ATTENTION = "has no softmax attention to read: choose heads of other layers."
+_EMBEDDINGS = "position_embeddings"  # what transformers calls the rotation, a pair of tensors
+
+
+class _Captured(Exception):  # noqa: N818 - a signal, never seen by callers
+    """Ends an attention module's extra call once its vectors are known."""
+
+
+@dataclass
+class Tap:
+    """What one pass takes out of the selected layers.
+
+    Attributes:
+        wanted: `"keys"` or `"queries"`, or `None` to learn the model's shapes.
+        found: By layer, `[batch, head, token, dim]`.
+        rules: By layer, how the family makes scores of products.
+        sizes: By layer, the number of heads and of KV heads.
+        n_dims: Of the longest vector.
+        turns: Whether vectors are taken as at another position than their tokens'.
+        turning: Whether a module is called once more for that.
+    """
+
+    wanted: str | None
+    found: dict[int, Tensor] = field(default_factory=dict)
+    rules: dict[int, ScoreRule] = field(default_factory=dict)
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    n_dims: int = 0
+    turns: bool = False
+    turning: bool = False
+
+    def see(self, layer: int, query: Tensor, key: Tensor, rule: ScoreRule) -> None:
+        """Called with a selected layer's vectors, both `[batch, head, token, dim]`."""
+        if self.wanted is None:
+            self.rules[layer], self.sizes[layer] = rule, (query.shape[1], key.shape[1])
+            self.n_dims = max(self.n_dims, key.shape[-1])
+        elif self.turning or not self.turns:
+            self.found[layer] = query if self.wanted == "queries" else key
+        if self.turning:
+            raise _Captured
+
+
+class VectorReader(Reader):
+    """A reader that takes out what selected heads compare: query vectors and key vectors.
+
+    Attributes:
+        key_heads: `(layer, kv_head)` of the key vectors, in their order in the results; heads of a
+            grouped-query model share them.
+        key_of: For each of `heads` the index of its key head.
+        n_dims: Of a vector; shorter ones are filled up with zeros.
+        caps: For each of `heads` where its scores are soft-capped (Gemma 2), else `None`.
+        sinks: For each of `heads` the learned score of its sink (GPT-OSS), else `None`, `[head]`.
+        distance: Positions between every key and every query, `None` where a family has no rotary
+            embeddings and vectors are those of their tokens' own positions.
+    """
+
+    def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
+        """Build the view, and learn shapes from a pass over a few tokens.
+
+        Args:
+            model: As in `Reader`.
+            heads: Likewise.
+
+        Raises:
+            UnsupportedModelError: If the model has no key vectors to read.
+        """
+        super().__init__(model, heads)
+        if self.path != "interface":
+            raise UnsupportedModelError(
+                f"{type(model).__name__} does not ask transformers' attention interface, so its "
+                "key vectors cannot be read, which the layout 'late' keeps: use layout='parallel'."
+            )
+        self._rotations: dict[int, tuple[Any, Any]] = {}
+        tap = self._listen()
+        self._turns = bool(self._rotations)
+        self.distance = self._far if self._turns else None
+        groups = {layer: n // n_keys for layer, (n, n_keys) in tap.sizes.items()}
+        keys = [(layer, head // groups[layer]) for layer, head in self.heads]
+        self.key_heads: tuple[Head, ...] = tuple(sorted(set(keys)))
+        self.key_of = tuple(self.key_heads.index(key) for key in keys)
+        self._rules = tap.rules
+        self.n_dims = tap.n_dims
+        rules = [tap.rules[layer].of([head]) for layer, head in self.heads]
+        self.caps = tuple(rule.softcap for rule in rules)
+        self.sinks = (
+            torch.cat([_sink(rule) for rule in rules]) if any(r.sinks is not None for r in rules)
+            else None
+        )  # fmt: skip
+
+    @property
+    def max_positions(self) -> int | None:
+        """How many positions the model knows in its first regime, or `None` for no limit.
+
+        Some rotary embeddings turn all vectors of a pass in another way once its longest position
+        is beyond what the model was first trained on (longrope, dynamic NTK): a chunk's vectors
+        would depend on the longest chunk beside it. Longer chunks are read in windows instead.
+        """
+        limit = super().max_positions
+        first = _first_regime(self.config)
+        known = [bound for bound in (limit, first) if bound is not None]
+        return min(known, default=None)
+
+    def keys(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        past: Sequence[KeyValues] = (),
+        *,
+        own: bool = False,
+    ) -> Tensor:
+        """Key vectors of tokens that are read side by side.
+
+        Args:
+            ids: `[batch, token]`, filled up as in `Reader.read`.
+            positions: `[token]`, shared by the rows.
+            past: What comes before, shared by the rows.
+            own: Whether vectors are those of their tokens' own positions, as a proof needs them.
+
+        Returns:
+            `[batch, token, key_head, dim]`, fp32.
+
+        Raises:
+            CaptureError: If there are NaN or infinite values.
+        """
+        found = self._tapped(Tap("keys", turns=self._turns and not own), ids, positions, past)
+        vectors = [found[layer][:, head] for layer, head in self.key_heads]
+        return self._stacked(vectors)
+
+    def queries(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        past: Sequence[KeyValues] = (),
+        segments: Tensor | None = None,
+        *,
+        own: bool = False,
+    ) -> Tensor:
+        """Query vectors, scaled so that their product with a key vector is a score.
+
+        Args:
+            ids: `[token]`.
+            positions: `[token]`.
+            past: What the tokens may look at beside themselves.
+            segments: As in `Reader.look`.
+            own: As in `keys`.
+
+        Returns:
+            `[token, head, dim]`, fp32.
+
+        Raises:
+            CaptureError: If there are NaN or infinite values.
+        """
+        found = self._tapped(
+            Tap("queries", turns=self._turns and not own), ids[None], positions, past, segments
+        )
+        vectors = [
+            found[layer][0, head].float() * self._rules[layer].scaling for layer, head in self.heads
+        ]
+        return self._stacked(vectors)
+
+    def _stacked(self, vectors: Sequence[Tensor]) -> Tensor:
+        """Vectors `[..., dim]` of several heads as one tensor `[..., head, dim]`."""
+        padded = [
+            nn.functional.pad(vector.float().to(self.device), (0, self.n_dims - vector.shape[-1]))
+            for vector in vectors
+        ]
+        stacked = torch.stack(padded, dim=-2)
+        if not torch.isfinite(stacked).all():
+            raise CaptureError(
+                f"vectors of {type(self._view).__name__} have NaN or infinite values in "
+                f"{self.dtype}: load the model in float32 or bfloat16 (dtype='float32')."
+            )
+        return stacked
+
+    def _tapped(
+        self,
+        tap: Tap,
+        ids: Tensor,
+        positions: Tensor,
+        past: Sequence[KeyValues],
+        segments: Tensor | None = None,
+    ) -> dict[int, Tensor]:
+        state = ForwardPass(
+            positions, self.last_layer, past, segments, heads=self._by_layer, tap=tap
+        )
+        self._run(ids, state)
+        self._check_recorded(tap.found, self._view, _NO_ATTENTION)
+        return tap.found
+
+    def _listen(self) -> Tap:
+        """Hook the selected layers' attention, where it is rotary; learn shapes and rotations."""
+        _, layers = find_layers(self._view)
+        modules = {layer: _rotary_attention(layers[layer]) for layer in self._by_layer}
+        handles = [
+            module.register_forward_pre_hook(self._note_rotation(layer), with_kwargs=True)
+            for layer, module in modules.items()
+            if module is not None
+        ]
+        limit = self.max_positions
+        self._far = DISTANCE if limit is None else min(DISTANCE, limit // 2)
+        positions = torch.arange(self._far + 1, device=self.device)
+        ids = (positions * 7 + 5) % int(self.config.vocab_size)
+        tap = Tap(None)
+        self._run(ids[None], ForwardPass(positions, self.last_layer, heads=self._by_layer, tap=tap))
+        for handle in handles:
+            handle.remove()
+        self._check_recorded(tap.sizes, self._view, _NO_ATTENTION)
+        if len(self._rotations) < len(self._by_layer):
+            self._rotations.clear()  # all heads at one distance, or none
+        for layer in self._rotations:
+            module = modules[layer]
+            if module is not None:
+                module.register_forward_pre_hook(self._turn(layer), with_kwargs=True)
+        return tap
+
+    def _note_rotation(self, layer: int) -> Any:
+        def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
+            said = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+            rotation = said.get(_EMBEDDINGS)
+            if rotation is not None:
+                self._rotations[layer] = (_at(rotation, 0), _at(rotation, self._far))
+
+        return hook
+
+    def _turn(self, layer: int) -> Any:
+        """Before a selected layer attends: call it once more, as at another position."""
+
+        def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
+            state = ACTIVE.get()
+            tap = state.tap
+            if tap is None or not tap.turns or tap.turning:
+                return
+            near, far = self._rotations[layer]
+            bound = inspect.signature(module.forward).bind(*args, **kwargs)
+            bound.arguments[_EMBEDDINGS] = far if tap.wanted == "queries" else near
+            tap.turning = True
+            try:
+                module.forward(*bound.args, **bound.kwargs)
+            except _Captured:
+                pass
+            finally:
+                tap.turning = False
+            if layer == state.last_layer:
+                raise StopForward
+
+        return hook
+
+
+def _rotary_attention(layer: nn.Module) -> nn.Module | None:
+    """The one module of a layer that is told how to turn its vectors, if there is one."""
+    found = [
+        module
+        for module in layer.modules()
+        if module is not layer
+        and hasattr(module, "layer_idx")
+        and _EMBEDDINGS in inspect.signature(module.forward).parameters
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _first_regime(config: Any) -> int | None:
+    """Up to how many positions rotary embeddings do not depend on their number, if they ever do."""
+    said = getattr(config, "rope_parameters", None) or {}
+    kinds = [said, *(kind for kind in said.values() if isinstance(kind, dict))]
+    changing = [kind for kind in kinds if kind.get("rope_type") in _CHANGING]
+    bounds = [
+        kind.get("original_max_position_embeddings")
+        or getattr(config, "original_max_position_embeddings", None)
+        or config.max_position_embeddings
+        for kind in changing
+    ]
+    return min(map(int, bounds), default=None)
+
+
+def _at(rotation: Any, position: int) -> Any:
+    """The rotation of one position, to be shared by all tokens."""
+    if isinstance(rotation, Tensor):  # [..., token, dim]
+        return rotation[..., position : position + 1, :].clone()
+    return tuple(_at(part, position) for part in rotation)
+
+
+def _sink(rule: ScoreRule) -> Tensor:
+    if rule.sinks is None:
+        return torch.full((1,), -torch.inf)
+    return rule.sinks.detach().float().cpu()

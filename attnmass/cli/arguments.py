@@ -1,0 +1,80 @@
+"""From options to what the API is called with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attnmass.cli.errors import InputError, UsageError, api_arguments
+from attnmass.cli.model_options import CacheGroup, ModelOptions
+from attnmass.cli.options import SelectionOptions
+from attnmass.options.cache import CacheOptions
+from attnmass.options.selection import Selection
+
+if TYPE_CHECKING:
+    from attnmass.profiles import HeadProfile
+
+
+def model_arguments(model: ModelOptions) -> dict[str, Any]:
+    """What `AttentionRanker.from_pretrained` is called with, but for the model's name.
+
+    Raises:
+        UsageError: If the heads are none, or named twice.
+        InputError: If the profile cannot be read.
+    """
+    given = model.given()
+    given.pop("model", None)
+    if model.profile is not None and model.heads is not None:
+        raise UsageError("pass --profile or --heads, not both")
+    if model.heads is not None:
+        given["heads"] = parse_heads(model.heads)
+    if model.profile is not None:
+        given["profile"] = read_profile(model.profile)
+    return given
+
+
+def check_cache(cache: CacheGroup) -> None:
+    """Raise `UsageError` for values that are off or contradict each other."""
+    with api_arguments():
+        CacheOptions(**cache.given())
+
+
+def check_selection(selection: SelectionOptions) -> None:
+    """Raise `UsageError` for values that are off."""
+    with api_arguments():
+        Selection(**selection.given())
+
+
+def read_profile(path: str) -> HeadProfile:
+    """A head profile from its file.
+
+    Raises:
+        InputError: If there is none.
+    """
+    from attnmass.profiles import load_profile
+
+    try:
+        return load_profile(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror or error}",
+            "the profiles that ship are found by themselves: attnmass profiles list",
+        ) from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def parse_heads(text: str) -> tuple[tuple[int, int], ...]:
+    """`18-6,18-7` as pairs of layer and head.
+
+    Raises:
+        UsageError: If it is something else.
+    """
+    pairs = []
+    for part in text.split(","):
+        layer, dash, head = part.strip().partition("-")
+        if not (dash and layer.isdecimal() and head.isdecimal()):
+            raise UsageError(
+                f"--heads takes layer-head pairs such as 18-6,18-7, not {part.strip()!r}"
+            )
+        pairs.append((int(layer), int(head)))
+    return tuple(pairs)

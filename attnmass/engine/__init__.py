@@ -1,0 +1,1 @@
+"""A model, its heads and its layout put together, and what is made of their attention."""

@@ -1,0 +1,160 @@
+"""What layouts have in common that read each chunk by itself and keep what it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attnmass.capture import CrossReader, KeyValues, Reader
+from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention, WarmCounts
+from attnmass.layouts.states import StateReader, States, Text, in_windows
+from attnmass.layouts.windows import Window, counted
+from attnmass.store import ChunkCache, entry_key, scope_digest
+from attnmass.text.tokens import Tokens
+
+Limit = Callable[[int | None], int | None]
+Frame = Callable[[tuple[int, ...]], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the chunks of one call left.
+
+    Attributes:
+        windows: Windows of the chunks.
+        keys: The key of each window in `states`.
+        states: What windows left.
+        n_read: Tokens of chunks that the model read now.
+        notes: What a caller should know.
+        started: When reading began, as `time.perf_counter` has it.
+        done: When it ended.
+    """
+
+    windows: list[Window]
+    keys: list[str]
+    states: States
+    n_read: int
+    notes: tuple[str, ...]
+    started: float
+    done: float
+
+    def result(self, queries: Sequence[QueryAttention], n_chunks: int) -> LayoutResult:
+        """What a layout returns once the queries have looked."""
+        return LayoutResult(
+            queries=tuple(queries),
+            windows=counted(self.windows, n_chunks),
+            encode_seconds=self.done - self.started,
+            query_seconds=time.perf_counter() - self.done,
+            tokens_encoded=self.n_read,
+            notes=self.notes,
+        )
+
+
+class KeepingLayout:
+    """Reads chunks in windows, each by itself, through a cache that follows the model.
+
+    A layout on it says in `_about` what its entries depend on beside model and chunk.
+    """
+
+    def __init__(
+        self,
+        reader: Reader | CrossReader,
+        cache: ChunkCache,
+        read: Callable[[Sequence[Sequence[int]]], list[KeyValues]],
+    ) -> None:
+        """Bind to a cache; nothing is read yet.
+
+        Args:
+            reader: The heads to read.
+            cache: Where what chunks leave is kept between calls.
+            read: Runs token runs side by side and returns what each leaves.
+        """
+        self._followed = reader
+        self._cache = cache
+        self._states = StateReader(cache, read)
+        self._model = ""
+        self._scope = b""
+
+    def _about(self) -> dict[str, Any]:
+        """What entries depend on beside the model and the chunk; called when the model changed."""
+        raise NotImplementedError
+
+    def _follow_model(self) -> None:
+        """Look for other entries once the model's weights change."""
+        reader = self._followed
+        model = reader.identity()
+        if model == self._model:
+            return
+        about = self._about()
+        self._scope = scope_digest(
+            model=model,
+            dtype=str(reader.dtype),
+            last_layer=reader.last_layer,
+            cache_format=self._cache.options.cache_format,
+            **about,
+        )
+        self._model = model
+
+    def _read_chunks(
+        self,
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+        limit: Limit,
+        frame: Frame = tuple,
+    ) -> Kept:
+        """What chunks leave, from the cache or read now.
+
+        Args:
+            chunks: The chunks.
+            options: Bounds on one forward pass.
+            advance: As in `Layout.attend`.
+            limit: As in `in_windows`.
+            frame: Puts a window's tokens between others that are read with them.
+        """
+        started = time.perf_counter()
+        self._follow_model()
+
+        def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
+            keys, texts = self._texts(windows, chunks, frame)
+            return keys, *self._states.states(texts, options, self._followed.device, advance)
+
+        windows, (keys, states, n_read), notes = in_windows(read, chunks, limit, options)
+        return Kept(windows, keys, states, n_read, notes, started, time.perf_counter())
+
+    def _warm_chunks(
+        self,
+        chunks: Sequence[Tokens],
+        options: LayoutOptions,
+        advance: Callable[[int], object],
+        limit: Limit,
+        frame: Frame = tuple,
+    ) -> WarmCounts:
+        """Read what is not in the cache; arguments as in `_read_chunks`."""
+        started = time.perf_counter()
+        self._follow_model()
+
+        def read(windows: Sequence[Window]) -> tuple[int, int]:
+            keys, texts = self._texts(windows, chunks, frame)
+            missing = self._states.warm(texts, options, advance)
+            new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
+            return len(new), sum(texts[key].n_content for key in missing)
+
+        _, (n_chunks, n_tokens), _ = in_windows(read, chunks, limit, options)
+        return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
+
+    def _texts(
+        self, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame
+    ) -> tuple[list[str], dict[str, Text]]:
+        """The key of each window, and what is to be read under each key."""
+        keys: list[str] = []
+        texts: dict[str, Text] = {}
+        for window in windows:
+            chunk = chunks[window.chunk]
+            ids = frame(chunk.ids[window.start : window.end])
+            key = entry_key(self._scope, ids)
+            texts.setdefault(key, Text(ids, len(window))).ends += window.end == len(chunk)
+            keys.append(key)
+        return keys, texts

@@ -1,0 +1,64 @@
+"""Chunks one after the other in a context, each with its number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attnmass.layouts.base import LayoutOptions
+from attnmass.layouts.contexts import Placed
+from attnmass.layouts.windows import Window, cut
+from attnmass.text.tokens import PlainTokenizer, Tokens
+
+
+class Numbered:
+    """Lays out windows of chunks as in-context re-ranking has them: `[1] `, text, a blank line."""
+
+    def __init__(self, before: tuple[int, ...], plain: PlainTokenizer) -> None:
+        """Bind to a tokenizer.
+
+        Args:
+            before: What a context begins with.
+            plain: The tokenizer's own copy.
+        """
+        self._before = before
+        self._plain = plain
+        self._gap = plain.template("\n\n")
+        self._labels: dict[int, tuple[int, ...]] = {}
+
+    def context(
+        self, windows: Sequence[Window], chunks: Sequence[Tokens]
+    ) -> tuple[tuple[int, ...], list[Placed]]:
+        """Token ids of the prefix and numbered windows, and where the windows are."""
+        ids = list(self._before)
+        placed = []
+        for number, window in enumerate(windows, 1):
+            ids += self._label(number)
+            placed.append(Placed(window, len(ids)))
+            ids += chunks[window.chunk].ids[window.start : window.end]
+            ids += self._gap
+        return tuple(ids), placed
+
+    def windows(
+        self, chunks: Sequence[Tokens], room: int | None, options: LayoutOptions
+    ) -> tuple[list[Window], int]:
+        """Windows of which each fits into a context, and how many tokens stand around one."""
+        n_windows = len(chunks)
+        while True:  # twice at most, but for labels that get longer with their number
+            around = self.around(n_windows)
+            wanted = [] if room is None else [max(1, room - around)]
+            if options.max_chunk_tokens is not None:
+                wanted.append(options.max_chunk_tokens)
+            windows = list(cut(chunks, min(wanted, default=None), options.overlap))
+            if len(windows) <= n_windows:
+                return windows, around
+            n_windows = len(windows)
+
+    def around(self, n_windows: int) -> int:
+        """Tokens around a window, at most."""
+        longest = max(len(self._label(number)) for number in range(1, n_windows + 1))
+        return longest + len(self._gap)
+
+    def _label(self, number: int) -> tuple[int, ...]:
+        if number not in self._labels:
+            self._labels[number] = self._plain.template(f"[{number}] ")
+        return self._labels[number]

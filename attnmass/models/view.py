@@ -1,0 +1,84 @@
+"""A second module tree over a caller's weights, so that nothing of the caller's is written to."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from itertools import chain
+from typing import Any
+
+from torch import nn
+
+from attnmass.errors import UnsupportedModelError
+from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
+
+
+def find_decoder(model: nn.Module) -> nn.Module:
+    """The stack of decoder layers inside `model`, without its language-model head.
+
+    Wrappers are looked through, see `unwrapped`.
+
+    Raises:
+        UnsupportedModelError: If `model` is no transformers decoder.
+    """
+    inner = unwrapped(model)
+    kind = kind_of(inner.config)
+    if kind != "decoder":
+        raise UnsupportedModelError(
+            f"{type(inner).__name__} is {ARTICLE[kind]}, and what is asked for reads the "
+            "self-attention of a decoder: pass a decoder such as SmolLM2, Llama or Qwen."
+        )
+    decoder: nn.Module = inner.get_decoder()
+    return decoder
+
+
+def find_config(model: nn.Module) -> Any:
+    """The config that tells a model's layers and heads: that of the text part, where it has parts.
+
+    Raises:
+        UnsupportedModelError: If it is no transformers model.
+    """
+    inner = unwrapped(model)
+    return find_decoder(inner).config if kind_of(inner.config) == "decoder" else inner.config
+
+
+def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Name, dotted where it lies deeper, and list of the model's layers.
+
+    Raises:
+        UnsupportedModelError: If no list of `config.num_hidden_layers` modules is there.
+    """
+    n_layers = getattr(decoder.config, "num_hidden_layers", None)
+    for name, child in sorted(decoder.named_modules(), key=lambda item: item[0].count(".")):
+        if isinstance(child, nn.ModuleList) and len(child) == n_layers:
+            return name, child
+    raise UnsupportedModelError(
+        f"{type(decoder).__name__} has no list of {n_layers} layers, so its attention cannot be "
+        "reached: pass a model from the README's table of families."
+    )
+
+
+def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn.Module:
+    """Copy the modules of `decoder` but not its weights.
+
+    The copy shares every parameter and buffer with the original, has a config of its own that
+    names `implementation` as its attention, is in eval mode, and ends after `n_layers` layers.
+    The original is neither changed nor slowed, also while another thread generates with it.
+    """
+    tensors = chain(decoder.parameters(), decoder.buffers())
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
+    view = copy.deepcopy(decoder, memo)
+    name, layers = find_layers(view)
+    above, _, own = name.rpartition(".")
+    setattr(view.get_submodule(above), own, layers[:n_layers])
+    config: Any = view.config
+    config.num_hidden_layers = n_layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:n_layers]
+    config._attn_implementation = implementation
+    return view.eval()
+
+
+def asks_interface(model: nn.Module) -> bool:
+    """Whether the family's code asks the attention interface which function to run."""
+    return hasattr(inspect.getmodule(type(model)), "ALL_ATTENTION_FUNCTIONS")

@@ -1,0 +1,1 @@
+"""What a user can ask for: names, defaults and limits, checked without a model."""

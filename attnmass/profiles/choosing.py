@@ -1,0 +1,143 @@
+"""Which head profile a model is read with: what the user says, what ships, or a default."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from attnmass.models.sizes import every_head, fingerprint, full_depth, head_count, name_of
+from attnmass.profiles.files import load_profile, parse
+from attnmass.profiles.profile import JOINT, HeadProfile, ProfileMismatchError
+from attnmass.profiles.published import is_named, published_lists
+from attnmass.text.prompt import PROMPT_VERSION
+
+
+def choose_profile(
+    config: Any,
+    layout: str,
+    *,
+    profile: HeadProfile | str | Path | None = None,
+    heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
+) -> HeadProfile:
+    """The heads to read of a model: what the user says, else what ships, else a default.
+
+    In the joint layout what is no profile has a null query subtracted, as in-context re-ranking
+    does; all heads of it are that algorithm as published (arXiv 2410.02642).
+
+    Args:
+        config: The model's config (of its text part).
+        layout: The layout that they are for.
+        profile: A profile or the path of one.
+        heads: `(layer, head)` pairs, weighed alike, or `"all"`.
+
+    Raises:
+        ValueError: If both are given, the profile is of another layout or model, or the model has
+            no such heads.
+    """
+    if profile is not None and heads is not None:
+        raise ValueError("pass profile or heads, not both")
+    if heads is not None:
+        if isinstance(heads, str):
+            if heads != "all":
+                raise ValueError(f"heads must be (layer, head) pairs or 'all', not {heads!r}")
+            heads = every_head(config)
+        chosen = HeadProfile.from_heads(
+            heads, model=name_of(config), layout=layout, null_query=layout == JOINT
+        )
+        _check_heads(chosen, config)
+        return chosen
+    if profile is None:
+        found = packaged_profile(config, layout)
+        if found is not None:
+            return found
+        warnings.warn(
+            f"no head profile ships for this {config.model_type} model, so all heads of its middle "
+            "layers are read, which ranks worse than a few selected ones. To select them on a few "
+            f"dozen labelled queries: attnmass fit DATA.jsonl --model {name_of(config)} "
+            f"--layout {layout} --out FILE.json, then pass profile='FILE.json'.",
+            UserWarning,
+            stacklevel=5,
+        )
+        return default_profile(config, layout)
+    found = profile if isinstance(profile, HeadProfile) else load_profile(profile)
+    if found.layout != layout:
+        raise ValueError(f"the profile is for layout {found.layout!r}, not {layout!r}")
+    if found.fingerprint is not None and found.fingerprint != fingerprint(config):
+        raise ProfileMismatchError(
+            f"the profile is for {found.model} (fingerprint {found.fingerprint}), not for this "
+            f"{config.model_type} model (fingerprint {fingerprint(config)})"
+        )
+    _check_heads(found, config)
+    if found.prompt_version != PROMPT_VERSION:
+        warnings.warn(
+            f"the profile's heads were selected with version {found.prompt_version} of the prompt, "
+            f"and this is version {PROMPT_VERSION}: select them anew",
+            UserWarning,
+            stacklevel=5,
+        )
+    return found
+
+
+def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
+    """The profile that ships for a model with this config, or `None`.
+
+    A fitted one is known by the fingerprint. Of published lists of heads, whose authors do not say
+    that, the first is taken whose model's name is in what the model was loaded from.
+    """
+    wanted = fingerprint(config)
+    shipped = packaged_profiles().values()
+    for profile in shipped:
+        if profile.layout == layout and profile.fingerprint == wanted:
+            return profile
+    for profile in shipped:
+        if profile.layout == layout and profile.fingerprint is None:
+            deep, wide = full_depth(config), head_count(config)
+            fits = all(la < deep and he < wide for la, he in profile.heads)
+            if fits and is_named(name_of(config), profile.model):
+                return profile
+    return None
+
+
+def packaged_profiles() -> dict[str, HeadProfile]:
+    """All profiles that ship, by name, such as `smollm2-135m.parallel`: fitted, then published."""
+    folder = resources.files(__package__) / "data"
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    fitted = {
+        entry.name.removesuffix(".json"): parse(entry.read_text(encoding="utf-8"), entry.name)
+        for entry in entries
+        if entry.name.endswith(".json")
+    }
+    lists = published_lists()
+    return fitted | {name: HeadProfile.from_heads(**found) for name, found in lists.items()}
+
+
+def default_profile(config: Any, layout: str) -> HeadProfile:
+    """All heads of the layers between 50% and 65% of the depth, for models without a profile.
+
+    Retrieval heads sit in the middle layers of the decoders that were studied (QRHead,
+    arXiv 2506.09944, and CoRe, arXiv 2510.02219), so this is a start, not a fit.
+    """
+    n_layers, n_heads = full_depth(config), head_count(config)
+    first = n_layers // 2
+    last = max(first, round(n_layers * 0.65) - 1)
+    heads = [(layer, head) for layer in range(first, last + 1) for head in range(n_heads)]
+    return HeadProfile.from_heads(
+        heads,
+        model=name_of(config),
+        layout=layout,
+        source="default",
+        null_query=layout == JOINT,
+    )
+
+
+def _check_heads(profile: HeadProfile, config: Any) -> None:
+    n_layers, n_heads = full_depth(config), head_count(config)
+    for layer, head in profile.all_heads:
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise ProfileMismatchError(
+                f"head ({layer}, {head}) is not in this model: it has layers 0 to {n_layers - 1} "
+                f"and heads 0 to {n_heads - 1}"
+            )

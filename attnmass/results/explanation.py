@@ -1,0 +1,78 @@
+"""What is drawn of a ranking: plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from attnmass.results.drawn import Drawn, ExplainedChunk, Head, View
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation(Drawn):
+    """A ranking's attention, drawn over its text.
+
+    The value of a notebook's cell shows it; `print` draws it in a terminal; `to_html` makes a file.
+
+    Attributes:
+        query: The query.
+        query_words: `[start, end)` of each of its words, where `query_words=True` was asked for.
+        model: The model that was read.
+        heads: `(layer, head)`, 0-based, in the order of all masses.
+        views: Ways to look at them: all heads as chunks are ranked by them, as sentences are scored
+            by them where that differs and the ranking is trimmed, then each head alone.
+        chunks: Those that were kept in their new order, then those left out, best first.
+        evidence: As in `Ranking`.
+        no_evidence: Likewise.
+        threshold: What the evidence was held to, `None` for nothing.
+        notes: As in `Ranking`.
+        n_tokens_before: Likewise.
+        n_tokens_after: Likewise.
+    """
+
+    query: str
+    query_words: tuple[tuple[int, int], ...]
+    model: str
+    heads: tuple[Head, ...]
+    views: tuple[View, ...]
+    chunks: tuple[ExplainedChunk, ...]
+    evidence: float
+    no_evidence: bool
+    threshold: float | None
+    notes: tuple[str, ...] = ()
+    n_tokens_before: int | None = None
+    n_tokens_after: int | None = None
+
+    def print(
+        self,
+        console: Console | None = None,
+        *,
+        head: Head | None = None,
+        query_word: int | None = None,
+    ) -> None:
+        """Draw it in the terminal.
+
+        Args:
+            console: Where to, a `rich.console.Console`; default: standard output.
+            head: Look through this `(layer, head)` alone; default: all, weighted.
+            query_word: Where this one of `query_words` looked, 0-based; default: all of them.
+
+        Raises:
+            ValueError: If there is no such head, or nothing is known of such a word.
+            ImportError: If rich is not installed; says how to install it.
+        """
+        view = self.view(head)
+        self.check_word(query_word)
+        self._print(console, view=view, query_word=query_word)
+
+    def check_word(self, word: int | None) -> None:
+        """Raise `ValueError` for a query word of which nothing is known."""
+        if word is None:
+            return
+        if not self.query_words:
+            raise ValueError("query words were not told apart: rank with query_words=True")
+        if not 0 <= word < len(self.query_words):
+            raise ValueError(f"query_word must be 0 to {len(self.query_words) - 1}, not {word}")

@@ -1,0 +1,91 @@
+"""Chunks in order, with all that is known of how they came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from attnmass.results.renderers import renderer
+from attnmass.scoring.ranked import RankedChunk
+
+if TYPE_CHECKING:
+    from attnmass.profiles import HeadProfile
+    from attnmass.results.explanation import Explanation
+    from attnmass.results.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds of wall-clock time spent on one call, by stage.
+
+    Attributes:
+        tokenize: Turning query and chunks into tokens.
+        encode: Reading the chunks.
+        query: The query's pass over what was read.
+        total: The whole call, waiting for another thread's call to end included.
+        trim: Finding, scoring and choosing spans.
+    """
+
+    tokenize: float
+    encode: float
+    query: float
+    total: float
+    trim: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Chunks in order of the attention that one query paid them.
+
+    Attributes:
+        query: The query.
+        chunks: What is kept, in the order asked for, best first by default; ties keep input order.
+        scores: `RankedChunk.score` of every input chunk, in input order, whatever was cut.
+        profile: The heads that were read.
+        timings: Seconds by stage. In `AttentionRanker.rank_batch` the queries share one set.
+        notes: What a caller should know: chunks that were split or skipped, in sentences.
+        evidence: How much the query's attention found, in [0, 1]; see `HeadProfile.evidence`.
+        no_evidence: Whether that is less than the threshold, so that the answer is likely not here.
+        dropped: Chunks that are not kept, best first, each with its reason.
+        n_tokens_before: Tokens of all chunks as the reader would get them, counted with the
+            reader's tokenizer; `None` where trimming was not asked for.
+        n_tokens_after: The same of what is kept.
+        trace: The attention that it was made of; `None` on a ranking that was put together by hand.
+        stability: Where the chunks were read in two orders, the rank correlation (Kendall's tau-b)
+            of the two results, in [-1, 1]: the lower, the more the order of the chunks matters.
+    """
+
+    query: str
+    chunks: tuple[RankedChunk, ...]
+    scores: tuple[float, ...]
+    profile: HeadProfile
+    timings: Timings
+    notes: tuple[str, ...] = ()
+    evidence: float = 0.0
+    no_evidence: bool = False
+    dropped: tuple[RankedChunk, ...] = ()
+    n_tokens_before: int | None = None
+    n_tokens_after: int | None = None
+    trace: Trace | None = field(default=None, repr=False, compare=False)
+    stability: float | None = None
+
+    @property
+    def split(self) -> tuple[int, ...]:
+        """Input indices of kept chunks that were read in more than one window."""
+        return tuple(chunk.index for chunk in self.chunks if chunk.n_windows > 1)
+
+    @property
+    def skipped(self) -> tuple[int, ...]:
+        """Input indices of kept chunks that were not scored."""
+        return tuple(chunk.index for chunk in self.chunks if chunk.skipped is not None)
+
+    def explain(self) -> Explanation:
+        """The attention drawn over the text: HTML, a notebook's cell, a terminal, JSON.
+
+        With `rank(..., query_words=True)` it also shows where each word of the query looked.
+
+        Raises:
+            ValueError: If there is no `trace`.
+        """
+        explanation: Explanation = renderer(self, "explanation")(self)
+        return explanation

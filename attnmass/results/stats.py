@@ -1,0 +1,54 @@
+"""What was done: counts of one call, and of a ranker since it was built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WarmResult:
+    """What `AttentionRanker.warm` did.
+
+    Attributes:
+        read: How many chunks the model read.
+        skipped: How many were in the cache already.
+        unreadable: How many have nothing to read: blank, or no text.
+        evicted: How many entries had to leave the cache folder, or memory where there is no folder,
+            to make room: above 0, the bound is too small for all of the chunks.
+    """
+
+    read: int
+    skipped: int
+    unreadable: int
+    evicted: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankerStats:
+    """What a ranker did since it was built.
+
+    Attributes:
+        calls: How often chunks were ranked, looked at or warmed.
+        hits: How many windows (chunks, where none is split) queries found in the cache.
+        misses: How many they did not find, and had to wait for. What `warm` reads is neither.
+        memory_bytes: What the cache holds in memory now.
+        folder_bytes: What the cache folder holds now, whoever wrote it.
+        evictions: How many entries left memory to make room.
+        folder_evictions: How many this ranker removed from the folder to make room.
+        tokens_encoded: Tokens of chunks that the model read.
+        tokenize_seconds: Time spent on turning queries and chunks into tokens.
+        encode_seconds: Time spent on reading chunks, from the cache or by the model.
+        query_seconds: Time spent on the queries' passes.
+    """
+
+    calls: int
+    hits: int
+    misses: int
+    memory_bytes: int
+    folder_bytes: int
+    evictions: int
+    folder_evictions: int
+    tokens_encoded: int
+    tokenize_seconds: float
+    encode_seconds: float
+    query_seconds: float

@@ -1,0 +1,1 @@
+"""From attention to scores, order, and the chunks that are kept: no model."""

@@ -1,0 +1,53 @@
+"""From scores to one order: pure functions over numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, pstdev
+
+_FLOOR = 1e-4
+
+
+def log_masses(masses: Sequence[float]) -> list[float]:
+    """Logarithms of masses, `[chunk]`; what is below a 10,000th of the largest counts as that."""
+    top = max(masses, default=0.0)
+    if top <= 0:
+        return [0.0] * len(masses)
+    return [math.log(max(mass, top * _FLOOR)) for mass in masses]
+
+
+def fuse(attention: Sequence[float], retrieval: Sequence[float], weight: float) -> list[float]:
+    """Blend two scores as a weighted sum of their z-scores over the candidates.
+
+    Args:
+        attention: What attention says of each chunk, such as `log_masses`.
+        retrieval: The retriever's score of each chunk, higher is better.
+        weight: Share of the retrieval score, in [0, 1]; 0.5 weighs both alike.
+
+    Returns:
+        One number for each chunk, comparable within this set of candidates only.
+    """
+    pairs = zip(_standardize(attention), _standardize(retrieval), strict=True)
+    return [(1 - weight) * one + weight * other for one, other in pairs]
+
+
+def sigmoid(logit: float) -> float:
+    """The logistic function, from a logit to [0, 1]."""
+    if logit >= 0:
+        return 1 / (1 + math.exp(-logit))
+    return math.exp(max(logit, -700.0)) / (1 + math.exp(max(logit, -700.0)))
+
+
+def order(keys: Sequence[float]) -> list[int]:
+    """Indices by falling key; equal keys keep their order."""
+    return sorted(range(len(keys)), key=lambda index: -keys[index])
+
+
+def _standardize(values: Sequence[float]) -> list[float]:
+    """Z-scores; zeros where all values are alike."""
+    mean = fmean(values)
+    spread = pstdev(values, mean)
+    if spread == 0 or not math.isfinite(spread):
+        return [0.0] * len(values)
+    return [(value - mean) / spread for value in values]

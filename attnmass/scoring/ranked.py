@@ -1,0 +1,79 @@
+"""What one chunk and its spans got: plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One sentence, heading, code block, table or list item of a chunk.
+
+    Attributes:
+        start: First character, into the chunk's own text.
+        end: One past its last character.
+        kind: What it is, see `attnmass.text.segmentation.Segment`.
+        score: What spans are ordered by over all chunks: attention mass for its length, and its
+            chunk's mass, as the head profile mixes them; in [0, 1].
+        mass: Share of the query's attention that it got, by the heads that score spans.
+        kept: Whether it is in the trimmed text.
+        reason: Why. Kept: `"score"`, or with another span as its `"title"`, `"context"` or
+            `"neighbor"`. Dropped: `"max_tokens"`, `"keep_ratio"` or `"top_p"`; the reason of its
+            chunk where that was dropped; `"title"` for a heading over nothing that is kept.
+        id: The same for the same place in the same text, whatever the query.
+    """
+
+    start: int
+    end: int
+    kind: str
+    score: float
+    mass: float
+    kept: bool
+    reason: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RankedChunk:
+    """One chunk of a `Ranking`.
+
+    Attributes:
+        index: Position of the chunk in the input, 0-based.
+        score: What chunks are ordered and cut by, in [0, 1]: the part of the query's attention on
+            all chunks that the head profile shares out to it (`HeadProfile.ranking`); without such
+            a rule its `mass`; where a classification head ranks, the sigmoid of its logit.
+        n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
+        n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
+        retrieval_score: The score that the caller passed for it, if any.
+        fused_score: What the order is by when scores were fused, or ranked by `"both"`, else
+            `None`.
+        skipped: Why the chunk was not scored (it is then last, with score 0.0), else `None`.
+        text: Its text, or what trimming kept of it; empty where that is nothing or there was none.
+        spans: All its spans in reading order where trimming was asked for, else none.
+        dropped: Why it is not in the result, on the chunks of `Ranking.dropped`: `"top_n"`,
+            `"score_threshold"`, `"no_evidence"`, or what left none of its spans; where trimming was
+            asked for and it was skipped, why that was.
+        mass: Attention mass, the share of the query's attention that the chunk got, whatever chunks
+            are ranked by; in [0, 1], or in [-1, 1] where the head profile has a null query's
+            subtracted; 0.0 if skipped.
+        logit: What the model's classification head said of query and chunk, `None` where it was not
+            asked; of a chunk in windows that of the best one.
+    """
+
+    index: int
+    score: float
+    n_tokens: int
+    n_windows: int = 1
+    retrieval_score: float | None = None
+    fused_score: float | None = None
+    skipped: str | None = None
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    dropped: str | None = None
+    mass: float = 0.0
+    logit: float | None = None
+
+    @property
+    def kept_spans(self) -> tuple[Span, ...]:
+        """The spans that are in `text`."""
+        return tuple(span for span in self.spans if span.kept)

@@ -1,0 +1,92 @@
+"""What the caller passed in, checked, as the ranker uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attnmass.text.chunk import Chunk
+from attnmass.text.prompt import chunk_text, text_start
+from attnmass.text.tokens import PlainTokenizer, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The chunks of one call.
+
+    Attributes:
+        chunks: All of them by input index; what is no text has the text `""`.
+        tokens: What the model reads of each, of those that it reads.
+        skipped: Why it does not read the others.
+    """
+
+    chunks: tuple[Chunk, ...]
+    tokens: dict[int, Tokens]
+    skipped: dict[int, str]
+
+    @property
+    def texts(self) -> dict[int, str]:
+        """The chunks' own texts."""
+        return {index: chunk.text for index, chunk in enumerate(self.chunks)}
+
+    def start(self, index: int) -> int:
+        """Where a chunk's own text begins in what the model reads of it."""
+        return text_start(self.chunks[index])
+
+
+def read_chunks(
+    chunks: Sequence[str | Chunk], plain: PlainTokenizer, *, lazily: bool = False
+) -> Inputs:
+    """Check and tokenize chunks.
+
+    Args:
+        chunks: As the caller passed them.
+        plain: The tokenizer's own copy.
+        lazily: Whether texts that were here before are tokenized only once their tokens are needed.
+
+    Raises:
+        TypeError: If a single string is passed.
+    """
+    if isinstance(chunks, str):
+        raise TypeError("chunks must be a sequence of texts: pass [text]")
+    known: list[Chunk] = []
+    skipped: dict[int, str] = {}
+    for index, item in enumerate(chunks):
+        chunk = Chunk(item) if isinstance(item, str) else item
+        if not isinstance(chunk, Chunk) or not isinstance(chunk.text, str):
+            skipped[index] = "not text"
+            chunk = Chunk("")
+        elif not chunk.text.strip():
+            skipped[index] = "blank"
+        known.append(chunk)
+    read = {i: chunk_text(chunk) for i, chunk in enumerate(known) if i not in skipped}
+    tokenize = plain.known if lazily else plain.content
+    tokens = dict(zip(read, tokenize(list(read.values())), strict=True))
+    for index in [index for index, found in tokens.items() if not len(found)]:
+        skipped[index] = "no tokens"
+        del tokens[index]
+    return Inputs(tuple(known), tokens, skipped)
+
+
+def check_queries(queries: Sequence[str], *, name: str = "query") -> None:
+    """Raise `TypeError` for what is no string, and `ValueError` for blank ones."""
+    if isinstance(queries, str):
+        raise TypeError("queries must be a sequence of strings: pass [query], or call rank()")
+    for query in queries:
+        if not isinstance(query, str):
+            raise TypeError(f"the {name} must be a string, not {type(query).__name__}")
+        if not query.strip():
+            raise ValueError(f"the {name} is empty or blank: {query!r}")
+
+
+def read_queries(queries: Sequence[str], plain: PlainTokenizer) -> list[Tokens]:
+    """Tokenize queries.
+
+    Raises:
+        ValueError: If one has no tokens for this model.
+    """
+    found = plain.content([query.strip() for query in queries])
+    for query, tokens in zip(queries, found, strict=True):
+        if not len(tokens):
+            raise ValueError(f"the query has no tokens for this model: {query!r}")
+    return found

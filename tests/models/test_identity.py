@@ -1,0 +1,98 @@
+"""Models are told apart by their weights, and are the same however they were loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from attnmass.capture import Reader
+from tests.tiny import tiny_model
+
+HEADS = ((1, 0), (2, 1))
+
+
+def identity(model: nn.Module) -> str:
+    """The digest of the layers that run."""
+    return Reader(model, HEADS).identity()
+
+
+def test_same_weights_same_identity() -> None:
+    """Two builds of one model, with or without its language-model head, are one model."""
+    assert identity(tiny_model()) == identity(tiny_model()) == identity(tiny_model().model)
+
+
+def test_every_weight_counts() -> None:
+    """A change of one single number makes another model of one config."""
+    model = tiny_model()
+    before = identity(model)
+    for name in (
+        "embed_tokens.weight",
+        "layers.0.mlp.down_proj.weight",
+        "layers.2.input_layernorm",
+    ):
+        changed = tiny_model()
+        parameter = next(p for n, p in changed.model.named_parameters() if n.startswith(name))
+        with torch.no_grad():
+            parameter.view(-1)[-1] += 1e-3
+        assert identity(changed) != before
+
+
+def test_layers_that_do_not_run_do_not_count() -> None:
+    """What lies above the last selected head leaves nothing in the cache, so it may differ."""
+    model = tiny_model()
+    before = Reader(model, [(0, 1)]).identity()
+    with torch.no_grad():
+        model.model.layers[2].mlp.down_proj.weight.add_(1.0)
+    assert Reader(model, [(0, 1)]).identity() == before
+
+
+def test_dtype_and_config_count() -> None:
+    """The same numbers in another dtype, or under another config, compute something else."""
+    before = identity(tiny_model())
+    assert identity(tiny_model().to(torch.bfloat16)) != before
+    config = tiny_model().config
+    config.rms_norm_eps = 0.5
+    assert identity(tiny_model(config)) != before
+
+
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_changes_are_noticed(how: str) -> None:
+    """A reader whose model is trained on, or given other weights, has another identity."""
+    model = tiny_model()
+    reader = Reader(model, HEADS)
+    before = reader.identity()
+    assert reader.identity() == before
+    weight = model.model.layers[0].self_attn.q_proj.weight
+    if how == "in place":
+        with torch.no_grad():
+            weight.mul_(1.5)
+    else:
+        weight.data = weight.data * 1.5
+    assert reader.identity() != before
+
+
+def test_weights_that_cannot_be_read_match_nothing() -> None:
+    """Weights without data get an identity that no other reader has."""
+    model: Any = tiny_model()
+    first, second = Reader(model, HEADS), Reader(model, HEADS)
+    for reader in (first, second):
+        reader._view.to("meta")
+    assert first.identity() == first.identity() != second.identity()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7, 8, 1001])
+def test_odd_sizes_and_offsets(count: int) -> None:
+    """Tensors of any size, and views that begin anywhere, are summed whole."""
+    module: Any = nn.Module()
+    module.config = tiny_model().config
+    base = torch.arange(count + 1).to(torch.bfloat16)
+    module.weight = nn.Parameter(base[1:], requires_grad=False)
+    from attnmass.models.identity import Identity
+
+    before = Identity(module)()
+    with torch.no_grad():
+        module.weight[-1] += 64.0
+    assert Identity(module)() != before

@@ -1,0 +1,184 @@
+"""Order and cuts, without a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnmass.layouts import QueryAttention
+from attnmass.options.selection import Selection
+from attnmass.scoring import masses
+from attnmass.scoring.order import fuse, order
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.scoring.selection import cut, rank
+
+MASSES = {0: 0.1, 1: 0.4, 2: 0.1, 4: 0.3}
+COUNTS = dict.fromkeys(MASSES, 5)
+
+
+def apply(**options: Any) -> tuple[RankedChunk, ...]:
+    """Five chunks, of which the fourth was skipped."""
+    selection = Selection(**options)
+    selection.check(5)
+    texts = dict.fromkeys(range(5), "text")
+    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    kept, dropped = cut(selection, ranked)
+    assert sorted(c.index for c in [*kept, *dropped]) == [0, 1, 2, 3, 4]
+    assert all(chunk.dropped for chunk in dropped)
+    return tuple(kept)
+
+
+def indices(chunks: tuple[RankedChunk, ...]) -> list[int]:
+    """Input indices in order."""
+    return [chunk.index for chunk in chunks]
+
+
+def test_order_by_mass_ties_in_input_order() -> None:
+    """The largest mass is first, ties keep input order, what was skipped is last with 0.0."""
+    ranked = apply()
+    assert indices(ranked) == [1, 4, 0, 2, 3]
+    assert ranked[-1].score == 0.0
+    assert ranked[-1].skipped == "blank"
+
+
+def test_top_n() -> None:
+    """The best so many are kept."""
+    assert indices(apply(top_n=2)) == [1, 4]
+    assert indices(apply(top_n=9)) == [1, 4, 0, 2, 3]
+
+
+def test_score_threshold() -> None:
+    """Chunks of at least the threshold are kept."""
+    assert indices(apply(score_threshold=0.3)) == [1, 4]
+    assert indices(apply(score_threshold=0.0)) == [1, 4, 0, 2, 3]
+    assert apply(score_threshold=0.9) == ()
+
+
+def test_threshold_before_top_n() -> None:
+    """Both together keep the best so many of those above the threshold."""
+    assert indices(apply(score_threshold=0.1, top_n=3)) == [1, 4, 0]
+    assert indices(apply(score_threshold=0.2, top_n=3)) == [1, 4]
+
+
+def test_fuse_orders_by_both_and_keeps_the_mass_as_score() -> None:
+    """A blend changes the order, and scores stay attention mass."""
+    ranked = apply(retrieval_scores=[9.0, 1.0, 5.0, 0.0, 1.0], fuse=1.0)
+    assert indices(ranked) == [0, 2, 1, 4, 3]
+    assert ranked[0].score == 0.1
+    assert ranked[0].retrieval_score == 9.0
+    assert ranked[0].fused_score is not None
+    assert ranked[-1].fused_score is None
+    assert indices(apply(retrieval_scores=[9.0, 1.0, 5.0, 0.0, 1.0], fuse=0.0)) == [1, 4, 0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"top_n": 0}, "top_n must be at least 1"),
+        ({"top_n": -1}, "top_n must be at least 1"),
+        ({"score_threshold": float("nan")}, "score_threshold must be a number"),
+        ({"score_threshold": float("inf")}, "score_threshold must be a number"),
+        ({"evidence_threshold": 1.5}, "evidence_threshold must be between 0 and 1"),
+        ({"evidence_threshold": float("nan")}, "evidence_threshold must be between 0 and 1"),
+        ({"fuse": float("nan"), "retrieval_scores": [1.0] * 5}, "fuse must be between 0 and 1"),
+        ({"order": "worst"}, "order must be one of .*'best_last'.*, not 'worst'"),
+        ({"order": None}, "order must be one of"),
+        ({"on_no_evidence": "cry"}, "on_no_evidence must be one of .*'raise'.*, not 'cry'"),
+        ({"fuse": 1.5, "retrieval_scores": [1.0] * 5}, "between 0 and 1"),
+        ({"fuse": 0.5}, "needs retrieval_scores"),
+        ({"fuse": 0.5, "retrieval_scores": [1.0, 2.0, None, 1.0, 1.0]}, "chunk 2 has None"),
+        ({"fuse": 0.5, "retrieval_scores": [1.0, float("nan"), 1.0, 1.0, 1.0]}, "chunk 1 has nan"),
+        ({"retrieval_scores": [1.0]}, "5 chunks need as many retrieval_scores, not 1"),
+    ],
+)
+def test_impossible_options(options: dict[str, Any], match: str) -> None:
+    """Options that cannot be are an error with the number in it."""
+    with pytest.raises(ValueError, match=match):
+        apply(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("top_n", wrong) for wrong in (True, "5", 2.0, float("nan"))),
+        *(("score_threshold", wrong) for wrong in (True, "0.5", [0.5])),
+        *(("fuse", wrong) for wrong in (True, "0.5")),
+        *(("evidence_threshold", wrong) for wrong in (False, "0.5")),
+    ],
+)
+def test_options_of_another_type(name: str, wrong: Any) -> None:
+    """An option of another type is a `TypeError` with its name."""
+    with pytest.raises(TypeError, match=f"{name} must be .*, or None"):
+        Selection(**{name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("score", [1, 4, 0, 2, 3]), ("input", [0, 1, 2, 3, 4]), ("best_last", [3, 2, 0, 4, 1])],
+)
+def test_order_of_what_is_kept(order: Any, expected: list[int]) -> None:
+    """Best first, as it came in, or best last; which chunks are kept does not depend on it."""
+    assert indices(apply(order=order)) == expected
+    best = indices(apply(top_n=3))
+    assert indices(apply(order=order, top_n=3)) == [i for i in expected if i in best]
+
+
+@pytest.mark.parametrize(
+    ("on_no_evidence", "kept"), [("keep", [1, 4]), ("empty", []), ("raise", [])]
+)
+def test_no_evidence(on_no_evidence: Any, kept: list[int]) -> None:
+    """Without evidence chunks are kept all the same, or all are dropped for that, best first."""
+    selection = Selection(top_n=2, on_no_evidence=on_no_evidence)
+    texts = dict.fromkeys(range(5), "text")
+    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    found, dropped = cut(selection, ranked, no_evidence=True)
+    assert indices(tuple(found)) == kept
+    if not kept:
+        assert [chunk.index for chunk in dropped] == [1, 4, 0, 2, 3]
+        assert {chunk.dropped for chunk in dropped} == {"no_evidence"}
+    assert len(cut(selection, ranked, no_evidence=False)[0]) == 2
+
+
+def test_dropped_chunks_say_why() -> None:
+    """Each has its reason: the threshold comes before `top_n`; what is kept has none."""
+    selection = Selection(top_n=1, score_threshold=0.2)
+    texts = dict.fromkeys(range(5), "text")
+    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    kept, dropped = cut(selection, ranked)
+    assert [(chunk.index, chunk.dropped) for chunk in kept] == [(1, None)]
+    assert [(chunk.index, chunk.dropped) for chunk in dropped] == [
+        (4, "top_n"),
+        (0, "score_threshold"),
+        (2, "score_threshold"),
+        (3, "score_threshold"),
+    ]
+
+
+def test_fuse_is_the_sum_of_z_scores() -> None:
+    """At one half the blend is the mean of both z-scores, worked out by hand."""
+    assert fuse([0.0, 2.0], [10.0, 10.0], 0.5) == [-0.5, 0.5]
+    assert fuse([0.0, 2.0], [4.0, 0.0], 0.5) == [0.0, 0.0]
+    assert fuse([0.7], [3.0], 0.5) == [0.0]
+
+
+def test_masses_by_hand() -> None:
+    """Mass is the weighted mean over heads, summed over tokens."""
+    attention = QueryAttention(
+        (torch.tensor([[0.1, 0.2], [0.3, 0.0]]), torch.tensor([[0.5], [0.25]])), torch.zeros(2)
+    )
+    assert masses.chunk_masses(attention, (0.25, 0.75)) == pytest.approx([0.3, 0.3125])
+    token = masses.token_masses(attention.chunks[0], (0.25, 0.75))
+    assert token.tolist() == pytest.approx([0.25, 0.05])
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20))
+def test_order_is_a_stable_sort(keys: list[float]) -> None:
+    """Every index once, keys falling, equal keys in input order."""
+    found = order(keys)
+    assert sorted(found) == list(range(len(keys)))
+    pairs = [(-keys[i], i) for i in found]
+    assert pairs == sorted(pairs)

@@ -1,0 +1,531 @@
+"""Through the ranker: whatever is in the cache, scores are the same, and it says what it did."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from attnmass import AttentionRanker, Chunk, RankerStats, WarmResult
+from attnmass.capture import KeyValues, Reader
+from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from attnmass.store.formats import held_bytes
+from attnmass.text.prompt import chunk_text
+from tests.capture.families import DECODERS, Family
+from tests.conftest import HEADS
+from tests.tiny import tiny_model, tiny_tokenizer
+
+QUERY = "Who developed the theory of relativity?"
+CHUNKS = [
+    "Albert Einstein, a physicist, developed the theory of relativity in 1905.",
+    "The river runs through the city.",
+    "words",
+    "The river runs through the city.",
+    "Numbers are made of numbers, and the query is made of words; " * 4,
+]
+
+
+def build(**options: Any) -> AttentionRanker:
+    """A ranker over the tiny model."""
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), **{"heads": HEADS, **options})
+
+
+def texts_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Tokens of each row that a model reads from here on, prompt excluded."""
+    original = Reader.read
+    rows: list[int] = []
+
+    def read(self: Reader, ids: torch.Tensor, *args: Any) -> Any:
+        rows.extend([ids.shape[1]] * ids.shape[0])
+        return original(self, ids, *args)
+
+    monkeypatch.setattr(Reader, "read", read)
+    return rows
+
+
+def of_family(family: Family) -> tuple[Any, Any]:
+    """A model of a family that knows the tiny tokenizer's words."""
+    config = copy.deepcopy(family.config)
+    config.vocab_size, config.max_position_embeddings = 512, 1024
+    if hasattr(config, "n_positions"):
+        config.n_positions = 1024
+    if getattr(config, "sliding_window", None):
+        config.sliding_window = 120  # over a part of the chunks
+    return tiny_model(config), tiny_tokenizer()
+
+
+@pytest.mark.parametrize("family", DECODERS, ids=lambda family: family.name)
+def test_same_scores_whatever_is_there(family: Family, tmp_path: Path) -> None:
+    """Cold, warm, from the folder and half full, with windows: scores agree to 1e-5 in float32."""
+    made = of_family(family)
+    options: Any = {"heads": [(0, 1), (1, 0), (1, 2)], "max_chunk_tokens": 40}
+    expected = AttentionRanker(*made, **options, cache_bytes=0).rank(QUERY, CHUNKS).scores
+    assert max(expected) > 0.01
+
+    cached = AttentionRanker(*made, **options, cache_folder=tmp_path)
+    for _ in ("cold", "warm"):
+        assert cached.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
+    assert cached.stats.hits == cached.stats.misses > len(set(CHUNKS))
+
+    later = AttentionRanker(*made, **options, cache_folder=tmp_path)
+    assert later.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
+    assert (later.stats.misses, later.stats.tokens_encoded) == (0, 0)
+
+    half = AttentionRanker(*made, **options)
+    half.rank("another query", CHUNKS[:2])
+    assert half.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
+    assert 0 < half.stats.hits < half.stats.misses
+
+
+@pytest.mark.parametrize("cache_format", ["float16", "bfloat16", "int8"])
+def test_smaller_formats(cache_format: str, tmp_path: Path) -> None:
+    """A smaller format costs a little of the scores, the same whether chunks were there or not."""
+    exact = build().rank(QUERY, CHUNKS).scores
+    ranker = build(cache_format=cache_format, cache_folder=tmp_path)
+    cold = ranker.rank(QUERY, CHUNKS).scores
+    assert cold == pytest.approx(exact, abs=0.05)
+    assert cold != pytest.approx(exact, abs=1e-7)
+    later = build(cache_format=cache_format, cache_folder=tmp_path)
+    for scores in (ranker.rank(QUERY, CHUNKS).scores, later.rank(QUERY, CHUNKS).scores):
+        assert scores == pytest.approx(cold, abs=1e-5)
+    plain = build()
+    plain.rank(QUERY, CHUNKS)
+    assert ranker.stats.memory_bytes < 0.6 * plain.stats.memory_bytes
+
+
+def test_a_format_is_part_of_the_key(tmp_path: Path) -> None:
+    """What was kept in int8 is not used by a ranker that keeps all of it."""
+    build(cache_format="int8", cache_folder=tmp_path).warm(CHUNKS)
+    assert build(cache_folder=tmp_path).warm(CHUNKS).skipped == 0
+
+
+def test_chunks_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is read by the model once, however often and under however many queries it comes."""
+    ranker = build()
+    rows = texts_read(monkeypatch)
+    ranker.rank(QUERY, CHUNKS)
+    assert len(rows) == len(set(CHUNKS))
+    ranker.rank_batch(["trains", "numbers"], CHUNKS[::-1])
+    ranker.attention(QUERY, CHUNKS[:3])
+    assert len(rows) == len(set(CHUNKS))
+    ranker.rank(QUERY, [*CHUNKS, "new words"])
+    assert len(rows) == len(set(CHUNKS)) + 1
+
+
+def test_without_a_cache_chunks_are_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cache_bytes=0` keeps nothing."""
+    ranker = build(cache_bytes=0)
+    rows = texts_read(monkeypatch)
+    for _ in range(2):
+        ranker.rank(QUERY, CHUNKS)
+    assert len(rows) == 2 * len(set(CHUNKS))
+    assert ranker.stats.memory_bytes == ranker.stats.hits == ranker.stats.misses == 0
+
+
+def test_titles_count() -> None:
+    """The same text under another title is another chunk."""
+    ranker = build()
+    ranker.rank(QUERY, [Chunk(CHUNKS[0], title="One")])
+    ranker.rank(QUERY, [Chunk(CHUNKS[0], title="Two"), Chunk(CHUNKS[0])])
+    assert ranker.stats.hits == 0
+    ranker.rank(QUERY, [chunk_text(Chunk(CHUNKS[0], title="One"))])
+    assert ranker.stats.hits == 1
+
+
+def test_bytes_are_bounded_and_exact() -> None:
+    """Memory never holds more than was said, and says to the byte what it holds."""
+    limit = 20_000
+    ranker = build(cache_bytes=limit)
+    for start in range(10):
+        ranker.rank(QUERY, [f"{text} {start}" for text in CHUNKS])
+        memory = ranker._cache.memory
+        assert ranker.stats.memory_bytes == sum(map(held_bytes, memory.values())) <= limit
+    assert ranker.stats.evictions > 0
+
+
+def test_more_chunks_than_the_bound_holds() -> None:
+    """A set of chunks that does not fit is ranked all the same, and what fits is kept."""
+    many = [f"{text} {number}" for number in range(10) for text in CHUNKS]
+    ranker = build(cache_bytes=20_000)
+    for _ in range(2):
+        assert ranker.rank(QUERY, many).scores == pytest.approx(
+            build(cache_bytes=0).rank(QUERY, many).scores, abs=1e-5
+        )
+    assert 0 < ranker.stats.memory_bytes <= 20_000
+
+
+def test_split_chunks_are_found_by_queries_of_other_lengths() -> None:
+    """Where a chunk is split does not move with every token of the query."""
+    long = "numbers and words " * 600
+    ranker = build()
+    ranker.warm([long])
+    misses = ranker.stats.misses
+    for query in ("who", QUERY):
+        assert ranker.rank(query, [long]).split == (0,)
+    assert ranker.stats.misses == misses == 0
+
+
+@pytest.mark.parametrize("where", ["memory", "folder"])
+def test_another_model_reads_anew(where: str, tmp_path: Path) -> None:
+    """Weights, dtype, config or prompt that differ are a miss, also in a shared folder."""
+    build(cache_folder=tmp_path).warm(CHUNKS)
+    config = tiny_model().config
+    config.rms_norm_eps = 0.1
+    others = [
+        AttentionRanker(tiny_model(seed=1), tiny_tokenizer(), heads=HEADS, cache_folder=tmp_path),
+        AttentionRanker(tiny_model(config), tiny_tokenizer(), heads=HEADS, cache_folder=tmp_path),
+        AttentionRanker(
+            tiny_model().to(torch.bfloat16), tiny_tokenizer(), heads=HEADS, cache_folder=tmp_path
+        ),
+        AttentionRanker(
+            tiny_model(), tiny_tokenizer(chat=False), heads=HEADS, cache_folder=tmp_path
+        ),
+    ]
+    for other in others:
+        assert other.warm(CHUNKS).skipped == 0
+    assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+
+
+def test_a_model_that_is_trained_on_reads_anew() -> None:
+    """Weights that change under a ranker make what it kept stale, its prefix included."""
+    model = tiny_model()
+    ranker = AttentionRanker(model, tiny_tokenizer(), heads=HEADS)
+    ranker.rank(QUERY, CHUNKS)
+    with torch.no_grad():
+        model.model.layers[0].self_attn.k_proj.weight.mul_(0.5)
+    fresh = AttentionRanker(model, tiny_tokenizer(), heads=HEADS, cache_bytes=0)
+    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(
+        fresh.rank(QUERY, CHUNKS).scores, abs=1e-6
+    )
+    assert ranker.stats.hits == 0
+
+
+@pytest.mark.parametrize(
+    ("heads", "read"),
+    [
+        (((1, 0), (2, 0)), 0),  # the same KV head of the last layer as (2, 1)
+        (((2, 1),), 0),
+        (((2, 2),), 4),  # another one
+        (((2, 0), (2, 3)), 4),  # both
+        (((0, 0), (1, 3)), 4),  # fewer layers
+    ],
+    ids=str,
+)
+def test_heads_that_need_other_layers_read_anew(
+    heads: Sequence[tuple[int, int]], read: int, tmp_path: Path
+) -> None:
+    """Profiles share what they both need, and another profile's entries are never taken for it."""
+    build(cache_folder=tmp_path).warm(CHUNKS)
+    ranker = build(heads=heads, cache_folder=tmp_path)
+    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(
+        build(heads=heads, cache_bytes=0).rank(QUERY, CHUNKS).scores, abs=1e-5
+    )
+    assert ranker.stats.misses == read
+
+
+@pytest.mark.parametrize("left", [0, 50, 1000, 20_000, 40_000])
+def test_a_damaged_folder_is_read_anew(
+    left: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the file was cut off or emptied, scores are as ever, and it is filled again."""
+    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    os.truncate(tmp_path / FILE_NAME, left)
+    ranker = build(cache_folder=tmp_path)
+    assert ranker.rank(QUERY, CHUNKS).scores == expected
+    assert ranker.stats.misses > 0
+    assert ("damaged" in caplog.text) == (left > 0)
+    assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+
+
+def test_damaged_entries_are_read_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where values are not what was written, scores are as ever, and they are written again."""
+    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    file = sqlite3.connect(tmp_path / FILE_NAME)
+    file.execute("UPDATE data SET value = zeroblob(length(value)) WHERE id <= 2")
+    file.commit()
+    file.close()
+    ranker = build(cache_folder=tmp_path)
+    assert ranker.rank(QUERY, CHUNKS).scores == expected
+    assert (ranker.stats.hits, ranker.stats.misses) == (2, 2)
+    assert "damaged" in caplog.text
+    assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+
+
+def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """A forgery that lacks a tensor."""
+    return lambda tensors: {key: tensor for key, tensor in tensors.items() if key != name}
+
+
+def changed(
+    name: str, change: Callable[[Tensor], Tensor]
+) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """A forgery one tensor of which is another."""
+    return lambda tensors: {**tensors, name: change(tensors[name]).contiguous()}
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda tensors: b"not safetensors",
+        lambda tensors: b"",
+        lambda tensors: save({}),
+        without("positions"),
+        without("keys.0"),
+        without("keys.2"),
+        without("values.1"),
+        lambda tensors: {**tensors, "keys.7": tensors["keys.0"].clone()},
+        lambda tensors: {**tensors, "key_scales.0": tensors["keys.0"].clone()},
+        changed("keys.1", lambda tensor: tensor.double()),
+        changed("keys.1", lambda tensor: tensor.to(torch.int8)),
+        changed("keys.1", lambda tensor: tensor[:, :-1]),
+        changed("keys.1", lambda tensor: tensor[:1]),
+        changed("values.0", lambda tensor: tensor[..., :-1]),
+        changed("values.0", lambda tensor: tensor.reshape(-1)),
+        changed("positions", lambda tensor: tensor.float()),
+        changed("positions", lambda tensor: tensor[None]),
+        lambda tensors: {
+            name: (tensor[:1] if name == "positions" else tensor[:, :1]).contiguous()
+            for name, tensor in tensors.items()
+        },
+    ],
+)
+def test_forged_entries_are_read_anew(forge: Any, tmp_path: Path) -> None:
+    """A value with the right checksum that is not what the model would leave is a miss."""
+    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    store = DiskStore(tmp_path, None)
+    file = sqlite3.connect(tmp_path / FILE_NAME)
+    keys = [key.decode() for (key,) in file.execute("SELECT key FROM entries")]
+    file.close()
+    for key, data in store.read(keys).items():
+        forged = forge(load(data))
+        store.write({key: Entry(forged if isinstance(forged, bytes) else save(forged))})
+    assert len(keys) == len(set(CHUNKS))
+    ranker = build(cache_folder=tmp_path)
+    assert ranker.rank(QUERY, CHUNKS).scores == expected
+    assert ranker.stats.misses == len(keys)
+    later = build(cache_folder=tmp_path)
+    assert later.rank(QUERY, CHUNKS).scores == expected
+    assert later.stats.misses == 0
+
+
+def test_a_folder_that_is_too_small_for_all(tmp_path: Path) -> None:
+    """The files stay within their bound, what fits is found, and scores are as ever."""
+    many = [f"{text} {number}" for number in range(30) for text in set(CHUNKS)]
+    options: Any = {"cache_folder": tmp_path, "cache_folder_bytes": 300_000, "cache_bytes": 0}
+    ranker = build(**options)
+    found = ranker.warm(many)
+    assert found.read == len(many)
+    assert found.evicted == ranker.stats.folder_evictions > 0
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 300_000
+    later = build(**options)
+    assert later.rank(QUERY, many).scores == pytest.approx(
+        build(cache_bytes=0).rank(QUERY, many).scores, abs=1e-5
+    )
+    assert later.stats.hits == len(many) - found.evicted
+
+
+def test_files_of_others_are_refused(tmp_path: Path) -> None:
+    """A folder where the store's file is somebody else's is an error that names it."""
+    (tmp_path / FILE_NAME).write_text("a list of shops")
+    with pytest.raises(ValueError, match="not a store of attnmass"):
+        build(cache_folder=tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cache that does not work never fails a call."""
+    (tmp_path / "file").touch()
+    ranker = build(cache_folder=tmp_path / "file" / "chunks", cache_bytes=0)
+    with caplog.at_level(logging.WARNING):
+        assert ranker.rank(QUERY, CHUNKS).scores == build().rank(QUERY, CHUNKS).scores
+    assert len(caplog.records) == 1
+
+
+def test_a_device_that_is_full_leaves_entries_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found in the folder and does not fit beside the model is used from main memory."""
+    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    ranker = build(cache_folder=tmp_path)
+
+    def full(self: KeyValues, device: torch.device) -> KeyValues:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(KeyValues, "to", full)
+    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-6)
+    assert ranker.stats.misses == 0
+
+
+def test_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warming reads what is not there, skips what is, and leaves nothing for `rank` to read."""
+    ranker = build()
+    assert ranker.warm(CHUNKS[:2]) == WarmResult(read=2, skipped=0, unreadable=0, evicted=0)
+    found = ranker.warm([*CHUNKS, " ", ""])
+    # The river is there, twice.
+    assert found == WarmResult(read=2, skipped=3, unreadable=2, evicted=0)
+    rows = texts_read(monkeypatch)
+    ranker.rank(QUERY, CHUNKS)
+    assert rows == []
+    assert ranker.warm([]) == WarmResult(0, 0, 0, 0)
+
+
+def test_warm_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is interrupted loses at most the batch that it was reading."""
+    many = [f"{text} {number}" for number in range(4) for text in set(CHUNKS)]
+    original = Reader.read
+    calls = 0
+
+    def interrupted(self: Reader, *args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise KeyboardInterrupt
+        return original(self, *args)
+
+    ranker = build(cache_folder=tmp_path, batch_size=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reader, "read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ranker.warm(many)
+    found = build(cache_folder=tmp_path).warm(many)
+    assert (found.read, found.skipped) == (len(many) - 10, 10)
+
+
+def test_warm_says_that_the_bound_is_too_small() -> None:
+    """Where later chunks drive out earlier ones, the result counts them."""
+    ranker = build(cache_bytes=20_000)
+    found = ranker.warm([f"{text} {number}" for number in range(10) for text in set(CHUNKS)])
+    assert found.read == 40
+    assert found.evicted == ranker.stats.evictions > 0
+
+
+def test_warm_without_a_cache() -> None:
+    """There has to be something to warm, and the error says what to pass."""
+    with pytest.raises(ValueError, match="cache_bytes above 0"):
+        build(cache_bytes=0).warm(CHUNKS)
+
+
+def test_warm_in_shorter_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one chunk does not fit into memory, warming splits it as ranking would."""
+    original = Reader.read
+
+    def small(self: Reader, ids: torch.Tensor, *args: Any) -> Any:
+        if ids.numel() > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, ids, *args)
+
+    ranker = build()
+    expected = ranker.rank(QUERY, chunks := [CHUNKS[0], CHUNKS[4] * 4])
+    assert expected.split == ()
+    ranker = build()
+    monkeypatch.setattr(Reader, "read", small)
+    assert (ranker.warm(chunks).read, ranker.warm(chunks).skipped) == (2, 2)
+    n_tokens = ranker.stats.tokens_encoded
+    assert ranker.rank(QUERY, chunks).split == (1,)
+    assert ranker.stats.tokens_encoded == n_tokens
+
+
+def test_progress_counts_hits(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bar reaches its end whether chunks were read or found."""
+    ranker = build(progress=True)
+    for call in (
+        lambda: ranker.warm(CHUNKS),
+        lambda: ranker.warm(CHUNKS),
+        lambda: ranker.rank(QUERY, CHUNKS),
+    ):
+        bars: list[Any] = []
+        original = ranker._layout.attend, ranker._layout.warm
+
+        def spied(method: Any, bars: list[Any] = bars) -> Any:
+            def run(*args: Any) -> Any:
+                *rest, advance = args
+
+                def count(n: int) -> None:
+                    bars.append(n)
+                    advance(n)
+
+                return method(*rest, count)
+
+            return run
+
+        ranker._layout.attend, ranker._layout.warm = map(spied, original)  # type: ignore[method-assign]
+        call()
+        ranker._layout.attend, ranker._layout.warm = original  # type: ignore[method-assign]
+        assert sum(bars) == len(CHUNKS)
+    assert "Reading chunks" in capsys.readouterr().err
+
+
+def test_stats(tmp_path: Path) -> None:
+    """Counts, bytes and seconds add up over calls."""
+    ranker = build(cache_folder=tmp_path)
+    before = ranker.stats
+    assert before == RankerStats(0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0)
+    ranking = ranker.rank(QUERY, CHUNKS)
+    once = ranker.stats
+    assert (once.calls, once.hits, once.misses) == (1, 0, 4)
+    distinct = {chunk.index: chunk.n_tokens for chunk in ranking.chunks if chunk.index != 3}
+    assert once.tokens_encoded == sum(distinct.values())
+    assert once.encode_seconds == ranking.timings.encode
+    assert once.query_seconds == ranking.timings.query
+    assert once.tokenize_seconds == pytest.approx(ranking.timings.tokenize)
+    assert once.folder_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert once.folder_bytes > once.memory_bytes > 0
+    ranker.rank(QUERY, CHUNKS)
+    ranker.warm(CHUNKS)
+    twice = ranker.stats
+    assert (twice.calls, twice.hits, twice.misses) == (3, 4, 4)
+    assert twice.tokens_encoded == once.tokens_encoded
+    with pytest.raises(AttributeError):
+        twice.hits = 0  # type: ignore[misc]
+
+
+def test_threads_share_the_cache() -> None:
+    """Calls and warming from many threads at once read each text once and score alike."""
+    ranker = build()
+    expected = build(cache_bytes=0).rank(QUERY, CHUNKS).scores
+    found: list[tuple[float, ...]] = []
+
+    def work(number: int) -> None:
+        if number % 3 == 0:
+            ranker.warm(CHUNKS)
+        found.append(ranker.rank(QUERY, CHUNKS).scores)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(scores == pytest.approx(expected, abs=1e-5) for scores in found)
+    assert len(found) == 12
+    assert len(ranker._cache.memory) == len(set(CHUNKS))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cache_bytes": -1}, "cache_bytes must be 0 or more, not -1"),
+        ({"cache_folder_bytes": 0, "cache_folder": "x"}, "at least 1, not 0"),
+        ({"cache_folder_bytes": 5}, "there is none"),
+        ({"cache_format": "int4"}, "'int4' is not one of 'float16'"),
+        ({"cache_format": "int8", "cache_bytes": 0}, "needs a cache"),
+        ({"cache_folder": __file__}, "not a folder"),
+    ],
+    ids=str,
+)
+def test_bad_options(options: dict[str, Any], message: str, tiny_folder: Path) -> None:
+    """Values that are off, and options that contradict each other, fail at construction."""
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+    with pytest.raises(ValueError, match=message):
+        AttentionRanker.from_pretrained("no/such-model", **options)
