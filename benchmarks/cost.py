@@ -17,8 +17,6 @@ import torch
 
 from attnmass import AttentionRanker
 from attnmass.capture.forward import ForwardPass
-from attnmass.options.cache import CACHE_BYTES
-from attnmass.store.memory import MemoryStore
 from benchmarks.baselines import CrossEncoder, SlowICR
 from benchmarks.data import query_and_chunks
 from benchmarks.measure import (
@@ -121,7 +119,7 @@ def main() -> None:
 
 def forget(ranker: AttentionRanker) -> None:
     """Empty a ranker's cache, so that what comes next is cold."""
-    ranker._cache.memory = MemoryStore(CACHE_BYTES)
+    ranker._cache.memory.clear()
 
 
 def check(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> None:

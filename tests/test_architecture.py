@@ -212,6 +212,12 @@ def test_capture_knows_nothing_of_the_cache() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize("module", ["disk", "memory"])
+def test_the_store_knows_no_tensors(module: str) -> None:
+    """What is kept are bytes, or whatever it is: a store works without torch."""
+    assert not imported_by(f"import attnmass.store.{module}") & (HEAVY | FRAMEWORKS)
+
+
 def test_fitting_knows_no_framework() -> None:
     """Fitting knows the core, and neither LlamaIndex nor LangChain."""
     found = imported_by("from attnmass.fitting import fit_profile, verify_profile")

@@ -17,6 +17,7 @@ from attnmass.cli.models import models
 from attnmass.cli.notes import hush_libraries
 from attnmass.cli.profiles import profiles_list, profiles_show
 from attnmass.cli.rank import rank
+from attnmass.cli.store import store
 from attnmass.cli.trim import trim
 from attnmass.cli.verify import profiles_verify
 
@@ -82,6 +83,7 @@ command(_profiles, "list")(profiles_list)
 command(_profiles, "show")(profiles_show)
 command(_profiles, "verify", epilog=_EPILOG)(profiles_verify)
 command(app, "fit", epilog=_EPILOG)(fit)
+command(app, "store", epilog=_EPILOG)(store)
 command(app, "doctor", epilog=_EPILOG)(doctor)
 
 

@@ -36,7 +36,7 @@ class Looker(Engine):
             hits=cache.hits,
             misses=cache.misses,
             memory_bytes=cache.memory.bytes,
-            folder_bytes=0 if folder is None else folder.bytes,
+            folder_bytes=0 if folder is None else folder.disk_bytes,
             evictions=cache.memory.evictions,
             folder_evictions=0 if folder is None else folder.evictions,
             tokens_encoded=int(self._tally["tokens_encoded"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
 from attnmass.models.out_of_memory import halving, is_out_of_memory, release
 from attnmass.store import ChunkCache
+from attnmass.store.formats import frame
 from attnmass.text.tokens import Tokens
 
 Result = TypeVar("Result")
@@ -48,6 +50,7 @@ class StateReader:
         """
         self._cache = cache
         self._run = read
+        self._frame: dict[str, tuple[object, ...]] | None = None
 
     def states(
         self,
@@ -66,7 +69,7 @@ class StateReader:
         """
         states: States = {}
         for key, text in texts.items():
-            found = self._cache.get(key, device)
+            found = self._cache.get(key, device, partial(self._fits, text))
             if found is not None:
                 states[key] = found
                 advance(text.ends)
@@ -101,9 +104,18 @@ class StateReader:
                 held,
             )
             states = {keys[i]: state for i, state in zip(batch, done, strict=True)}
-            for key, state in states.items():
-                self._cache.put(key, state)
+            self._cache.put(states)
             yield states
+
+    def _fits(self, text: Text, found: KeyValues) -> bool:
+        """Whether what was found is what this model might leave of a text."""
+        if len(found) != len(text.ids):
+            return False
+        if frame(found) != self._frame:
+            # Not known yet, or of the weights before; one token tells.
+            (state,) = self._run([text.ids[:1]])
+            self._frame = frame(self._cache.pack(state))
+        return frame(found) == self._frame
 
     def with_room(
         self, run: Callable[[Sequence[int]], list[Result]], batch: Sequence[int], held: States
@@ -120,11 +132,11 @@ class StateReader:
             return halving(run, batch)
         except (RuntimeError, MemoryError) as error:
             movable = any(state.device.type != main.type for state in held.values())
-            if not is_out_of_memory(error) or not (movable or self._cache.memory.is_off(main)):
+            if not is_out_of_memory(error) or not (movable or self._cache.is_off(main)):
                 raise
-        self._cache.memory.move(main)
+        self._cache.move(main)
         for key in held:
-            moved = self._cache.memory.get(key)
+            moved = self._cache.memory.peek(key)
             held[key] = held[key].to(main) if moved is None else moved
             del moved
         release()

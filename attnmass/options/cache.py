@@ -21,7 +21,8 @@ class CacheOptions:
     Attributes:
         cache_bytes: Bound on what is kept in memory; 0 keeps nothing there, `None` everything.
         cache_folder: Folder where it is kept beyond the process, for all that name the folder.
-        cache_folder_bytes: Bound on what is kept in the folder; `None` for no bound.
+        cache_folder_bytes: Bound on what is kept in the folder, below 128 KiB nothing; `None` for
+            no bound.
         cache_format: `"float16"`, `"bfloat16"` or `"int8"`, smaller than the model's own dtype and
             not as exact; default: the model's.
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from logging import getLogger
 
 import torch
 
 from attnmass.capture import KeyValues
 from attnmass.models.out_of_memory import is_out_of_memory
 from attnmass.options.cache import CacheOptions
-from attnmass.store.folder import FolderStore
-from attnmass.store.formats import from_tensors, pack, to_tensors
-from attnmass.store.memory import MemoryStore
+from attnmass.store.disk import DiskStore, Entry
+from attnmass.store.formats import from_bytes, held_bytes, pack, to_bytes
+from attnmass.store.memory import MemoryTier
+
+_logger = getLogger(__name__)
 
 
 class ChunkCache:
@@ -30,9 +34,9 @@ class ChunkCache:
         self.options = options
         self.hits = 0
         self.misses = 0
-        self.memory = MemoryStore(options.cache_bytes)
+        self.memory = MemoryTier(options.cache_bytes, held_bytes)
         folder = options.folder
-        self.folder = None if folder is None else FolderStore(folder, options.cache_folder_bytes)
+        self.folder = None if folder is None else DiskStore(folder, options.cache_folder_bytes)
 
     @property
     def is_on(self) -> bool:
@@ -44,20 +48,24 @@ class ChunkCache:
         """How many entries had to leave where they last longest: the folder, else memory."""
         return self.memory.evictions if self.folder is None else self.folder.evictions
 
-    def get(self, key: str, device: torch.device) -> KeyValues | None:
+    def get(
+        self, key: str, device: torch.device, fits: Callable[[KeyValues], bool]
+    ) -> KeyValues | None:
         """An entry, or `None`; counts as a hit or a miss.
 
         Args:
             key: From `entry_key`.
             device: Where an entry from the folder is put, if there is room.
+            fits: Whether an entry from the folder is one of the model's. A checksum tells what is
+                damaged, and not what somebody else wrote under this key.
         """
         if not self.is_on:
             return None
         entry = self.memory.get(key)
         if entry is None and self.folder is not None:
-            tensors = self.folder.read(key)
-            if tensors is not None:
-                entry = _place(from_tensors(tensors), device)
+            entry = self._read(self.folder, key, fits)
+            if entry is not None:
+                entry = _place(entry, device)
                 self.memory.put(key, entry)
         self.hits += entry is not None
         self.misses += entry is None
@@ -65,17 +73,44 @@ class ChunkCache:
 
     def has(self, key: str) -> bool:
         """Whether an entry is where it lasts longest: in the folder, else in memory."""
-        return key in self.memory if self.folder is None else self.folder.touch(key)
+        return key in self.memory if self.folder is None else bool(self.folder.has([key]))
 
     def pack(self, states: KeyValues) -> KeyValues:
         """What is used and kept instead of `states`, so that hits give what misses gave."""
         return pack(states, self.options.cache_format) if self.is_on else states
 
-    def put(self, key: str, packed: KeyValues) -> None:
-        """Keep an entry that `pack` made."""
-        self.memory.put(key, packed)
+    def put(self, entries: Mapping[str, KeyValues]) -> None:
+        """Keep entries that `pack` made, by their keys."""
+        for key, entry in entries.items():
+            self.memory.put(key, entry)
         if self.folder is not None:
-            self.folder.write(key, to_tensors(packed))
+            self.folder.write(
+                {key: Entry(to_bytes(entry), len(entry)) for key, entry in entries.items()}
+            )
+
+    def move(self, device: torch.device) -> None:
+        """Hold what is in memory on another device."""
+        self.memory.convert(lambda entry: entry.to(device))
+
+    def is_off(self, device: torch.device) -> bool:
+        """Whether an entry in memory lies on a device of another type."""
+        return any(entry.device.type != device.type for entry in self.memory.values())
+
+    def _read(
+        self, folder: DiskStore, key: str, fits: Callable[[KeyValues], bool]
+    ) -> KeyValues | None:
+        data = folder.read([key]).get(key)
+        if data is None:
+            return None
+        try:
+            entry = from_bytes(data)
+        except ValueError as error:
+            _logger.warning("an entry of the chunk cache is none: %s", error)
+            return None
+        if not fits(entry):
+            _logger.warning("an entry of the chunk cache is of another model than its key says")
+            return None
+        return entry
 
 
 def _place(entry: KeyValues, device: torch.device) -> KeyValues:

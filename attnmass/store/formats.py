@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from attnmass.capture import KeyValues
@@ -110,6 +112,43 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> KeyValues:
     plain = run("keys"), run("values"), tensors["positions"]
     scales = run("key_scales"), run("value_scales")
     return Quantized(*plain, *scales) if scales[0] else KeyValues(*plain)
+
+
+def to_bytes(states: KeyValues) -> bytes:
+    """An entry as it is kept on disk: in the format of safetensors, which holds no code."""
+    return save({name: tensor.cpu() for name, tensor in to_tensors(states).items()})
+
+
+def from_bytes(data: bytes) -> KeyValues:
+    """The entry that `to_bytes` wrote, in main memory.
+
+    Raises:
+        ValueError: If the data is none: names, dimensions or counts of tokens are not an entry's.
+    """
+    try:
+        tensors = load(data)
+        entry = from_tensors(tensors)
+    except (SafetensorError, KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(f"not an entry: {error}") from error
+    if to_tensors(entry).keys() != tensors.keys() or not entry.keys:
+        raise ValueError(f"not an entry, which has no such tensors: {', '.join(sorted(tensors))}")
+    if entry.positions.ndim != 1:
+        raise ValueError(f"positions have {entry.positions.ndim} dimensions, not 1")
+    for name, tensor in tensors.items():
+        n_tokens = 1 if name.startswith("key_scales.") else len(entry)
+        if name != "positions" and (tensor.ndim != 3 or tensor.shape[1] != n_tokens):
+            raise ValueError(f"{name} is {list(tensor.shape)}, and there are {len(entry)} tokens")
+    return entry
+
+
+def frame(states: KeyValues) -> dict[str, tuple[object, ...]]:
+    """What entries of a model have in common, however long: names, dtypes, heads and dimensions."""
+    return {
+        name: (tensor.dtype, *(size for axis, size in enumerate(tensor.shape) if axis in (0, 2)))
+        if tensor.ndim == 3
+        else (tensor.dtype,)
+        for name, tensor in to_tensors(states).items()
+    }
 
 
 def _named(states: KeyValues) -> Iterator[tuple[str, Tensor]]:

@@ -1,66 +1,110 @@
-"""Entries in memory: the least recently used go first, and every byte counts."""
+"""Values in memory: the least recently used go first, and every byte counts."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-import torch
+from attnmass.store.forks import Guarded
 
-from attnmass.capture import KeyValues
-from attnmass.store.formats import held_bytes
+Value = TypeVar("Value")
 
 
-class MemoryStore:
-    """Entries by key, bounded by the bytes of the storages that they hold.
+class MemoryTier(Guarded, Generic[Value]):
+    """Values by key, bounded by the bytes that they take. Threads may share one.
 
-    One thread at a time may use a store.
+    Values are handed out as they are, not as copies.
 
     Attributes:
-        bytes: What is held now.
-        evictions: How many entries had to go since the store was built.
+        hits: How many values were found since the tier was built.
+        misses: How many were not.
+        evictions: How many had to go to make room.
     """
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, size: Callable[[Value], int]) -> None:
         """Start empty.
 
         Args:
             limit: Most bytes to hold; `None` for no bound.
+            size: Bytes that a value takes, all that it keeps alive included.
         """
-        self.bytes = 0
+        super().__init__()
+        self.hits = 0
+        self.misses = 0
         self.evictions = 0
         self._limit = limit
-        self._entries: OrderedDict[str, KeyValues] = OrderedDict()
+        self._size = size
+        self._bytes = 0
+        self._values: OrderedDict[str, tuple[Value, int]] = OrderedDict()
 
     def __contains__(self, key: str) -> bool:
-        return key in self._entries
+        return key in self._values
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._values)
 
-    def get(self, key: str) -> KeyValues | None:
-        """The entry, which is now the last to go, or `None`."""
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key]
+    @property
+    def bytes(self) -> int:
+        """What is held now."""
+        return self._bytes
 
-    def put(self, key: str, entry: KeyValues) -> None:
-        """Hold an entry; one that is larger than the bound by itself is not held."""
-        size = held_bytes(entry)
-        if key in self._entries or (self._limit is not None and size > self._limit):
-            return
-        while self._limit is not None and self.bytes + size > self._limit:
-            _, oldest = self._entries.popitem(last=False)
-            self.bytes -= held_bytes(oldest)
+    def values(self) -> list[Value]:
+        """All values, the one that goes first first; none counts as used."""
+        with self.lock:
+            return [value for value, _ in self._values.values()]
+
+    def get(self, key: str) -> Value | None:
+        """The value, which is now the last to go, or `None`; counts as a hit or a miss."""
+        with self.lock:
+            found = self._values.get(key)
+            if found is None:
+                self.misses += 1
+                return None
+            self.hits += 1
+            self._values.move_to_end(key)
+            return found[0]
+
+    def peek(self, key: str) -> Value | None:
+        """The value or `None`; counts as nothing."""
+        found = self._values.get(key)
+        return None if found is None else found[0]
+
+    def put(self, key: str, value: Value) -> None:
+        """Hold a value; one that is larger than the bound by itself is not held.
+
+        A value that is there already stays.
+        """
+        size = self._size(value)
+        with self.lock:
+            if key in self._values or (self._limit is not None and size > self._limit):
+                return
+            self._make_room(size)
+            self._values[key] = value, size
+            self._bytes += size
+
+    def convert(self, change: Callable[[Value], Value]) -> None:
+        """Put another value in the place of each; the order stays, and the bytes are counted anew.
+
+        Args:
+            change: Gives the value to hold instead.
+        """
+        with self.lock:
+            for key, (value, size) in self._values.items():
+                value = change(value)
+                new_size = self._size(value)
+                self._values[key] = value, new_size
+                self._bytes += new_size - size
+            self._make_room(0)
+
+    def clear(self) -> None:
+        """Hold nothing any more; counts stay."""
+        with self.lock:
+            self._values.clear()
+            self._bytes = 0
+
+    def _make_room(self, size: int) -> None:
+        while self._limit is not None and self._bytes + size > self._limit:
+            _, (_, freed) = self._values.popitem(last=False)
+            self._bytes -= freed
             self.evictions += 1
-        self._entries[key] = entry
-        self.bytes += size
-
-    def move(self, device: torch.device) -> None:
-        """Hold all entries on another device; the order and the bytes stay."""
-        for key in self._entries:
-            self._entries[key] = self._entries[key].to(device)
-
-    def is_off(self, device: torch.device) -> bool:
-        """Whether an entry lies on a device of another type."""
-        return any(entry.device.type != device.type for entry in self._entries.values())

@@ -10,22 +10,24 @@ import pytest
 import torch
 
 from attnmass.capture import KeyValues
+from attnmass.options.cache import CacheOptions
+from attnmass.store import ChunkCache
 from attnmass.store.formats import held_bytes, pack
-from attnmass.store.memory import MemoryStore
+from attnmass.store.memory import MemoryTier
 from tests.store.entries import DIMS, HEADS, LAYERS, make_entry, make_key
 
 SIZE = (2 * LAYERS - 1) * HEADS * 5 * DIMS * 4 + 5 * 8  # five tokens in float32, with positions
 
 
-def stored(limit: int | None, *numbers: int) -> MemoryStore:
+def stored(limit: int | None, *numbers: int) -> MemoryTier[KeyValues]:
     """A store into which entries of `SIZE` were put one after the other."""
-    store = MemoryStore(limit)
+    store = MemoryTier(limit, held_bytes)
     for number in numbers:
         store.put(make_key(number), make_entry(seed=number))
     return store
 
 
-def kept(store: MemoryStore) -> list[int]:
+def kept(store: MemoryTier[KeyValues]) -> list[int]:
     """Which of the first ten entries are there."""
     return [number for number in range(10) if make_key(number) in store]
 
@@ -47,7 +49,7 @@ def test_bytes_are_those_of_the_storages() -> None:
     assert len(store) == 3
     alive = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-        for entry in store._entries.values()
+        for entry in store.values()
         for tensor in (*entry.keys, *entry.values, entry.positions)
     }
     assert store.bytes == sum(alive.values()) == 3 * SIZE
@@ -101,14 +103,15 @@ def test_the_same_key_again_changes_nothing() -> None:
 
 def test_moving_keeps_order_and_count() -> None:
     """Entries that go to another device are the same ones, to be evicted in the same order."""
-    store = stored(2 * SIZE, 0, 1)
-    before: Any = store.get(make_key(0))
-    assert not store.is_off(torch.device("cpu"))
-    assert store.is_off(torch.device("cuda"))
-    store.move(torch.device("cpu"))
-    after: Any = store.get(make_key(0))
+    cache = ChunkCache(CacheOptions(cache_bytes=2 * SIZE))
+    cache.put({make_key(number): make_entry(seed=number) for number in range(2)})
+    before: Any = cache.memory.get(make_key(0))
+    assert not cache.is_off(torch.device("cpu"))
+    assert cache.is_off(torch.device("cuda"))
+    cache.move(torch.device("cpu"))
+    after: Any = cache.memory.get(make_key(0))
     assert after is not before
     assert torch.equal(after.keys[1], before.keys[1])
-    assert store.bytes == 2 * SIZE
-    store.put(make_key(2), make_entry(seed=2))
-    assert kept(store) == [0, 2]
+    assert cache.memory.bytes == 2 * SIZE
+    cache.put({make_key(2): make_entry(seed=2)})
+    assert kept(cache.memory) == [0, 2]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
+import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load, save
+from torch import Tensor
 
 from attnmass import AttentionRanker, Chunk, RankerStats, WarmResult
 from attnmass.capture import KeyValues, Reader
+from attnmass.store.disk import FILE_NAME, DiskStore, Entry
 from attnmass.store.formats import held_bytes
 from attnmass.text.prompt import chunk_text
 from tests.capture.families import DECODERS, Family
@@ -144,7 +149,7 @@ def test_bytes_are_bounded_and_exact() -> None:
     for start in range(10):
         ranker.rank(QUERY, [f"{text} {start}" for text in CHUNKS])
         memory = ranker._cache.memory
-        assert ranker.stats.memory_bytes == sum(map(held_bytes, memory._entries.values())) <= limit
+        assert ranker.stats.memory_bytes == sum(map(held_bytes, memory.values())) <= limit
     assert ranker.stats.evictions > 0
 
 
@@ -228,16 +233,112 @@ def test_heads_that_need_other_layers_read_anew(
     assert ranker.stats.misses == read
 
 
-def test_damaged_entries_are_read_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where files were cut off or emptied, scores are as ever."""
+@pytest.mark.parametrize("left", [0, 50, 1000, 20_000, 40_000])
+def test_a_damaged_folder_is_read_anew(
+    left: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the file was cut off or emptied, scores are as ever, and it is filled again."""
     expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
-    for number, path in enumerate(sorted(tmp_path.iterdir())):
-        path.write_bytes(path.read_bytes()[: 100 * number])
+    os.truncate(tmp_path / FILE_NAME, left)
     ranker = build(cache_folder=tmp_path)
-    with caplog.at_level(logging.WARNING):
-        assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-6)
-    assert ranker.stats.misses == len(set(CHUNKS))
+    assert ranker.rank(QUERY, CHUNKS).scores == expected
+    assert ranker.stats.misses > 0
+    assert ("damaged" in caplog.text) == (left > 0)
     assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+
+
+def test_damaged_entries_are_read_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where values are not what was written, scores are as ever, and they are written again."""
+    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    file = sqlite3.connect(tmp_path / FILE_NAME)
+    file.execute("UPDATE data SET value = zeroblob(length(value)) WHERE id <= 2")
+    file.commit()
+    file.close()
+    ranker = build(cache_folder=tmp_path)
+    assert ranker.rank(QUERY, CHUNKS).scores == expected
+    assert (ranker.stats.hits, ranker.stats.misses) == (2, 2)
+    assert "damaged" in caplog.text
+    assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+
+
+def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """A forgery that lacks a tensor."""
+    return lambda tensors: {key: tensor for key, tensor in tensors.items() if key != name}
+
+
+def changed(
+    name: str, change: Callable[[Tensor], Tensor]
+) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """A forgery one tensor of which is another."""
+    return lambda tensors: {**tensors, name: change(tensors[name]).contiguous()}
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda tensors: b"not safetensors",
+        lambda tensors: b"",
+        lambda tensors: save({}),
+        without("positions"),
+        without("keys.0"),
+        without("keys.2"),
+        without("values.1"),
+        lambda tensors: {**tensors, "keys.7": tensors["keys.0"].clone()},
+        lambda tensors: {**tensors, "key_scales.0": tensors["keys.0"].clone()},
+        changed("keys.1", lambda tensor: tensor.double()),
+        changed("keys.1", lambda tensor: tensor.to(torch.int8)),
+        changed("keys.1", lambda tensor: tensor[:, :-1]),
+        changed("keys.1", lambda tensor: tensor[:1]),
+        changed("values.0", lambda tensor: tensor[..., :-1]),
+        changed("values.0", lambda tensor: tensor.reshape(-1)),
+        changed("positions", lambda tensor: tensor.float()),
+        changed("positions", lambda tensor: tensor[None]),
+        lambda tensors: {
+            name: (tensor[:1] if name == "positions" else tensor[:, :1]).contiguous()
+            for name, tensor in tensors.items()
+        },
+    ],
+)
+def test_forged_entries_are_read_anew(forge: Any, tmp_path: Path) -> None:
+    """A value with the right checksum that is not what the model would leave is a miss."""
+    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    store = DiskStore(tmp_path, None)
+    file = sqlite3.connect(tmp_path / FILE_NAME)
+    keys = [key.decode() for (key,) in file.execute("SELECT key FROM entries")]
+    file.close()
+    for key, data in store.read(keys).items():
+        forged = forge(load(data))
+        store.write({key: Entry(forged if isinstance(forged, bytes) else save(forged))})
+    assert len(keys) == len(set(CHUNKS))
+    ranker = build(cache_folder=tmp_path)
+    assert ranker.rank(QUERY, CHUNKS).scores == expected
+    assert ranker.stats.misses == len(keys)
+    later = build(cache_folder=tmp_path)
+    assert later.rank(QUERY, CHUNKS).scores == expected
+    assert later.stats.misses == 0
+
+
+def test_a_folder_that_is_too_small_for_all(tmp_path: Path) -> None:
+    """The files stay within their bound, what fits is found, and scores are as ever."""
+    many = [f"{text} {number}" for number in range(30) for text in set(CHUNKS)]
+    options: Any = {"cache_folder": tmp_path, "cache_folder_bytes": 300_000, "cache_bytes": 0}
+    ranker = build(**options)
+    found = ranker.warm(many)
+    assert found.read == len(many)
+    assert found.evicted == ranker.stats.folder_evictions > 0
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 300_000
+    later = build(**options)
+    assert later.rank(QUERY, many).scores == pytest.approx(
+        build(cache_bytes=0).rank(QUERY, many).scores, abs=1e-5
+    )
+    assert later.stats.hits == len(many) - found.evicted
+
+
+def test_files_of_others_are_refused(tmp_path: Path) -> None:
+    """A folder where the store's file is somebody else's is an error that names it."""
+    (tmp_path / FILE_NAME).write_text("a list of shops")
+    with pytest.raises(ValueError, match="not a store of attnmass"):
+        build(cache_folder=tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning(

@@ -1,0 +1,71 @@
+"""`attnmass store`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnmass.cli.errors import InputError
+from attnmass.cli.models import Debug, ListFormat, write_list
+
+
+def store(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="As --cache-folder names it.")],
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all that is kept, then tell what is left.")
+    ] = False,
+    format: ListFormat = None,  # noqa: A002 - the option's name
+    debug: Debug = False,
+) -> None:
+    """What a folder keeps of chunks that were read: how many, of how many tokens and bytes.
+
+    Other processes may use the folder meanwhile.
+    """
+    from attnmass.store.database import NotOursError
+    from attnmass.store.disk import FILE_NAME, DiskStore
+
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "there is no such folder"
+        raise InputError(f"{folder}: {what}", "name what --cache-folder names")
+    try:
+        kept = DiskStore(folder, None)
+    except NotOursError as error:
+        raise InputError(str(error)) from error
+    if clear:
+        kept.clear()
+    found = kept.stats()
+    kept.close()
+    if not clear and not found.disk_bytes:
+        raise InputError(f"{folder}: there is no {FILE_NAME} in it, so nothing was kept there yet")
+    used = None if found.last_used is None else _moment(found.last_used)
+    per_token = round(found.value_bytes / found.tokens, 1) if found.tokens else None
+    record = {
+        "folder": str(folder),
+        "chunks": found.entries,
+        "tokens": found.tokens,
+        "bytes": found.disk_bytes,
+        "bytes_per_token": per_token,
+        "last_used": used,
+        "version": found.version,
+    }
+    row = [
+        f"{found.entries:,}",
+        f"{found.tokens:,}",
+        f"{found.disk_bytes:,}",
+        "" if per_token is None else f"{per_token:,}",
+        used or "never",
+        str(found.version),
+    ]
+    columns = ["chunks", "tokens", "bytes on disk", "bytes a token", "last used", "version"]
+    write_list(format, columns, [row], [record])
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
+    except (OverflowError, OSError, ValueError):  # from a clock that was far off
+        return "unknown"

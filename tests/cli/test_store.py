@@ -1,0 +1,78 @@
+"""`store`: what a folder keeps, told or removed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from attnmass.store import disk
+from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two chunks, of 1,500 tokens and 3,000 bytes together."""
+    store = DiskStore(tmp_path / "kept", None)
+    store.write({"a": Entry(bytes(1000), tokens=500), "b": Entry(bytes(2000), tokens=1000)})
+    store.close()
+    return tmp_path / "kept"
+
+
+def test_what_a_folder_keeps(cli: Cli, folder: Path) -> None:
+    """Chunks, tokens, bytes and the last use are told, to people, to scripts and as JSON."""
+    (found,) = json.loads(cli("store", folder, "-f", "json").stdout)
+    size = (folder / FILE_NAME).stat().st_size
+    assert found.pop("last_used").startswith(time.strftime("%Y-"))
+    assert found == {
+        "folder": str(folder),
+        "chunks": 2,
+        "tokens": 1500,
+        "bytes": size,
+        "bytes_per_token": 2.0,
+        "version": 1,
+    }
+    line = cli("store", folder).stdout
+    assert line.startswith(f"2\t1,500\t{size:,}\t2.0\t")
+    told = cli("store", folder, "-f", "table").stdout
+    assert "bytes a token" in told
+    assert "1,500" in told
+
+
+def test_to_look_is_no_use(cli: Cli, folder: Path) -> None:
+    """Telling what is there changes nothing of it."""
+    before = (folder / FILE_NAME).read_bytes()
+    cli("store", folder)
+    assert (folder / FILE_NAME).read_bytes() == before
+
+
+def test_clear(cli: Cli, folder: Path) -> None:
+    """All is removed, and what is left is told."""
+    (found,) = json.loads(cli("store", folder, "--clear", "-f", "json").stdout)
+    assert (found["chunks"], found["bytes"], found["last_used"]) == (0, 0, None)
+    assert DiskStore(folder, None).read(["a", "b"]) == {}
+
+
+def test_folders_without_a_store(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    """What is not there, or is no folder, or keeps nothing, is named in a sentence."""
+    assert "there is no such folder" in cli.fails(3, "store", tmp_path / "nowhere")
+    assert "is not a folder" in cli.fails(3, "store", folder / FILE_NAME)
+    assert f"there is no {FILE_NAME}" in cli.fails(3, "store", tmp_path)
+    (tmp_path / FILE_NAME).write_text("a list of shops, which is longer than a header is " * 3)
+    for option in ([], ["--clear"]):
+        assert "is not a store of attnmass" in cli.fails(3, "store", tmp_path, *option)
+    assert (tmp_path / FILE_NAME).read_text().startswith("a list of shops")
+
+
+def test_a_store_that_is_locked(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another process does not give the store back, that is said and nothing is guessed."""
+    monkeypatch.setattr(disk.DiskStore.__init__, "__defaults__", (0.1,))
+    file = sqlite3.connect(folder / FILE_NAME, isolation_level=None)
+    file.execute("BEGIN EXCLUSIVE")
+    for option in ([], ["--clear"]):
+        assert "is locked" in cli.fails(5, "store", folder, *option)
+    file.close()
