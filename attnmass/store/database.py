@@ -161,10 +161,13 @@ class Database(Guarded):
     def _open(self, write: bool, patience: float) -> sqlite3.Connection | None:
         """The connection, or `None` where there is nothing to read yet."""
         if self._connection is not None:
-            if _identity(self.path) == self._file:
+            there = _identity(self.path)
+            if there == self._file:
                 self._wait_for(self._connection, patience)
                 return self._connection
-            self._drop()  # somebody removed the file, or put another in its place
+            if there is None:
+                _logger.warning("%s was removed, and what it kept with it", self.path)
+            self._drop()
         check_kind(self.path)
         size = _size(self.path)
         if size and size < _HEADER_BYTES:  # of which SQLite may take a byte for nothing

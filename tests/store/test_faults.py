@@ -382,13 +382,16 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureF
     assert store.disk_bytes == 0
 
 
-def test_a_folder_that_vanishes(folder: Path) -> None:
-    """A store whose folder is removed is empty, and the next write makes it anew."""
+def test_a_folder_that_vanishes(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A store whose folder is removed is empty, says so once, and the next write makes it anew."""
     store = DiskStore(folder, None)
     write(store, 0)
     shutil.rmtree(folder)
-    assert store.read([key(0)]) == {}
+    for _ in range(2):
+        assert store.read([key(0)]) == {}
     write(store, 1)
+    assert len(caplog.records) == 1
+    assert "was removed" in caplog.text
     assert kept(folder) == [1]
     assert store.read([key(0), key(1)]) == {key(1): value(1)}
 
