@@ -30,7 +30,6 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.kept_vectors import KeptVectors
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import (
@@ -45,6 +44,7 @@ from attnmass.masses import (
 )
 from attnmass.models.out_of_memory import halving
 from attnmass.store import ChunkCache, digest_key, scope_digest
+from attnmass.store.vectors import VectorCache
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
@@ -71,7 +71,7 @@ class LateLayout:
         """
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
-        self._kept = KeptVectors(cache, len(reader.key_heads), reader.n_dims)
+        self._kept = VectorCache(cache, len(reader.key_heads), reader.n_dims)
         self._model = ""
         self._follow_model()
 
@@ -282,16 +282,13 @@ class LateLayout:
             )
             parts |= zip(batch, done, strict=True)
             ready = {windows[i].chunk for i in batch}
-            for chunk in [c for c in sorted(ready) if all(i in parts for i in by_chunk[c])]:
-                pieces, end = [], 0
-                for number in by_chunk[chunk]:
-                    piece = parts.pop(number)
-                    skip = end - windows[number].start
-                    pieces.append(KeyVectors(piece.codes[skip:], piece.scales[skip:]))
-                    end = windows[number].end
-                vectors = joined(pieces)
-                self._kept.put(names[chunk], vectors)
-                yield names[chunk], vectors
+            whole = {
+                names[chunk]: _merged([(windows[i], parts.pop(i)) for i in by_chunk[chunk]])
+                for chunk in sorted(ready)
+                if all(i in parts for i in by_chunk[chunk])
+            }
+            self._kept.put(whole)
+            yield from whole.items()
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyVectors]:
         """Run token runs side by side after the prefix; shorter ones are filled at their end."""
@@ -367,6 +364,17 @@ class LateLayout:
             torch.tensor([ids], device=self._reader.device), positions, past
         )
         return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
+
+
+def _merged(parts: Sequence[tuple[Window, KeyVectors]]) -> KeyVectors:
+    """The vectors of a chunk from those of its windows, each token from the first that has it."""
+    pieces: list[KeyVectors] = []
+    end = 0
+    for window, piece in parts:
+        skip = end - window.start
+        pieces.append(KeyVectors(piece.codes[skip:], piece.scales[skip:]) if skip else piece)
+        end = window.end
+    return joined(pieces)
 
 
 class TokenMasses(Sequence[Tensor]):

@@ -9,6 +9,7 @@ from logging import getLogger
 import torch
 
 from attnmass.capture import KeyValues
+from attnmass.masses import KeyVectors
 from attnmass.models.out_of_memory import is_out_of_memory
 from attnmass.options.cache import CacheOptions
 from attnmass.store.disk import DiskStore, Entry
@@ -25,6 +26,8 @@ class ChunkCache:
 
     Attributes:
         options: What the user said.
+        memory: What is held of keys and values.
+        vectors: What is held of key vectors. A cache serves one layout, which keeps either.
         hits: How many windows were found since the cache was built.
         misses: How many were not.
     """
@@ -35,6 +38,7 @@ class ChunkCache:
         self.hits = 0
         self.misses = 0
         self.memory = MemoryTier(options.cache_bytes, held_bytes)
+        self.vectors = MemoryTier[KeyVectors](options.cache_bytes, lambda found: found.nbytes)
         folder = options.folder
         self.folder = None if folder is None else DiskStore(folder, options.cache_folder_bytes)
 
@@ -46,7 +50,17 @@ class ChunkCache:
     @property
     def evictions(self) -> int:
         """How many entries had to leave where they last longest: the folder, else memory."""
-        return self.memory.evictions if self.folder is None else self.folder.evictions
+        return self.memory_evictions if self.folder is None else self.folder.evictions
+
+    @property
+    def memory_bytes(self) -> int:
+        """What is held in memory now."""
+        return self.memory.bytes + self.vectors.bytes
+
+    @property
+    def memory_evictions(self) -> int:
+        """How many entries had to leave memory."""
+        return self.memory.evictions + self.vectors.evictions
 
     def get(
         self, key: str, device: torch.device, fits: Callable[[KeyValues], bool]

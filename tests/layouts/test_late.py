@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from attnmass import AttentionRanker, Chunk, HeadProfile
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.late import _GAP
 from attnmass.layouts.windows import cut, n_windows
+from attnmass.masses import quantize
+from attnmass.store.disk import Entry
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -266,3 +269,60 @@ def test_texts_that_are_known_are_not_tokenized(monkeypatch: pytest.MonkeyPatch)
 def test_number_of_windows(n_tokens: int, overlap: int) -> None:
     """A chunk is said to have as many windows as it is cut into."""
     assert n_windows(n_tokens, 80, overlap) == len(list(cut([range(n_tokens)], 80, overlap)))
+
+
+def test_a_folder_gives_the_same_scores_to_the_bit(tmp_path: Path) -> None:
+    """Cold, warm, half-full, and another ranker's and a restarted one's store: all bit-equal."""
+    first = build(cache_folder=tmp_path)
+    cold = first.rank(QUERY, CHUNKS).scores
+    assert first.rank(QUERY, CHUNKS).scores == cold
+    other = build(cache_folder=tmp_path)
+    assert other.rank(QUERY, CHUNKS).scores == cold
+    assert other.stats.tokens_encoded == 0
+    assert other.stats.hits == len(set(CHUNKS))
+    only_folder = build(cache_folder=tmp_path, cache_bytes=0)
+    assert only_folder.rank(QUERY, CHUNKS).scores == cold
+    assert only_folder.stats.memory_bytes == 0
+    more = other.rank(QUERY, [*CHUNKS, "A chunk that nobody has read."])
+    assert [c.mass for c in more.chunks if c.index < len(CHUNKS)]
+    assert other.stats.tokens_encoded > 0
+
+
+def test_memory_is_bounded_to_the_byte() -> None:
+    """What is held never exceeds the bound, and evicted chunks are read again."""
+    ranker = build(cache_bytes=2000)
+    whole = build().rank(QUERY, CHUNKS)
+    assert ranker.rank(QUERY, CHUNKS).scores == whole.scores
+    assert 0 < ranker.stats.memory_bytes <= 2000
+    assert ranker.stats.evictions > 0
+
+
+def test_what_is_forged_in_a_folder_is_a_miss(tmp_path: Path) -> None:
+    """A value of another shape under the right key, with a valid checksum, changes no score."""
+    ranker = build(cache_folder=tmp_path)
+    expected = ranker.rank(QUERY, CHUNKS).scores
+    layout: Any = ranker._layout
+    keys = layout._keys(ranker._plain.content(CHUNKS), ranker._options)
+    folder = ranker._cache.folder
+    assert folder is not None
+    for forged in (b"", b"AMK1", b"\0" * 500, quantize(torch.randn(3, 1, 8)).to_bytes()):
+        folder.write({key: Entry(forged, 1) for key in keys})
+        again = build(cache_folder=tmp_path)
+        assert again.rank(QUERY, CHUNKS).scores == expected
+        assert again.stats.hits == 0
+
+
+def test_other_formats_are_refused() -> None:
+    """Key vectors are kept in int8; another format is an error that says so."""
+    with pytest.raises(ValueError, match="key vectors in int8"):
+        build(cache_format="float16")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    """Models in half precision are read, with masses near those in single precision."""
+    model = tiny_model(gain=8.0)
+    exact = AttentionRanker(model, tiny_tokenizer(), heads=HEADS, layout="late")
+    expected = exact.rank(QUERY, CHUNKS).scores
+    half = AttentionRanker(model.to(dtype), tiny_tokenizer(), heads=HEADS, layout="late")
+    assert half.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=0.05)
