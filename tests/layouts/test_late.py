@@ -290,10 +290,10 @@ def test_a_folder_gives_the_same_scores_to_the_bit(tmp_path: Path) -> None:
 
 def test_memory_is_bounded_to_the_byte() -> None:
     """What is held never exceeds the bound, and evicted chunks are read again."""
-    ranker = build(cache_bytes=2000)
+    ranker = build(cache_bytes=600)
     whole = build().rank(QUERY, CHUNKS)
     assert ranker.rank(QUERY, CHUNKS).scores == whole.scores
-    assert 0 < ranker.stats.memory_bytes <= 2000
+    assert 0 < ranker.stats.memory_bytes <= 600
     assert ranker.stats.evictions > 0
 
 

@@ -1,0 +1,94 @@
+"""What the late layout ranks, query by query, beside the parallel one on the same queries.
+
+python -m benchmarks.late DATA_FOLDER [--limit N]
+
+Queries are those that selected nothing; the parallel layout's values are those of
+`benchmarks.quality`, which has to have run before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from attnmass import AttentionRanker
+from attnmass.fitting.metrics import interval
+from benchmarks import quality
+from benchmarks.data import SETS, test_part
+from benchmarks.metrics import ndcg_at_10
+
+RESULTS = Path(__file__).parent / "results" / "late.json"
+
+
+def main() -> None:
+    """Measure and store one value for each query."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
+    parser.add_argument("--profile", type=Path, help="another profile of the layout")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    ranker = AttentionRanker.from_pretrained(
+        quality.MODEL, layout="late", profile=arguments.profile, cache_bytes=0
+    )
+    known = parallel()
+    rows = []
+    for name in SETS:
+        queries = test_part(arguments.data, name)[: arguments.limit]
+        for number, item in enumerate(tqdm(queries, desc=name)):
+            scores = list(ranker.rank(item.query, item.texts).scores)
+            rows.append(
+                {
+                    "set": name,
+                    "query": number,
+                    "late": round(ndcg_at_10(item.relevant, scores), 5),
+                    "parallel": known[name, number],
+                }
+            )
+    about = {
+        "heads": [list(head) for head in ranker.profile.all_heads],
+        "bytes_a_token": bytes_a_token(ranker),
+        "means": {name: means([row for row in rows if row["set"] == name]) for name in SETS},
+        "rows": rows,
+    }
+    arguments.out.write_text(
+        json.dumps(about, separators=(",", ":")).replace("},{", "},\n{") + "\n", encoding="utf-8"
+    )
+    print(json.dumps(about["means"], indent=1))
+
+
+def parallel() -> dict[tuple[str, int], float]:
+    """nDCG@10 of the parallel layout, by set and query, as `benchmarks.quality` measured it."""
+    found = json.loads(quality.RESULTS.read_text(encoding="utf-8"))["rows"]
+    return {
+        (row["set"], row["query"]): row["ndcg@10"] for row in found if row["method"] == "attnmass"
+    }
+
+
+def means(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Mean, and its interval by bootstrap, of each layout and of their difference."""
+    late, other = (np.array([row[name] for row in rows]) for name in ("late", "parallel"))
+    one_set = np.zeros(len(rows), dtype=np.int64)
+    found = {"late": late, "parallel": other, "difference": late - other}
+    return {
+        name: [round(float(x), 4) for x in (made.mean, made.low, made.high)]
+        for name, made in ((name, interval(values, one_set)) for name, values in found.items())
+    }
+
+
+def bytes_a_token(ranker: AttentionRanker) -> float:
+    """What is kept of a token, in the store's own bytes."""
+    layout = ranker._layout
+    (tokens,) = ranker._plain.content(["The river runs through the city. " * 20])
+    (vectors,), _ = layout._vectors([tokens], ranker._options, lambda _: None)  # type: ignore[attr-defined]
+    return round(vectors.nbytes / len(tokens), 1)
+
+
+if __name__ == "__main__":
+    main()
