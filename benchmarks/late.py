@@ -12,6 +12,7 @@ import argparse
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -38,7 +39,7 @@ def main() -> None:
         quality.MODEL, layout="late", profile=arguments.profile, cache_bytes=0
     )
     known = parallel()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in SETS:
         queries = test_part(arguments.data, name)[: arguments.limit]
         for number, item in enumerate(tqdm(queries, desc=name)):
@@ -71,7 +72,7 @@ def parallel() -> dict[tuple[str, int], float]:
     }
 
 
-def means(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+def means(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
     """Mean, and its interval by bootstrap, of each layout and of their difference."""
     late, other = (np.array([row[name] for row in rows]) for name in ("late", "parallel"))
     one_set = np.zeros(len(rows), dtype=np.int64)
@@ -87,7 +88,7 @@ def bytes_a_token(ranker: AttentionRanker) -> float:
     layout = ranker._layout
     (tokens,) = ranker._plain.content(["The river runs through the city. " * 20])
     (vectors,), _ = layout._vectors([tokens], ranker._options, lambda _: None)  # type: ignore[attr-defined]
-    return round(vectors.nbytes / len(tokens), 1)
+    return round(float(vectors.nbytes) / len(tokens), 1)
 
 
 if __name__ == "__main__":
