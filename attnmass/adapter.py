@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from attnmass.cache_options import CACHE_FIELDS, CacheOptions
-from attnmass.checks import check_type
+from attnmass.checks import check_type, did_you_mean
 from attnmass.errors import NoEvidenceError
 from attnmass.selection import Selection
 from attnmass.shared import release, shared_ranker
@@ -109,6 +109,19 @@ class UsesRanker:
         _ranker: Any
         _counted: Any
         _last_ranking: Any
+
+    @classmethod
+    def _check_names(cls, data: Any) -> Any:
+        """Name the field that is nearest to one that there is not; for a validator of mode before.
+
+        Raises:
+            ValueError: If there is one.
+        """
+        unknown = set(data).difference(cls.model_fields) if isinstance(data, dict) else ()
+        for name in sorted(unknown, key=str):
+            if near := did_you_mean(str(name), cls.model_fields):
+                raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
+        return data
 
     @classmethod
     def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:

@@ -177,6 +177,11 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     _last_ranking: Any = PrivateAttr(default=None)
     _worker: Worker = PrivateAttr(default_factory=Worker)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_nearest(cls, data: Any) -> Any:
+        return cls._check_names(data)
+
     @model_validator(mode="after")
     def _check_contradictions(self) -> Self:
         self._check_options("reader_template")

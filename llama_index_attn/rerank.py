@@ -239,8 +239,8 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     def _ignore_class_name(cls, data: Any) -> Any:
         """Serialized components carry their class's name."""
         if isinstance(data, dict) and data.get("class_name") == cls.class_name():
-            return {name: value for name, value in data.items() if name != "class_name"}
-        return data
+            data = {name: value for name, value in data.items() if name != "class_name"}
+        return cls._check_names(data)
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Self:

@@ -6,10 +6,12 @@ So defaults are the API's own, and stand in no second place; help looks them up.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from attnmass.checks import did_you_mean
 from attnmass.cli.errors import InputError, UsageError, api_arguments
 from attnmass.selection import OnNoEvidence, Order
 
@@ -390,8 +392,11 @@ def read_profile(path: str) -> HeadProfile:
     try:
         return load_profile(path)
     except OSError as error:
+        beside = Path(path).parent
+        files = [each.name for each in beside.glob("*.json")] if beside.is_dir() else []
+        near = did_you_mean(Path(path).name, files)
         raise InputError(
-            f"{path}: cannot be read: {error.strerror or error}",
+            f"{path}: cannot be read: {error.strerror or error}{'.' if near else ''}{near}",
             "the profiles that ship are found by themselves: attnmass profiles list",
         ) from error
     except ValueError as error:

@@ -18,6 +18,7 @@ from attnmass.capture.view import find_decoder, find_layers
 from attnmass.errors import UnsupportedModelError
 from attnmass.loading import converted
 from attnmass.loading.device import choose_device, choose_dtype
+from attnmass.loading.hub import why_unreachable
 from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
 from attnmass.profiles import HeadProfile
@@ -83,6 +84,12 @@ def load(
         source = Source(str(folder))
     passed_on: dict[str, Any] = {"trust_remote_code": False, "local_files_only": source.local}
     if not source.local:
+        if (cause := why_unreachable(source.name, revision)) is not None:
+            places = [
+                f"the Hugging Face cache for {source.name}",
+                "the Hugging Face Hub, which cannot be reached",
+            ]
+            raise not_found(name, places, cause) from cause
         passed_on |= {"revision": revision or "main", "cache_dir": cache_dir}
     try:
         return _load_safetensors(source, choose_profile, where, kind, passed_on, needs_head)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from huggingface_hub import constants, try_to_load_from_cache
 
+from attnmass.checks import did_you_mean
 from attnmass.errors import WeightsNotFoundError
 
 DEFAULT_MODEL = "smollm2-135m"
@@ -136,7 +137,9 @@ def not_found(name: str, looked: Sequence[str], cause: Exception | None = None) 
     fetch = [f"hf download {alias.repo if alias else name}"]
     if alias is not None:
         fetch.insert(0, alias.install)
-    known = "" if alias else f" Known short names: {', '.join(ALIASES)}."
+    known = ""
+    if alias is None:
+        known = f"{did_you_mean(name, ALIASES)} Known short names: {', '.join(ALIASES)}."
     why = "" if cause is None else f" ({type(cause).__name__}: {cause})"
     return WeightsNotFoundError(
         f"no weights for {name!r}: looked at {', '.join(looked)}{why}. "

@@ -45,6 +45,14 @@ def by_length(chunk: attnmass.Chunk) -> float:
     return min(1.0, len(chunk.text) / 1000)
 
 
+def test_unknown_fields(adapter: Adapter) -> None:
+    """A field that there is not is an error at construction, with the nearest that there is."""
+    with pytest.raises(ValueError, match=r"has no field 'max_token'\. Did you mean 'max_tokens'"):
+        adapter.Rerank(max_token=5)
+    with pytest.raises(ValueError, match="zzz"):
+        adapter.Rerank(zzz=5)
+
+
 def test_ids_texts_and_metadata_survive(adapter: Adapter, ranker: AttentionRanker) -> None:
     """What comes out has the id, text and metadata that it came in with."""
     given = [
