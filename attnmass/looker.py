@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from attnmass.attribution import Attribution, answer_sentences, attributed
 from attnmass.cache import ChunkCache
 from attnmass.checks import check_count, check_share
 from attnmass.errors import UnsupportedModelError
+from attnmass.forking import ForkLock
 from attnmass.inputs import check_chunks, check_queries, read_chunks, read_queries
 from attnmass.inside import Inside, inside_of
 from attnmass.layouts import AnswerLayout, Layout, LayoutOptions, LayoutResult, QueryAttention
@@ -55,7 +55,7 @@ class Looker:
         self._options = options
         self._progress = progress
         self._tally = Tally()
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._trimmer = Trimmer(profile, layout, plain, self._lock)
         self._worker = Worker()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cache_options import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.checks import check_path, check_type
+from attnmass.forking import ForkLock
 
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
@@ -28,12 +28,12 @@ _DEFAULTS = {
 class _Slot:
     """A ranker that is there or being loaded; its lock makes others wait for the one who loads."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: ForkLock = field(default_factory=ForkLock)
     ranker: AttentionRanker | None = None
 
 
 _slots: dict[Hashable, _Slot] = {}
-_guard = threading.Lock()
+_guard = ForkLock()
 
 
 def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker:

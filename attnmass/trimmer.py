@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
 
 import numpy as np
 from torch import Tensor
 
+from attnmass.forking import ForkLock
 from attnmass.inputs import Inputs
 from attnmass.layouts import Layout, LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
@@ -37,7 +37,7 @@ class Trimmer:
     """Trims rankings of one ranker."""
 
     def __init__(
-        self, profile: HeadProfile, layout: Layout, plain: PlainTokenizer, lock: Lock
+        self, profile: HeadProfile, layout: Layout, plain: PlainTokenizer, lock: ForkLock
     ) -> None:
         """Bind to a ranker's parts.
 
