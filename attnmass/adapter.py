@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import pickle
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from attnmass.cache_options import CACHE_FIELDS, CacheOptions
 from attnmass.checks import check_type, did_you_mean
 from attnmass.errors import NoEvidenceError
+from attnmass.hidden import seal
 from attnmass.selection import Selection
 from attnmass.shared import release, shared_ranker
 
@@ -318,7 +318,7 @@ class UsesRanker:
         ranker = self._load()
         how = [ranker.profile.to_json(), ranker.options]
         asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
-        return hashlib.sha256(asked.encode()).hexdigest()[:16]
+        return seal(asked)
 
     def _is_settled(
         self,

@@ -90,7 +90,8 @@ def restore(document: Document) -> Document:
 
     Returns:
         A copy with the original text, `start_index` and `relevance_score`, and without what is
-        under `attnmass`. A `relevance_score` that another reranker wrote since is kept. What no
+        under `attnmass`, which has to fit the text: what was changed since, or never was of that
+        text, is left as it is. A `relevance_score` that another reranker wrote since is kept. What no
         reranker of this package gave is copied.
 
     Raises:
@@ -106,7 +107,7 @@ def restore(document: Document) -> Document:
         del metadata[SCORE_KEY]
         if "score_before" in ours:
             metadata[SCORE_KEY] = ours["score_before"]
-    if "original_text" in ours:
+    if "original_text" in ours and hidden.source_text(ours, result.page_content) is not None:
         result.page_content = ours["original_text"]
         metadata.pop(START_KEY, None)
         if f"original_{START_KEY}" in ours:
@@ -115,11 +116,11 @@ def restore(document: Document) -> Document:
 
 
 def as_retrieved(document: Document) -> Document:
-    """The document, or what it was before we trimmed it, unless others changed its text since.
+    """The document, or what it was before this process trimmed it and nobody changed it since.
 
     Whoever masks names in a trimmed document, for one, does not get them back.
     """
-    trimmed = hidden.source_text(hidden.read(document.metadata), document.page_content)
+    trimmed = hidden.own_source_text(hidden.read(document.metadata), document.page_content)
     return document if trimmed is None else restore(document)
 
 

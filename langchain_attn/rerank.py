@@ -61,8 +61,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     `original_text`, `separator` and `original_start_index`. `langchain_attn.restore` undoes it.
 
     A trimmed result that comes in again with the same query and options stays as it is; else
-    trimmed documents are ranked, and trimmed if that is asked for, by their original text. Each
-    trimming is told to callbacks as a custom event `attnmass_trim`.
+    documents that this process trimmed are ranked, and trimmed if that is asked for, by their
+    original text; what others wrote under `attnmass` is never read instead of a text. Each trimming
+    is told to callbacks as a custom event `attnmass_trim`.
 
     Attributes:
         model: As in `AttentionRanker.from_pretrained`: a folder, a GGUF file, a short name, or a

@@ -75,8 +75,9 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     `max_tokens` is a ceiling on what the LLM gets: each node with the metadata that it is shown,
     as its templates render it. A trimmed result that comes in again with the same query and
-    options stays as it is; else trimmed nodes are ranked, and trimmed if that is asked for, by
-    their original text.
+    options stays as it is; else nodes that this process trimmed are ranked, and trimmed if that is
+    asked for, by their original text; what others wrote under `"attnmass"` is never read instead of
+    a text.
 
     Images and other nodes without text are neither ranked nor counted in `top_n`, and never left
     out: copies of them stay at their position in the list, and what metadata of them the LLM is
