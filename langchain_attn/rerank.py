@@ -294,7 +294,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
             return []
         trim = self._trim()
         if trim is not None and self._has_trimmed(documents, query, trim):
-            return [document.model_copy(deep=True) for document in documents]
+            return [convert.copy_document(document) for document in documents]
         documents = [convert.as_retrieved(document) for document in documents]
         scores = [convert.retrieval_score(document, self.score_key) for document in documents]
         if self.fuse is not None and None in scores:
@@ -314,6 +314,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         if trim is not None:
             for result, chunk in zip(results, ranking.chunks, strict=True):
                 convert.trim_document(result, chunk, trim.separator)
+            if any(chunk.text != documents[chunk.index].page_content for chunk in ranking.chunks):
+                for result in results:
+                    convert.forget_embedding(result)
             request = self._request(query, _texts(results), self._n_tokens(results, trim))
             for result in results:
                 result.metadata[hidden.KEY]["request"] = request

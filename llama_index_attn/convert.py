@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
 
 from attnmass import Chunk, RankedChunk, Ranking, hidden
 from attnmass.checks import check_items
+from attnmass.copying import copied
 
 # The one metadata key that is added to nodes.
 HIDDEN_KEY = hidden.KEY
@@ -48,7 +49,15 @@ def to_chunk(node: BaseNode, mode: MetadataMode) -> Chunk:
 def copy_node(found: Found) -> Found:
     """A deep copy; only what an `IndexNode` refers to (an index, a retriever) is shared."""
     target = getattr(_node(found), "obj", None)
-    return copy.deepcopy(found, {id(target): target})
+    memo = {id(target): target}
+    try:
+        return copy.deepcopy(found, dict(memo))
+    except Exception:  # metadata has a lock, or another thing that is not to be copied
+        node = _node(found).model_copy()
+        vars(node).update({name: copied(value, memo) for name, value in vars(node).items()})
+        if isinstance(found, NodeWithScore):
+            return found.model_copy(update={"node": node})
+        return cast("Found", node)
 
 
 def to_node(
