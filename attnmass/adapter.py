@@ -7,6 +7,7 @@ import logging
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from attnmass.cache_options import CACHE_FIELDS, CacheOptions
@@ -82,6 +83,9 @@ _NO_MATTER = {
     "tokenizer",
 }
 
+# Fields of a head profile that only tell about it. Its model is a field of the adapter as well.
+_ABOUT = {"fingerprint", "prompt_version", "source", "fitted_on", "measured", "direction"}
+
 # What a device may be called; checked before torch is there to ask.
 DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"
 
@@ -105,10 +109,27 @@ class UsesRanker:
         layout: str | None
         tokenizer: Any
         model_fields: ClassVar[dict[str, Any]]
+        model_fields_set: set[str]
         model_dump: Any
         _ranker: Any
         _counted: Any
         _last_ranking: Any
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field if all fields may be what they then are together, else leave it as it was.
+
+        Raises:
+            ValidationError: As the constructor; pydantic itself would keep what it refused.
+        """
+        fields, known = dict(vars(self)), set(self.model_fields_set)
+        try:
+            super().__setattr__(name, value)
+        except Exception:
+            vars(self).clear()
+            vars(self).update(fields)
+            self.model_fields_set.clear()
+            self.model_fields_set.update(known)
+            raise
 
     @classmethod
     def _check_names(cls, data: Any) -> Any:
@@ -371,10 +392,14 @@ class UsesRanker:
 
 
 def _named(profile: HeadProfile) -> dict[str, Any]:
-    """The fields that stand for a profile: none where it ships, heads where they say it all."""
+    """What stands for a profile: no field where its model's name finds it, else heads or it all."""
     from attnmass.profiles import HeadProfile, packaged_profiles
 
-    if profile in packaged_profiles().values():
+    shipped = packaged_profiles().values()
+    mine = [
+        each for each in shipped if (each.model, each.layout) == (profile.model, profile.layout)
+    ]
+    if mine and mine[0] == profile:  # the first is what is taken for the model
         return {}
     plain = HeadProfile.from_heads(
         profile.heads,
@@ -382,7 +407,7 @@ def _named(profile: HeadProfile) -> dict[str, Any]:
         layout=profile.layout,
         null_query=profile.layout == "joint",
     )
-    rules = ("weights", "spans", "evidence", "context", "null_query", "support_threshold")
+    rules = (field.name for field in fields(HeadProfile) if field.name not in _ABOUT)
     if all(getattr(profile, rule) == getattr(plain, rule) for rule in rules):
         return {"heads": profile.heads}
     return {"profile": profile}

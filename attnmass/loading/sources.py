@@ -12,6 +12,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 
 from attnmass.checks import did_you_mean
 from attnmass.errors import WeightsNotFoundError
+from attnmass.naming import is_unnamed
 
 DEFAULT_MODEL = "smollm2-135m"
 
@@ -105,6 +106,11 @@ def locate(
         WeightsNotFoundError: If no place has them; names the places and what would fetch them.
         ValueError: If a local path is given with a revision.
     """
+    if is_unnamed(name):
+        raise WeightsNotFoundError(
+            f"this is the {name}, which was in memory where this was made, and has no name to load "
+            "it by: set model to its folder or repository, or build this around the model again"
+        )
     path = Path(name).expanduser()
     local = path.is_dir() or (path.is_file() and path.suffix == ".gguf")
     if local and revision is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from attnmass.checks import check_items, check_path, check_share
+from attnmass.naming import is_unnamed, unnamed
 from attnmass.profiles.published import is_named, published_lists
 from attnmass.profiles.rules import (
     EvidenceRule,
@@ -220,7 +221,7 @@ def choose_profile(
         warnings.warn(
             f"no head profile ships for this {config.model_type} model, so all heads of its middle "
             "layers are read, which ranks worse than a few selected ones. To select them on a few "
-            f"dozen labelled queries: attnmass fit DATA.jsonl --model {_name(config)} "
+            f"dozen labelled queries: attnmass fit DATA.jsonl --model {_to_type(config)} "
             f"--layout {layout} --out FILE.json, then pass profile='FILE.json'.",
             UserWarning,
             stacklevel=5,
@@ -353,8 +354,14 @@ def _check_heads(profile: HeadProfile, config: Any) -> None:
 
 
 def _name(config: Any) -> str:
-    """What the model was loaded from, else its kind."""
-    return str(getattr(config, "_name_or_path", None) or config.model_type)
+    """What the model was loaded from, else what stands for a name."""
+    return str(getattr(config, "_name_or_path", None) or unnamed(config.model_type))
+
+
+def _to_type(config: Any) -> str:
+    """What is typed after `--model`."""
+    name = _name(config)
+    return "MODEL" if is_unnamed(name) else name
 
 
 def _parse(text: str, name: str) -> HeadProfile:
