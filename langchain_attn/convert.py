@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -11,6 +10,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from attnmass import Chunk, RankedChunk, Ranking
+from attnmass.copying import copied
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 from langchain_attn.template import Template
@@ -50,13 +50,37 @@ def retrieval_score(document: Document, key: str) -> float | None:
     return score if math.isfinite(score) else None
 
 
+def copy_document(document: Document) -> Document:
+    """A copy of a document of any class; of what cannot be copied, the very same."""
+    result = document.model_copy()
+    # Not by assignment: a class may be frozen, or check what is assigned.
+    vars(result).update({name: copied(value) for name, value in vars(document).items()})
+    return result
+
+
+def set_text(document: Document, text: str) -> None:
+    """Replace the text of a copy; an embedding of it in its state goes with it."""
+    vars(document)["page_content"] = text
+    forget_embedding(document)
+
+
+def forget_embedding(document: Document) -> None:
+    """Take the embedding out of a copy's state, where LangChain's own filters look for one.
+
+    They look at the first document of several to tell whether all have one.
+    """
+    state = getattr(document, "state", None)
+    if isinstance(state, dict):
+        state.pop("embedded_doc", None)
+
+
 def to_document(document: Document, chunk: RankedChunk, ranking: Ranking, model: str) -> Document:
     """A copy of a ranked document, with what was found in its metadata."""
-    result = document.model_copy(deep=True)
+    result = copy_document(document)
     details = hidden.describe(ranking, chunk, place=chunk.index, model=model)
     if SCORE_KEY in document.metadata:
         details["score_before"] = _plain(document.metadata[SCORE_KEY])
-    result.metadata |= {SCORE_KEY: chunk.score, METADATA_KEY: details}
+    result.metadata.update({SCORE_KEY: chunk.score, METADATA_KEY: details})
     return result
 
 
@@ -71,7 +95,7 @@ def trim_document(result: Document, chunk: RankedChunk, separator: str) -> None:
         named = hidden.one_slice(chunk.kept_spans, original, chunk.text)
         if named is not None and offset is not None:
             metadata[START_KEY] = offset + named[0]
-        result.page_content = chunk.text
+        set_text(result, chunk.text)
     metadata[METADATA_KEY] |= found
 
 
@@ -91,14 +115,15 @@ def restore(document: Document) -> Document:
 
     Returns:
         A copy with the original text, `start_index` and `relevance_score`, and without what is
-        under `attnmass`. A `relevance_score` that another reranker wrote since is kept. What no
-        reranker of this package gave is copied.
+        under `attnmass`, which has to fit the text: what was changed since, or never was of that
+        text, is left as it is. A `relevance_score` that another reranker wrote since is kept. What
+        no reranker of this package gave is copied.
 
     Raises:
         TypeError: If it is no document.
     """
     check_document(document)
-    result = document.model_copy(deep=True)
+    result = copy_document(document)
     ours, metadata = hidden.read(result.metadata), result.metadata
     if not ours:
         return result
@@ -107,8 +132,8 @@ def restore(document: Document) -> Document:
         del metadata[SCORE_KEY]
         if "score_before" in ours:
             metadata[SCORE_KEY] = ours["score_before"]
-    if "original_text" in ours:
-        result.page_content = ours["original_text"]
+    if "original_text" in ours and hidden.source_text(ours, result.page_content) is not None:
+        set_text(result, ours["original_text"])
         metadata.pop(START_KEY, None)
         if f"original_{START_KEY}" in ours:
             metadata[START_KEY] = ours[f"original_{START_KEY}"]
@@ -116,11 +141,11 @@ def restore(document: Document) -> Document:
 
 
 def as_retrieved(document: Document) -> Document:
-    """The document, or what it was before we trimmed it, unless others changed its text since.
+    """The document, or what it was before this process trimmed it and nobody changed it since.
 
     Whoever masks names in a trimmed document, for one, does not get them back.
     """
-    trimmed = hidden.source_text(hidden.read(document.metadata), document.page_content)
+    trimmed = hidden.own_source_text(hidden.read(document.metadata), document.page_content)
     return document if trimmed is None else restore(document)
 
 
@@ -154,4 +179,4 @@ def _plain(value: Any) -> Any:
     """A number as JSON has it, whatever library it came from; anything else as a copy."""
     if isinstance(value, Real) and not isinstance(value, bool | int | float):
         return float(value)
-    return copy.deepcopy(value)
+    return copied(value)

@@ -64,8 +64,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     `original_text`, `separator` and `original_start_index`. `langchain_attn.restore` undoes it.
 
     A trimmed result that comes in again with the same query and options stays as it is; else
-    trimmed documents are ranked, and trimmed if that is asked for, by their original text. Each
-    trimming is told to callbacks as a custom event `attnmass_trim`.
+    documents that this process trimmed are ranked, and trimmed if that is asked for, by their
+    original text; what others wrote under `attnmass` is never read instead of a text. Each trimming
+    is told to callbacks as a custom event `attnmass_trim`.
 
     Attributes:
         model: As in `AttentionRanker.from_pretrained`: a folder, a GGUF file, a short name, or a
@@ -180,6 +181,11 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     _last_ranking: Any = PrivateAttr(default=None)
     _worker: Worker = PrivateAttr(default_factory=Worker)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_nearest(cls, data: Any) -> Any:
+        return cls._check_names(data)
+
     @model_validator(mode="after")
     def _check_contradictions(self) -> Self:
         self._check_options("reader_template")
@@ -291,7 +297,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
             return []
         trim = self._trim()
         if trim is not None and self._has_trimmed(documents, query, trim):
-            return [document.model_copy(deep=True) for document in documents]
+            return [convert.copy_document(document) for document in documents]
         documents = [convert.as_retrieved(document) for document in documents]
         scores = [convert.retrieval_score(document, self.score_key) for document in documents]
         if self.fuse is not None and None in scores:
@@ -311,6 +317,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         if trim is not None:
             for result, chunk in zip(results, ranking.chunks, strict=True):
                 convert.trim_document(result, chunk, trim.separator)
+            if any(chunk.text != documents[chunk.index].page_content for chunk in ranking.chunks):
+                for result in results:
+                    convert.forget_embedding(result)
             request = self._request(query, _texts(results), self._n_tokens(results, trim))
             for result in results:
                 result.metadata[hidden.KEY]["request"] = request

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         CallbackManagerForRetrieverRun,
     )
     from typing_extensions import Self
+
+    from attnmass import Ranking
 
 
 class AttentionRetriever(BaseRetriever):
@@ -70,7 +72,8 @@ class AttentionRetriever(BaseRetriever):
         rerank, n_fetch = self._plan(k, fetch_k)
         source = _prepared(self.retriever, n_fetch, rerank)
         found = source.invoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
-        ranked = rerank.compress_documents(found[:n_fetch], query, run_manager.get_child())
+        with self._noting(rerank):
+            ranked = rerank.compress_documents(found[:n_fetch], query, run_manager.get_child())
         return ranked[: rerank.top_n]
 
     async def _aget_relevant_documents(
@@ -85,8 +88,23 @@ class AttentionRetriever(BaseRetriever):
         rerank, n_fetch = self._plan(k, fetch_k)
         source = _prepared(self.retriever, n_fetch, rerank)
         found = await source.ainvoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
-        ranked = await rerank.acompress_documents(found[:n_fetch], query, run_manager.get_child())
+        callbacks = run_manager.get_child()
+        with self._noting(rerank):
+            ranked = await rerank.acompress_documents(found[:n_fetch], query, callbacks)
         return ranked[: rerank.top_n]
+
+    @property
+    def last_ranking(self) -> Ranking | None:
+        """That of the reranker, see `AttentionRerank.last_ranking`."""
+        return self.rerank.last_ranking
+
+    @contextmanager
+    def _noting(self, copy: AttentionRerank) -> Iterator[None]:
+        """Note the ranking of one call's copy of the reranker, if it makes one, on the reranker."""
+        before = copy._last_ranking
+        yield
+        if copy._last_ranking is not before:
+            self.rerank._last_ranking = copy._last_ranking
 
     def _plan(self, k: int | None, fetch_k: int | None) -> tuple[AttentionRerank, int]:
         """The reranker of one call, and how many documents to fetch for it."""

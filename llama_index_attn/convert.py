@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
 
 from attnmass import Chunk, RankedChunk, Ranking
+from attnmass.copying import copied
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 
@@ -49,7 +50,15 @@ def to_chunk(node: BaseNode, mode: MetadataMode) -> Chunk:
 def copy_node(found: Found) -> Found:
     """A deep copy; only what an `IndexNode` refers to (an index, a retriever) is shared."""
     target = getattr(_node(found), "obj", None)
-    return copy.deepcopy(found, {id(target): target})
+    memo = {id(target): target}
+    try:
+        return copy.deepcopy(found, dict(memo))
+    except Exception:  # metadata has a lock, or another thing that is not to be copied
+        node = _node(found).model_copy()
+        vars(node).update({name: copied(value, memo) for name, value in vars(node).items()})
+        if isinstance(found, NodeWithScore):
+            return found.model_copy(update={"node": node})
+        return cast("Found", node)
 
 
 def to_node(
@@ -59,7 +68,7 @@ def to_node(
     result = copy_node(found)
     result.score = chunk.score
     node = result.node
-    before = hidden.read(node.metadata).get("hidden_from", [])
+    before = _hidden_from(hidden.read(node.metadata))
     lists = _excluded_keys(node)
     added = [name for name, keys in lists.items() if HIDDEN_KEY not in keys]
     for name in added:
@@ -96,7 +105,8 @@ def restore(found: Found) -> Found:
 
     Returns:
         A copy with the original text, offsets and retrieval score, and without what is under
-        `"attnmass"`. Its `embedding` is `None` where the text had been trimmed. A score that
+        `"attnmass"`, which has to fit the text: what was changed since, or never was of that text,
+        is left as it is. Its `embedding` is `None` where the text had been trimmed. A score that
         another postprocessor set since is kept. What no reranker of this package gave is copied.
 
     Raises:
@@ -113,27 +123,29 @@ def restore(found: Found) -> Found:
         return result
     del node.metadata[HIDDEN_KEY]
     lists = _excluded_keys(node)
-    for name in ours.get("hidden_from", []):
+    for name in _hidden_from(ours):
         if HIDDEN_KEY in lists[name]:
             lists[name].remove(HIDDEN_KEY)
-    if "original_text" in ours:
+    text = node.get_content(MetadataMode.NONE)
+    if "original_text" in ours and hidden.source_text(ours, text) is not None:
         set_text(node, ours["original_text"])
         for name in _OFFSETS:
             if _has(node, name):
-                setattr(node, name, ours.get(f"original_{name}"))
+                place = ours.get(f"original_{name}")
+                setattr(node, name, place if isinstance(place, int) else None)
     if isinstance(result, NodeWithScore) and result.score == ours["score"]:
         result.score = ours["retrieval_score"]
     return result
 
 
 def as_retrieved(found: NodeWithScore) -> NodeWithScore:
-    """The node itself, or what it was before we trimmed it, unless others changed its text since.
+    """The node itself, or what it was before this process trimmed it and nobody changed it since.
 
     Whoever masks names in a trimmed node, for one, does not get them back.
     """
     trimmed = hidden.read(found.node.metadata)
     text = found.node.get_content(MetadataMode.NONE)
-    return found if hidden.source_text(trimmed, text) is None else restore(found)
+    return found if hidden.own_source_text(trimmed, text) is None else restore(found)
 
 
 def set_text(node: BaseNode, text: str) -> None:
@@ -181,6 +193,12 @@ def _excluded_keys(node: BaseNode) -> dict[str, list[str]]:
         "llm": node.excluded_llm_metadata_keys,
         "embed": node.excluded_embed_metadata_keys,
     }
+
+
+def _hidden_from(ours: Mapping[str, Any]) -> list[str]:
+    """The lists of excluded keys that we added ours to."""
+    found = ours.get("hidden_from", ())
+    return [name for name in ("llm", "embed") if isinstance(found, Sequence) and name in found]
 
 
 def _has(node: BaseNode, name: str) -> bool:

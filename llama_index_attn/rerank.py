@@ -78,8 +78,9 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     `max_tokens` is a ceiling on what the LLM gets: each node with the metadata that it is shown,
     as its templates render it. A trimmed result that comes in again with the same query and
-    options stays as it is; else trimmed nodes are ranked, and trimmed if that is asked for, by
-    their original text.
+    options stays as it is; else nodes that this process trimmed are ranked, and trimmed if that is
+    asked for, by their original text; what others wrote under `"attnmass"` is never read instead of
+    a text.
 
     Images and other nodes without text are neither ranked nor counted in `top_n`, and never left
     out: copies of them stay at their position in the list, and what metadata of them the LLM is
@@ -242,8 +243,8 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     def _ignore_class_name(cls, data: Any) -> Any:
         """Serialized components carry their class's name."""
         if isinstance(data, dict) and data.get("class_name") == cls.class_name():
-            return {name: value for name, value in data.items() if name != "class_name"}
-        return data
+            data = {name: value for name, value in data.items() if name != "class_name"}
+        return cls._check_names(data)
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> Self:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager
@@ -13,6 +14,9 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from attnmass.options.checks import check_count, check_type
 from llama_index_attn.rerank import AttentionRerank
+
+if TYPE_CHECKING:
+    from attnmass import Ranking
 
 
 class AttentionRetriever(BaseRetriever):
@@ -58,6 +62,7 @@ class AttentionRetriever(BaseRetriever):
             rerank = AttentionRerank(callback_manager=callback_manager, **rerank_fields)
         elif rerank_fields:
             raise ValueError(f"pass rerank or {', '.join(rerank_fields)}, not both")
+        self._given = rerank
         if top_n is not None:
             rerank = rerank.model_copy()
             rerank.top_n = top_n
@@ -73,11 +78,26 @@ class AttentionRetriever(BaseRetriever):
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         nodes = self._fetcher().retrieve(query_bundle)[: self._fetch_k]
-        return self._rerank.postprocess_nodes(nodes, query_bundle)
+        with self._noting():
+            return self._rerank.postprocess_nodes(nodes, query_bundle)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         nodes = (await self._fetcher().aretrieve(query_bundle))[: self._fetch_k]
-        return await self._rerank.apostprocess_nodes(nodes, query_bundle)
+        with self._noting():
+            return await self._rerank.apostprocess_nodes(nodes, query_bundle)
+
+    @property
+    def last_ranking(self) -> Ranking | None:
+        """That of the reranker, see `AttentionRerank.last_ranking`."""
+        return self._rerank.last_ranking
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note the ranking of a call, if it makes one, on the reranker that was passed, too."""
+        before = self._rerank._last_ranking
+        yield
+        if self._rerank._last_ranking is not before:
+            self._given._last_ranking = self._rerank._last_ranking
 
     def _fetcher(self) -> BaseRetriever:
         """The wrapped retriever, or a shallow copy that fetches `fetch_k` where it can be told."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import warnings
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from attnmass.adapters.reloading import fields_of
 from attnmass.adapters.shared import release, shared_ranker
 from attnmass.options.cache import CACHE_FIELDS, CacheOptions
-from attnmass.options.checks import check_type
+from attnmass.options.checks import check_type, did_you_mean
 from attnmass.options.fields import (
     LAYOUT_FIELDS,
     LOADING_FIELDS,
@@ -23,6 +22,7 @@ from attnmass.options.fields import (
 )
 from attnmass.options.selection import Selection
 from attnmass.results.errors import NoEvidenceError
+from attnmass.results.hidden import seal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,10 +59,40 @@ class UsesRanker:
         layout: str | None
         tokenizer: Any
         model_fields: ClassVar[dict[str, Any]]
+        model_fields_set: set[str]
         model_dump: Any
         _ranker: Any
         _counted: Any
         _last_ranking: Any
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field if all fields may be what they then are together, else leave it as it was.
+
+        Raises:
+            ValidationError: As the constructor; pydantic itself would keep what it refused.
+        """
+        fields, known = dict(vars(self)), set(self.model_fields_set)
+        try:
+            super().__setattr__(name, value)
+        except Exception:
+            vars(self).clear()
+            vars(self).update(fields)
+            self.model_fields_set.clear()
+            self.model_fields_set.update(known)
+            raise
+
+    @classmethod
+    def _check_names(cls, data: Any) -> Any:
+        """Name the field that is nearest to one that there is not; for a validator of mode before.
+
+        Raises:
+            ValueError: If there is one.
+        """
+        unknown = set(data).difference(cls.model_fields) if isinstance(data, dict) else ()
+        for name in sorted(unknown, key=str):
+            if near := did_you_mean(str(name), cls.model_fields):
+                raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
+        return data
 
     @classmethod
     def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
@@ -259,7 +289,7 @@ class UsesRanker:
         ranker = self._load()
         how = [ranker.profile.to_json(), ranker.options]
         asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
-        return hashlib.sha256(asked.encode()).hexdigest()[:16]
+        return seal(asked)
 
     def _is_settled(
         self,

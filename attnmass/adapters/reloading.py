@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 import pickle
+from dataclasses import fields
 from typing import Any
 
 from attnmass.profiles import HeadProfile, packaged_profiles
+
+# Fields of a head profile that only tell about it. Its model is a field of the adapter as well.
+_ABOUT = {"fingerprint", "prompt_version", "source", "fitted_on", "measured", "direction"}
 
 _logger = logging.getLogger(__name__)
 
 
 def fields_of(profile: HeadProfile) -> dict[str, Any]:
-    """The fields that stand for a profile: none where it ships, heads where they say it all."""
-    if profile in packaged_profiles().values():
+    """What stands for a profile: no field where its model's name finds it, else heads or it all."""
+    shipped = packaged_profiles().values()
+    mine = [
+        each for each in shipped if (each.model, each.layout) == (profile.model, profile.layout)
+    ]
+    if mine and mine[0] == profile:  # the first is what is taken for the model
         return {}
     plain = HeadProfile.from_heads(
         profile.heads,
@@ -21,7 +29,7 @@ def fields_of(profile: HeadProfile) -> dict[str, Any]:
         layout=profile.layout,
         null_query=profile.layout == "joint",
     )
-    rules = ("weights", "spans", "evidence", "context", "null_query", "support_threshold")
+    rules = (field.name for field in fields(HeadProfile) if field.name not in _ABOUT)
     if all(getattr(profile, rule) == getattr(plain, rule) for rule in rules):
         return {"heads": profile.heads}
     return {"profile": profile}

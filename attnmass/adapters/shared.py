@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from attnmass.engine.forking import ForkLock
 from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.options.checks import check_path, check_type
 
@@ -28,12 +28,12 @@ _DEFAULTS = {
 class _Slot:
     """A ranker that is there or being loaded; its lock makes others wait for the one who loads."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: ForkLock = field(default_factory=ForkLock)
     ranker: AttentionRanker | None = None
 
 
 _slots: dict[Hashable, _Slot] = {}
-_guard = threading.Lock()
+_guard = ForkLock()
 
 
 def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker:

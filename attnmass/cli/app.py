@@ -37,11 +37,24 @@ class Group(TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError:
             code = drop_output()
+        except SystemExit as ended:
+            # typer and rich leave with 1 where nobody reads the help any more: as if nothing were
+            # found.
+            if not _is_broken_pipe(ended):
+                raise
+            code = drop_output()
         except (typer.TyperException, KeyboardInterrupt) as error:
             code = report(error)
         except typer.Abort:
             code = ExitCode.INTERRUPTED
         sys.exit(int(code) if isinstance(code, int) else ExitCode.OK)
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    """Whether an error is about output that nobody reads, or was raised over one."""
+    while error is not None and not isinstance(error, BrokenPipeError):
+        error = error.__context__
+    return error is not None
 
 
 app = typer.Typer(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cli.errors import InputError, UsageError, api_arguments
 from attnmass.cli.model_options import CacheGroup, ModelOptions
 from attnmass.cli.options import SelectionOptions
 from attnmass.options.cache import CacheOptions
+from attnmass.options.checks import did_you_mean
 from attnmass.options.selection import Selection
 
 if TYPE_CHECKING:
@@ -55,8 +57,11 @@ def read_profile(path: str) -> HeadProfile:
     try:
         return load_profile(path)
     except OSError as error:
+        beside = Path(path).parent
+        files = [each.name for each in beside.glob("*.json")] if beside.is_dir() else []
+        near = did_you_mean(Path(path).name, files)
         raise InputError(
-            f"{path}: cannot be read: {error.strerror or error}",
+            f"{path}: cannot be read: {error.strerror or error}{'.' if near else ''}{near}",
             "the profiles that ship are found by themselves: attnmass profiles list",
         ) from error
     except ValueError as error:

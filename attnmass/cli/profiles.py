@@ -12,6 +12,7 @@ from attnmass.cli.arguments import read_profile
 from attnmass.cli.errors import InputError, UsageError
 from attnmass.cli.models import Debug, ListFormat, write_list
 from attnmass.cli.writing import write_line
+from attnmass.options.checks import did_you_mean
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile, RankRule
@@ -77,7 +78,8 @@ def find_profile(name: str) -> tuple[str, HeadProfile]:
         raise UsageError(f"{name} has several profiles: {', '.join(mine)}", "name one of them")
     if not Path(name).is_file():
         raise InputError(
-            f"{name}: no profile of that name ships, and there is no such file",
+            f"{name}: no profile of that name ships, and there is no such file."
+            f"{did_you_mean(name, [*shipped, *(each.model for each in shipped.values())])}",
             f"there are {', '.join(shipped)}",
         )
     return name, read_profile(name)

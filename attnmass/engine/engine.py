@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from attnmass.engine.building import build, choose
+from attnmass.engine.forking import ForkLock
 from attnmass.engine.rank_by import choose_rank_by, class_name
 from attnmass.engine.tally import Tally
 from attnmass.engine.trimmer import Trimmer
@@ -146,7 +146,7 @@ class Engine:
         self._options = options
         self._progress = progress
         self._tally = Tally()
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._trimmer = Trimmer(built.profile, built.layout, built.plain, self._lock)
         self._worker = Worker()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
+
+from attnmass.engine.forking import ForkLock
 
 
 class Tally:
@@ -11,7 +12,7 @@ class Tally:
 
     def __init__(self) -> None:
         """Everything is zero."""
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._sums: Counter[str] = Counter()
 
     def add(self, **amounts: float) -> None:

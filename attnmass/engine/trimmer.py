@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
 
 import numpy as np
 
+from attnmass.engine.forking import ForkLock
 from attnmass.layouts import Layout, LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking
@@ -36,7 +36,7 @@ class Trimmer:
     """Trims rankings of one ranker."""
 
     def __init__(
-        self, profile: HeadProfile, layout: Layout, plain: PlainTokenizer, lock: Lock
+        self, profile: HeadProfile, layout: Layout, plain: PlainTokenizer, lock: ForkLock
     ) -> None:
         """Bind to a ranker's parts.
 

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoTokenizer
 from attnmass.errors import UnsupportedModelError
 from attnmass.loading import converted
 from attnmass.loading.device import choose_device, choose_dtype
+from attnmass.loading.hub import why_unreachable
 from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
 from attnmass.models.kinds import kind_of
@@ -83,6 +84,12 @@ def load(
         source = Source(str(folder))
     passed_on: dict[str, Any] = {"trust_remote_code": False, "local_files_only": source.local}
     if not source.local:
+        if (cause := why_unreachable(source.name, revision)) is not None:
+            places = [
+                f"the Hugging Face cache for {source.name}",
+                "the Hugging Face Hub, which cannot be reached",
+            ]
+            raise not_found(name, places, cause) from cause
         passed_on |= {"revision": revision or "main", "cache_dir": cache_dir}
     try:
         return _load_safetensors(source, choose_profile, where, kind, passed_on, needs_head)

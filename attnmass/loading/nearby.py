@@ -9,6 +9,7 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from attnmass.errors import WeightsNotFoundError
+from attnmass.loading.hub import why_unreachable
 from attnmass.loading.sources import Source, locate
 from attnmass.profiles.files import load_profile
 from attnmass.profiles.profile import HeadProfile
@@ -50,6 +51,8 @@ def profile_nearby(
         )
     except WeightsNotFoundError:
         return None  # loading the model will say so
+    if not source.local and why_unreachable(source.name, revision) is not None:
+        return None  # so will it here
     names = [FILE] if layout is None else [f"attnmass.{layout}.json", FILE]
     for file in names:
         path = _find(source, file, revision, cache_dir)

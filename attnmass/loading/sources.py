@@ -11,6 +11,8 @@ from pathlib import Path
 from huggingface_hub import constants, try_to_load_from_cache
 
 from attnmass.errors import WeightsNotFoundError
+from attnmass.models.naming import is_unnamed
+from attnmass.options.checks import did_you_mean
 
 DEFAULT_MODEL = "smollm2-135m"
 
@@ -104,6 +106,11 @@ def locate(
         WeightsNotFoundError: If no place has them; names the places and what would fetch them.
         ValueError: If a local path is given with a revision.
     """
+    if is_unnamed(name):
+        raise WeightsNotFoundError(
+            f"this is the {name}, which was in memory where this was made, and has no name to load "
+            "it by: set model to its folder or repository, or build this around the model again"
+        )
     path = Path(name).expanduser()
     local = path.is_dir() or (path.is_file() and path.suffix == ".gguf")
     if local and revision is not None:
@@ -136,7 +143,9 @@ def not_found(name: str, looked: Sequence[str], cause: Exception | None = None) 
     fetch = [f"hf download {alias.repo if alias else name}"]
     if alias is not None:
         fetch.insert(0, alias.install)
-    known = "" if alias else f" Known short names: {', '.join(ALIASES)}."
+    known = ""
+    if alias is None:
+        known = f"{did_you_mean(name, ALIASES)} Known short names: {', '.join(ALIASES)}."
     why = "" if cause is None else f" ({type(cause).__name__}: {cause})"
     return WeightsNotFoundError(
         f"no weights for {name!r}: looked at {', '.join(looked)}{why}. "

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attnmass.models.naming import unnamed
+
 Head = tuple[int, int]
 
 # On configs of our own that were cut: how many layers the model has when it is whole.
@@ -71,8 +73,8 @@ def key_head_of(config: Any, head: Head) -> Head:
 
 
 def name_of(config: Any) -> str:
-    """What the model was loaded from, else its kind."""
-    return str(getattr(config, "_name_or_path", None) or config.model_type)
+    """What the model was loaded from, else what stands for a name."""
+    return str(getattr(config, "_name_or_path", None) or unnamed(config.model_type))
 
 
 def _first(config: Any, names: Mapping[bool, Sequence[str]]) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
-from collections.abc import Mapping, Set, Sized
+from collections.abc import Iterable, Mapping, Set, Sized
 from numbers import Integral, Real
 from typing import Any
 
@@ -121,6 +122,13 @@ def check_path(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a name or a path, not {value!r}")
     if not os.fspath(value):
         raise ValueError(f"{name} is empty: pass a name or a path")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question about the known name that is nearest to one that is not; `""` if none is near."""
+    lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
+    return f" Did you mean {lower[near[0]]!r}?" if near else ""
 
 
 def _is_sequence(value: Any) -> bool:

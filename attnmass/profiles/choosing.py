@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from attnmass.models.naming import is_unnamed
 from attnmass.models.sizes import every_head, fingerprint, full_depth, head_count, name_of
 from attnmass.profiles.files import load_profile, parse
 from attnmass.profiles.profile import JOINT, HeadProfile, ProfileMismatchError
@@ -56,7 +57,7 @@ def choose_profile(
         warnings.warn(
             f"no head profile ships for this {config.model_type} model, so all heads of its middle "
             "layers are read, which ranks worse than a few selected ones. To select them on a few "
-            f"dozen labelled queries: attnmass fit DATA.jsonl --model {name_of(config)} "
+            f"dozen labelled queries: attnmass fit DATA.jsonl --model {_to_type(config)} "
             f"--layout {layout} --out FILE.json, then pass profile='FILE.json'.",
             UserWarning,
             stacklevel=5,
@@ -112,6 +113,12 @@ def packaged_profiles() -> dict[str, HeadProfile]:
     }
     lists = published_lists()
     return fitted | {name: HeadProfile.from_heads(**found) for name, found in lists.items()}
+
+
+def _to_type(config: Any) -> str:
+    """What is typed after `--model`."""
+    name = name_of(config)
+    return "MODEL" if is_unnamed(name) else name
 
 
 def default_profile(config: Any, layout: str) -> HeadProfile:

@@ -61,6 +61,25 @@ def test_trimming(cli: Cli, texts: Path, arguments: tuple[str, ...], said: str) 
     assert said in cli.fails(USAGE, "trim", "gold", "docs", *arguments)
 
 
+@pytest.mark.parametrize(
+    ("code", "arguments", "said"),
+    [
+        (USAGE, ("rank", "gold", "docs", "--modle", "x"), "--model"),
+        (USAGE, ("rnak",), "Did you mean 'rank'?"),
+        (USAGE, ("profiles", "lst"), "Did you mean 'list'?"),
+        (INPUT, ("profiles", "show", "smolm2-135m.joint"), "Did you mean 'smollm2-135m.joint'?"),
+        (INPUT, ("rank", "gold", "docs", "--profile", "m1ne.json"), "Did you mean 'mine.json'?"),
+    ],
+)
+def test_the_nearest_name_is_told(
+    cli: Cli, texts: Path, code: int, arguments: tuple[str, ...], said: str
+) -> None:
+    """What is misspelled is an error that asks whether the nearest name was meant."""
+    Path("mine.json").write_text("{}")
+    assert said in cli.fails(code, *arguments).splitlines()[0]
+    assert not cli.loaded
+
+
 BAD_LINES = [
     ("{", "not JSON"),
     ('{"text": "a"} x', "not JSON"),

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,61 @@ def test_reader_stops(tmp_path: Path) -> None:
     running.stderr.close()
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("--help",),
+        ("--version",),
+        ("rank", "--help"),
+        ("models",),
+        ("profiles",),
+        ("profiles", "list"),
+        ("profiles", "show", "smollm2-135m.joint"),
+    ],
+)
+def test_nobody_reads(args: tuple[str, ...]) -> None:
+    """Help and lists, too, end with 141 where the reader is gone: 1 would be a lack of evidence."""
+    end, start = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [sys.executable, "-m", "attnmass", *args],
+        stdout=start,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        timeout=120,
+    )
+    os.close(start)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_no_network() -> None:
+    """Where the Hub cannot be reached that is said in seconds, with what would help."""
+    started = time.perf_counter()
+    done = process(
+        *("rank", "gold", "--model", "nobody/nothing"),
+        module="attnmass",
+        HF_HUB_OFFLINE="0",
+        HF_ENDPOINT="http://127.0.0.1:9",  # where nothing listens
+    )
+    assert time.perf_counter() - started < 30  # most of it for imports; with retries a minute
+    assert done.returncode == ExitCode.MODEL
+    assert done.stdout == ""
+    assert "the Hugging Face Hub, which cannot be reached (" in done.stderr
+    assert "hf download nobody/nothing" in done.stderr
+
+
+@pytest.fixture(params=["foreground", "background"])
+def started_in(request: pytest.FixtureRequest) -> Iterator[str]:
+    """In the background of a shell, as CI systems start things, SIGINT is ignored by all below."""
+    before = signal.getsignal(signal.SIGINT)
+    if request.param == "background":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("started_in")
 def test_interrupted() -> None:
     """Ctrl-C, here while it waits for stdin, ends it with 130, quietly."""
     running = subprocess.Popen(
@@ -146,12 +202,18 @@ def test_interrupted() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
+        preexec_fn=heed_interrupts,
     )
     # Interrupted too early, Python itself would not be ready; it waits for stdin all the while.
     wait_until_reading(running.pid)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (130, b"", b"")
+
+
+def heed_interrupts() -> None:
+    """What a shell does for what it starts in the foreground."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until_reading(pid: int) -> None:

@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import pickle
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,6 +44,34 @@ HOSTILE = (
 def by_length(chunk: attnmass.Chunk) -> float:
     """A mass that tests can foretell."""
     return min(1.0, len(chunk.text) / 1000)
+
+
+@pytest.mark.parametrize("fields", [{}, {"top_p": 0.5}])
+def test_metadata_that_cannot_be_copied(adapter: Adapter, fields: dict[str, Any]) -> None:
+    """A lock in the metadata is shared, and all beside it copied, trimmed or not."""
+    lock = threading.Lock()
+    inner = {"lock": lock, "list": [1]}
+    text = "One is hot. Two is not."
+    found = adapter.build([Candidate(text, 0.5, metadata={"inner": inner, "page": [2]})])
+    rerank = adapter.Rerank.from_ranker(StubRanker(hot="hot"), **fields)
+    for again in (found, adapter.run(rerank, found, "What?")):
+        results = adapter.run(rerank, again, "What?")
+        for result in (*results, *map(adapter.restore, results)):
+            (plain,) = adapter.read([result])
+            assert plain.metadata["inner"]["lock"] is lock
+            assert plain.metadata["inner"]["list"] == [1]
+            assert plain.metadata["inner"]["list"] is not inner["list"]
+            assert plain.metadata["page"] == [2]
+    assert adapter.read(found)[0].text == text
+    assert "attnmass" not in adapter.read(found)[0].metadata
+
+
+def test_unknown_fields(adapter: Adapter) -> None:
+    """A field that there is not is an error at construction, with the nearest that there is."""
+    with pytest.raises(ValueError, match=r"has no field 'max_token'\. Did you mean 'max_tokens'"):
+        adapter.Rerank(max_token=5)
+    with pytest.raises(ValueError, match="zzz"):
+        adapter.Rerank(zzz=5)
 
 
 def test_ids_texts_and_metadata_survive(adapter: Adapter, ranker: AttentionRanker) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sentence_transformers import CrossEncoder
 
-from attnmass import AttentionRanker, CrossOptions, HeadProfile
-from attnmass.profiles import EvidenceRule, SpanRule, packaged_profiles
+from attnmass import AttentionRanker, CrossOptions, HeadProfile, WeightsNotFoundError
+from attnmass.profiles import EvidenceRule, RankRule, SpanRule, packaged_profiles
 from tests.conftest import HEADS
 from tests.contract.adapters import Adapter
 from tests.contract.stub import StubRanker
@@ -177,6 +177,65 @@ def test_a_profile_goes_along_whole(adapter: Adapter, tmp_path: Path) -> None:
         assert other._load().profile == profile
         result = adapter.read(adapter.run(other, found, QUERY))
         assert [item.text for item in result] == [item.text for item in expected]
+
+
+def test_a_ranking_rule_goes_along(adapter: Adapter, tmp_path: Path) -> None:
+    """A profile that differs from its heads alone by any one rule is not cut down to them."""
+    heads = HeadProfile.from_heads(HEADS, model=str(tmp_path), layout="parallel")
+    for rule in (
+        {"ranking": RankRule(((2, 3), (1, 0)), (2.0, -1.0))},
+        {"spans": SpanRule(((2, 3),), (1.0,))},
+        {"evidence": EvidenceRule(bias=1.0)},
+        {"context": ((0, 2),)},
+        {"support_threshold": 0.5},
+        {"weights": (0.5, 0.3, 0.2)},
+    ):
+        profile = replace(heads, **rule)
+        assert adapter.Rerank.from_ranker(StubRanker(profile=profile)).profile == profile, rule
+    assert adapter.Rerank.from_ranker(StubRanker(profile=heads)).heads == HEADS
+
+
+def test_of_several_that_ship_the_same_is_found(adapter: Adapter) -> None:
+    """Where a model has several published lists of heads, a name alone would find the first."""
+    by_model: dict[tuple[str, str], list[HeadProfile]] = {}
+    for profile in packaged_profiles().values():
+        by_model.setdefault((profile.model, profile.layout), []).append(profile)
+    first, second, *_ = max(by_model.values(), key=len)
+    assert adapter.Rerank.from_ranker(StubRanker(profile=first)).heads is None
+    other = adapter.Rerank.from_ranker(StubRanker(profile=second))
+    assert second.heads in (other.heads, getattr(other.profile, "heads", None))
+
+
+def test_a_model_without_a_name_is_not_looked_for(adapter: Adapter) -> None:
+    """One that was built in memory is not loaded by its kind, but asked for."""
+    rerank = adapter.Rerank.from_model(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    assert rerank.model == "unnamed llama model"
+    other = pickle.loads(pickle.dumps(rerank))
+    with pytest.raises(WeightsNotFoundError, match="set model to its folder or repository"):
+        other._load()
+
+
+def test_a_rejected_value_leaves_no_trace(adapter: Adapter) -> None:
+    """What is refused, by itself or beside the other fields, is not kept."""
+    rerank = adapter.Rerank(heads=HEADS, max_tokens=50, neighbors=1)
+    before, known = rerank.model_dump(), set(rerank.model_fields_set)
+    for name, value in (
+        ("profile", "a.json"),  # beside heads
+        ("max_tokens", None),  # beside neighbors
+        ("max_tokens", 0),
+        ("fuse", 2.0),
+        ("top_n", "many"),
+        ("evidence_threshold", 5.0),
+        ("cache_folder_bytes", 0),
+        ("no_such_field", 1),
+        ("tokenizer", 3),
+    ):
+        with pytest.raises((ValueError, TypeError), match=name):
+            setattr(rerank, name, value)
+        assert rerank.model_dump() == before
+        assert rerank.model_fields_set == known
+    rerank.top_n = 3
+    assert rerank.top_n == 3
 
 
 def test_a_profile_that_ships_is_named_by_its_model(adapter: Adapter) -> None:

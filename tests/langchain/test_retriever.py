@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import Any
 
@@ -299,3 +300,18 @@ class TestCallbacks:
         """The asynchronous retriever gives what the synchronous one gives."""
         retriever = AttentionRetriever(retriever=store.as_retriever(), rerank=rerank)
         assert await retriever.ainvoke(QUERY) == retriever.invoke(QUERY)
+
+
+def test_the_last_ranking_is_told() -> None:
+    """The retriever has the ranking of its last call, though a copy of its reranker made it."""
+    retriever = AttentionRetriever(
+        retriever=StubbornRetriever(documents=make_documents()), rerank=fake(keep_ranking=True)
+    )
+    assert retriever.last_ranking is None
+    for k in (1, 3):
+        retriever.invoke(QUERY, k=k)
+        assert retriever.last_ranking is retriever.rerank.last_ranking
+        assert retriever.last_ranking is not None
+        assert len(retriever.last_ranking.chunks) == k
+    asyncio.run(retriever.ainvoke("What is old?"))
+    assert retriever.last_ranking.query == "What is old?"

@@ -14,6 +14,7 @@ from langchain_core.documents import Document
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate, format_document
 from langchain_core.runnables import RunnableLambda
 from langchain_text_splitters import RecursiveCharacterTextSplitter
+from pydantic import ConfigDict, Field
 
 from attnmass import Chunk
 from attnmass.text.prompt import chunk_text, text_start
@@ -308,3 +309,50 @@ def test_citations_name_the_source() -> None:
     [source] = cite([trim(document)]).sources
     assert (source.chunk_id, source.text, source.metadata["source"]) == ("id", KEPT, "a.txt")
     assert (source.doc_start, source.doc_end) == (50 + AT, 50 + AT + len(KEPT))
+
+
+class StatefulDocument(Document):
+    """As LangChain's filters by embeddings hand documents on."""
+
+    state: dict[str, Any] = Field(default_factory=dict)
+
+
+class FrozenDocument(Document):
+    """A class whose documents cannot be changed."""
+
+    model_config = ConfigDict(frozen=True)
+    pages: list[int] = Field(default_factory=list)
+
+
+class TestClassesOfDocuments:
+    """Documents of other classes than `Document` stay what they are."""
+
+    def test_an_embedding_goes_with_the_text_that_it_is_of(self) -> None:
+        """Where a text got shorter no document of the result has the embedding of another text."""
+        state = {"embedded_doc": [0.5, 0.5], "other": [1]}
+        documents = [StatefulDocument(page_content=t, state=state) for t in (TEXT, "The theory.")]
+        results = make(max_tokens=8, order="input").compress_documents(documents, QUERY)
+        assert [each.page_content for each in results] == [KEPT, "The theory."]
+        assert [each.state for each in results] == [{"other": [1]}] * 2  # type: ignore[attr-defined]
+        assert all("embedded_doc" in each.state for each in documents)
+        assert "embedded_doc" not in restore(results[0]).state  # type: ignore[attr-defined]
+
+    def test_an_embedding_stays_with_its_text(self) -> None:
+        """Where all texts stay, so do embeddings, which nobody has to compute again."""
+        document = StatefulDocument(page_content=TEXT, state={"embedded_doc": [0.5]})
+        [result] = make(top_p=1.0).compress_documents([document], QUERY)
+        assert result.state == {"embedded_doc": [0.5]}  # type: ignore[attr-defined]
+        assert result.state is not document.state  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("options", [{}, {"top_p": 0.5}])
+    def test_frozen_documents(self, options: dict[str, Any]) -> None:
+        """A frozen class is ranked, trimmed and restored as others are."""
+        document = FrozenDocument(page_content=TEXT, metadata={"start_index": 3}, pages=[1])
+        rerank = AttentionRerank.from_ranker(StubRanker(by_theories, hot="theory"), **options)
+        [result] = rerank.compress_documents([document], QUERY)
+        assert type(result) is FrozenDocument
+        assert result.page_content == (KEPT if options else TEXT)
+        assert result.pages == [1]
+        assert result.pages is not document.pages
+        assert restore(result) == document
+        assert document.metadata == {"start_index": 3}

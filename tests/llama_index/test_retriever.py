@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import Any
 
@@ -10,7 +11,7 @@ from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms import MockLLM
 from llama_index.core.retrievers import AutoMergingRetriever, QueryFusionRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from attnmass import AttentionRanker
 from llama_index_attn import AttentionRerank, AttentionRetriever
@@ -175,3 +176,21 @@ def test_prompts_of_the_wrapped_retriever_can_be_reached() -> None:
     """A fusion retriever's prompt is found, as in LlamaIndex's own compositions."""
     fusion = QueryFusionRetriever([ListRetriever([])], llm=MockLLM())
     assert "retriever:query_gen_prompt" in AttentionRetriever(fusion).get_prompts()
+
+
+@pytest.mark.parametrize("top_n", [None, 2])
+def test_the_last_ranking_is_told(ranker: AttentionRanker, top_n: int | None) -> None:
+    """The retriever has the ranking of its last call, and so has the reranker that was passed."""
+    nodes = [NodeWithScore(node=TextNode(text=text)) for text in TEXTS]
+    rerank = AttentionRerank.from_ranker(ranker, keep_ranking=True, top_n=3)
+    retriever = AttentionRetriever(ListRetriever(nodes), rerank=rerank, top_n=top_n)
+    assert retriever.last_ranking is None
+    for query in (QUERY, "What is made of words?"):
+        retriever.retrieve(query)
+        assert retriever.last_ranking is rerank.last_ranking
+        assert rerank.last_ranking is not None
+        assert rerank.last_ranking.query == query
+        assert len(rerank.last_ranking.chunks) == (top_n or 3)
+    asyncio.run(retriever.aretrieve(QUERY))
+    assert rerank.last_ranking.query == QUERY
+    assert rerank.top_n == 3

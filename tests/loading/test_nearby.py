@@ -93,6 +93,7 @@ def test_profile_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(nearby, "locate", lambda *_, **__: Source("me/model", local=False))
     monkeypatch.setattr(nearby, "hf_hub_download", fetch)
+    monkeypatch.setattr(nearby, "why_unreachable", lambda *_: None)
     found = profile_nearby("me/model", "parallel", revision="v2", cache_dir=tmp_path)
     assert found is not None
     assert found.model == "mine"
@@ -101,6 +102,9 @@ def test_profile_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("me/model", "attnmass.json", "v2", tmp_path),
     ]
     assert profile_nearby("me/model", "joint") is None
+    monkeypatch.setattr(nearby, "why_unreachable", lambda *_: ConnectionError())
+    assert profile_nearby("me/model", "parallel") is None
+    assert len(asked) == 4
 
 
 def test_published_lists() -> None:

@@ -1,0 +1,15 @@
+"""What a model is called that has no name to load it by."""
+
+from __future__ import annotations
+
+_START, _END = "unnamed ", " model"
+
+
+def unnamed(kind: str) -> str:
+    """What stands for the name of a model of a kind, such as `llama`, that was built in memory."""
+    return f"{_START}{kind}{_END}"
+
+
+def is_unnamed(name: str) -> bool:
+    """Whether that stands for a name and is none."""
+    return name.startswith(_START) and name.endswith(_END)
