@@ -109,25 +109,22 @@ class ModelOptions(LoadOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class CacheGroup(Given):
-    """Where what was read is kept."""
+class StoreGroup(Given):
+    """Where what was read is kept beyond the process."""
 
-    cache_bytes: Annotated[
-        int | None,
-        typer.Option(help="Bound on memory.", rich_help_panel=_CACHE),
-    ] = None
     cache_folder: Annotated[
         str | None,
         typer.Option(
+            "--store",
             metavar="FOLDER",
-            help="Keep what the model makes of chunks here, so that the next command need not "
-            "read them again.",
+            help="Keep what the model makes of chunks here, so that no other command need read "
+            "them again; see `attnmass index`.",
             rich_help_panel=_CACHE,
         ),
     ] = None
     cache_folder_bytes: Annotated[
         int | None,
-        typer.Option(help="Bound on the folder.", rich_help_panel=_CACHE),
+        typer.Option("--store-bytes", help="Bound on the store.", rich_help_panel=_CACHE),
     ] = None
     cache_format: Annotated[
         str | None,
@@ -136,4 +133,14 @@ class CacheGroup(Given):
             help="float16, bfloat16 or int8: smaller, and less exact.",
             rich_help_panel=_CACHE,
         ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheGroup(StoreGroup):
+    """Where what was read is kept."""
+
+    cache_bytes: Annotated[
+        int | None,
+        typer.Option(help="Bound on memory.", rich_help_panel=_CACHE),
     ] = None
