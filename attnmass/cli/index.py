@@ -86,13 +86,18 @@ def index(
 
 def _open(store: StoreGroup) -> DiskStore:
     from attnmass.options.cache import CacheOptions
-    from attnmass.store.disk import DiskStore
+    from attnmass.store.disk import SMALLEST_LIMIT, DiskStore
 
     options = CacheOptions(**store.given())
     if options.folder is None:
         raise TypeError("checked before")
+    limit = options.cache_folder_bytes
+    if limit is not None and limit < SMALLEST_LIMIT:
+        raise UsageError(
+            f"--store-bytes {limit} is too little for any chunk: pass at least {SMALLEST_LIMIT}"
+        )
     with api_arguments():
-        return DiskStore(options.folder, options.cache_folder_bytes)
+        return DiskStore(options.folder, limit)
 
 
 def _count(
@@ -164,12 +169,12 @@ class _Run:
         """Say how far it came where it is cut short."""
         try:
             yield
-        except (KeyboardInterrupt, CliError):
+        except (Exception, KeyboardInterrupt):
             there = self._done.read + self._done.skipped
             if there:
                 note(
-                    f"{there:,} of {self._total.chunks:,} chunks are in {self._folder}: the same "
-                    "command goes on there",
+                    f"at least {there:,} of {self._total.chunks:,} chunks are in {self._folder}: "
+                    "the same command goes on there",
                     quiet=self._common.quiet,
                 )
             raise
