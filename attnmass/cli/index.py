@@ -31,7 +31,6 @@ DEFAULT_LAYOUT = "late"
 
 _FEW = 64  # chunks for which nobody needs an estimate
 _SAMPLE = 16  # chunks after which one is made
-_OVERHEAD = 1.03  # of the database, over the values in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +228,11 @@ class _Run:
     def _estimate(self) -> None:
         self._is_estimated = True
         done, now, before = self._done, self._kept.stats(), self._before
-        tokens_new = now.tokens - before.tokens
-        if not done.tokens or tokens_new <= 0:
+        new_tokens, new_bytes = now.tokens - before.tokens, now.value_bytes - before.value_bytes
+        if not done.tokens or new_tokens <= 0 or new_bytes <= 0:
             return  # nothing was kept, which is told at the end
-        per_token = (now.value_bytes - before.value_bytes) / tokens_new * _OVERHEAD
+        grown = max(new_bytes, now.disk_bytes - before.disk_bytes)  # or pages were free
+        per_token = grown / new_tokens
         share = done.tokens / max(done.characters_read, 1)
         left = self._total.characters - done.characters
         needed = round((left * share + done.tokens) * per_token)

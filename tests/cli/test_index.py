@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,13 @@ def summary(result: Any) -> dict[str, Any]:
     assert result.exit_code == 0, result.stderr
     (record,) = json.loads(result.stdout)
     return dict(record)
+
+
+def long_lines(corpus: Path) -> Path:
+    """A file with 60 chunks that take some KB each."""
+    lines = [json.dumps({"text": f"{n} trains leave. " * 40}) for n in range(60)]
+    (corpus / "long.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return corpus / "long.jsonl"
 
 
 def notes(result: Any) -> list[str]:
@@ -238,6 +247,27 @@ def test_a_worker_that_dies(
     assert done["read"] + done["skipped"] == N_LINES - 1
 
 
+def test_interrupted_with_workers(
+    cli: Cli, corpus: Path, model: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C reaches no worker: the command says what was done, and ends them."""
+    read, teams = index_jobs.read_by_workers, []
+
+    def interrupt(team: Team, batches: Iterator[list[Chunk]]) -> Iterator[Done]:
+        teams.append(team)
+        for worker in team.members:
+            os.kill(worker.process.pid or 0, signal.SIGINT)
+        yield from islice(read(team, batches), 2)
+        assert all(worker.process.is_alive() for worker in team.members)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(index_command, "read_by_workers", interrupt)
+    result = cli("index", "lines.jsonl", *model, "--store", "kept", "--jobs", "2")
+    assert result.exit_code == INTERRUPTED
+    assert "the same command goes on there" in result.stderr
+    assert [worker.process.is_alive() for worker in teams[0].members] == [False, False]
+
+
 def test_workers_tell_what_is_wrong_with_a_model(cli: Cli, corpus: Path) -> None:
     """What goes wrong in a worker is told as it is without workers."""
     arguments = ("index", "docs", "--model", str(corpus / "nowhere"), "--store", "kept")
@@ -304,15 +334,28 @@ def test_estimate(
 ) -> None:
     """After a few chunks it says how long the others take and how large the store gets."""
     monkeypatch.setattr(index_command, "_FEW", 20)
-    result = cli("index", "lines.jsonl", *model, "--store", "kept", "-f", "json")
+    result = cli("index", long_lines(corpus), *model, "--store", "kept", "-f", "json")
     (line,) = result.stderr.splitlines()
-    assert line.startswith("note: about 1 second for ")
+    found = re.fullmatch(
+        r"note: about \d+ seconds? for (\d+) chunks, ([\d.]+) KB in the store", line
+    )
+    assert found, line
     done = summary(result)
-    values = done["tokens_read"] * done["bytes_per_token"]
-    told = float(line.rpartition(", ")[2].split()[0]) * 1000
-    assert told == pytest.approx(values, rel=0.2)
+    assert done["read"] - 32 <= int(found[1]) <= done["read"] - 16
+    assert float(found[2]) * 1e3 == pytest.approx(done["bytes"], rel=0.2)
     quiet = cli("index", "docs", "lines.jsonl", *model, "--store", "other", "--quiet")
     assert quiet.stderr == ""
+
+
+def test_progress(
+    cli: Cli, corpus: Path, model: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks sees chunks, chunks and tokens a second, and the time left."""
+    monkeypatch.setattr(index_command, "is_watched", lambda: True)
+    arguments = ("index", "lines.jsonl", *model, "--store", "kept")
+    shown = cli(*arguments).stderr
+    assert re.search(rf"Reading chunks: .* \d+/{N_LINES} \[.*<.*chunk/s, [\d,]+ tokens/s", shown)
+    assert "Reading chunks" not in cli(*arguments, "--quiet").stderr
 
 
 def test_a_bound_that_is_too_small(
@@ -321,10 +364,8 @@ def test_a_bound_that_is_too_small(
     """It warns before it reads much, and tells at the end how many chunks are not there."""
     monkeypatch.setattr(index_command, "_FEW", 20)
     monkeypatch.setattr(disk, "_SPLIT_PAGES", (0, 64))
-    lines = [json.dumps({"text": f"{n} trains leave. " * 40}) for n in range(60)]
-    Path("long.jsonl").write_text("\n".join(lines))
     options = (*model, "--store", "kept", "--store-bytes", "262144", "-f", "json")
-    result = cli("index", "long.jsonl", *options)
+    result = cli("index", long_lines(corpus), *options)
     done = summary(result)
     assert done["evicted"] > 0
     assert done["bytes"] <= 262144
