@@ -218,6 +218,7 @@ class _Run:
                 if self._done.seconds:
                     bar.set_postfix_str(f"{self._rate:,.0f} tokens/s")
                 if not self._is_estimated and self._done.read >= _SAMPLE:
+                    bar.clear()  # or the line would begin behind it
                     self._estimate()
 
     @property

@@ -145,6 +145,7 @@ class DiskStore:
             ValueError: If what is under the file's name is no file, belongs to another program, or
                 was written by another version. It is left alone.
         """
+        folder = folder.absolute()  # the same wherever the process goes meanwhile
         self.folder = folder
         self.hits = 0
         self.misses = 0

@@ -449,3 +449,21 @@ def test_the_mark_in_the_header(folder: Path) -> None:
     """Other programs (file, a backup) can tell whose the file is."""
     write(DiskStore(folder, None), 0)
     assert (folder / FILE_NAME).read_bytes()[68:72] == APPLICATION.to_bytes(4, "big")
+
+
+def test_a_relative_folder_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store does not follow the process into another working directory."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    monkeypatch.chdir(tmp_path / "first")
+    store = DiskStore(Path("kept"), None)
+    write(store, 1)
+    monkeypatch.chdir(tmp_path / "second")
+    write(store, 2)
+    assert store.read([key(1)]) == {key(1): value(1)}
+    store.close()
+    copy.copy(store).close()
+    assert list((tmp_path / "second").iterdir()) == []
+    assert kept(tmp_path / "first" / "kept") == [1, 2]
