@@ -156,13 +156,13 @@ class AttentionRanker(Looker):
         if not queries:
             return []
         selection = Selection(
-            top_n,
-            score_threshold,
-            retrieval_scores,
-            fuse,
-            order,
-            evidence_threshold,
-            on_no_evidence,
+            top_n=top_n,
+            score_threshold=score_threshold,
+            retrieval_scores=retrieval_scores,
+            fuse=fuse,
+            order=order,
+            evidence_threshold=evidence_threshold,
+            on_no_evidence=on_no_evidence,
         )
         selection.check(len(chunks))
         options = replace(self._options, query_rows=query_words)

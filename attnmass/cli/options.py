@@ -5,13 +5,14 @@ So defaults are the API's own, and stand in no second place; help looks them up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from attnmass.cli.model_options import CacheGroup, Given, ModelOptions
 from attnmass.options.choices import OnNoEvidence, Order
+from attnmass.options.declared import Loading, Reading, Selecting, Storing, Trimming, defaults_of
 
 if TYPE_CHECKING:
     pass
@@ -220,12 +221,4 @@ GROUPS = (InputOptions, ModelOptions, CacheGroup, SelectionOptions, TrimOptions,
 
 def api_defaults() -> dict[str, Any]:
     """Defaults of the API, by the names of the options that stand for them."""
-    from attnmass.loading.sources import DEFAULT_MODEL
-    from attnmass.options.cache import CacheOptions
-    from attnmass.options.selection import Selection
-    from attnmass.trimming import Trim
-
-    found: dict[str, Any] = {"model": DEFAULT_MODEL}
-    for kind in (CacheOptions, Selection, Trim):
-        found |= {field.name: field.default for field in fields(kind) if field.init}
-    return found
+    return defaults_of(Loading, Reading, Storing, Selecting, Trimming)
