@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from attnmass.options.checks import check_count, check_finite, check_share, check_type
+from attnmass.options.checks import check_count, check_finite, check_share, check_type, did_you_mean
 from attnmass.options.choices import check_choice
 
 
@@ -44,7 +44,8 @@ def checked(kind: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     for name in given:
         if name not in kind.model_fields:
-            raise TypeError(f"{kind.__name__}() got an unexpected keyword argument {name!r}")
+            near = did_you_mean(name, kind.model_fields)
+            raise TypeError(f"unexpected keyword argument {name!r}.{near}")
     return {name: check_option(name, kind.model_fields[name], given[name]) for name in given}
 
 
