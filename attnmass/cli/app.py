@@ -13,6 +13,7 @@ from attnmass.cli.errors import MEANINGS, ExitCode, drop_output, report
 from attnmass.cli.explain import explain
 from attnmass.cli.fit import fit
 from attnmass.cli.groups import command
+from attnmass.cli.index import index
 from attnmass.cli.models import models
 from attnmass.cli.notes import hush_libraries
 from attnmass.cli.profiles import profiles_list, profiles_show
@@ -96,6 +97,7 @@ command(_profiles, "list")(profiles_list)
 command(_profiles, "show")(profiles_show)
 command(_profiles, "verify", epilog=_EPILOG)(profiles_verify)
 command(app, "fit", epilog=_EPILOG)(fit)
+command(app, "index", epilog=_EPILOG)(index)
 command(app, "store", epilog=_EPILOG)(store)
 command(app, "doctor", epilog=_EPILOG)(doctor)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cli.errors import InputError, UsageError, api_arguments
-from attnmass.cli.model_options import CacheGroup, ModelOptions
+from attnmass.cli.model_options import ModelOptions, StoreGroup
 from attnmass.cli.options import SelectionOptions
 from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import did_you_mean
@@ -34,7 +34,7 @@ def model_arguments(model: ModelOptions) -> dict[str, Any]:
     return given
 
 
-def check_cache(cache: CacheGroup) -> None:
+def check_cache(cache: StoreGroup) -> None:
     """Raise `UsageError` for values that are off or contradict each other."""
     with api_arguments():
         CacheOptions(**cache.given())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
 
@@ -11,6 +11,7 @@ import typer
 from annotated_types import Ge
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typing_extensions import Self
 
 from attnmass.options.checked import kinds_of
 
@@ -33,6 +34,10 @@ class Given:
         said = asdict(self)  # type: ignore[call-overload]
         return {name: value for name, value in said.items() if value is not None}
 
+    def changed(self, **more: Any) -> Self:
+        """As if the user had said that as well."""
+        return type(self)(**{**self.given(), **more})
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -40,6 +45,7 @@ class Shown:
 
     Attributes:
         short: A second name, such as `-n`.
+        long: Its name, where it is not that of the API.
         metavar: What its value is called.
         kind: Its type, where it is written otherwise.
         help: Its sentence, where it does otherwise.
@@ -47,6 +53,7 @@ class Shown:
     """
 
     short: str = ""
+    long: str = ""
     metavar: str | None = None
     kind: Any = None
     help: str = ""
@@ -78,14 +85,15 @@ def options_of(
             for name, info in each.model_fields.items()
             if name not in but
         }
+        flags = {name: _flag(name, shown.get(name, Shown())) for name in declared}
         own = []
         for name, info in declared.items():
             how = shown.get(name, Shown())
             least = next((limit.ge for limit in info.metadata if isinstance(limit, Ge)), None)
             told = typer.Option(
-                *_names(name, how, info),
+                *_names(flags[name], how, info),
                 metavar=how.metavar,
-                help=how.help or _spelled(info.description or "", declared),
+                help=how.help or _spelled(info.description or "", flags),
                 min=least if checks else None,  # type: ignore[arg-type]
                 rich_help_panel=panel,
             )
@@ -96,12 +104,15 @@ def options_of(
     return fill
 
 
-def _names(name: str, how: Shown, declared: FieldInfo) -> tuple[str, ...]:
+def _flag(name: str, how: Shown) -> str:
+    return f"--{how.long or name.replace('_', '-')}"
+
+
+def _names(flag: str, how: Shown, declared: FieldInfo) -> tuple[str, ...]:
     """The option's names; those that are true or not have one for each."""
-    long = name.replace("_", "-")
     if bool in kinds_of(declared) and not how.alone:
-        return (f"--{long}/--no-{long}",)
-    return (f"--{long}", how.short) if how.short else (f"--{long}",)
+        return (f"{flag}/--no-{flag.removeprefix('--')}",)
+    return (flag, how.short) if how.short else (flag,)
 
 
 def _kind(declared: FieldInfo, how: Shown) -> Any:
@@ -112,8 +123,8 @@ def _kind(declared: FieldInfo, how: Shown) -> Any:
     return next(kind for kind in kinds if kind in _PLAIN or get_origin(kind) is Literal)
 
 
-def _spelled(said: str, names: dict[str, Any]) -> str:
+def _spelled(said: str, flags: Mapping[str, str]) -> str:
     """A sentence with other options as they are spelled here, and no word about `None`."""
     said = re.sub(r"[;,] None for [^.;,]+", "", said)
-    several = "|".join(name for name in names if "_" in name)
-    return re.sub(rf"\b({several})\b", lambda m: f"--{m[1].replace('_', '-')}", said)
+    several = "|".join(name for name in flags if "_" in name)
+    return re.sub(rf"\b({several})\b", lambda m: flags[m[1]], said)

@@ -21,6 +21,10 @@ from attnmass.cli.printable import printable
 from attnmass.errors import AttnMassError, UnsupportedModelError, WeightsNotFoundError
 from attnmass.results.errors import NoEvidenceError
 
+# Options whose name is not that of the API's parameter.
+_SPELLED = {"cache_folder": "--store", "cache_folder_bytes": "--store-bytes"}
+_RENAMED = {"--cache-folder": "--store", "--cache-folder-bytes": "--store-bytes"}
+
 
 class ExitCode(IntEnum):
     """What the process ends with."""
@@ -111,7 +115,7 @@ def spelled_as_options(message: str) -> str:
 
 
 def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return _SPELLED.get(name) or f"--{name.replace('_', '-')}"
 
 
 def _option_names() -> set[str]:
@@ -127,7 +131,7 @@ def report(error: BaseException, *, debug: bool = False) -> ExitCode:
         return ExitCode.USAGE
     if debug:
         traceback.print_exception(error, file=sys.stderr)
-    message, code, hint = _told(error)
+    message, code, hint = told(error)
     if message:
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         console.print(Text.assemble(("error: ", "bold red"), one_line(message)))
@@ -148,12 +152,16 @@ def one_line(message: str) -> str:
     return printable(" ".join(message.split()))
 
 
-def _told(error: BaseException) -> tuple[str, ExitCode, str | None]:
+def told(error: BaseException) -> tuple[str, ExitCode, str | None]:
+    """What an error is told as: a message, the code to end with, and what to do about it."""
     if isinstance(error, CliError):
         return str(error), error.code, error.hint
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "attnmass"
+        option = getattr(error, "option_name", None)
+        if option in _RENAMED:
+            return f"{option} is called {_RENAMED[option]} now", ExitCode.USAGE, None
         message = error.format_message().replace("Value error, ", "")
         return message, ExitCode.USAGE, f"{command} --help"
     if isinstance(error, NoEvidenceError):

@@ -101,6 +101,7 @@ def explain(
     except NoEvidenceError as error:
         ranking, code = error.ranking, ExitCode.NO_EVIDENCE
     _draw(ranking.explain(), common)
+    session.note_misses(ranker, cache, quiet=common.quiet)
     raise typer.Exit(code)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from attnmass.cli.errors import InputError
@@ -15,9 +15,9 @@ _CHUNK = '{"text": "...", "id": ..., "title": ..., "score": ...}, of which text 
 _QUESTION = '{"query": "...", "chunks": [{"text": "..."}, ...]}'
 
 
-def is_json_lines(text: str) -> bool:
+def is_json_lines(lines: Iterable[str]) -> bool:
     """Whether the first line that is not blank is a JSON object."""
-    first = next((line for line in text.split("\n") if line.strip()), "")
+    first = next((line for line in lines if line.strip()), "")
     if not first.lstrip().startswith("{"):
         return False
     try:
@@ -26,25 +26,23 @@ def is_json_lines(text: str) -> bool:
         return False
 
 
-def read_chunks(text: str, name: str) -> list[Item]:
+def read_chunks(lines: Iterable[str], name: str) -> Iterator[Item]:
     """One chunk a line.
 
     Args:
-        text: The lines.
+        lines: The lines; each is read when its chunk is asked for.
         name: The file's, for errors and as the chunks' source.
 
     Raises:
         InputError: If a line is no chunk; names the file and the line.
     """
-    items = []
-    for place, data in _objects(text, name):
+    for place, data in _objects(lines, name):
         if "text" not in data and "query" in data:
             raise InputError(
                 f"{place}: a question, not a chunk",
-                f"pass the file by --queries {name}, and no QUERY",
+                f"questions are for rank and trim: --queries {name}, and no QUERY",
             )
-        items.append(_item(data, place, name, int(place.rpartition(":")[2])))
-    return items
+        yield _item(data, place, name, int(place.rpartition(":")[2]))
 
 
 def read_questions(text: str, name: str, shared: Sequence[Item] | None) -> list[Question]:
@@ -59,7 +57,7 @@ def read_questions(text: str, name: str, shared: Sequence[Item] | None) -> list[
         InputError: If a line is no question; names the file and the line.
     """
     questions = []
-    for place, data in _objects(text, name):
+    for place, data in _objects(text.split("\n"), name):
         query = data.get("query")
         if not isinstance(query, str) or not query.strip():
             what = "a blank query" if isinstance(query, str) else "no query"
@@ -134,9 +132,9 @@ def _id(data: Mapping[str, Any], place: str) -> str | int | None:
     raise InputError(f"{place}: id is {_kind(found)}, not a string or a whole number")
 
 
-def _objects(text: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _objects(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line's place, `name:line`, and object; blank lines are none."""
-    for number, line in enumerate(text.split("\n"), 1):  # not splitlines: JSON may hold U+2028
+    for number, line in enumerate(lines, 1):  # parted by line feeds: JSON may hold U+2028
         if not line.strip():
             continue
         place = f"{name}:{number}"

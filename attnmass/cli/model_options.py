@@ -9,7 +9,7 @@ _MODEL, _CACHE = "Model", "Cache of chunks"
 
 _NAME = Shown(
     "-m",
-    "NAME",
+    metavar="NAME",
     help="A short name (see `attnmass models`), a folder, a GGUF file, or a repository of the "
     "Hugging Face Hub.",
 )
@@ -52,6 +52,26 @@ class ModelOptions(Given):
     """Which model is loaded, how, and which of its heads are read."""
 
 
-@options_of(Storing, panel=_CACHE, cache_folder=_FOLDER)
-class CacheGroup(Given):
+_STORE = Shown(
+    long="store",
+    metavar="FOLDER",
+    help="Keep what the model makes of chunks here, so that no other command need read them "
+    "again; see `attnmass index`.",
+)
+_BYTES = Shown(long="store-bytes")
+
+
+@options_of(
+    Storing,
+    panel=_CACHE,
+    but=("cache_bytes",),
+    cache_folder=_STORE,
+    cache_folder_bytes=_BYTES,
+)
+class StoreGroup(Given):
+    """Where what was read is kept beyond the process."""
+
+
+@options_of(Storing, panel=_CACHE, cache_folder=_STORE, cache_folder_bytes=_BYTES)
+class CacheGroup(StoreGroup):
     """Where what was read is kept."""

@@ -21,18 +21,9 @@ _INPUT, _CHOICE, _TRIM, _OUTPUT = "Input", "What is kept", "Trimming", "Output"
 
 
 @dataclass(frozen=True, slots=True)
-class InputOptions:
+class ChunkOptions:
     """How what is read becomes chunks."""
 
-    queries: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="JSON Lines with a question each, instead of QUERY: "
-            '{"query": ..., "chunks": [...]}, or {"query": ...} for the chunks of PATHS.',
-            rich_help_panel=_INPUT,
-        ),
-    ] = None
     input: Annotated[
         InputKind,
         typer.Option(
@@ -57,6 +48,21 @@ class InputOptions:
             metavar=".EXT",
             help="In folders, read files of these suffixes, instead of the usual ones of texts; "
             "may be repeated.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions(ChunkOptions):
+    """The same, and questions."""
+
+    queries: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON Lines with a question each, instead of QUERY: "
+            '{"query": ..., "chunks": [...]}, or {"query": ...} for the chunks of PATHS.',
             rich_help_panel=_INPUT,
         ),
     ] = None

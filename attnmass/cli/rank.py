@@ -57,4 +57,5 @@ def rank(
     questions = session.read(query, paths, inputs, selection, common)
     ranker = session.load_ranker(model, cache, quiet=common.quiet)
     code = session.rank_and_write(questions, ranker, selection, common, writer=writer, many=many)
+    session.note_misses(ranker, cache, quiet=common.quiet)
     raise typer.Exit(code)

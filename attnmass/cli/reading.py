@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from attnmass.cli import jsonl
 from attnmass.cli.errors import InputError, UsageError
 from attnmass.cli.items import STDIN, Item, Question
-from attnmass.cli.options import InputOptions
+from attnmass.cli.options import ChunkOptions, InputOptions
 from attnmass.cli.splitting import split_text
 from attnmass.text.chunk import Chunk
 
@@ -27,6 +30,7 @@ _BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 _NAMED = 3  # files of each kind that a note names
 
 Note = Callable[[str], None]
+Open = Callable[[str], BinaryIO]
 
 
 def read_questions(
@@ -68,7 +72,7 @@ def read_questions(
         if not paths and _is_file(query)
         else None
     )
-    if not paths and _stdin_is_terminal():
+    if not paths and stdin_is_terminal():
         raise UsageError("no chunks", forgotten or "name files or folders, or pipe them in")
     items = read_items(paths or ["-"], options, note)
     if not items:
@@ -77,27 +81,47 @@ def read_questions(
     return [Question(query, tuple(items))]
 
 
-def read_items(paths: Sequence[str], options: InputOptions, note: Note) -> list[Item]:
+def read_items(paths: Sequence[str], options: ChunkOptions, note: Note) -> list[Item]:
     """The chunks of files, folders and stdin, in the order in which they are named.
 
     Raises:
         UsageError: If stdin is named twice.
         InputError: If something that is named cannot be read.
     """
+    return list(iter_items(paths, options, note))
+
+
+def iter_items(
+    paths: Sequence[str], options: ChunkOptions, note: Note, opened: Open | None = None
+) -> Iterator[Item]:
+    """The same one after the other: no more is held than one text, or one line of JSON Lines.
+
+    Args:
+        paths: Files, folders and `-`.
+        options: How they are read.
+        note: Is told what was left out.
+        opened: Opens what is named; default: for one reading, stdin included.
+
+    Raises:
+        UsageError, InputError: As `read_items`, at the chunk before which it turns out.
+    """
     if list(paths).count("-") > 1:
         raise UsageError("stdin (-) can be read once")
-    items: list[Item] = []
     for path in paths:
         if path != "-" and _is_folder(path):
             for file, text in _walk(path, options, note):
-                items += _chunks(text, file, "text", options)
+                yield from _chunks(text, file, options)
         else:
-            text, name = _read_named(path)
-            items += _chunks(text, name, _kind(path, text, options), options)
-    return items
+            with _named(path, opened or _open) as (data, name):
+                if _is_jsonl(path, data, name, options):
+                    items = jsonl.read_chunks(_lines(data, name), name)
+                    yield from items if options.split is None else _split(items, options.split)
+                else:
+                    yield from _chunks(_text(data, name), name, options)
 
 
-def _stdin_is_terminal() -> bool:
+def stdin_is_terminal() -> bool:
+    """Whether a person would have to type what is read from stdin."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -115,20 +139,18 @@ def _is_folder(name: str) -> bool:
         return False
 
 
-def _kind(path: str, text: str, options: InputOptions) -> str:
+def _is_jsonl(path: str, file: BinaryIO, name: str, options: ChunkOptions) -> bool:
     if options.input != "auto":
-        return options.input
-    if path == "-":
-        return "jsonl" if jsonl.is_json_lines(text) else "text"
-    return "jsonl" if path.lower().endswith(JSONL_SUFFIXES) else "text"
+        return options.input == "jsonl"
+    if path != "-":
+        return path.lower().endswith(JSONL_SUFFIXES)
+    found = jsonl.is_json_lines(_lines(file, name))
+    file.seek(0)
+    return found
 
 
-def _chunks(text: str, name: str, kind: str, options: InputOptions) -> Iterator[Item]:
-    """One file's chunks: a line, a part, a paragraph of stdin, or all of it."""
-    if kind == "jsonl":
-        items = jsonl.read_chunks(text, name)
-        yield from items if options.split is None else _split(items, options.split)
-        return
+def _chunks(text: str, name: str, options: ChunkOptions) -> Iterator[Item]:
+    """The chunks of one text: a part, a paragraph of stdin, or all of it."""
     if options.split is not None:
         places = split_text(text, options.split)
     elif name == STDIN:
@@ -169,37 +191,66 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
 
 def _read_named(path: str) -> tuple[str, str]:
     """A named file's text, or stdin's, and its name."""
+    with _named(path, _open) as (file, name):
+        return _text(file, name), name
+
+
+def _open(path: str) -> BinaryIO:
+    """A named file, or all that is on stdin."""
+    return io.BytesIO(sys.stdin.buffer.read()) if path == "-" else Path(path).open("rb")
+
+
+@contextmanager
+def _named(path: str, opened: Open) -> Iterator[tuple[BinaryIO, str]]:
+    """What is named, opened, and its name; what goes wrong with it is told by that."""
     name = STDIN if path == "-" else path
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        try:
+            file = opened(path)
+        except ValueError as error:  # NUL in a name
+            raise InputError(f"{name}: no name of a file: {error}") from error
+        with file:
+            yield file, name
     except FileNotFoundError:
         raise InputError(f"{name}: no such file or folder") from None
     except IsADirectoryError:
         raise InputError(f"{name}: a folder, and a file is needed") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # NUL in a name
-        raise InputError(f"{name}: no name of a file: {error}") from error
-    text = _decode(data)
+
+
+def _text(file: BinaryIO, name: str) -> str:
+    text = _decode(file.read())
     if text is None:
-        raise InputError(
-            f"{name}: not UTF-8 text",
-            "convert it first, such as by iconv, pdftotext or pandoc",
-        )
-    return text, name
+        raise _not_text(name)
+    return text
 
 
-def _decode(data: bytes) -> str | None:
+def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+    for number, data in enumerate(file):
+        line = _decode(data, "utf-8" if number else "utf-8-sig")
+        if line is None:
+            raise _not_text(name)
+        yield line
+
+
+def _not_text(name: str) -> InputError:
+    return InputError(
+        f"{name}: not UTF-8 text", "convert it first, such as by iconv, pdftotext or pandoc"
+    )
+
+
+def _decode(data: bytes, encoding: str = "utf-8-sig") -> str | None:
     """UTF-8 text without its byte-order mark; `None` for binary data and other encodings."""
     if b"\0" in data:
         return None
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError:
         return None
 
 
-def _walk(folder: str, options: InputOptions, note: Note) -> Iterator[tuple[str, str]]:
+def _walk(folder: str, options: ChunkOptions, note: Note) -> Iterator[tuple[str, str]]:
     """The texts in a folder and the folders in it, by path, with a note of what was left out."""
     suffixes = tuple(_dotted(suffix) for suffix in options.suffix or TEXT_SUFFIXES)
     left_out: dict[str, list[str]] = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cli.arguments import model_arguments
 from attnmass.cli.errors import ExitCode, UsageError, api_arguments, spelled_as_options
 from attnmass.cli.items import Question
-from attnmass.cli.model_options import CacheGroup, ModelOptions
+from attnmass.cli.model_options import ModelOptions, StoreGroup
 from attnmass.cli.notes import is_watched, note, status, warn
 from attnmass.cli.options import CommonOptions, InputOptions, SelectionOptions, ToldOptions
 from attnmass.cli.reading import read_questions
@@ -50,21 +51,73 @@ def read(
 
 
 def load_ranker(
-    model: ModelOptions, cache: CacheGroup | None = None, *, quiet: bool = False
+    model: ModelOptions, cache: StoreGroup | None = None, *, quiet: bool = False
 ) -> AttentionRanker:
-    """Load the model that the options name.
+    """Load the model that the options name, in the layout that a store was written in.
 
     Raises:
         UsageError: If options are off, or do not fit the model.
         WeightsNotFoundError, UnsupportedModelError: As `AttentionRanker.from_pretrained`.
     """
     arguments = model_arguments(model) | (cache.given() if cache is not None else {})
+    if cache is not None and cache.cache_folder is not None:
+        layout = _layout_of(model, cache.cache_folder, quiet=quiet)
+        if layout is not None:
+            arguments["layout"] = layout
     name = () if model.model is None else (model.model,)
     with status(f"Loading {model.model or 'the default model'} ...", quiet=quiet):
         from attnmass.ranker import AttentionRanker
 
         with api_arguments():
             return AttentionRanker.from_pretrained(*name, **arguments)
+
+
+def model_name(model: ModelOptions) -> str:
+    """What a store says by which model it was written; a path is whole, wherever it is named."""
+    from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
+
+    name = DEFAULT_MODEL if model.model is None else model.model
+    if name.lower() in ALIASES:
+        return name.lower()
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
+def _layout_of(model: ModelOptions, folder: str, *, quiet: bool) -> str | None:
+    """The layout in which a store was written with this model, unless options decide it."""
+    from attnmass.store.disk import DiskStore
+    from attnmass.store.written import read_written
+
+    try:
+        with api_arguments():
+            store = DiskStore(Path(folder).expanduser(), None)
+            written = {one.model: one.layout for one in read_written(store)}
+        store.close()
+    except OSError:  # told when it is used
+        return None
+    name = model_name(model)
+    if written and name not in written:
+        others = " and ".join(written)
+        note(
+            f"{folder} was written with {others}, and what another model reads is kept apart",
+            quiet=quiet,
+        )
+    if model.layout is not None or model.profile is not None:
+        return None
+    return written.get(name)
+
+
+def note_misses(ranker: AttentionRanker, cache: StoreGroup, *, quiet: bool) -> None:
+    """Say how many chunks a store did not have, so that nobody waits for them unawares."""
+    if cache.cache_folder is None:
+        return
+    stats = ranker.stats
+    if stats.misses:
+        note(
+            f"{stats.misses:,} of {stats.hits + stats.misses:,} chunks or windows were not in "
+            f"{cache.cache_folder}, and were read",
+            quiet=quiet,
+        )
 
 
 def rank_and_write(

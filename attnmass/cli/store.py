@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from attnmass.cli.models import Debug, ListFormat, write_list
 
 
 def store(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="As --cache-folder names it.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="As --store names it.")],
     clear: Annotated[
         bool, typer.Option("--clear", help="Remove all that is kept, then tell what is left.")
     ] = False,
@@ -26,18 +27,19 @@ def store(
     """
     from attnmass.store.database import NotOursError
     from attnmass.store.disk import FILE_NAME, DiskStore
+    from attnmass.store.written import read_written
 
     folder = folder.expanduser()
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "there is no such folder"
-        raise InputError(f"{folder}: {what}", "name what --cache-folder names")
+        raise InputError(f"{folder}: {what}", "name what --store names")
     try:
         kept = DiskStore(folder, None)
     except NotOursError as error:
         raise InputError(str(error)) from error
     if clear:
         kept.clear()
-    found = kept.stats()
+    found, written = kept.stats(), read_written(kept)
     kept.close()
     if not clear and not found.disk_bytes:
         raise InputError(f"{folder}: there is no {FILE_NAME} in it, so nothing was kept there yet")
@@ -51,6 +53,7 @@ def store(
         "bytes_per_token": per_token,
         "last_used": used,
         "version": found.version,
+        "written": [asdict(one) for one in written],
     }
     row = [
         f"{found.entries:,}",
@@ -59,8 +62,11 @@ def store(
         "" if per_token is None else f"{per_token:,}",
         used or "never",
         str(found.version),
+        ", ".join(f"{one.model} ({one.layout})" for one in written),
     ]
-    columns = ["chunks", "tokens", "bytes on disk", "bytes a token", "last used", "version"]
+    columns = [
+        "chunks", "tokens", "bytes on disk", "bytes a token", "last used", "version", "written with"
+    ]  # fmt: skip
     write_list(format, columns, [row], [record])
 
 

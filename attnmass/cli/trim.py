@@ -45,6 +45,7 @@ def trim(
     code = session.rank_and_write(
         questions, ranker, selection, common, writer=writer, many=many, trim=request
     )
+    session.note_misses(ranker, cache, quiet=common.quiet)
     raise typer.Exit(code)
 
 

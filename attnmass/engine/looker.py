@@ -43,6 +43,7 @@ class Looker(Engine):
             tokenize_seconds=self._tally["tokenize_seconds"],
             encode_seconds=self._tally["encode_seconds"],
             query_seconds=self._tally["query_seconds"],
+            folder_trouble=None if folder is None else folder.trouble,
         )
 
     def warm(

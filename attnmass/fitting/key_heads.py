@@ -14,6 +14,7 @@ from attnmass.fitting.arrays import Arrays
 from attnmass.fitting.crossval import fewest
 from attnmass.fitting.metrics import Floats, Integers, ndcg_at_10
 from attnmass.fitting.ranking import Exponents, eliminate, features
+from attnmass.profiles.rules import Head
 
 MOST = 6  # key heads of a profile
 _LEAST = 2
@@ -70,3 +71,9 @@ def choose_key_heads(
     chosen = paths(everything)[fewest(values, arrays.sets)].heads
     kept = {groups[head] for head in chosen}
     return np.array([head for head in heads if groups[head] in kept], dtype=np.int64)
+
+
+def numbered(keys: Sequence[Head]) -> list[int]:
+    """The key head of each head as a number."""
+    known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return [known[key] for key in keys]

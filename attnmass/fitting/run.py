@@ -25,7 +25,7 @@ from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
-from attnmass.fitting.key_heads import choose_key_heads
+from attnmass.fitting.key_heads import choose_key_heads, numbered
 from attnmass.fitting.metrics import Floats, Integers, interval
 from attnmass.fitting.ranking import (
     RankingFit,
@@ -37,13 +37,13 @@ from attnmass.fitting.ranking import (
 from attnmass.fitting.report import Difference, FitReport, Point, Score, score_of
 from attnmass.fitting.result import FitResult
 from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
-from attnmass.fitting.spans import SpanFit, fit_spans, spans_of
+from attnmass.fitting.spans import SpanFit, fit_spans, span_rule_of, spans_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
 from attnmass.options.declared import CACHE_BYTES
-from attnmass.profiles import EvidenceRule, HeadProfile, RankRule, SpanRule
+from attnmass.profiles import EvidenceRule, HeadProfile, RankRule
 from attnmass.text.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers
@@ -169,9 +169,7 @@ class Run:
         heads = self._up_to(deepest)
         if not keeps_vectors(self.subject.layout):
             return heads
-        keys = [key_head_of(self.subject.config, head) for head in self.heads]
-        known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        groups = [known[key] for key in keys]
+        groups = numbered([key_head_of(self.subject.config, head) for head in self.heads])
         return choose_key_heads(arrays, folds, heads, groups, self.most_key_heads)
 
     def _cutoffs(self, deepest: int) -> list[int]:
@@ -267,12 +265,7 @@ class Run:
         reading: HeadProfile,
     ) -> HeadProfile:
         sets = ", ".join(f"{count} queries of {name}" for name, count in self.data.counts.items())
-        rule = None
-        if spans is not None:
-            used = spans.choice or choice
-            rule = SpanRule(
-                self._named(used), used.weights, spans.length_exponent, spans.chunk_share
-            )
+        rule = None if spans is None else span_rule_of(spans, choice, self.heads)
         return HeadProfile(
             self.subject.name,
             self.subject.layout,

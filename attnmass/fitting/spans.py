@@ -23,6 +23,8 @@ from attnmass.fitting.metrics import (
 )
 from attnmass.fitting.ranking import Exponents
 from attnmass.fitting.store import Capture
+from attnmass.profiles import SpanRule
+from attnmass.profiles.rules import Head
 
 LEAST_QUERIES = 6
 EXPONENTS = (0.5, 0.0, 0.25, 0.75, 1.0)  # the first is taken where others are no better
@@ -101,6 +103,13 @@ def spans_of(
     if rule is not None:
         scores = rule.share_out(scores, capture.masses)
     return Spans(capture.span_masses, capture.span_tokens, scores[places], wanted, told)
+
+
+def span_rule_of(found: SpanFit, chunk_choice: Choice, known: Sequence[Head]) -> SpanRule:
+    """The rule of a profile; `known` are the heads of the arrays."""
+    used = found.choice or chunk_choice
+    heads = tuple(known[i] for i in used.heads)
+    return SpanRule(heads, used.weights, found.length_exponent, found.chunk_share)
 
 
 @dataclass(eq=False, slots=True)

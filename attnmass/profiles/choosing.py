@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,11 @@ from attnmass.models.sizes import every_head, fingerprint, full_depth, head_coun
 from attnmass.profiles.files import load_profile, parse
 from attnmass.profiles.profile import JOINT, HeadProfile, ProfileMismatchError
 from attnmass.profiles.published import is_named, published_lists
+from attnmass.profiles.rules import EvidenceRule
 from attnmass.text.prompt import PROMPT_VERSION
+
+# Layouts whose heads another's are read by where they have no profile of their own.
+_LENDER: Mapping[str, str] = {"late": "parallel"}
 
 
 def choose_profile(
@@ -54,15 +59,19 @@ def choose_profile(
         found = packaged_profile(config, layout)
         if found is not None:
             return found
+        borrowed = _borrowed(config, layout)
+        read = "all heads of its middle layers are read, which ranks worse than a few selected ones"
+        if borrowed is not None:
+            read = f"the heads of its profile for layout {_LENDER[layout]!r} are read"
         warnings.warn(
-            f"no head profile ships for this {config.model_type} model, so all heads of its middle "
-            "layers are read, which ranks worse than a few selected ones. To select them on a few "
-            f"dozen labelled queries: attnmass fit DATA.jsonl --model {_to_type(config)} "
-            f"--layout {layout} --out FILE.json, then pass profile='FILE.json'.",
+            f"no head profile ships for this {config.model_type} model in layout {layout!r}, so "
+            f"{read}. To select them on a few dozen labelled queries: attnmass fit DATA.jsonl "
+            f"--model {_to_type(config)} --layout {layout} --out FILE.json, then pass "
+            "profile='FILE.json'.",
             UserWarning,
             stacklevel=5,
         )
-        return default_profile(config, layout)
+        return borrowed or default_profile(config, layout)
     found = profile if isinstance(profile, HeadProfile) else load_profile(profile)
     if found.layout != layout:
         raise ValueError(f"the profile is for layout {found.layout!r}, not {layout!r}")
@@ -100,6 +109,24 @@ def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
             if fits and is_named(name_of(config), profile.model):
                 return profile
     return None
+
+
+def _borrowed(config: Any, layout: str) -> HeadProfile | None:
+    """The profile of another layout in which the same heads look at the same places, or `None`.
+
+    What was fitted to tell evidence stays behind: it depends on what shares the attention.
+    """
+    lender = packaged_profile(config, _LENDER[layout]) if layout in _LENDER else None
+    if lender is None:
+        return None
+    return replace(
+        lender,
+        layout=layout,
+        source=f"fitted for layout {lender.layout!r}",
+        measured={},
+        evidence=EvidenceRule(),
+        support_threshold=None,
+    )
 
 
 def packaged_profiles() -> dict[str, HeadProfile]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.results.ranking import Ranking
 from attnmass.scoring.ranked import RankedChunk, Span
-from attnmass.text.chunk import span_id, text_digest
+from attnmass.text.chunk import text_digest
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -121,7 +121,8 @@ def source_text(hidden: Mapping[str, Any], text: str) -> str | None:
     if spans[-1]["end"] > len(original):
         return None
     digest = text_digest(original)
-    if any(span["id"] != span_id(digest, span["start"], span["end"]) for span in spans):
+    # A span that was cut short has the id of the whole one.
+    if not all(span["id"].startswith(f"{digest}-{span['start']}-") for span in spans):
         return None
     if "original_text" not in hidden:
         return original

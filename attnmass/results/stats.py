@@ -14,7 +14,8 @@ class WarmResult:
         skipped: How many were in the cache already.
         unreadable: How many have nothing to read: blank, or no text.
         evicted: How many entries had to leave the cache folder, or memory where there is no folder,
-            to make room: above 0, the bound is too small for all of the chunks.
+            to make room, or were too large to be kept: above 0, the bound is too small for all of
+            the chunks.
     """
 
     read: int
@@ -39,6 +40,8 @@ class RankerStats:
         tokenize_seconds: Time spent on turning queries and chunks into tokens.
         encode_seconds: Time spent on reading chunks, from the cache or by the model.
         query_seconds: Time spent on the queries' passes.
+        folder_trouble: Why the folder could not be used the last time that it could not; `None`
+            where it always could. Rankings go on without it.
     """
 
     calls: int
@@ -52,3 +55,4 @@ class RankerStats:
     tokenize_seconds: float
     encode_seconds: float
     query_seconds: float
+    folder_trouble: str | None = None

@@ -49,8 +49,12 @@ class ChunkCache:
 
     @property
     def evictions(self) -> int:
-        """How many entries had to leave where they last longest: the folder, else memory."""
-        return self.memory_evictions if self.folder is None else self.folder.evictions
+        """How many entries are not where they last longest any more: the folder, else memory.
+
+        In a folder those count, too, that are too large for it.
+        """
+        folder = self.folder
+        return self.memory_evictions if folder is None else folder.evictions + folder.too_large
 
     @property
     def memory_bytes(self) -> int:

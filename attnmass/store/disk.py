@@ -22,7 +22,7 @@ import struct
 import time
 import weakref
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +54,11 @@ _TABLE_PAGES = 6  # of a file without entries
 _PAGES_OF_A_MAP = 1000  # there is a page for at least so many that says what they are
 _SPLIT_PAGES = (8, 64)  # to leave free for tables that grow: first, and where that was too little
 _LINK_BYTES = 4  # of each page that a value goes on in
+_ABOUT = 0  # the row of `data` that says what the values are; those of values begin at 1
+LARGEST_ABOUT: Final = (
+    4096  # bytes: on one page with its neighbours, so that it takes none of its own
+)
+_CHECKSUM = struct.Struct("<I")
 _OLD_FORMAT = re.compile(r"[0-9a-f]{64}\.safetensors")
 
 
@@ -122,6 +127,8 @@ class DiskStore:
         hits: How many values were found since the store was built.
         misses: How many were not.
         evictions: How many this store removed to make room.
+        too_large: How many were not kept because they are larger than the bound.
+        trouble: Why the file could not be used the last time that it could not.
     """
 
     def __init__(self, folder: Path, limit: int | None, patience: float = _PATIENCE) -> None:
@@ -140,6 +147,8 @@ class DiskStore:
         self.hits = 0
         self.misses = 0
         self.evictions = 0
+        self.too_large = 0
+        self.trouble: str | None = None
         self._limit = limit
         self._patience = patience
         self._resting_until = 0.0  # by the monotonic clock
@@ -159,6 +168,11 @@ class DiskStore:
     def __reduce__(self) -> tuple[type[DiskStore], tuple[Path, int | None, float]]:
         """Connections and locks stay behind."""
         return DiskStore, (self.folder, self._limit, self._patience)
+
+    @property
+    def limit(self) -> int | None:
+        """Most bytes on the disk; `None` for no bound."""
+        return self._limit
 
     @property
     def disk_bytes(self) -> int:
@@ -224,6 +238,8 @@ class DiskStore:
             if len(entry.data) <= _LARGEST_VALUE
             and (bound is None or _fewest_pages(len(entry.data)) <= bound)
         }
+        with self._database.lock:
+            self.too_large += len(items) - len(kept)
         if not kept:
             return
         with self._database.lock, self._trouble():
@@ -240,6 +256,30 @@ class DiskStore:
                     self.evictions += evicted or 0
                     self._uses.noted()
                     return
+
+    def about(self) -> bytes | None:
+        """What `tell` said of the values; `None` where nothing was said, or it is damaged.
+
+        Raises:
+            OSError: If the store cannot be used.
+            ValueError: As in the constructor.
+        """
+        with self._database.lock, self._as_os_errors():
+            return self._database.run(_about, write=False, patience=self._patience)
+
+    def tell(self, change: Callable[[bytes | None], bytes]) -> None:
+        """Say something of the values that stays beside them, until the store is cleared.
+
+        Args:
+            change: Gets what was said before, and gives what is said from now on, in at most 4 KiB.
+                It may be called twice.
+
+        Raises:
+            OSError: If the store cannot be used.
+            ValueError: As in the constructor, or if it is longer.
+        """
+        with self._database.lock, self._as_os_errors():
+            self._database.run(partial(_tell, change), write=True, patience=self._patience)
 
     def clear(self) -> None:
         """Remove all values, whoever wrote them.
@@ -306,6 +346,7 @@ class DiskStore:
 
     def _tell(self, what: str) -> None:
         """Log something once; there may be thousands of values."""
+        self.trouble = what
         if what not in self._told:
             _logger.warning("%s", what)
         self._told.add(what)
@@ -375,6 +416,25 @@ def _fetch(
         else:
             damaged.append(key)
     return whole, damaged
+
+
+def _about(connection: sqlite3.Connection) -> bytes | None:
+    row = connection.execute("SELECT value FROM data WHERE id = ?", (_ABOUT,)).fetchone()
+    value = row[0] if row is not None else None
+    if not isinstance(value, bytes) or len(value) < _CHECKSUM.size:
+        return None
+    said = value[_CHECKSUM.size :]
+    return said if value[: _CHECKSUM.size] == _CHECKSUM.pack(zlib.crc32(said)) else None
+
+
+def _tell(change: Callable[[bytes | None], bytes], connection: sqlite3.Connection) -> None:
+    said = change(_about(connection))
+    if len(said) > LARGEST_ABOUT:
+        raise ValueError(f"at most {LARGEST_ABOUT} bytes are said of a store, not {len(said)}")
+    connection.execute(
+        "INSERT OR REPLACE INTO data (id, value) VALUES (?, ?)",
+        (_ABOUT, _CHECKSUM.pack(zlib.crc32(said)) + said),
+    )
 
 
 def _find(keys: Collection[bytes], connection: sqlite3.Connection) -> list[bytes]:

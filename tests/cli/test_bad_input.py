@@ -30,7 +30,7 @@ USAGE, INPUT, MODEL, FAILED = 2, 3, 4, 5
         (("gold", "docs", "--topn", "1"), "--top-n"),
         (("gold", "docs", "--heads", "18:6"), "18-6,18-7"),
         (("gold", "docs", "--heads", "1-2", "--profile", "x.json"), "not both"),
-        (("gold", "docs", "--cache-folder-bytes", "9"), "--cache-folder-bytes"),
+        (("gold", "docs", "--store-bytes", "9"), "--store-bytes bounds a --store"),
         (("gold", "docs", "--cache-format", "int4"), "int4"),
         (("gold", "-", "-"), "once"),
         (("--queries", "-", "-"), "stdin"),
@@ -190,7 +190,7 @@ def test_binary_stdin(cli: Cli, texts: Path) -> None:
 
 def test_terminal_as_stdin(cli: Cli, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without paths nobody waits for what a person might type: that is an error of usage."""
-    monkeypatch.setattr(reading, "_stdin_is_terminal", lambda: True)
+    monkeypatch.setattr(reading, "stdin_is_terminal", lambda: True)
     assert "name files or folders" in cli.fails(USAGE, "rank", "gold")
 
 
@@ -225,7 +225,7 @@ def test_unreadable_folder(cli: Cli, texts: Path, monkeypatch: pytest.MonkeyPatc
     [
         (WeightsNotFoundError("no weights for 'x'"), MODEL, "no weights for 'x'"),
         (UnsupportedModelError("differs\nhere"), MODEL, "differs here"),
-        (ValueError("cache_folder is a file; pass heads=None"), USAGE, "--cache-folder is a file"),
+        (ValueError("cache_folder is a file; pass heads=None"), USAGE, "--store is a file"),
         (CaptureError("NaN"), FAILED, "NaN"),
         (MemoryError("too much"), FAILED, "--max-batch-tokens"),
         (ZeroDivisionError("by us"), FAILED, "--debug"),

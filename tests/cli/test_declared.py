@@ -39,7 +39,7 @@ class Dating(BaseModel):
     strictly: bool = option(False, "Whether not_before itself is left out, too")
 
 
-@options_of(Dating, panel="Dates", not_before=Shown("-y", "YEAR"))
+@options_of(Dating, panel="Dates", not_before=Shown("-y", metavar="YEAR"))
 class DatingOptions(Given):
     """What is too old."""
 

@@ -39,7 +39,11 @@ def test_models(cli: Cli) -> None:
     assert default["name"] == DEFAULT_MODEL
     assert default["weights"] == f"/weights/{DEFAULT_MODEL}.gguf"
     assert default["fetch"] is None
-    assert default["profiles"] == ["smollm2-135m.joint", "smollm2-135m.parallel"]
+    assert default["profiles"] == [
+        "smollm2-135m.joint",
+        "smollm2-135m.late",
+        "smollm2-135m.parallel",
+    ]
     assert cli("models").stdout.startswith("smollm2-135m (default)\t/weights/smollm2-135m.gguf\t")
     assert "weights here" in cli("models", "-f", "table").stdout
 
@@ -86,7 +90,7 @@ def test_profiles_show(cli: Cli, name: str, label: str, tmp_path: Path) -> None:
 def test_profiles_show_fails(cli: Cli, tmp_path: Path) -> None:
     """A name that is none, and a file that is no profile, end with 3; one of several with 2."""
     told = cli.fails(2, "profiles", "show", "smollm2-135m")
-    assert "smollm2-135m.joint, smollm2-135m.parallel" in told
+    assert "smollm2-135m.joint, smollm2-135m.late, smollm2-135m.parallel" in told
     assert "smollm2-135m.parallel" in cli.fails(3, "profiles", "show", "nothing")
     (tmp_path / "x.json").write_text("{}")
     assert "is not a head profile" in cli.fails(3, "profiles", "show", tmp_path / "x.json")

@@ -35,6 +35,7 @@ def test_what_a_folder_keeps(cli: Cli, folder: Path) -> None:
         "bytes": size,
         "bytes_per_token": 2.0,
         "version": 1,
+        "written": [],
     }
     line = cli("store", folder).stdout
     assert line.startswith(f"2\t1,500\t{size:,}\t2.0\t")

@@ -116,6 +116,16 @@ def test_what_another_process_trimmed_is_read_as_it_is(
     assert restored.text == OTHER
 
 
+def test_a_span_that_was_cut_is_restored(adapter: Adapter) -> None:
+    """The beginning of a span, where none fitted, leads back to the whole text."""
+    rerank = adapter.Rerank.from_ranker(StubRanker(), max_tokens=2, on_empty="cut")
+    (cut,) = adapter.run(rerank, adapter.build([Candidate(OTHER)]), "Who?")
+    (plain,) = adapter.read([cut])
+    assert plain.text in OTHER
+    assert not plain.text.endswith(".")
+    assert adapter.read([adapter.restore(cut)])[0].text == OTHER
+
+
 def test_metadata_of_another_text_is_ignored(adapter: Adapter) -> None:
     """What we wrote for one text says nothing of another that it was copied to."""
     rerank = adapter.Rerank.from_ranker(StubRanker(hot="Korr"), top_p=0.5)

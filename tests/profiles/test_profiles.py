@@ -13,6 +13,7 @@ from transformers import Gemma3TextConfig
 from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.models.sizes import fingerprint
 from attnmass.profiles import EvidenceRule, RankRule, SpanRule, default_profile, packaged_profile
+from attnmass.profiles.choosing import choose_profile, packaged_profiles
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -347,3 +348,20 @@ def test_default_heads_of_the_joint_layout() -> None:
         ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), layout="joint")
     assert {layer for layer, _ in ranker.profile.heads} == {1}
     assert ranker.profile.null_query
+
+
+def test_late_borrows_the_heads_of_parallel() -> None:
+    """Where only the parallel layout has a profile, late reads its heads, and says so."""
+    lender = packaged_profiles()["gemma-3-270m.parallel"]
+    config = Gemma3TextConfig(
+        vocab_size=262144, hidden_size=640, intermediate_size=2048, num_hidden_layers=18,
+        num_attention_heads=4, num_key_value_heads=1, head_dim=256, max_position_embeddings=32768,
+    )  # fmt: skip
+    found = packaged_profile(config, "parallel")
+    with pytest.warns(
+        UserWarning, match=r"in layout 'late'.*layout 'parallel' are read.*attnmass fit"
+    ):
+        found = choose_profile(config, "late")
+    assert (found.layout, found.heads, found.ranking) == ("late", lender.heads, lender.ranking)
+    assert found.evidence == EvidenceRule()
+    assert found.measured == {}

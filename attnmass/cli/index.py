@@ -1,0 +1,304 @@
+"""`attnmass index`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attnmass.cli import session
+from attnmass.cli.arguments import check_cache, model_arguments
+from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments
+from attnmass.cli.index_jobs import Batches, Done, read_by_workers, read_here, workers
+from attnmass.cli.items import STDIN, Item
+from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
+from attnmass.cli.models import ListFormat, write_list
+from attnmass.cli.notes import is_watched, note, warn
+from attnmass.cli.options import ChunkOptions, ToldOptions
+from attnmass.cli.rank import Paths
+from attnmass.cli.reading import iter_items, stdin_is_terminal
+from attnmass.cli.reopening import Reopened
+
+if TYPE_CHECKING:
+    from attnmass.store.disk import DiskStore
+
+DEFAULT_LAYOUT = "late"
+
+_FEW = 64  # chunks for which nobody needs an estimate
+_SAMPLE = 16  # chunks after which one is made
+_OVERHEAD = 1.03  # of the database, over the values in it
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions(ToldOptions):
+    """How much is told, and by how many it is done."""
+
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Processes that read, each with its own copy of the model and an equal share of "
+            "the threads.",
+        ),
+    ] = 1
+    format: ListFormat = None
+
+
+def index(
+    paths: Paths = None,
+    *,
+    common: IndexOptions,
+    reading: ChunkOptions,
+    model: ModelOptions,
+    store: StoreGroup,
+) -> None:
+    """Read chunks into a store ahead, so that no question waits for them.
+
+    Files, folders, JSON Lines and stdin become chunks as for `attnmass rank`, which finds them by
+    `--store FOLDER` if model, heads and the splitting of texts are the same. The layout is late
+    unless --layout or a --profile says otherwise.
+
+    A run that was cut short goes on where it stopped: what is in the store is not read again.
+    """
+    started = time.perf_counter()
+    if store.cache_folder is None:
+        raise UsageError("no --store", "attnmass index PATHS --store FOLDER")
+    check_cache(store)
+    model_arguments(model)
+    if model.layout is None and model.profile is None:
+        model = model.changed(layout=DEFAULT_LAYOUT)
+    kept = _open(store)
+    with closing(Reopened()) as opened, closing(kept):
+        run = _Run(kept, store, common, *_count(paths, reading, opened, quiet=common.quiet))
+        items = iter_items(paths or ["-"], reading, lambda _: None, opened.open)
+        with run.told():
+            _read(Batches(items), model, store, common, run)
+        run.finish(time.perf_counter() - started)
+
+
+def _open(store: StoreGroup) -> DiskStore:
+    from attnmass.options.cache import CacheOptions
+    from attnmass.store.disk import DiskStore
+
+    options = CacheOptions(**store.given())
+    if options.folder is None:
+        raise TypeError("checked before")
+    with api_arguments():
+        return DiskStore(options.folder, options.cache_folder_bytes)
+
+
+def _count(
+    paths: Sequence[str] | None, reading: ChunkOptions, opened: Reopened, *, quiet: bool
+) -> tuple[int, int]:
+    """How many chunks there are, and their characters; whatever cannot be read ends it here.
+
+    Raises:
+        UsageError: If there is nothing to read, or stdin is named twice.
+        InputError: If something is missing, malformed or empty.
+    """
+    if not paths and stdin_is_terminal():
+        raise UsageError("no PATHS", "name files or folders, or pipe chunks in")
+
+    def tell(message: str) -> None:
+        note(message, quiet=quiet)
+
+    chunks = characters = 0
+    for item in iter_items(paths or ["-"], reading, tell, opened.open):
+        chunks += 1
+        characters += n_characters(item)
+    if not chunks:
+        where = ", ".join(STDIN if path == "-" else path for path in paths or ["-"])
+        raise InputError(f"nothing to read in {where}")
+    return chunks, characters
+
+
+def n_characters(item: Item) -> int:
+    """Of a chunk, its title included."""
+    return len(item.chunk.text) + len(item.chunk.title or "")
+
+
+def _read(
+    batches: Batches, model: ModelOptions, store: StoreGroup, common: IndexOptions, run: _Run
+) -> None:
+    cache = CacheGroup(**store.given(), cache_bytes=0)  # what was read is not looked at here
+    name = session.model_name(model)
+    if common.jobs == 1:
+        ranker = session.load_ranker(model, cache, quiet=common.quiet)
+        run.begin(name, ranker.profile.layout)
+        run.follow(read_here(ranker, batches), batches)
+        return
+    with workers(model, cache, common.jobs, quiet=common.quiet) as team:
+        run.begin(name, team.layout)
+        run.follow(read_by_workers(team, batches), batches)
+
+
+class _Run:
+    """What was done so far, and what is said of it."""
+
+    def __init__(
+        self,
+        kept: DiskStore,
+        store: StoreGroup,
+        common: IndexOptions,
+        n_chunks: int,
+        n_characters: int,
+    ) -> None:
+        self._kept = kept
+        self._folder = str(store.cache_folder)
+        self._common = common
+        self._total = Done(chunks=n_chunks, characters=n_characters)
+        self._done = Done()
+        self._model = self._layout = ""
+        self._is_estimated = n_chunks <= _FEW
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Say how far it came where it is cut short."""
+        try:
+            yield
+        except (KeyboardInterrupt, CliError):
+            there = self._done.read + self._done.skipped
+            if there:
+                note(
+                    f"{there:,} of {self._total.chunks:,} chunks are in {self._folder}: the same "
+                    "command goes on there",
+                    quiet=self._common.quiet,
+                )
+            raise
+
+    def begin(self, model: str, layout: str) -> None:
+        """Note in the store who writes.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        from attnmass.store.written import note_written
+
+        self._model, self._layout = model, layout
+        try:
+            note_written(self._kept, model, layout)
+            self._before = self._kept.stats()
+        except (OSError, ValueError) as error:
+            raise InputError(str(error), "name another --store") from error
+
+    def follow(self, batches_done: Iterator[Done], batches: Batches) -> None:
+        """Count what was done, and show it.
+
+        Raises:
+            CliError: If the store cannot be written any more.
+        """
+        from tqdm import tqdm
+
+        shows = is_watched() and not self._common.quiet
+        with tqdm(
+            total=self._total.chunks,
+            desc="Reading chunks",
+            unit="chunk",
+            leave=False,
+            disable=not shows,
+        ) as bar:
+            for done in batches_done:
+                batches.adapt(done)
+                if done.trouble is not None:
+                    raise CliError(done.trouble, ExitCode.FAILED, "what could be kept is there")
+                self._done += done
+                bar.update(done.chunks)
+                if self._done.seconds:
+                    bar.set_postfix_str(f"{self._rate:,.0f} tokens/s")
+                if not self._is_estimated and self._done.read >= _SAMPLE:
+                    self._estimate()
+
+    @property
+    def _rate(self) -> float:
+        """Tokens a second, all processes together."""
+        return self._common.jobs * self._done.tokens / max(self._done.seconds, 1e-9)
+
+    def _estimate(self) -> None:
+        self._is_estimated = True
+        done, now, before = self._done, self._kept.stats(), self._before
+        tokens_new = now.tokens - before.tokens
+        if not done.tokens or tokens_new <= 0:
+            return  # nothing was kept, which is told at the end
+        per_token = (now.value_bytes - before.value_bytes) / tokens_new * _OVERHEAD
+        share = done.tokens / max(done.characters_read, 1)
+        left = self._total.characters - done.characters
+        needed = round((left * share + done.tokens) * per_token)
+        note(
+            f"about {duration(left * share / self._rate)} for "
+            f"{self._total.chunks - done.chunks:,} chunks, {size(needed)} in the store",
+            quiet=self._common.quiet,
+        )
+        limit = self._kept.limit
+        if limit is not None and before.disk_bytes + needed > limit:
+            warn(
+                f"the store may have {size(limit)}, which is too little: chunks that were read "
+                "first will have to leave it; pass a larger --store-bytes",
+                quiet=self._common.quiet,
+            )
+
+    def finish(self, seconds: float) -> None:
+        """Write the summary."""
+        done, now = self._done, self._kept.stats()
+        per_token = round(now.value_bytes / now.tokens, 1) if now.tokens else None
+        if done.evicted:
+            warn(
+                f"{done.evicted:,} chunks had to leave the store again, or are too large for it: "
+                f"{size(self._kept.limit or 0)} are too little; pass a larger --store-bytes",
+                quiet=self._common.quiet,
+            )
+        record: dict[str, Any] = {
+            "folder": self._folder,
+            "model": self._model,
+            "layout": self._layout,
+            "chunks": done.chunks,
+            "read": done.read,
+            "skipped": done.skipped,
+            "unreadable": done.unreadable,
+            "evicted": done.evicted,
+            "tokens_read": done.tokens,
+            "seconds": round(seconds, 1),
+            "bytes": now.disk_bytes,
+            "bytes_per_token": per_token,
+        }
+        columns = [
+            "read", "skipped", "unreadable", "evicted", "tokens read", "seconds", "bytes on disk",
+            "bytes a token",
+        ]  # fmt: skip
+        counts = [done.read, done.skipped, done.unreadable, done.evicted, done.tokens]
+        row = [f"{count:,}" for count in counts]
+        row += [
+            f"{seconds:.1f}",
+            f"{now.disk_bytes:,}",
+            "" if per_token is None else f"{per_token:,}",
+        ]
+        write_list(self._common.format, columns, [row], [record])
+        sys.stdout.flush()
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit in which people would say it."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * length:
+            count = seconds / length
+            return (
+                f"{count:.1f} {unit}s" if count < 10 and unit == "hour" else f"{count:.0f} {unit}s"
+            )
+    count = max(1, round(seconds))
+    return f"{count} second{'s' if count > 1 else ''}"
+
+
+def size(n_bytes: float) -> str:
+    """Bytes in the unit in which people would say them."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= length:
+            count = n_bytes / length
+            return f"{count:.1f} {unit}" if count < 10 else f"{count:.0f} {unit}"
+    return f"{n_bytes / 1e3:.0f} KB"
