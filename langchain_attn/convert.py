@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from attnmass import Chunk, RankedChunk, Ranking
-from attnmass.copying import copied
+from attnmass.adapters.copying import copied
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 from langchain_attn.template import Template

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
 
 from attnmass import Chunk, RankedChunk, Ranking
-from attnmass.copying import copied
+from attnmass.adapters.copying import copied
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 

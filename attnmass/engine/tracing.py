@@ -86,6 +86,10 @@ class ChunkTraces(Mapping[int, ChunkTrace]):
     def __iter__(self) -> Iterator[int]:
         return iter(self._places)
 
+    def __reduce__(self) -> tuple[type[dict[int, ChunkTrace]], tuple[dict[int, ChunkTrace]]]:
+        """A pickle has the traces themselves, and needs no torch to be read."""
+        return dict, (dict(self),)
+
     def __len__(self) -> int:
         return len(self._places)
 

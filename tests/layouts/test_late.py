@@ -6,17 +6,23 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnmass import AttentionRanker, Chunk, HeadProfile
+from attnmass import AttentionRanker, Chunk, HeadProfile, Ranking
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.late import _GAP
 from attnmass.layouts.windows import cut, n_windows
 from attnmass.masses import quantize
 from attnmass.store.disk import Entry
+from tests.capture import checks
+from tests.capture.families import DECODERS
+from tests.capture.joint_checks import CHUNKS as FAMILY_CHUNKS
+from tests.capture.joint_checks import QUERIES as FAMILY_QUERIES
+from tests.capture.joint_checks import tokenizer as word_tokenizer
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -326,3 +332,27 @@ def test_half_precision(dtype: torch.dtype) -> None:
     expected = exact.rank(QUERY, CHUNKS).scores
     half = AttentionRanker(model.to(dtype), tiny_tokenizer(), heads=HEADS, layout="late")
     assert half.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=0.05)
+
+
+def parts_of(ranking: Ranking) -> np.ndarray:
+    """What each row of each head pays the first chunk, as a part of what it pays the second."""
+    assert ranking.trace is not None
+    first, second = (ranking.trace.scored[index].rows for index in (0, 1))
+    assert first is not None
+    assert second is not None
+    return np.asarray(np.log(first.sum(axis=-1)) - np.log(second.sum(axis=-1)))
+
+
+@pytest.mark.parametrize("name", ["Gemma 3", "Mistral", "GPT-OSS", "Phi-3", "GPT-2"])
+def test_a_long_neighbour_takes_nothing_from_what_short_ones_have(name: str) -> None:
+    """Beside a chunk far above a sliding window of 5, short chunks have what they had alone."""
+    family = next(family for family in DECODERS if family.name == name)
+    ranker = AttentionRanker(
+        tiny_model(family.config), word_tokenizer(), heads=checks.HEADS, layout="late"
+    )
+    short, long = FAMILY_CHUNKS[:2], " ".join(FAMILY_CHUNKS * 4)
+    ranker.warm([*short, long])
+    alone = parts_of(ranker.rank(FAMILY_QUERIES[0], short, query_words=True))
+    beside = parts_of(ranker.rank(FAMILY_QUERIES[0], [*short, long], query_words=True))
+    np.testing.assert_allclose(beside, alone, atol=1e-4)
+    assert np.abs(alone).max() > 1e-3
