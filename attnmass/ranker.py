@@ -46,26 +46,28 @@ class AttentionRanker(Looker):
             query: The question; never truncated.
             chunks: Texts, or `Chunk`s with titles. Empty, blank or non-text ones are not scored:
                 they come last with score 0.0.
-            top_n: Keep the best so many; default: all.
-            score_threshold: Keep only chunks of at least this score, which is a share of attention
-                or, where a classification head ranks, the sigmoid of its logit.
-            retrieval_scores: The retriever's score of each chunk, for the result and for `fuse`.
-            fuse: Order by a blend of both scores in which the retriever's has this share, in
-                [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's score and of the
-                logarithm of attention's. Default: none of it. Scores stay what they are.
-            order: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
-                `"best_last"`, next to a question that follows them.
-            evidence_threshold: Less evidence than this is none; default: the profile's.
-            on_no_evidence: Then `"keep"` the chunks all the same, return none (`"empty"`), or
-                `"raise"`.
-            trim: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
-            render: For trimming to a budget: what the reader gets of a chunk, called with its
-                input index and its kept text. Default: its title on a line, then the text.
-            query_words: Keep where each token of the query looked, too, for `Ranking.explain`; from
-                the same forward pass.
-            batch_size: As in the constructor, for this call.
-            progress: Likewise.
-            **options: Those from `top_n` on.
+            **options: See below.
+
+        Options:
+            - `top_n`: Keep the best so many; default: all.
+            - `score_threshold`: Keep only chunks of at least this score, which is a share of
+              attention or, where a classification head ranks, the sigmoid of its logit.
+            - `retrieval_scores`: The retriever's score of each chunk, for the result and `fuse`.
+            - `fuse`: Order by a blend of both scores in which the retriever's has this share, in
+              [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's score and of the
+              logarithm of attention's. Default: none of it. Scores stay what they are.
+            - `order`: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
+              `"best_last"`, next to a question that follows them.
+            - `evidence_threshold`: Less evidence than this is none; default: the profile's.
+            - `on_no_evidence`: Then `"keep"` the chunks all the same, return none (`"empty"`), or
+              `"raise"`.
+            - `trim`: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
+            - `render`: For trimming to a budget: what the reader gets of a chunk, called with its
+              input index and its kept text. Default: its title on a line, then the text.
+            - `query_words`: Keep where each token of the query looked, too, for
+              `Ranking.explain`; from the same forward pass.
+            - `batch_size`: As in the constructor, for this call.
+            - `progress`: Likewise.
 
         Returns:
             The ranking; empty where `chunks` is.

@@ -28,9 +28,9 @@ def test_type_checkers_see_what_is_checked() -> None:
 
 def test_rank_tells_of_every_option() -> None:
     """The docstring of `rank`, to which the others point, has an entry for each."""
-    arguments = (AttentionRanker.rank.__doc__ or "").partition("Returns:")[0]
-    told = set(re.findall(r"^            (\w+): ", arguments, re.MULTILINE))
-    assert told == NAMES | {"query", "chunks"}
+    section = (AttentionRanker.rank.__doc__ or "").partition("Options:\n")[2].partition("\n\n")[0]
+    told = re.findall(r"^ +- `(\w+)`: ", section, re.MULTILINE)
+    assert told == list(get_type_hints(RankOptions))
 
 
 @pytest.mark.parametrize(
