@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.forking import ForkLock
 from attnmass.options.checks import check_path, check_type
+from attnmass.options.choices import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
@@ -26,7 +27,7 @@ _slots: dict[Hashable, _Slot] = {}
 _guard = ForkLock()
 
 
-def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker:
+def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
     """The ranker of a model, loaded on the first call and shared by every later one.
 
     Args:

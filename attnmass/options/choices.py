@@ -1,8 +1,10 @@
-"""Options that are one of a few names."""
+"""Options that are one of a few names, and the name of the model that is read by default."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, get_args
+
+DEFAULT_MODEL = "smollm2-135m"
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 LayoutName = Literal["parallel", "late", "joint", "pointwise"]

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from attnmass.options.choices import (
+    DEFAULT_MODEL,
     CacheFormat,
     Direction,
     Dtype,
@@ -64,7 +65,7 @@ class Loading(BaseModel):
     """Which model is loaded, and how."""
 
     model: str = option(
-        "smollm2-135m",
+        DEFAULT_MODEL,
         "Short name, folder, GGUF file or Hugging Face repository of the model",
         path=True,
     )
