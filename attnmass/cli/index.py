@@ -31,7 +31,6 @@ DEFAULT_LAYOUT = "late"
 
 _FEW = 64  # chunks for which nobody needs an estimate
 _SAMPLE = 16  # chunks after which one is made
-_OVERHEAD = 1.03  # of the database, over the values in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +85,18 @@ def index(
 
 def _open(store: StoreGroup) -> DiskStore:
     from attnmass.options.cache import CacheOptions
-    from attnmass.store.disk import DiskStore
+    from attnmass.store.disk import SMALLEST_LIMIT, DiskStore
 
     options = CacheOptions(**store.given())
     if options.folder is None:
         raise TypeError("checked before")
+    limit = options.cache_folder_bytes
+    if limit is not None and limit < SMALLEST_LIMIT:
+        raise UsageError(
+            f"--store-bytes {limit} is too little for any chunk: pass at least {SMALLEST_LIMIT}"
+        )
     with api_arguments():
-        return DiskStore(options.folder, options.cache_folder_bytes)
+        return DiskStore(options.folder, limit)
 
 
 def _count(
@@ -164,12 +168,12 @@ class _Run:
         """Say how far it came where it is cut short."""
         try:
             yield
-        except (KeyboardInterrupt, CliError):
+        except (Exception, KeyboardInterrupt):
             there = self._done.read + self._done.skipped
             if there:
                 note(
-                    f"{there:,} of {self._total.chunks:,} chunks are in {self._folder}: the same "
-                    "command goes on there",
+                    f"at least {there:,} of {self._total.chunks:,} chunks are in {self._folder}: "
+                    "the same command goes on there",
                     quiet=self._common.quiet,
                 )
             raise
@@ -224,10 +228,11 @@ class _Run:
     def _estimate(self) -> None:
         self._is_estimated = True
         done, now, before = self._done, self._kept.stats(), self._before
-        tokens_new = now.tokens - before.tokens
-        if not done.tokens or tokens_new <= 0:
+        new_tokens, new_bytes = now.tokens - before.tokens, now.value_bytes - before.value_bytes
+        if not done.tokens or new_tokens <= 0 or new_bytes <= 0:
             return  # nothing was kept, which is told at the end
-        per_token = (now.value_bytes - before.value_bytes) / tokens_new * _OVERHEAD
+        grown = max(new_bytes, now.disk_bytes - before.disk_bytes)  # or pages were free
+        per_token = grown / new_tokens
         share = done.tokens / max(done.characters_read, 1)
         left = self._total.characters - done.characters
         needed = round((left * share + done.tokens) * per_token)

@@ -286,16 +286,30 @@ def _start(number: int, model: ModelOptions, cache: CacheGroup, jobs: int, quiet
         name=f"attnmass index, worker {number}",
         daemon=True,
     )
-    process.start()
+    with _no_interrupts():
+        process.start()
     theirs.close()  # so that the end of the process is the end of what it says
     return Worker(number, process, ours)
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Start what Ctrl-C, which goes to all processes of a terminal, does not reach: we end it."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(
     connection: Connection, model: ModelOptions, cache: CacheGroup, jobs: int, quiet: bool
 ) -> None:
     """What a worker does: load the model, read what it is given, say what became of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends us
     hush_libraries(quiet=True)
     say_warnings(quiet=quiet)
     try:

@@ -26,17 +26,19 @@ class Reopened:
         if path != "-" and Path(path).is_file():
             return Path(path).open("rb")
         if path not in self._kept:
-            kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
             if path == "-":
-                shutil.copyfileobj(sys.stdin.buffer, kept)
+                self._keep(path, sys.stdin.buffer)
             else:
                 with Path(path).open("rb") as source:
-                    shutil.copyfileobj(source, kept)
-            kept.flush()
-            self._kept[path] = kept
+                    self._keep(path, source)
         file = os.fdopen(os.dup(self._kept[path].fileno()), "rb")
         file.seek(0)
         return file
+
+    def _keep(self, path: str, source: IO[bytes]) -> None:
+        self._kept[path] = kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        shutil.copyfileobj(source, kept)
+        kept.flush()
 
     def close(self) -> None:
         """Remove what was kept."""

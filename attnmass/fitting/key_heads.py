@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from attnmass.fitting.arrays import Arrays
-from attnmass.fitting.crossval import fewest
-from attnmass.fitting.metrics import Floats, Integers, ndcg_at_10
+from attnmass.fitting.metrics import Floats, Integers, ndcg_at_10, query_weights
 from attnmass.fitting.ranking import Exponents, eliminate, features
 from attnmass.profiles.rules import Head
 
@@ -28,7 +27,10 @@ def choose_key_heads(
     most: int = MOST,
     advance: Callable[[], object] = lambda: None,
 ) -> Integers:
-    """The heads on the fewest key heads that rank within one standard error of the best.
+    """The heads on those key heads, `most` of them or fewer, that rank best.
+
+    How many is decided on folds. What they cost is bounded by `most`, so that more of them are
+    taken where they are better, and not only where that is certain.
 
     Args:
         arrays: What was captured.
@@ -68,7 +70,9 @@ def choose_key_heads(
             rule = rules[count]
             logits = np.einsum("qhc,h->qc", found[mine][:, list(rule.heads)], rule.exponents)
             values[count][mine] = ndcg_at_10(arrays.relevant[mine], logits, arrays.present[mine])
-    chosen = paths(everything)[fewest(values, arrays.sets)].heads
+    weights = query_weights(arrays.sets)
+    best = max(counts, key=lambda count: float(values[count] @ weights))
+    chosen = paths(everything)[best].heads
     kept = {groups[head] for head in chosen}
     return np.array([head for head in heads if groups[head] in kept], dtype=np.int64)
 

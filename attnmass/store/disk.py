@@ -58,6 +58,7 @@ _ABOUT = 0  # the row of `data` that says what the values are; those of values b
 LARGEST_ABOUT: Final = (
     4096  # bytes: on one page with its neighbours, so that it takes none of its own
 )
+SMALLEST_LIMIT: Final = (_TABLE_PAGES + _SPLIT_PAGES[0] + 2) * PAGE_BYTES  # 128 KiB
 _CHECKSUM = struct.Struct("<I")
 _OLD_FORMAT = re.compile(r"[0-9a-f]{64}\.safetensors")
 
@@ -136,7 +137,8 @@ class DiskStore:
 
         Args:
             folder: Where the file is, or will be.
-            limit: Most bytes on the disk; `None` for no bound. Below 128 KiB nothing is kept.
+            limit: Most bytes on the disk; `None` for no bound. Below `SMALLEST_LIMIT` nothing is
+                kept.
             patience: Seconds to wait for other processes.
 
         Raises:
@@ -279,7 +281,8 @@ class DiskStore:
             ValueError: As in the constructor, or if it is longer.
         """
         with self._database.lock, self._as_os_errors():
-            self._database.run(partial(_tell, change), write=True, patience=self._patience)
+            task = partial(_tell, change, self._limit)
+            self.evictions += self._database.run(task, write=True, patience=self._patience) or 0
 
     def clear(self) -> None:
         """Remove all values, whoever wrote them.
@@ -427,14 +430,21 @@ def _about(connection: sqlite3.Connection) -> bytes | None:
     return said if value[: _CHECKSUM.size] == _CHECKSUM.pack(zlib.crc32(said)) else None
 
 
-def _tell(change: Callable[[bytes | None], bytes], connection: sqlite3.Connection) -> None:
+def _tell(
+    change: Callable[[bytes | None], bytes], limit: int | None, connection: sqlite3.Connection
+) -> int:
+    """Write what is said of the values; how many of them had to go."""
     said = change(_about(connection))
     if len(said) > LARGEST_ABOUT:
         raise ValueError(f"at most {LARGEST_ABOUT} bytes are said of a store, not {len(said)}")
+    evicted = 0
+    if limit is not None:  # the page that has it may have to be split
+        evicted = _make_room(_pages(len(said)), limit // PAGE_BYTES, connection)
     connection.execute(
         "INSERT OR REPLACE INTO data (id, value) VALUES (?, ?)",
         (_ABOUT, _CHECKSUM.pack(zlib.crc32(said)) + said),
     )
+    return evicted
 
 
 def _find(keys: Collection[bytes], connection: sqlite3.Connection) -> list[bytes]:

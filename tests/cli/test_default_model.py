@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from attnmass import AttentionRanker, Chunk
+from attnmass.store.disk import DiskStore
 
 pytestmark = pytest.mark.slow
 
@@ -97,3 +99,34 @@ def test_unknown_profile_is_a_warning(lines: str, tiny_folder: Path) -> None:
     assert done.stderr.startswith("warning: no head profile ships for this llama model")
     assert "--profile" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_index(tmp_path: Path) -> None:
+    """Killed underway, `index` goes on where it was; `rank` then reads nothing of the articles."""
+    articles = (ROOT / "examples" / "data" / "articles.jsonl").read_text().splitlines()[:4]
+    records = [json.loads(line) for line in articles]
+    lines = [{"title": one["title"], "text": one["text"][:4000]} for one in records]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    paths = (str(tmp_path / "corpus.jsonl"), "--split", "600", "--store", str(tmp_path / "kept"))
+    first = subprocess.Popen(
+        [sys.executable, "-m", "attnmass", "index", *paths],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+    )
+    kept = DiskStore(tmp_path / "kept", None)
+    while not kept.stats().entries and first.poll() is None:
+        time.sleep(0.1)
+    first.kill()
+    assert first.wait() < 0
+    there = kept.stats().entries
+    done = attnmass("index", *paths, "-f", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (record,) = json.loads(done.stdout)
+    assert (record["model"], record["layout"]) == ("smollm2-135m", "late")
+    assert record["skipped"] >= there > 0
+    assert record["read"] + record["skipped"] == record["chunks"] > 20
+    assert 200 < record["bytes_per_token"] < 300
+    done = attnmass("rank", "What did Jonathan Swift propose?", *paths, "-f", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["chunks"][0]["title"] == "A Modest Proposal"
+    assert found["profile"]["layout"] == "late"
