@@ -12,7 +12,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format families bench docs clean
+.PHONY: help demo test test-slow check format options families bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ check: $(READY) ## formatter, linter, types
 format: $(READY) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+options: $(READY) ## write the reference of options from their declarations
+	$(BIN)/python -m tests.options.table
 
 families: $(READY) ## write the README's table of families from the checks
 	$(BIN)/python -m tests.capture.table

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
+from typing_extensions import Unpack
+
+from attnmass.engine.asking import Asked, RankOptions
 from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
 from attnmass.engine.ranking import make_ranking, threshold_of
 from attnmass.layouts import keeps_vectors
-from attnmass.options.checks import check_count, check_type
-from attnmass.options.choices import OnNoEvidence, Order
-from attnmass.options.selection import Selection
+from attnmass.options.declared import Trimming, names_of
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking, Timings
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
-from attnmass.trimming import Render, Trim
+from attnmass.trimming import Trim
 
 
 class AttentionRanker(Looker):
@@ -37,19 +38,7 @@ class AttentionRanker(Looker):
         self,
         query: str,
         chunks: Sequence[str | Chunk],
-        *,
-        top_n: int | None = None,
-        score_threshold: float | None = None,
-        retrieval_scores: Sequence[float | None] | None = None,
-        fuse: float | None = None,
-        order: Order = "score",
-        evidence_threshold: float | None = None,
-        on_no_evidence: OnNoEvidence = "keep",
-        trim: Trim | None = None,
-        render: Render | None = None,
-        query_words: bool = False,
-        batch_size: int | None = None,
-        progress: bool | None = None,
+        **options: Unpack[RankOptions],
     ) -> Ranking:
         """Order chunks by the attention that they get from the query, or as `rank_by` says.
 
@@ -57,25 +46,28 @@ class AttentionRanker(Looker):
             query: The question; never truncated.
             chunks: Texts, or `Chunk`s with titles. Empty, blank or non-text ones are not scored:
                 they come last with score 0.0.
-            top_n: Keep the best so many; default: all.
-            score_threshold: Keep only chunks of at least this score, which is a share of attention
-                or, where a classification head ranks, the sigmoid of its logit.
-            retrieval_scores: The retriever's score of each chunk, for the result and for `fuse`.
-            fuse: Order by a blend of both scores in which the retriever's has this share, in
-                [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's score and of the
-                logarithm of attention's. Default: none of it. Scores stay what they are.
-            order: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
-                `"best_last"`, next to a question that follows them.
-            evidence_threshold: Less evidence than this is none; default: the profile's.
-            on_no_evidence: Then `"keep"` the chunks all the same, return none (`"empty"`), or
-                `"raise"`.
-            trim: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
-            render: For trimming to a budget: what the reader gets of a chunk, called with its
-                input index and its kept text. Default: its title on a line, then the text.
-            query_words: Keep where each token of the query looked, too, for `Ranking.explain`; from
-                the same forward pass.
-            batch_size: As in the constructor, for this call.
-            progress: Likewise.
+            **options: See below.
+
+        Options:
+            - `top_n`: Keep the best so many; default: all.
+            - `score_threshold`: Keep only chunks of at least this score, which is a share of
+              attention or, where a classification head ranks, the sigmoid of its logit.
+            - `retrieval_scores`: The retriever's score of each chunk, for the result and `fuse`.
+            - `fuse`: Order by a blend of both scores in which the retriever's has this share, in
+              [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's score and of the
+              logarithm of attention's. Default: none of it. Scores stay what they are.
+            - `order`: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
+              `"best_last"`, next to a question that follows them.
+            - `evidence_threshold`: Less evidence than this is none; default: the profile's.
+            - `on_no_evidence`: Then `"keep"` the chunks all the same, return none (`"empty"`), or
+              `"raise"`.
+            - `trim`: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
+            - `render`: For trimming to a budget: what the reader gets of a chunk, called with its
+              input index and its kept text. Default: its title on a line, then the text.
+            - `query_words`: Keep where each token of the query looked, too, for
+              `Ranking.explain`; from the same forward pass.
+            - `batch_size`: As in the constructor, for this call.
+            - `progress`: Likewise.
 
         Returns:
             The ranking; empty where `chunks` is.
@@ -87,22 +79,7 @@ class AttentionRanker(Looker):
             CaptureError: If the attention has NaN.
             NoEvidenceError: If there is too little and `on_no_evidence` is `"raise"`.
         """
-        return self.rank_batch(
-            [query],
-            chunks,
-            top_n=top_n,
-            score_threshold=score_threshold,
-            retrieval_scores=retrieval_scores,
-            fuse=fuse,
-            order=order,
-            evidence_threshold=evidence_threshold,
-            on_no_evidence=on_no_evidence,
-            trim=trim,
-            render=render,
-            query_words=query_words,
-            batch_size=batch_size,
-            progress=progress,
-        )[0]
+        return self.rank_batch([query], chunks, **options)[0]
 
     def trim(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
         """Rank chunks and keep only the spans of them that matter: `rank` with a `Trim`.
@@ -114,7 +91,7 @@ class AttentionRanker(Looker):
 
         Returns, errors: as in `rank`.
         """
-        names = {field.name for field in fields(Trim) if field.init}
+        names = names_of(Trimming)
         wanted = {name: value for name, value in options.items() if name in names}
         rest = {name: value for name, value in options.items() if name not in names}
         return self.rank(query, chunks, trim=Trim(**wanted), **rest)
@@ -123,59 +100,33 @@ class AttentionRanker(Looker):
         self,
         queries: Sequence[str],
         chunks: Sequence[str | Chunk],
-        *,
-        top_n: int | None = None,
-        score_threshold: float | None = None,
-        retrieval_scores: Sequence[float | None] | None = None,
-        fuse: float | None = None,
-        order: Order = "score",
-        evidence_threshold: float | None = None,
-        on_no_evidence: OnNoEvidence = "keep",
-        trim: Trim | None = None,
-        render: Render | None = None,
-        query_words: bool = False,
-        batch_size: int | None = None,
-        progress: bool | None = None,
+        **options: Unpack[RankOptions],
     ) -> list[Ranking]:
         """Rank one set of chunks for several queries; the chunks are read once.
 
-        Args, errors: as in `rank`.
+        Options, errors: as in `rank`.
 
         Returns:
             One ranking for each query.
         """
         started = time.perf_counter()
-        if trim is not None and not isinstance(trim, Trim):
-            raise TypeError(f"trim must be a Trim, not {trim!r}: pass trim=Trim(max_tokens=800)")
-        if render is not None and not callable(render):
-            raise TypeError(f"render must be a callable from index and text, not {render!r}")
-        check_type("query_words", query_words, bool)
-        check_count("batch_size", batch_size, 1, optional="the ranker's own")
+        asked = Asked(**options)
         check_queries(queries)
         check_chunks(chunks)
         if not queries:
             return []
-        selection = Selection(
-            top_n,
-            score_threshold,
-            retrieval_scores,
-            fuse,
-            order,
-            evidence_threshold,
-            on_no_evidence,
-        )
-        selection.check(len(chunks))
-        options = replace(self._options, query_rows=query_words)
-        if batch_size is not None:
-            options = replace(options, batch_size=batch_size)
+        asked.check(len(chunks))
+        bounds = replace(self._options, query_rows=asked.query_words)
+        if asked.batch_size is not None:
+            bounds = replace(bounds, batch_size=asked.batch_size)
         lazily = keeps_vectors(self._profile.layout)
         inputs = read_chunks(chunks, self._plain, lazily=lazily)
-        asked = read_queries(queries, self._plain)
+        read = read_queries(queries, self._plain)
         tokenized = time.perf_counter()
         self._tally.add(tokenize_seconds=tokenized - started)
-        show = self._progress if progress is None else progress
-        result = self._attend(asked, list(inputs.tokens.values()), options, show)
-        if query_words and inputs.tokens and result.queries[0].rows is None:
+        show = self._progress if asked.progress is None else asked.progress
+        result = self._attend(read, list(inputs.tokens.values()), bounds, show)
+        if asked.query_words and inputs.tokens and result.queries[0].rows is None:
             raise ValueError(
                 f"the layout {self._profile.layout!r} does not tell where each word of the query "
                 "looked: leave out query_words"
@@ -190,29 +141,33 @@ class AttentionRanker(Looker):
                 attention,
                 inputs,
                 n_windows,
-                selection,
+                asked,
                 self._profile,
                 self._rank_by,
             )
-            for query, tokens, attention in zip(queries, asked, result.queries, strict=True)
+            for query, tokens, attention in zip(queries, read, result.queries, strict=True)
         ]
-        if trim is not None:
-            rankings = self._trimmer.trim(rankings, inputs, result.queries, trim, render, options)
+        if asked.trim is not None:
+            rankings = self._trimmer.trim(
+                rankings, inputs, result.queries, asked.trim, asked.render, bounds
+            )
         ended = time.perf_counter()
         timings = Timings(
             tokenize=tokenized - started,
             encode=result.encode_seconds,
             query=result.query_seconds,
             total=ended - started,
-            trim=ended - attended if trim is not None else 0.0,
+            trim=ended - attended if asked.trim is not None else 0.0,
         )
         rankings = [replace(ranking, timings=timings, notes=notes) for ranking in rankings]
         for ranking in rankings:
-            if ranking.no_evidence and on_no_evidence == "raise":
-                raise NoEvidenceError(ranking, threshold_of(selection, self._profile) or 0.0)
+            if ranking.no_evidence and asked.on_no_evidence == "raise":
+                raise NoEvidenceError(ranking, threshold_of(asked, self._profile) or 0.0)
         return rankings
 
-    async def arank(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
+    async def arank(
+        self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[RankOptions]
+    ) -> Ranking:
         """`rank` in a worker thread of the ranker's own, so that the event loop goes on.
 
         Args, returns, errors: as in `rank`.

@@ -9,11 +9,12 @@ import argparse
 import json
 import warnings
 from pathlib import Path
+from typing import get_args
 
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from attnmass.options.cache import CACHE_FORMATS
+from attnmass.options.choices import CacheFormat
 from benchmarks.data import SETS, test_part
 from benchmarks.metrics import ndcg_at_10
 
@@ -34,7 +35,7 @@ def main() -> None:
         name or "exact": AttentionRanker.from_pretrained(
             "smollm2-135m", dtype=arguments.dtype, cache_bytes=BOUND, cache_format=name
         )
-        for name in (None, *CACHE_FORMATS)
+        for name in (None, *get_args(CacheFormat))
     }
     sizes: dict[str, float] = {}
     rows = []

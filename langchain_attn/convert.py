@@ -99,6 +99,15 @@ def trim_document(result: Document, chunk: RankedChunk, separator: str) -> None:
     metadata[METADATA_KEY] |= found
 
 
+def check_reader(template: Template) -> None:
+    """Raise `ValueError` for a template of what is not known before documents are trimmed."""
+    if clash := sorted({SCORE_KEY, METADATA_KEY, START_KEY}.intersection(template.keys)):
+        raise ValueError(
+            f"reader_template cannot name {', '.join(clash)}: trimming changes what is there, "
+            "so that its tokens cannot be counted before"
+        )
+
+
 def check_document(document: Document) -> None:
     """Raise `TypeError` for what is no document."""
     if not isinstance(document, Document):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, Field, model_validator
 
+from attnmass.options.checks import did_you_mean
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
 
@@ -35,6 +36,9 @@ class AttentionRetriever(BaseRetriever):
     other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents
     through, the first `k` of them are returned.
 
+    Instead of `rerank` the fields of an `AttentionRerank` can be passed, such as `max_tokens=800`;
+    beside it `top_n`, which is `k`, LangChain's own word.
+
     Attributes:
         retriever: Any LangChain retriever, or another runnable from a query to documents.
         rerank: What orders the documents.
@@ -51,6 +55,47 @@ class AttentionRetriever(BaseRetriever):
     rerank: AttentionRerank = Field(default_factory=AttentionRerank)
     fetch_k: int = Field(default=20, ge=1)
     k: int = Field(default=5, ge=1)
+
+    if TYPE_CHECKING:  # pydantic knows nothing of fields that are another's
+
+        def __init__(
+            self,
+            *,
+            retriever: RetrieverLike,
+            rerank: AttentionRerank = ...,
+            fetch_k: int = ...,
+            k: int = ...,
+            **rerank_fields: Any,
+        ) -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _make_rerank(cls, data: Any) -> Any:
+        """The reranker of its fields, where they are passed instead."""
+        if not isinstance(data, Mapping):
+            return data
+        known = AttentionRerank.model_fields
+        fields = {name: data[name] for name in data if name in known.keys() - cls.model_fields}
+        if not fields:
+            return cls._check_names(data)
+        own = {name: data[name] for name in data if name not in fields}
+        rerank = own.get("rerank")
+        if rerank is None:
+            return cls._check_names({**own, "rerank": AttentionRerank(**fields)})
+        if fields.keys() != {"top_n"} or "k" in own:
+            raise ValueError(
+                f"pass {'k' if 'k' in own else 'rerank'} or {', '.join(fields)}, not both"
+            )
+        return cls._check_names({**own, "k": fields["top_n"]})
+
+    @classmethod
+    def _check_names(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Name what is nearest to a field that there is not."""
+        known = cls.model_fields.keys() | AttentionRerank.model_fields
+        for name in sorted(set(map(str, data)).difference(known)):
+            if near := did_you_mean(name, sorted(known)):
+                raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
+        return data
 
     @model_validator(mode="after")
     def _check_counts(self) -> Self:

@@ -268,6 +268,11 @@ def test_command_line_is_light() -> None:
     assert not found & (HEAVY | FRAMEWORKS)
 
 
+def test_the_package_is_light() -> None:
+    """Importing the package brings in neither models nor what options are declared with."""
+    assert not imported_by("import attnmass") & (HEAVY | FRAMEWORKS | {"pydantic", "numpy"})
+
+
 def test_where_weights_are_is_light() -> None:
     """Whether weights are there can be asked without torch."""
     assert not imported_by("import attnmass.loading.sources") & HEAVY

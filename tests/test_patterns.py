@@ -109,6 +109,7 @@ WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]]
 }
 # Where one is written where it is used: on what, and why that is no matter.
 INSIDE = {
+    "attnmass/cli/declared.py": "sentences of help, our own or those of who declares an option",
     "attnmass/cli/errors.py": "our own messages, with values of options that the user typed",
     "attnmass/loading/converted.py": "one class of characters, on the name of a file",
     "attnmass/text/segmentation/sentences.py": "two characters, in a language code",

@@ -8,26 +8,29 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from pydantic import model_validator
+from typing_extensions import Self
+
+from attnmass.adapters.fields import RankerFields
 from attnmass.adapters.reloading import fields_of
 from attnmass.adapters.shared import release, shared_ranker
-from attnmass.options.cache import CACHE_FIELDS, CacheOptions
-from attnmass.options.checks import check_type, did_you_mean
+from attnmass.options.cache import CacheOptions
+from attnmass.options.checks import check_type
 from attnmass.options.fields import (
-    LAYOUT_FIELDS,
+    CACHE_FIELDS,
+    CONSTRUCTOR_FIELDS,
     LOADING_FIELDS,
     NO_MATTER,
     SELECTION_FIELDS,
     TRIM_DETAILS,
     TRIM_FIELDS,
 )
-from attnmass.options.selection import Selection
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.hidden import seal
+from attnmass.results.stats import WarmResult
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from typing_extensions import Self
 
     from attnmass.profiles import HeadProfile
     from attnmass.ranker import AttentionRanker
@@ -40,59 +43,11 @@ Result = TypeVar("Result")
 _logger = logging.getLogger(__name__)
 
 
-class UsesRanker:
-    """A pydantic model that ranks: mixed in beside the framework's own base class.
+class UsesRanker(RankerFields):
+    """What ranks in an adapter: mixed in beside the framework's own base class."""
 
-    The fields are the adapter's, since the core knows no pydantic: `model`, `on_error`,
-    `batch_size`, `show_progress`, `keep_ranking`, those that `attnmass.options.fields` names, and
-    private ones, `_ranker`, `_counted` and `_last_ranking`.
-    """
-
-    if TYPE_CHECKING:
-        model: str
-        on_error: str
-        batch_size: int | None
-        show_progress: bool
-        keep_ranking: bool
-        profile: HeadProfile | str | None
-        heads: tuple[tuple[int, int], ...] | Literal["all"] | None
-        layout: str | None
-        tokenizer: Any
-        model_fields: ClassVar[dict[str, Any]]
-        model_fields_set: set[str]
-        model_dump: Any
-        _ranker: Any
-        _counted: Any
-        _last_ranking: Any
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field if all fields may be what they then are together, else leave it as it was.
-
-        Raises:
-            ValidationError: As the constructor; pydantic itself would keep what it refused.
-        """
-        fields, known = dict(vars(self)), set(self.model_fields_set)
-        try:
-            super().__setattr__(name, value)
-        except Exception:
-            vars(self).clear()
-            vars(self).update(fields)
-            self.model_fields_set.clear()
-            self.model_fields_set.update(known)
-            raise
-
-    @classmethod
-    def _check_names(cls, data: Any) -> Any:
-        """Name the field that is nearest to one that there is not; for a validator of mode before.
-
-        Raises:
-            ValueError: If there is one.
-        """
-        unknown = set(data).difference(cls.model_fields) if isinstance(data, dict) else ()
-        for name in sorted(unknown, key=str):
-            if near := did_you_mean(str(name), cls.model_fields):
-                raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
-        return data
+    # The fields that only say how to trim.
+    _TRIM_DETAILS: ClassVar[tuple[str, ...]] = TRIM_DETAILS
 
     @classmethod
     def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
@@ -129,8 +84,8 @@ class UsesRanker:
                 reader's, which can be set on what is returned.
             heads: `(layer, head)` pairs to read, 0-based.
             profile: A head profile, or the path of one, instead of `heads`.
-            **fields: As in `from_ranker`, and `layout`, `rank_by`, those that only some layouts
-                take, and those of the chunk cache.
+            **fields: As in `from_ranker`, and those that say how the model is read, and where what
+                was read is kept.
 
         Raises:
             ValueError: As in `from_ranker`, or if options contradict each other.
@@ -138,10 +93,9 @@ class UsesRanker:
         """
         from attnmass.ranker import AttentionRanker
 
-        own = (*CACHE_FIELDS, "layout", "rank_by", *LAYOUT_FIELDS)  # the constructor's, too
-        options = {name: fields[name] for name in own if name in fields}
+        options = {name: fields[name] for name in CONSTRUCTOR_FIELDS if name in fields}
         ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile, **options)
-        refused = [name for name in LOADING_FIELDS if name not in own]
+        refused = [name for name in LOADING_FIELDS if name not in CONSTRUCTOR_FIELDS]
         return cls._around(ranker, fields, refused=refused)
 
     @classmethod
@@ -195,25 +149,15 @@ class UsesRanker:
             release(self.model)
         self._ranker = None
 
-    def _check_cache(self) -> None:
-        """Refuse contradictions before a model is loaded.
-
-        Raises:
-            ValueError: As `CacheOptions`.
-        """
-        CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
-
     def _load(self) -> AttentionRanker:
         """The ranker passed in, else the shared one of that name."""
         if self._ranker is not None:
             return self._ranker  # type: ignore[no-any-return]
         return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_FIELDS})
 
-    def _check_options(self, *trim_details: str) -> None:
-        """Refuse options that are off or contradict each other.
-
-        Args:
-            *trim_details: The adapter's own fields that only say how to trim.
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        """Refuse options that contradict each other, before a model is loaded.
 
         Raises:
             ValueError: Naming the option and what to set instead.
@@ -221,17 +165,17 @@ class UsesRanker:
         """
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
-        # The retriever's scores, which `fuse` needs, come with the query.
-        Selection(**{name: getattr(self, name) for name in SELECTION_FIELDS})
+        CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
         if self._trim() is not None:
-            return
+            return self
         fields = type(self).model_fields
-        names = (*TRIM_DETAILS, *trim_details)
-        if idle := [name for name in names if getattr(self, name) != fields[name].default]:
+        idle = [name for name in self._TRIM_DETAILS if getattr(self, name) != fields[name].default]
+        if idle:
             raise ValueError(
                 f"without trimming there is no use for {', '.join(idle)}: set {TRIM_FIELDS[0]}, "
                 f"{TRIM_FIELDS[1]} or {TRIM_FIELDS[2]} as well, or leave out {', '.join(idle)}"
             )
+        return self
 
     def _trim(self, default: Callable[[], Any] = lambda: None) -> Trim | None:
         """What is asked of trimming, `None` where it is not asked for.
@@ -272,6 +216,13 @@ class UsesRanker:
         )
         self._last_ranking = ranking if self.keep_ranking else None
         return ranking
+
+    def _warm_chunks(self, chunks: Sequence[Chunk]) -> WarmResult:
+        """`AttentionRanker.warm` with the adapter's options; no chunks need no model."""
+        if not chunks:
+            return WarmResult(read=0, skipped=0, unreadable=0, evicted=0)
+        progress = self.show_progress or None
+        return self._load().warm(chunks, batch_size=self.batch_size, progress=progress)
 
     def _request(
         self, query: str, results: Sequence[tuple[str | None, str]], n_tokens: int | None

@@ -8,20 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.forking import ForkLock
-from attnmass.options.cache import CACHE_BYTES, CACHE_FOLDER_BYTES
 from attnmass.options.checks import check_path, check_type
+from attnmass.options.choices import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
-
-# Options that may be left out of a key; those that are not here default to `None`.
-_DEFAULTS = {
-    "dtype": "auto",
-    "local_files_only": False,
-    "cache_bytes": CACHE_BYTES,
-    "cache_folder_bytes": CACHE_FOLDER_BYTES,
-    "second_pass": False,
-}
 
 
 @dataclass
@@ -36,7 +27,7 @@ _slots: dict[Hashable, _Slot] = {}
 _guard = ForkLock()
 
 
-def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker:
+def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
     """The ranker of a model, loaded on the first call and shared by every later one.
 
     Args:
@@ -49,12 +40,15 @@ def shared_ranker(name: str = "smollm2-135m", **options: Any) -> AttentionRanker
         AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
     """
     from attnmass.loading.sources import ALIASES
+    from attnmass.options.declared import defaults_of
+    from attnmass.options.fields import LOADING_GROUPS
     from attnmass.ranker import AttentionRanker
 
     check_path("name", name)
     name = os.fspath(name)
     name = name.lower() if name.lower() in ALIASES else name
-    options = {name: value for name, value in options.items() if value != _DEFAULTS.get(name)}
+    defaults = defaults_of(*LOADING_GROUPS)
+    options = {name: value for name, value in options.items() if value != defaults.get(name)}
     key = (name, *sorted(options.items(), key=lambda item: item[0]))
     with _guard:
         slot = _slots.setdefault(key, _Slot())

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from attnmass.cli.model_options import Given
+from attnmass.cli.declared import Given
 from attnmass.cli.options import ToldOptions
 
 ReportFormat = Literal["table", "markdown", "json"]

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,7 +73,7 @@ def index(
     check_cache(store)
     model_arguments(model)
     if model.layout is None and model.profile is None:
-        model = replace(model, layout=DEFAULT_LAYOUT)
+        model = model.changed(layout=DEFAULT_LAYOUT)
     kept = _open(store)
     with closing(Reopened()) as opened, closing(kept):
         run = _Run(kept, store, common, *_count(paths, reading, opened, quiet=common.quiet))
@@ -132,7 +132,7 @@ def n_characters(item: Item) -> int:
 def _read(
     batches: Batches, model: ModelOptions, store: StoreGroup, common: IndexOptions, run: _Run
 ) -> None:
-    cache = CacheGroup(**asdict(store), cache_bytes=0)  # what was read is not looked at here
+    cache = CacheGroup(**store.given(), cache_bytes=0)  # what was read is not looked at here
     name = session.model_name(model)
     if common.jobs == 1:
         ranker = session.load_ranker(model, cache, quiet=common.quiet)

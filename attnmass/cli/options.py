@@ -5,16 +5,14 @@ So defaults are the API's own, and stand in no second place; help looks them up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import typer
 
-from attnmass.cli.model_options import CacheGroup, Given, ModelOptions
-from attnmass.options.choices import OnNoEvidence, Order
-
-if TYPE_CHECKING:
-    pass
+from attnmass.cli.declared import Given, Shown, options_of
+from attnmass.cli.model_options import CacheGroup, ModelOptions
+from attnmass.options.declared import Loading, Reading, Selecting, Storing, Trimming, defaults_of
 
 Format = Literal["table", "tsv", "text", "json", "jsonl"]
 InputKind = Literal["auto", "text", "jsonl"]
@@ -70,126 +68,29 @@ class InputOptions(ChunkOptions):
     ] = None
 
 
-@dataclass(frozen=True, slots=True)
+@options_of(
+    Selecting,
+    panel=_CHOICE,
+    top_n=Shown("-n"),
+    on_no_evidence=Shown(help="Then keep the chunks, print none, or print none and end with 1."),
+)
 class SelectionOptions(Given):
     """Which chunks are kept, and in which order."""
 
-    top_n: Annotated[
-        int | None,
-        typer.Option("--top-n", "-n", help="Keep the best so many.", rich_help_panel=_CHOICE),
-    ] = None
-    score_threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Keep chunks that get at least this share of the query's attention.",
-            rich_help_panel=_CHOICE,
-        ),
-    ] = None
-    fuse: Annotated[
-        float | None,
-        typer.Option(
-            help="Order by a blend in which the scores of the input have this share, 0 to 1.",
-            rich_help_panel=_CHOICE,
-        ),
-    ] = None
-    order: Annotated[
-        Order | None,
-        typer.Option(help="How what is kept is ordered.", rich_help_panel=_CHOICE),
-    ] = None
-    evidence_threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Less evidence than this is none; the head profile's.", rich_help_panel=_CHOICE
-        ),
-    ] = None
-    on_no_evidence: Annotated[
-        OnNoEvidence | None,
-        typer.Option(
-            help="Then keep the chunks, print none, or print none and end with code 1.",
-            rich_help_panel=_CHOICE,
-        ),
-    ] = None
 
-
-@dataclass(frozen=True, slots=True)
+@options_of(
+    Trimming,
+    panel=_TRIM,
+    max_tokens=Shown("-t"),
+    tokenizer=Shown(
+        metavar="NAME",
+        kind=str,
+        help="Count tokens as this folder or repository does, the reader's; default: the model's.",
+    ),
+    language=Shown(metavar="CODE"),
+)
 class TrimOptions(Given):
     """Which spans of the chunks are kept."""
-
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            "--max-tokens",
-            "-t",
-            help="Ceiling on the tokens of all that is kept, titles included.",
-            rich_help_panel=_TRIM,
-        ),
-    ] = None
-    keep_ratio: Annotated[
-        float | None,
-        typer.Option(help="Keep at most this share of the tokens.", rich_help_panel=_TRIM),
-    ] = None
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            help="Keep the best spans that have this share of the attention.",
-            rich_help_panel=_TRIM,
-        ),
-    ] = None
-    min_keep: Annotated[
-        int | None,
-        typer.Option(
-            help="Keep at least so many spans, if --max-tokens allows.", rich_help_panel=_TRIM
-        ),
-    ] = None
-    keep_titles: Annotated[
-        bool | None,
-        typer.Option(
-            "--keep-titles/--no-keep-titles",
-            help="Keep headings with what they head.",
-            rich_help_panel=_TRIM,
-        ),
-    ] = None
-    neighbors: Annotated[
-        int | None,
-        typer.Option(
-            help="Keep so many spans on either side as well, where there is room.",
-            rich_help_panel=_TRIM,
-        ),
-    ] = None
-    resolve_context: Annotated[
-        bool | None,
-        typer.Option(
-            "--resolve-context/--no-resolve-context",
-            help="Keep the earlier sentence that a kept one leans on, where there is room.",
-            rich_help_panel=_TRIM,
-        ),
-    ] = None
-    separator: Annotated[
-        str | None,
-        typer.Option(help="Stands where text was dropped.", rich_help_panel=_TRIM),
-    ] = None
-    on_empty: Annotated[
-        str | None,
-        typer.Option(
-            metavar="raise|empty|cut",
-            help="When no span fits: an error, an empty result, or the beginning of the best span.",
-            rich_help_panel=_TRIM,
-        ),
-    ] = None
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Count tokens as this folder or repository does, the reader's; the model's own.",
-            rich_help_panel=_TRIM,
-        ),
-    ] = None
-    language: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CODE", help="Of the text, such as de; by its script.", rich_help_panel=_TRIM
-        ),
-    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,17 +122,16 @@ class CommonOptions(ToldOptions):
     ] = None
 
 
-GROUPS = (InputOptions, ModelOptions, CacheGroup, SelectionOptions, TrimOptions, CommonOptions)
+GROUPS: tuple[Any, ...] = (
+    InputOptions,
+    ModelOptions,
+    CacheGroup,
+    SelectionOptions,
+    TrimOptions,
+    CommonOptions,
+)
 
 
 def api_defaults() -> dict[str, Any]:
     """Defaults of the API, by the names of the options that stand for them."""
-    from attnmass.loading.sources import DEFAULT_MODEL
-    from attnmass.options.cache import CacheOptions
-    from attnmass.options.selection import Selection
-    from attnmass.trimming import Trim
-
-    found: dict[str, Any] = {"model": DEFAULT_MODEL}
-    for kind in (CacheOptions, Selection, Trim):
-        found |= {field.name: field.default for field in fields(kind) if field.init}
-    return found
+    return defaults_of(Loading, Reading, Storing, Selecting, Trimming)

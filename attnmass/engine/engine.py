@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import torch
 from tqdm.auto import tqdm
@@ -22,10 +22,12 @@ from attnmass.loading.load import load
 from attnmass.loading.nearby import profile_nearby
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.models.generators import find_generator
-from attnmass.options.cache import CACHE_BYTES, CACHE_FIELDS, CACHE_FOLDER_BYTES, CacheOptions
+from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import check_path
-from attnmass.options.choices import Direction, RankBy, check_rank_by
+from attnmass.options.choices import CacheFormat, Direction, RankBy, check_rank_by
 from attnmass.options.cross import CrossOptions
+from attnmass.options.declared import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.options.fields import CACHE_FIELDS
 from attnmass.profiles import HeadProfile
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
@@ -59,7 +61,7 @@ class Engine:
         cache_bytes: int | None = CACHE_BYTES,
         cache_folder: str | os.PathLike[str] | None = None,
         cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
-        cache_format: str | None = None,
+        cache_format: CacheFormat | None = None,
         progress: bool = False,
         cross: CrossOptions | None = None,
     ) -> None:
@@ -112,7 +114,12 @@ class Engine:
         """
         check_name(layout)
         self._cache = ChunkCache(
-            CacheOptions(cache_bytes, cache_folder, cache_folder_bytes, cache_format)
+            CacheOptions(
+                cache_bytes=cache_bytes,
+                cache_folder=cast("str | None", cache_folder),  # which makes a path a text
+                cache_folder_bytes=cache_folder_bytes,
+                cache_format=cache_format,
+            )
         )
         built = build(
             model,

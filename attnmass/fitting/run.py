@@ -42,7 +42,7 @@ from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
-from attnmass.options.cache import CACHE_BYTES
+from attnmass.options.declared import CACHE_BYTES
 from attnmass.profiles import EvidenceRule, HeadProfile, RankRule
 from attnmass.text.prompt import chunk_text
 

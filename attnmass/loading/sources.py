@@ -12,9 +12,10 @@ from huggingface_hub import constants, try_to_load_from_cache
 
 from attnmass.errors import WeightsNotFoundError
 from attnmass.models.naming import is_unnamed
+from attnmass.options import choices
 from attnmass.options.checks import did_you_mean
 
-DEFAULT_MODEL = "smollm2-135m"
+DEFAULT_MODEL = choices.DEFAULT_MODEL
 
 
 @dataclass(frozen=True, slots=True)

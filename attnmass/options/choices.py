@@ -1,23 +1,45 @@
-"""Options that are one of a few names."""
+"""Options that are one of a few names, and the name of the model that is read by default."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-Order = Literal["score", "input", "best_last"]
-OnNoEvidence = Literal["keep", "empty", "raise"]
+DEFAULT_MODEL = "smollm2-135m"
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+LayoutName = Literal["parallel", "late", "joint", "pointwise"]
 RankBy = Literal["attention", "logit", "both"]
 # Which way the pointwise layout reads attention, see `attnmass.layouts.pointwise`.
 Direction = Literal["query_to_chunk", "chunk_to_query", "both"]
+CacheFormat = Literal["float16", "bfloat16", "int8"]
+Order = Literal["score", "input", "best_last"]
+OnNoEvidence = Literal["keep", "empty", "raise"]
+OnEmpty = Literal["raise", "empty", "cut"]
+
+
+def check_choice(name: str, value: Any, choices: Any, *, optional: str = "") -> None:
+    """Hold an option to a few names.
+
+    Args:
+        name: The option's.
+        value: What was passed for it.
+        choices: A `Literal`.
+        optional: What `None`, which is then allowed too, stands for.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if value is None and optional:
+        return
+    if value not in get_args(choices):
+        raise ValueError(f"{name} must be one of {get_args(choices)}, not {value!r}")
 
 
 def check_rank_by(rank_by: str | None) -> None:
     """Raise `ValueError` unless chunks can be ranked by that; `None` is the model's default."""
-    if rank_by is not None and rank_by not in get_args(RankBy):
-        raise ValueError(f"rank_by must be one of {get_args(RankBy)}, not {rank_by!r}")
+    check_choice("rank_by", rank_by, RankBy, optional="the model's")
 
 
 def check_direction(direction: str | None) -> None:
     """Raise `ValueError` unless attention can be read that way; `None` is the layout's own."""
-    if direction is not None and direction not in get_args(Direction):
-        raise ValueError(f"direction must be one of {get_args(Direction)}, not {direction!r}")
+    check_choice("direction", direction, Direction, optional="the layout's")

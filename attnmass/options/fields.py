@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-from attnmass.options.cache import CACHE_FIELDS
+from attnmass.options.declared import (
+    Loading,
+    OwnOfLayouts,
+    Reading,
+    Selecting,
+    Storing,
+    Trimming,
+    names_of,
+)
 
 # Fields that only some layouts take, as `AttentionRanker` names them too.
-LAYOUT_FIELDS = ("direction", "cross", "max_context_tokens", "second_pass")
+LAYOUT_FIELDS = names_of(OwnOfLayouts)
 
-# Fields that say how a model is loaded and read, as `shared_ranker` names them too.
-LOADING_FIELDS = (
-    "device",
-    "dtype",
-    "profile",
-    "heads",
-    "layout",
-    "rank_by",
+# Fields that say where what was read is kept.
+CACHE_FIELDS = names_of(Storing)
+
+# Fields that the constructor of `AttentionRanker` takes beside heads and profile, and each call.
+_SETTLED_LATER = ("profile", "heads", "batch_size")
+CONSTRUCTOR_FIELDS = (
+    *(name for name in names_of(Reading) if name not in _SETTLED_LATER),
     *LAYOUT_FIELDS,
-    "revision",
-    "cache_dir",
-    "local_files_only",
     *CACHE_FIELDS,
 )
 
-# Fields that say which chunks are kept and how they are ordered, as `Selection` names them too.
-SELECTION_FIELDS = (
-    "top_n",
-    "score_threshold",
-    "fuse",
-    "order",
-    "evidence_threshold",
-    "on_no_evidence",
+# Fields that say how a model is loaded and read, as `shared_ranker` names them too.
+LOADING_GROUPS = (Loading, Reading, OwnOfLayouts, Storing)
+LOADING_FIELDS = tuple(
+    name
+    for name in names_of(*LOADING_GROUPS)
+    if name not in ("model", "batch_size")  # the name itself; passed with each call
 )
+
+# Fields that say which chunks are kept and how they are ordered, as `Selection` names them too.
+SELECTION_FIELDS = names_of(Selecting)
 
 # Fields that ask for trimming, one of them or more, and those that only say how; see `Trim`.
 TRIM_FIELDS = ("max_tokens", "keep_ratio", "top_p")
-TRIM_DETAILS = (
-    "min_keep",
-    "keep_titles",
-    "neighbors",
-    "resolve_context",
-    "separator",
-    "on_empty",
-    "tokenizer",
-    "language",
-)
+TRIM_DETAILS = tuple(name for name in names_of(Trimming) if name not in TRIM_FIELDS)
 
 # Fields that make no other result, or that the ranker tells better: which heads, read how.
 NO_MATTER = {
@@ -55,6 +51,3 @@ NO_MATTER = {
     "show_progress",
     "tokenizer",
 }
-
-# What a device may be called; checked before torch is there to ask.
-DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
-from attnmass.options.checks import check_count, check_share, check_type
+from attnmass.options.checked import check_option
+from attnmass.options.choices import OnEmpty
+from attnmass.options.declared import Trimming, names_of
 from attnmass.trimming.budget import TokenCounter
-
-OnEmpty = Literal["raise", "empty", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,7 @@ class Trim:
     counter: TokenCounter | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_count("max_tokens", self.max_tokens, 1, optional="no limit")
-        for name in ("keep_ratio", "top_p"):
-            check_share(name, getattr(self, name), above_zero=True, optional="no limit")
-        for name in ("min_keep", "neighbors"):
-            check_count(name, getattr(self, name), 0)
-        for name in ("keep_titles", "resolve_context"):
-            check_type(name, getattr(self, name), bool)
-        check_type("separator", self.separator, str)
-        check_type("language", self.language, str, optional="a choice by script")
-        if self.on_empty not in get_args(OnEmpty):
-            raise ValueError(f"on_empty must be one of {get_args(OnEmpty)}, not {self.on_empty!r}")
+        for name in names_of(Trimming):
+            check_option(name, Trimming.model_fields[name], getattr(self, name))
         if self.tokenizer is not None:
             object.__setattr__(self, "counter", TokenCounter(self.tokenizer))

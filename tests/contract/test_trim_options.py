@@ -36,7 +36,7 @@ def test_fields_are_those_of_the_core(adapter: Adapter) -> None:
     """Names and defaults are `Trim`'s and `Selection`'s, none is missing; `top_n` alone differs."""
     trim = {field.name: field.default for field in fields(Trim) if field.init}
     assert set(trim) == {*TRIM_FIELDS, *TRIM_DETAILS}
-    selection = {field.name: field.default for field in fields(Selection)}
+    selection = {name: info.default for name, info in Selection.model_fields.items()}
     assert set(SELECTION_FIELDS) == set(selection) - {"retrieval_scores"}
     own = adapter.Rerank.model_fields
     for name in (*TRIM_FIELDS, *TRIM_DETAILS):

@@ -436,6 +436,8 @@ class TestLoading:
             "heads": ((1, 0), (2, 1)),
             "layout": "joint",
             "rank_by": "attention",
+            "max_batch_tokens": 4096,
+            "max_chunk_tokens": 300,
             "direction": "both",
             "cross": CrossOptions(value_norm=True),
             "max_context_tokens": 2000,

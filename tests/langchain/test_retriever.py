@@ -160,11 +160,33 @@ class TestCounts:
         retriever = AttentionRetriever(retriever=source, rerank=fake(top_n=None), fetch_k=7)
         assert len(retriever.invoke(QUERY)) == 7
 
-    @pytest.mark.parametrize("fields", [{"k": 0}, {"fetch_k": 0}, {"top_n": 3}])
+    @pytest.mark.parametrize(
+        "fields", [{"k": 0}, {"fetch_k": 0}, {"top_n": 0}, {"similarity_top_k": 3}]
+    )
     def test_bad_fields(self, documents: list[Document], fields: dict[str, Any]) -> None:
         """Unknown and invalid fields fail at construction."""
         with pytest.raises(ValidationError, match=next(iter(fields))):
             AttentionRetriever(retriever=ListRetriever(documents=documents), **fields)
+
+    def test_fields_of_the_reranker(self, documents: list[Document]) -> None:
+        """Fields of a reranker stand for one, as in LlamaIndex, and `top_n` beside it is `k`."""
+        source = ListRetriever(documents=documents)
+        made = AttentionRetriever(retriever=source, fetch_k=9, top_n=3, max_tokens=80)
+        assert made.rerank == AttentionRerank(top_n=3, max_tokens=80)
+        assert made.k == 3
+        rerank = fake(top_n=4)
+        retriever = AttentionRetriever(retriever=source, rerank=rerank, top_n=2)
+        assert (retriever.k, retriever.rerank, rerank.top_n) == (2, rerank, 4)
+        assert len(retriever.invoke(QUERY)) == 2
+        for fields, message in (
+            ({"rerank": rerank, "fuse": 0.5}, "pass rerank or fuse, not both"),
+            ({"rerank": rerank, "k": 2, "top_n": 3}, "pass k or top_n, not both"),
+            ({"fetch_K": 3}, r"no field 'fetch_K'\. Did you mean 'fetch_k'\?"),
+            ({"max_token": 3}, r"no field 'max_token'\. Did you mean 'max_tokens'\?"),
+            ({"max_tokens": 0}, "max_tokens"),
+        ):
+            with pytest.raises(ValidationError, match=message):
+                AttentionRetriever(retriever=source, **fields)
 
     def test_fetch_below_k(self, documents: list[Document]) -> None:
         """Fetching fewer than are returned is refused with both numbers."""

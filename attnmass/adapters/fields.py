@@ -1,0 +1,140 @@
+"""The options as fields of an adapter, mixed in beside the base class of its framework."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from textwrap import fill
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator, model_validator
+from typing_extensions import Self
+
+from attnmass.adapters.reloading import light_tokenizer
+from attnmass.engine.worker import Worker
+from attnmass.options.checked import told
+from attnmass.options.checks import did_you_mean
+from attnmass.options.declared import (
+    Loading,
+    OwnOfLayouts,
+    Reading,
+    Selecting,
+    Storing,
+    Trimming,
+    option,
+)
+from attnmass.profiles import HeadProfile
+
+_PATHS = [
+    name
+    for group in (Loading, Reading, Storing)
+    for name, declared in group.model_fields.items()
+    if told(declared, "format") == "path"
+]
+
+# LlamaIndex's field of whom to tell of calls.
+_TOLD = "callback_manager"
+
+# What most users set, told first.
+_FIRST = ("model", "top_n", "max_tokens", "keep_ratio", "device", "cache_folder")
+
+
+class OfAdapters(BaseModel):
+    """What only adapters have."""
+
+    on_error: Literal["raise", "passthrough"] = option(
+        "raise", "What a failure does: an error, or the untouched candidates and a warning"
+    )
+    show_progress: bool = option(False, "Whether to show a progress bar while chunks are read")
+    keep_ranking: bool = option(
+        False, "Whether last_ranking has the last call's, to draw a heat map"
+    )
+
+
+class RankerFields(
+    OfAdapters, Storing, OwnOfLayouts, Reading[HeadProfile], Trimming, Selecting, Loading
+):
+    """Every option as a field; an assignment that is refused leaves an object as it was.
+
+    Its docstring tells of the fields of each subclass that has one of its own.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    top_n: int | None = option(5, "Keep the best so many; None for all", ge=1)
+
+    _ranker: Any = PrivateAttr(default=None)
+    _counted: Any = PrivateAttr(default=None)
+    _last_ranking: Any = PrivateAttr(default=None)
+    _worker: Worker = PrivateAttr(default_factory=Worker)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Tell of the fields in the docstring, for `help`."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if doc := cls.__dict__.get("__doc__"):
+            told = {name: info.description for name, info in cls.model_fields.items()}
+            ordered = {name: told[name] for name in (*_FIRST, *told) if told[name]}
+            lines = [
+                fill(f"{name}: {said}", 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
+                for name, said in ordered.items()
+            ]
+            cls.__doc__ = "\n".join([inspect.cleandoc(doc), "", "Attributes:", *lines])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, data: Any) -> Any:
+        """Name the field that is nearest to one that there is not."""
+        if not isinstance(data, Mapping):
+            return data
+        known = cls.model_fields
+        for name in sorted(set(map(str, data)).difference(known)):
+            if near := did_you_mean(name, known):
+                raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
+        return data
+
+    @field_validator(*_PATHS, mode="before", check_fields=False)
+    @classmethod
+    def _accept_paths(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field if all fields may be what they then are together, else leave it as it was.
+
+        Raises:
+            ValidationError: As the constructor; pydantic itself would keep what it refused.
+        """
+        if name not in type(self).model_fields:
+            super().__setattr__(name, value)
+            return
+        fields, known = dict(vars(self)), set(self.model_fields_set)
+        try:
+            super().__setattr__(name, value)
+        except Exception:
+            vars(self).clear()
+            vars(self).update(fields)
+            self.model_fields_set.clear()
+            self.model_fields_set.update(known)
+            raise
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all options are equal; what was loaded, and who is told of it, do not count."""
+        if not isinstance(other, RankerFields) or type(other) is not type(self):
+            return NotImplemented
+        names = [name for name in type(self).model_fields if name != _TOLD]
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Weights stay behind."""
+        light = self.model_copy(update={"tokenizer": light_tokenizer(self.tokenizer)})
+        light._ranker = light._counted = light._last_ranking = None
+        return super(RankerFields, light).__getstate__()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """The copy shares the ranker, the tokenizer, and who is told of calls."""
+        listener = getattr(self, _TOLD, None)
+        shared = (self._ranker, self._counted, self._last_ranking, self.tokenizer, listener)
+        return super().__deepcopy__({**(memo or {}), **{id(one): one for one in shared}})

@@ -1,0 +1,59 @@
+"""What one call asks of a ranker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from pydantic import ConfigDict, SkipValidation
+
+from attnmass.options.choices import OnNoEvidence, Order
+from attnmass.options.declared import option
+from attnmass.options.selection import Selection
+from attnmass.trimming import Render, Trim
+
+
+class RankOptions(TypedDict, total=False):
+    """The options of `AttentionRanker.rank`, which tells of them, for type checkers."""
+
+    top_n: int | None
+    score_threshold: float | None
+    retrieval_scores: Sequence[float | None] | None
+    fuse: float | None
+    order: Order
+    evidence_threshold: float | None
+    on_no_evidence: OnNoEvidence
+    trim: Trim | None
+    render: Render | None
+    query_words: bool
+    batch_size: int | None
+    progress: bool | None
+
+
+class Asked(Selection):
+    """The same, checked.
+
+    Attributes:
+        trim: Keep only some spans of the chunks.
+        render: What the reader gets of a chunk.
+        progress: Whether to show a progress bar; `None` is the ranker's own.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    trim: SkipValidation[Trim | None] = None
+    render: SkipValidation[Render | None] = None
+    query_words: bool = option(False, "Whether to keep where each token of the query looked")
+    batch_size: int | None = option(
+        None, "Chunks in one forward pass", unset="the ranker's own", ge=1
+    )
+    progress: SkipValidation[bool | None] = None
+
+    def check_together(self) -> None:
+        """Raise `TypeError` for what is no request to trim, or no way to render."""
+        if self.trim is not None and not isinstance(self.trim, Trim):
+            raise TypeError(
+                f"trim must be a Trim, not {self.trim!r}: pass trim=Trim(max_tokens=800)"
+            )
+        if self.render is not None and not callable(self.render):
+            raise TypeError(f"render must be a callable from index and text, not {self.render!r}")

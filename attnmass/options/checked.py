@@ -1,0 +1,105 @@
+"""Values held to the declarations of `attnmass.options.declared`, with errors of ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from numbers import Integral, Real
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+
+from attnmass.options.checks import check_count, check_finite, check_share, check_type, did_you_mean
+from attnmass.options.choices import check_choice
+
+
+class Checked(BaseModel):
+    """Options that the core is asked with: frozen, and checked with plain errors.
+
+    Raises:
+        TypeError: If an option is unknown, or of another type than is declared.
+        ValueError: If it is out of range, or options contradict each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    if not TYPE_CHECKING:  # type checkers know the fields
+
+        def __init__(self, /, **given: Any) -> None:
+            super().__init__(**checked(type(self), given))
+            self.check_together()
+
+    def check_together(self) -> None:
+        """Raise `ValueError` where options contradict each other."""
+
+
+def checked(kind: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options held to their declarations, with numbers and paths as Python's own.
+
+    Raises:
+        TypeError, ValueError: As `Checked`.
+    """
+    for name in given:
+        if name not in kind.model_fields:
+            near = did_you_mean(name, kind.model_fields)
+            raise TypeError(f"unexpected keyword argument {name!r}.{near}")
+    return {name: check_option(name, kind.model_fields[name], given[name]) for name in given}
+
+
+def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
+    """Hold one value to the declaration of its option.
+
+    Args:
+        name: The option's.
+        declared: Its field.
+        value: What was passed for it.
+
+    Returns:
+        The value, a number or path of another library as Python's own.
+
+    Raises:
+        TypeError: If it is of another type than is declared.
+        ValueError: If it is out of range.
+    """
+    unset = told(declared, "unset") or "no bound"
+    kinds = kinds_of(declared)
+    optional = unset if NoneType in kinds else ""
+    if value is None and optional:
+        return None
+    limits = {type(limit): limit for limit in declared.metadata}
+    if told(declared, "format") == "path" and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            check_choice(name, value, kind, optional=optional)
+            return value
+        if kind in (bool, str):
+            check_type(name, value, kind, optional=optional)
+            return value
+        if kind is int:
+            check_count(name, value, int(limits[Ge].ge), optional=optional)
+            return int(value) if isinstance(value, Integral) else value
+        if kind is float and Le in limits:
+            check_share(name, value, above_zero=Gt in limits, optional=optional)
+        elif kind is float:
+            check_finite(name, value, optional=optional)
+        if kind is float:
+            return float(value) if isinstance(value, Real) else value
+    return value
+
+
+def kinds_of(declared: FieldInfo) -> tuple[Any, ...]:
+    """The types that an option may be of: the members of a union, else the one."""
+    annotation = declared.annotation
+    if get_origin(annotation) is Literal or not get_args(annotation):
+        return (annotation,)
+    return get_args(annotation)
+
+
+def told(declared: FieldInfo, what: str) -> Any:
+    """What an option's declaration says of it beside its limits, see `option`."""
+    extra = declared.json_schema_extra
+    return extra.get(what) if isinstance(extra, dict) else None

@@ -1,0 +1,241 @@
+"""Every option, once: name, type, default, limits, one sentence of help, and who takes it.
+
+Each group is a pydantic model, so that adapters inherit its fields, with their types, as they are.
+The core's own checks (`attnmass.options.checked`) and the command line are made from it too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from attnmass.options.choices import (
+    DEFAULT_MODEL,
+    CacheFormat,
+    Direction,
+    Dtype,
+    LayoutName,
+    OnEmpty,
+    OnNoEvidence,
+    Order,
+    RankBy,
+)
+from attnmass.options.cross import CrossOptions
+
+Profile = TypeVar("Profile")
+
+CACHE_BYTES = 1 << 30
+CACHE_FOLDER_BYTES = 10 << 30
+
+# What a device may be called; checked before torch is there to ask.
+DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"
+
+
+def option(
+    default: Any,
+    help: str,  # noqa: A002
+    *,
+    unset: str = "",
+    path: bool = False,
+    layouts: tuple[str, ...] = (),
+    **limits: Any,
+) -> Any:
+    """Declare an option.
+
+    Args:
+        default: What counts where nothing is said.
+        help: What it is for: one sentence, without the full stop.
+        unset: What `None` stands for, where that is the default.
+        path: Whether it is a path, which may then be passed as one, too.
+        layouts: The layouts that take it, by their names; none for all.
+        **limits: As pydantic's `Field` takes them: `ge`, `gt`, `le`, `pattern`, ...
+    """
+    said = f"{help}; default: {unset}." if unset else f"{help}."
+    told: dict[str, Any] = {
+        "unset": unset,
+        "format": "path" if path else "",
+        "layouts": list(layouts),
+    }
+    extra = {name: value for name, value in told.items() if value}
+    return Field(default=default, description=said, json_schema_extra=extra or None, **limits)
+
+
+class Loading(BaseModel):
+    """Which model is loaded, and how."""
+
+    model: str = option(
+        DEFAULT_MODEL,
+        "Short name, folder, GGUF file or Hugging Face repository of the model",
+        path=True,
+    )
+    device: str | None = option(
+        None, "Where the model runs: cpu, cuda, ...", unset="the best there is", pattern=DEVICE
+    )
+    dtype: Dtype = option(
+        "auto", "Number format of the model; auto is the fastest that the device does well"
+    )
+    revision: str | None = option(None, "Branch, tag or commit on the Hub", unset="main")
+    cache_dir: str | None = option(
+        None, "The Hub's cache, a folder with weights", unset="that of huggingface_hub", path=True
+    )
+    local_files_only: bool = option(False, "Never ask the Hub; so does HF_HUB_OFFLINE=1")
+
+
+class Reading(BaseModel, Generic[Profile]):
+    """How a model is read; what a head profile is, `Profile`, is known above."""
+
+    profile: Profile | str | None = option(
+        None,
+        "The head profile, which says what heads are read, or its file",
+        unset="what ships",
+        path=True,
+    )
+    heads: tuple[tuple[int, int], ...] | Literal["all"] | None = option(
+        None, "(layer, head) pairs to read, weighed alike, instead of a profile's, or all"
+    )
+    layout: LayoutName | None = option(
+        None, "How chunks and query are laid out for the model", unset="as suits the model"
+    )
+    rank_by: RankBy | None = option(
+        None, "What orders chunks", unset="a cross-encoder's logit, of others the attention"
+    )
+    batch_size: int | None = option(
+        None, "Chunks in one forward pass", unset="as max_batch_tokens allows", ge=1
+    )
+    max_batch_tokens: int | None = option(
+        None, "Tokens in one forward pass", unset="1,024 on a CPU, else 16,384", ge=1
+    )
+    max_chunk_tokens: int | None = option(
+        None,
+        "Tokens of a chunk above which it is read in overlapping windows",
+        unset="the model's limit",
+        ge=1,
+    )
+
+
+class OwnOfLayouts(BaseModel):
+    """What only some layouts take."""
+
+    direction: Direction | None = option(
+        None,
+        "Which way an encoder's attention is read",
+        unset="the head profile's",
+        layouts=("pointwise",),
+    )
+    cross: CrossOptions | None = option(
+        None,
+        "How cross-attention of an encoder-decoder is read",
+        unset="CrossOptions()",
+        layouts=("pointwise",),
+    )
+    max_context_tokens: int | None = option(
+        None,
+        "Tokens above which chunks are read in overlapping contexts",
+        unset="the model's limit",
+        layouts=("joint",),
+        ge=1,
+    )
+    second_pass: bool = option(
+        False, "Whether chunks are read in reverse order, too", layouts=("joint",)
+    )
+
+
+class Storing(BaseModel):
+    """Where what was read is kept, so that it need not be read again."""
+
+    cache_bytes: int | None = option(
+        CACHE_BYTES,
+        "Bytes of memory to keep what was read of chunks in; 0 for none, None for no bound",
+        ge=0,
+    )
+    cache_folder: str | None = option(
+        None,
+        "Folder where what was read of chunks is kept beyond the process",
+        unset="none",
+        path=True,
+    )
+    cache_folder_bytes: int | None = option(
+        CACHE_FOLDER_BYTES, "Bytes that cache_folder may take; None for no bound", ge=1
+    )
+    cache_format: CacheFormat | None = option(
+        None, "Format to keep what was read in, smaller and less exact", unset="the model's"
+    )
+
+
+class Selecting(BaseModel):
+    """Which chunks are kept, and in which order."""
+
+    top_n: int | None = option(None, "Keep the best so many", unset="all", ge=1)
+    score_threshold: float | None = option(
+        None, "Keep chunks of at least this score", unset="all", allow_inf_nan=False
+    )
+    fuse: float | None = option(
+        None, "Share of the retriever's score in the order, 0 to 1", unset="none", ge=0, le=1
+    )
+    order: Order = option(
+        "score", "Order of what is kept: best first by score, as in the input, or best_last"
+    )
+    evidence_threshold: float | None = option(
+        None,
+        "Evidence, 0 to 1, less of which is none",
+        unset="the profile's",
+        ge=0,
+        le=1,
+    )
+    on_no_evidence: OnNoEvidence = option(
+        "keep", "Without evidence keep chunks, return none (empty), or raise a NoEvidenceError"
+    )
+
+
+class Trimming(BaseModel):
+    """Which spans of the chunks are kept."""
+
+    max_tokens: int | None = option(
+        None, "Trim to so many tokens, titles and metadata included", unset="no limit", ge=1
+    )
+    keep_ratio: float | None = option(
+        None,
+        "Trim to this share of the tokens of all spans, above 0",
+        unset="no limit",
+        gt=0,
+        le=1,
+    )
+    top_p: float | None = option(
+        None,
+        "Trim to the best spans that have this share of the attention, above 0",
+        unset="no limit",
+        gt=0,
+        le=1,
+    )
+    min_keep: int = option(1, "Spans that are kept whatever keep_ratio and top_p say", ge=0)
+    keep_titles: bool = option(True, "Whether the headings over a kept span are kept with it")
+    neighbors: int = option(
+        0, "Spans before and after a kept one that are kept if there is room", ge=0
+    )
+    resolve_context: bool = option(
+        False, "Whether the earlier span that a kept one leans on is kept if there is room"
+    )
+    separator: str = option("…", "Stands where text was dropped")
+    on_empty: OnEmpty = option(
+        "raise", "Where no span fits: an error, nothing (empty), or the best span's beginning (cut)"
+    )
+    tokenizer: Any = option(
+        None,
+        "Counts max_tokens, the reader's: a tokenizer, or a callable; never serialized",
+        unset="the model's, or in LlamaIndex its own",
+        exclude=True,
+    )
+    language: str | None = option(
+        None, "ISO 639-1 code for the split into sentences", unset="a choice by script"
+    )
+
+
+def defaults_of(*groups: type[BaseModel]) -> dict[str, Any]:
+    """The defaults of the options in some groups, by name."""
+    return {name: info.default for group in groups for name, info in group.model_fields.items()}
+
+
+def names_of(*groups: type[BaseModel]) -> tuple[str, ...]:
+    """The names of the options in some groups."""
+    return tuple(name for group in groups for name in group.model_fields)

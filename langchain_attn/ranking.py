@@ -1,0 +1,107 @@
+"""One call of the compressor: from documents to chunks, to a ranking, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks import dispatch_custom_event
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnableConfig
+
+from attnmass.results import hidden
+from langchain_attn import convert
+from langchain_attn.template import Template
+
+if TYPE_CHECKING:
+    from attnmass import Ranking, Trim
+    from attnmass.trimming import Render
+    from langchain_attn.rerank import AttentionRerank
+
+
+def rank_documents(
+    rerank: AttentionRerank, documents: list[Document], query: str, config: RunnableConfig
+) -> list[Document]:
+    """Rank documents, and trim them where that is asked for; errors as `AttentionRerank` has them.
+
+    Args:
+        rerank: How.
+        documents: The candidates.
+        query: The question.
+        config: Whose callbacks are told of trimming.
+    """
+    if not documents:
+        return []
+    trim = rerank._trim()
+    if trim is not None and _has_trimmed(rerank, documents, query, trim):
+        return [convert.copy_document(document) for document in documents]
+    documents = [convert.as_retrieved(document) for document in documents]
+    scores = [convert.retrieval_score(document, rerank.score_key) for document in documents]
+    if rerank.fuse is not None and None in scores:
+        raise ValueError(
+            f"fuse needs the retriever's score of every document, but document "
+            f"{scores.index(None)} has no number in its metadata under {rerank.score_key!r}: "
+            "put it there, name the key that has it with score_key, or set fuse=None"
+        )
+    template = rerank._read_template()
+    render = _renderer(rerank, documents) if trim is not None else None
+    chunks = convert.to_chunks(documents, template)
+    ranking = rerank._rank_chunks(query, chunks, scores, trim, render)
+    results = [
+        convert.to_document(documents[chunk.index], chunk, ranking, rerank.model)
+        for chunk in ranking.chunks
+    ]
+    if trim is not None:
+        for result, chunk in zip(results, ranking.chunks, strict=True):
+            convert.trim_document(result, chunk, trim.separator)
+        if any(chunk.text != documents[chunk.index].page_content for chunk in ranking.chunks):
+            for result in results:
+                convert.forget_embedding(result)
+        request = rerank._request(query, _texts(results), _n_tokens(rerank, results, trim))
+        for result in results:
+            result.metadata[hidden.KEY]["request"] = request
+        told = _told(ranking, len(documents))
+        dispatch_custom_event("attnmass_trim", told, config=config)
+    return results
+
+
+def _renderer(rerank: AttentionRerank, documents: Sequence[Document]) -> Render:
+    return convert.renderer(documents, Template("reader_template", rerank.reader_template))
+
+
+def _has_trimmed(
+    rerank: AttentionRerank, documents: list[Document], query: str, trim: Trim
+) -> bool:
+    """Whether the documents are what this reranker made of them for this query."""
+    ours = [hidden.read(document.metadata) for document in documents]
+    return rerank._is_settled(
+        query, ours, _texts(documents), lambda: _n_tokens(rerank, documents, trim)
+    )
+
+
+def _n_tokens(rerank: AttentionRerank, documents: list[Document], trim: Trim) -> int | None:
+    """What the reader gets, where its tokenizer was passed."""
+    if trim.counter is None:
+        return None
+    render = _renderer(rerank, documents)
+    return trim.counter.total([render(i, d.page_content) for i, d in enumerate(documents)])
+
+
+def _texts(documents: Sequence[Document]) -> list[tuple[str | None, str]]:
+    return [(document.id, document.page_content) for document in documents]
+
+
+def _told(ranking: Ranking, n_documents: int) -> dict[str, Any]:
+    """What the custom event says; the names are those of LlamaIndex's event."""
+    spans = [span for chunk in (*ranking.chunks, *ranking.dropped) for span in chunk.spans]
+    n_kept = sum(span.kept for span in spans)
+    return {
+        "n_documents_before": n_documents,
+        "n_documents_after": len(ranking.chunks),
+        "n_tokens_before": ranking.n_tokens_before,
+        "n_tokens_after": ranking.n_tokens_after,
+        "n_spans_kept": n_kept,
+        "n_spans_dropped": len(spans) - n_kept,
+        "evidence": ranking.evidence,
+        "no_evidence": ranking.no_evidence,
+    }

@@ -1,0 +1,135 @@
+"""The fields of both adapters are the options as they are declared, once."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from attnmass import HeadProfile
+from attnmass.layouts import LAYOUTS
+from attnmass.options.checked import told
+from attnmass.options.declared import (
+    Loading,
+    OwnOfLayouts,
+    Reading,
+    Selecting,
+    Storing,
+    Trimming,
+)
+from tests.contract.adapters import Adapter, LangChainAdapter, LlamaIndexAdapter
+from tests.contract.stub import StubRanker
+
+DECLARED = {
+    name: info
+    for group in (Loading, Reading[HeadProfile], OwnOfLayouts, Storing, Selecting, Trimming)
+    for name, info in group.model_fields.items()
+}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_an_option_is_a_field_as_it_is_declared(adapter: Adapter, name: str) -> None:
+    """Type, limits, default and description are the declaration's; `top_n` has its own default."""
+    field, declared = adapter.Rerank.model_fields[name], DECLARED[name]
+    assert field.annotation == declared.annotation
+    assert field.metadata == declared.metadata
+    if name == "top_n":
+        assert (field.default, declared.default) == (5, None)
+    else:
+        assert field.default == declared.default
+        assert field.description == declared.description
+
+
+def test_both_have_the_same_fields() -> None:
+    """What one adapter alone has is about its framework's nodes or documents."""
+    one, other = (
+        set(each.Rerank.model_fields) for each in (LlamaIndexAdapter(), LangChainAdapter())
+    )
+    assert one - other == {"callback_manager", "metadata_mode"}
+    assert other - one == {"document_template", "reader_template", "score_key"}
+
+
+def test_help_tells_of_every_field(adapter: Adapter) -> None:
+    """`help` has one sentence for each field, what most users set first."""
+    shown = (adapter.Rerank.__doc__ or "").partition("\nAttributes:\n")[2]
+    names = re.findall(r"^    (\w+): \S", shown, re.MULTILINE)
+    assert set(names) == set(adapter.Rerank.model_fields) - {"callback_manager"}
+    assert names[:3] == ["model", "top_n", "max_tokens"]
+    assert max(map(len, shown.splitlines())) <= 100
+    assert set(inspect.signature(adapter.Rerank).parameters) >= set(names)
+
+
+def test_a_subclass_need_not_say_more(adapter: Adapter) -> None:
+    """A subclass without a docstring stays without, and one with tells of its own fields, too."""
+
+    class Plain(adapter.Rerank):  # type: ignore[name-defined, misc]
+        pass
+
+    class Told(adapter.Rerank):  # type: ignore[name-defined, misc]
+        """Of its own."""
+
+        mine: int = 3
+
+    assert Plain.__doc__ is None
+    assert Told.__doc__.startswith("Of its own.\n\nAttributes:\n    model: ")
+    assert Told(mine=4).mine == 4
+
+
+def test_pickles_come_back_equal(adapter: Adapter) -> None:
+    """What is pickled comes back equal, and other options are not."""
+    rerank = adapter.Rerank.from_ranker(StubRanker(), max_tokens=50)
+    again = pickle.loads(pickle.dumps(rerank))
+    assert again == rerank
+    again.top_n = 2
+    assert again != rerank
+    assert rerank != "something else"
+
+
+def test_a_refused_assignment_changes_nothing(adapter: Adapter) -> None:
+    """Neither a value out of range nor one that contradicts others is kept."""
+    rerank = adapter.Rerank(top_n=3)
+    before = rerank.model_copy()
+    refused: dict[str, Any] = {"top_n": 0, "neighbors": 2, "fuse": 7, "cache_folder_bytes": 5}
+    for name, value in refused.items():
+        with pytest.raises(ValidationError, match=name):
+            setattr(rerank, name, value)
+        assert rerank == before
+        assert rerank.model_fields_set == before.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("top_N", "top_n"), ("max_token", "max_tokens"), ("cache_dirs", "cache_dir")],
+)
+def test_a_wrong_name_is_met_with_the_nearest(adapter: Adapter, wrong: str, right: str) -> None:
+    """The error for a field that there is not names the one that was meant."""
+    with pytest.raises(ValueError, match=f"no field {wrong!r}. Did you mean {right!r}?"):
+        adapter.Rerank(**{wrong: 3})
+
+
+def test_layouts_take_what_is_declared_for_them() -> None:
+    """An option that says which layouts take it is in the `takes` of these, and of no other."""
+    takes = {
+        name: {
+            layout.name
+            for kind in LAYOUTS.values()
+            for layout in kind.values()
+            if name in layout.takes
+        }
+        for name in OwnOfLayouts.model_fields
+    }
+    for name, info in OwnOfLayouts.model_fields.items():
+        assert set(told(info, "layouts")) == takes[name] != set()
+
+
+def test_every_layout_can_be_named(adapter: Adapter) -> None:
+    """The names that `layout` takes are those of all layouts."""
+    names = {name for layouts in LAYOUTS.values() for name in layouts}
+    for name in names:
+        assert adapter.Rerank(layout=name).layout == name
+    with pytest.raises(ValidationError, match="layout"):
+        adapter.Rerank(layout="wide")

@@ -1,0 +1,59 @@
+"""What `rank` and its like are asked with, said once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from attnmass import AttentionRanker
+from attnmass.engine.asking import Asked, RankOptions
+from attnmass.options.declared import Selecting, names_of
+
+NAMES = set(get_type_hints(RankOptions))
+
+
+def plain(annotation: Any) -> Any:
+    """A type without what pydantic was told of it."""
+    return get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+
+
+def test_type_checkers_see_what_is_checked() -> None:
+    """Names and types for type checkers are those that are checked."""
+    hints = get_type_hints(RankOptions)
+    assert hints == {name: plain(info.annotation) for name, info in Asked.model_fields.items()}
+    assert set(names_of(Selecting)) < NAMES
+
+
+def test_rank_tells_of_every_option() -> None:
+    """The docstring of `rank`, to which the others point, has an entry for each."""
+    section = (AttentionRanker.rank.__doc__ or "").partition("Options:\n")[2].partition("\n\n")[0]
+    told = re.findall(r"^ +- `(\w+)`: ", section, re.MULTILINE)
+    assert told == list(get_type_hints(RankOptions))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("topn", "top_n"), ("scores_threshold", "score_threshold")]
+)
+@pytest.mark.parametrize("call", ["rank", "rank_batch", "trim"])
+async def test_an_option_that_there_is_not(
+    ranker: AttentionRanker, call: str, wrong: str, right: str
+) -> None:
+    """A wrong name is a `TypeError` with the nearest one, whichever way it is asked."""
+    match = f"unexpected keyword argument {wrong!r}. Did you mean {right!r}?"
+    query = ["q"] if call == "rank_batch" else "q"
+    with pytest.raises(TypeError, match=match):
+        getattr(ranker, call)(query, ["a"], **{wrong: 1})
+    with pytest.raises(TypeError, match=match):
+        await ranker.arank("q", ["a"], **{wrong: 1})  # type: ignore[misc]
+
+
+def test_what_is_asked_cannot_be_changed() -> None:
+    """One call's options are frozen, numbers of numpy among them."""
+    import numpy as np
+
+    asked = Asked(top_n=np.int64(3), fuse=np.float32(0.5))
+    assert (asked.top_n, type(asked.top_n), type(asked.fuse)) == (3, int, float)
+    with pytest.raises(ValueError, match="frozen"):
+        asked.top_n = 4  # type: ignore[misc]
