@@ -3,8 +3,8 @@
 python -m benchmarks.late_fit DATA_FOLDER --out FILE.json [--captures FOLDER]
 
 The first 150 queries of nq and of hotpotqa_paragraphs, and the first 25 of hotpotqa_sentences,
-which are of HotpotQA too and are counted with it. Sentences of nq are labelled by whether the answer's
-words stand in them, in the paragraph that has the answer.
+which are of HotpotQA too and are counted with it. Sentences of nq are labelled by whether the
+answer's words stand in them, in the paragraph that has the answer.
 """
 
 from __future__ import annotations
