@@ -63,6 +63,8 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the README's t
 	$(BIN)/python -m benchmarks.quality $(DATA)
 	$(BIN)/python -m benchmarks.quality $(DATA) --limit 8 --icr-queries 2 --float32 8 --out benchmarks/results/times.json
 	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.late $(DATA)
+	$(BIN)/python -m benchmarks.late_cost $(DATA)
 	$(BIN)/python -m benchmarks.selection $(DATA)
 	$(BIN)/python -m benchmarks.encoders $(DATA)
 	$(BIN)/python -m benchmarks.joint $(DATA) --limit 60
