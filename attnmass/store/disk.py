@@ -30,14 +30,8 @@ from logging import getLogger
 from pathlib import Path
 from typing import Final
 
-from attnmass.store.database import (
-    PAGE_BYTES,
-    VERSION,
-    DamagedError,
-    Database,
-    NotOursError,
-    number,
-)
+from attnmass.store.database import Database
+from attnmass.store.tables import PAGE_BYTES, VERSION, DamagedError, NotOursError, number
 
 FILE_NAME: Final = "store.sqlite3"
 

@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnmass.store import disk
-from attnmass.store.database import APPLICATION, PAGE_BYTES
 from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from attnmass.store.tables import APPLICATION, PAGE_BYTES
 
 SIZE = 3 * PAGE_BYTES
 MANY = 64 * PAGE_BYTES  # a bound that some ten values fit into

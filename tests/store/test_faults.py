@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from attnmass.store.database import APPLICATION, PAGE_BYTES, NotOursError
 from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from attnmass.store.tables import APPLICATION, PAGE_BYTES, NotOursError
 from tests.store.test_disk import MANY, disk_bytes, items, kept, key, value, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")

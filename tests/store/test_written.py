@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attnmass.store.database import PAGE_BYTES
 from attnmass.store.disk import FILE_NAME, LARGEST_ABOUT, SMALLEST_LIMIT, DiskStore, Entry
+from attnmass.store.tables import PAGE_BYTES
 from attnmass.store.written import Written, note_written, read_written
 
 
