@@ -85,7 +85,8 @@ def index(
 
 def _open(store: StoreGroup) -> DiskStore:
     from attnmass.options.cache import CacheOptions
-    from attnmass.store.disk import SMALLEST_LIMIT, DiskStore
+    from attnmass.store.disk import DiskStore
+    from attnmass.store.statements import SMALLEST_LIMIT
 
     options = CacheOptions(**store.given())
     if options.folder is None:

@@ -23,7 +23,7 @@ from attnmass.cli.index import duration, size
 from attnmass.cli.index_jobs import Batches, Done, Team
 from attnmass.cli.items import Item
 from attnmass.cli.options import ChunkOptions
-from attnmass.store import disk
+from attnmass.store import disk, statements
 from attnmass.store.disk import FILE_NAME, DiskStore
 from attnmass.text.chunk import Chunk
 from tests.cli.conftest import Cli
@@ -363,7 +363,7 @@ def test_a_bound_that_is_too_small(
 ) -> None:
     """It warns before it reads much, and tells at the end how many chunks are not there."""
     monkeypatch.setattr(index_command, "_FEW", 20)
-    monkeypatch.setattr(disk, "_SPLIT_PAGES", (0, 64))
+    monkeypatch.setattr(statements, "SPLIT_PAGES", (0, 64))
     options = (*model, "--store", "kept", "--store-bytes", "262144", "-f", "json")
     result = cli("index", long_lines(corpus), *options)
     done = summary(result)

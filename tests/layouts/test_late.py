@@ -17,7 +17,7 @@ from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.late import _GAP
 from attnmass.layouts.windows import cut, n_windows
 from attnmass.masses import quantize
-from attnmass.store.disk import Entry
+from attnmass.store.entry import Entry
 from tests.capture import checks
 from tests.capture.families import DECODERS
 from tests.capture.joint_checks import CHUNKS as FAMILY_CHUNKS
