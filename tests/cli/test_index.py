@@ -19,10 +19,10 @@ from transformers.utils import logging
 from attnmass import AttentionRanker
 from attnmass.cli import index as index_command
 from attnmass.cli import index_jobs, reading, session
-from attnmass.cli.index import duration, size
 from attnmass.cli.index_jobs import Batches, Done, Team
 from attnmass.cli.items import Item
 from attnmass.cli.options import ChunkOptions
+from attnmass.cli.units import duration, size
 from attnmass.store import disk, statements
 from attnmass.store.disk import FILE_NAME, DiskStore
 from attnmass.text.chunk import Chunk
