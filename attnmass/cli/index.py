@@ -14,7 +14,8 @@ import typer
 from attnmass.cli import session
 from attnmass.cli.arguments import check_cache, model_arguments
 from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments
-from attnmass.cli.index_jobs import Batches, Done, read_by_workers, read_here, workers
+from attnmass.cli.index_jobs import Batches, Done, read_here
+from attnmass.cli.index_workers import read_by_workers, workers
 from attnmass.cli.items import STDIN, Item
 from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
 from attnmass.cli.models import ListFormat, write_list

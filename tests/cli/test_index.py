@@ -18,8 +18,9 @@ from transformers.utils import logging
 
 from attnmass import AttentionRanker
 from attnmass.cli import index as index_command
-from attnmass.cli import index_jobs, reading, session
-from attnmass.cli.index_jobs import Batches, Done, Team
+from attnmass.cli import index_jobs, index_workers, reading, session
+from attnmass.cli.index_jobs import Batches, Done
+from attnmass.cli.index_workers import Team
 from attnmass.cli.items import Item
 from attnmass.cli.options import ChunkOptions
 from attnmass.cli.units import duration, size
@@ -228,7 +229,7 @@ def test_a_worker_that_dies(
     cli: Cli, corpus: Path, model: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that is killed ends the command with an error that names it; what is kept stays."""
-    read, named = index_jobs.read_by_workers, []
+    read, named = index_workers.read_by_workers, []
 
     def kill(team: Team, batches: Iterator[list[Chunk]]) -> Iterator[Done]:
         for done in read(team, batches):
@@ -251,7 +252,7 @@ def test_interrupted_with_workers(
     cli: Cli, corpus: Path, model: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C reaches no worker: the command says what was done, and ends them."""
-    read, teams = index_jobs.read_by_workers, []
+    read, teams = index_workers.read_by_workers, []
 
     def interrupt(team: Team, batches: Iterator[list[Chunk]]) -> Iterator[Done]:
         teams.append(team)
