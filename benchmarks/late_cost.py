@@ -98,8 +98,8 @@ def fill(ranker: AttentionRanker, texts: Sequence[str]) -> None:
         tokens = ranker._plain.content(texts[start : start + 500])
         shape = (len(reader.key_heads), reader.n_dims)
         vectors = [quantize(torch.randn(len(one), *shape, generator=generator)) for one in tokens]
-        keys = layout._keys(tokens, ranker._options)
-        layout._kept.put(dict(zip(keys, vectors, strict=True)))
+        keys = layout._chunks.keys(tokens, ranker._options)
+        layout._chunks._kept.put(dict(zip(keys, vectors, strict=True)))
 
 
 def check(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> None:

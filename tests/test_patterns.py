@@ -56,8 +56,8 @@ _LINES = (" ", "\x0b", "\n  x")
 _SPACES = (" ", "\n ", "\r\n", "\r \n", "\x0b", "\u2028", "\n  x")
 # By pattern: how it is used, and what its worst texts repeat, from a line's start or behind one.
 WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]] = {
-    "attnmass.results.citations._DIGITS": (searched, ("1", "1 ", "a")),
-    "attnmass.results.citations._NO_MARK": (searched, ("{", "{n", "a")),
+    "attnmass.results.markers._DIGITS": (searched, ("1", "1 ", "a")),
+    "attnmass.results.markers._NO_MARK": (searched, ("{", "{n", "a")),
     "attnmass.cli.printable._CONTROL": (searched, _CHARACTERS),
     "attnmass.cli.printable._SURROGATE": (searched, _CHARACTERS),
     "attnmass.cli.reading._BLANK_LINES": (searched, _SPACES),

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from attnmass.capture.core import Head
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
 from attnmass.capture.reader import Reader
+from attnmass.capture.rotation import EMBEDDINGS, at_position, first_regime, rotary_attention
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
 from attnmass.errors import CaptureError, UnsupportedModelError
@@ -27,10 +28,8 @@ from attnmass.models.view import find_layers
 
 DISTANCE = 64  # tokens between a key and the query, where the model takes so many
 
-_CHANGING = ("longrope", "dynamic")  # rotary embeddings that depend on the longest position
 
 _NO_ATTENTION = "has no softmax attention to read: choose heads of other layers."
-_EMBEDDINGS = "position_embeddings"  # what transformers calls the rotation, a pair of tensors
 
 
 class _Captured(Exception):  # noqa: N818 - a signal, never seen by callers
@@ -126,7 +125,7 @@ class VectorReader(Reader):
         would depend on the longest chunk beside it. Longer chunks are read in windows instead.
         """
         limit = super().max_positions
-        first = _first_regime(self.config)
+        first = first_regime(self.config)
         known = [bound for bound in (limit, first) if bound is not None]
         return min(known, default=None)
 
@@ -220,7 +219,7 @@ class VectorReader(Reader):
     def _listen(self) -> Tap:
         """Hook the selected layers' attention, where it is rotary; learn shapes and rotations."""
         _, layers = find_layers(self._view)
-        modules = {layer: _rotary_attention(layers[layer]) for layer in self._by_layer}
+        modules = {layer: rotary_attention(layers[layer]) for layer in self._by_layer}
         handles = [
             module.register_forward_pre_hook(self._note_rotation(layer), with_kwargs=True)
             for layer, module in modules.items()
@@ -246,9 +245,12 @@ class VectorReader(Reader):
     def _note_rotation(self, layer: int) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
             said = inspect.signature(module.forward).bind(*args, **kwargs).arguments
-            rotation = said.get(_EMBEDDINGS)
+            rotation = said.get(EMBEDDINGS)
             if rotation is not None:
-                self._rotations[layer] = (_at(rotation, 0), _at(rotation, self._far))
+                self._rotations[layer] = (
+                    at_position(rotation, 0),
+                    at_position(rotation, self._far),
+                )
 
         return hook
 
@@ -262,7 +264,7 @@ class VectorReader(Reader):
                 return
             near, far = self._rotations[layer]
             bound = inspect.signature(module.forward).bind(*args, **kwargs)
-            bound.arguments[_EMBEDDINGS] = far if tap.wanted == "queries" else near
+            bound.arguments[EMBEDDINGS] = far if tap.wanted == "queries" else near
             tap.turning = True
             try:
                 module.forward(*bound.args, **bound.kwargs)
@@ -274,39 +276,6 @@ class VectorReader(Reader):
                 raise StopForward
 
         return hook
-
-
-def _rotary_attention(layer: nn.Module) -> nn.Module | None:
-    """The one module of a layer that is told how to turn its vectors, if there is one."""
-    found = [
-        module
-        for module in layer.modules()
-        if module is not layer
-        and hasattr(module, "layer_idx")
-        and _EMBEDDINGS in inspect.signature(module.forward).parameters
-    ]
-    return found[0] if len(found) == 1 else None
-
-
-def _first_regime(config: Any) -> int | None:
-    """Up to how many positions rotary embeddings do not depend on their number, if they ever do."""
-    said = getattr(config, "rope_parameters", None) or {}
-    kinds = [said, *(kind for kind in said.values() if isinstance(kind, dict))]
-    changing = [kind for kind in kinds if kind.get("rope_type") in _CHANGING]
-    bounds = [
-        kind.get("original_max_position_embeddings")
-        or getattr(config, "original_max_position_embeddings", None)
-        or config.max_position_embeddings
-        for kind in changing
-    ]
-    return min(map(int, bounds), default=None)
-
-
-def _at(rotation: Any, position: int) -> Any:
-    """The rotation of one position, to be shared by all tokens."""
-    if isinstance(rotation, Tensor):  # [..., token, dim]
-        return rotation[..., position : position + 1, :].clone()
-    return tuple(_at(part, position) for part in rotation)
 
 
 def _sink(rule: ScoreRule) -> Tensor:

@@ -14,7 +14,8 @@ import typer
 from attnmass.cli import session
 from attnmass.cli.arguments import check_cache, model_arguments
 from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments
-from attnmass.cli.index_jobs import Batches, Done, read_by_workers, read_here, workers
+from attnmass.cli.index_jobs import Batches, Done, read_here
+from attnmass.cli.index_workers import read_by_workers, workers
 from attnmass.cli.items import STDIN, Item
 from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
 from attnmass.cli.models import ListFormat, write_list
@@ -23,6 +24,7 @@ from attnmass.cli.options import ChunkOptions, ToldOptions
 from attnmass.cli.rank import Paths
 from attnmass.cli.reading import iter_items, stdin_is_terminal
 from attnmass.cli.reopening import Reopened
+from attnmass.cli.units import duration, size
 
 if TYPE_CHECKING:
     from attnmass.store.disk import DiskStore
@@ -85,7 +87,8 @@ def index(
 
 def _open(store: StoreGroup) -> DiskStore:
     from attnmass.options.cache import CacheOptions
-    from attnmass.store.disk import SMALLEST_LIMIT, DiskStore
+    from attnmass.store.disk import DiskStore
+    from attnmass.store.statements import SMALLEST_LIMIT
 
     options = CacheOptions(**store.given())
     if options.folder is None:
@@ -287,24 +290,3 @@ class _Run:
         ]
         write_list(self._common.format, columns, [row], [record])
         sys.stdout.flush()
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit in which people would say it."""
-    for unit, length in (("hour", 3600), ("minute", 60)):
-        if seconds >= 1.5 * length:
-            count = seconds / length
-            return (
-                f"{count:.1f} {unit}s" if count < 10 and unit == "hour" else f"{count:.0f} {unit}s"
-            )
-    count = max(1, round(seconds))
-    return f"{count} second{'s' if count > 1 else ''}"
-
-
-def size(n_bytes: float) -> str:
-    """Bytes in the unit in which people would say them."""
-    for unit, length in (("GB", 1e9), ("MB", 1e6)):
-        if n_bytes >= length:
-            count = n_bytes / length
-            return f"{count:.1f} {unit}" if count < 10 else f"{count:.0f} {unit}"
-    return f"{n_bytes / 1e3:.0f} KB"

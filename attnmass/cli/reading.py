@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,22 +12,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attnmass.cli import jsonl
+from attnmass.cli.decoding import lines_of, text_of
 from attnmass.cli.errors import InputError, UsageError
+from attnmass.cli.folders import Note, walk
 from attnmass.cli.items import STDIN, Item, Question
 from attnmass.cli.options import ChunkOptions, InputOptions
 from attnmass.cli.splitting import split_text
 from attnmass.text.chunk import Chunk
 
-# What is read in a folder; a file that is named is read whatever its name.
-TEXT_SUFFIXES = (
-    ".txt", ".text", ".md", ".markdown", ".mdx", ".rst", ".adoc", ".asciidoc", ".org", ".tex",
-)  # fmt: skip
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
-_NAMED = 3  # files of each kind that a note names
 
-Note = Callable[[str], None]
 Open = Callable[[str], BinaryIO]
 
 
@@ -109,15 +103,15 @@ def iter_items(
         raise UsageError("stdin (-) can be read once")
     for path in paths:
         if path != "-" and _is_folder(path):
-            for file, text in _walk(path, options, note):
+            for file, text in walk(path, options, note):
                 yield from _chunks(text, file, options)
         else:
             with _named(path, opened or _open) as (data, name):
                 if _is_jsonl(path, data, name, options):
-                    items = jsonl.read_chunks(_lines(data, name), name)
+                    items = jsonl.read_chunks(lines_of(data, name), name)
                     yield from items if options.split is None else _split(items, options.split)
                 else:
-                    yield from _chunks(_text(data, name), name, options)
+                    yield from _chunks(text_of(data, name), name, options)
 
 
 def stdin_is_terminal() -> bool:
@@ -144,7 +138,7 @@ def _is_jsonl(path: str, file: BinaryIO, name: str, options: ChunkOptions) -> bo
         return options.input == "jsonl"
     if path != "-":
         return path.lower().endswith(JSONL_SUFFIXES)
-    found = jsonl.is_json_lines(_lines(file, name))
+    found = jsonl.is_json_lines(lines_of(file, name))
     file.seek(0)
     return found
 
@@ -192,7 +186,7 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
 def _read_named(path: str) -> tuple[str, str]:
     """A named file's text, or stdin's, and its name."""
     with _named(path, _open) as (file, name):
-        return _text(file, name), name
+        return text_of(file, name), name
 
 
 def _open(path: str) -> BinaryIO:
@@ -217,94 +211,3 @@ def _named(path: str, opened: Open) -> Iterator[tuple[BinaryIO, str]]:
         raise InputError(f"{name}: a folder, and a file is needed") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
-
-
-def _text(file: BinaryIO, name: str) -> str:
-    text = _decode(file.read())
-    if text is None:
-        raise _not_text(name)
-    return text
-
-
-def _lines(file: BinaryIO, name: str) -> Iterator[str]:
-    for number, data in enumerate(file):
-        line = _decode(data, "utf-8" if number else "utf-8-sig")
-        if line is None:
-            raise _not_text(name)
-        yield line
-
-
-def _not_text(name: str) -> InputError:
-    return InputError(
-        f"{name}: not UTF-8 text", "convert it first, such as by iconv, pdftotext or pandoc"
-    )
-
-
-def _decode(data: bytes, encoding: str = "utf-8-sig") -> str | None:
-    """UTF-8 text without its byte-order mark; `None` for binary data and other encodings."""
-    if b"\0" in data:
-        return None
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        return None
-
-
-def _walk(folder: str, options: ChunkOptions, note: Note) -> Iterator[tuple[str, str]]:
-    """The texts in a folder and the folders in it, by path, with a note of what was left out."""
-    suffixes = tuple(_dotted(suffix) for suffix in options.suffix or TEXT_SUFFIXES)
-    left_out: dict[str, list[str]] = {}
-
-    def leave_out(why: str, path: str) -> None:
-        left_out.setdefault(why, []).append(path)
-
-    def unreadable(error: OSError) -> None:
-        if str(error.filename) == folder:
-            raise InputError(f"{folder}: cannot be read: {error.strerror}") from error
-        leave_out("not readable", str(error.filename))
-
-    for root, folders, files in os.walk(folder, onerror=unreadable):
-        for name in [name for name in folders if name.startswith(".")]:
-            leave_out("hidden", os.path.join(root, name))  # noqa: PTH118
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = os.path.join(root, name)  # noqa: PTH118 - keeps the path as it was named
-            if name.startswith("."):
-                leave_out("hidden", path)
-            elif not name.lower().endswith(suffixes):
-                leave_out("of other kinds", path)
-            else:
-                if not Path(path).is_file():  # a pipe would make us wait; a dangling link
-                    leave_out("no files", path)
-                    continue
-                try:
-                    text = _decode(Path(path).read_bytes())
-                except OSError:
-                    leave_out("not readable", path)
-                    continue
-                if text is None:
-                    leave_out("not UTF-8 text", path)
-                elif not text.strip():
-                    leave_out("blank", path)
-                else:
-                    yield path, text
-    if left_out:
-        note(f"{folder}: left out {_summary(left_out)}")
-
-
-def _dotted(suffix: str) -> str:
-    return suffix.lower() if suffix.startswith(".") else f".{suffix.lower()}"
-
-
-def _summary(left_out: dict[str, list[str]]) -> str:
-    parts = []
-    for why, paths in left_out.items():
-        if why == "of other kinds":
-            kinds = Counter(Path(path).suffix or "none" for path in paths)
-            names = [kind for kind, _ in kinds.most_common(_NAMED)]
-            more = len(kinds) > _NAMED
-        else:
-            names = paths[:_NAMED]
-            more = len(paths) > _NAMED
-        parts.append(f"{len(paths)} {why} ({', '.join(names)}{', ...' if more else ''})")
-    return "; ".join(parts)

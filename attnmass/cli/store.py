@@ -25,8 +25,8 @@ def store(
 
     Other processes may use the folder meanwhile.
     """
-    from attnmass.store.database import NotOursError
     from attnmass.store.disk import FILE_NAME, DiskStore
+    from attnmass.store.tables import NotOursError
     from attnmass.store.written import read_written
 
     folder = folder.expanduser()

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
-from tqdm.auto import tqdm
 
 from attnmass.engine.building import build, choose
 from attnmass.engine.forking import ForkLock
+from attnmass.engine.progress import progress_bar
 from attnmass.engine.rank_by import choose_rank_by, class_name
 from attnmass.engine.tally import Tally
 from attnmass.engine.trimmer import Trimmer
@@ -293,10 +293,3 @@ class Engine:
             query_seconds=result.query_seconds,
         )
         return result
-
-
-def progress_bar(n_chunks: int, progress: bool) -> tqdm[NoReturn]:
-    """A bar that counts chunks, shown or not."""
-    return tqdm(
-        total=n_chunks, desc="Reading chunks", unit="chunk", leave=False, disable=not progress
-    )

@@ -9,9 +9,10 @@ from dataclasses import replace
 import torch
 
 from attnmass.engine.attributing import answer_sentences, attributed
-from attnmass.engine.engine import Engine, progress_bar
+from attnmass.engine.engine import Engine
 from attnmass.engine.inside import inside_of
 from attnmass.engine.notes import notes_on
+from attnmass.engine.progress import progress_bar
 from attnmass.errors import UnsupportedModelError
 from attnmass.layouts import AnswerLayout, QueryAttention
 from attnmass.options.checks import check_count, check_share

@@ -13,9 +13,8 @@ attention.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,21 +29,13 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, n_windows, query_batches
+from attnmass.layouts.late_masses import RowMasses, TokenMasses
+from attnmass.layouts.late_reading import ChunkVectors
+from attnmass.layouts.windows import n_windows, query_batches
 from attnmass.layouts.within import look_within
-from attnmass.masses import (
-    Denominator,
-    KeyVectors,
-    Queries,
-    chunk_mass,
-    joined,
-    look,
-    quantize,
-    token_scores,
-)
+from attnmass.masses import Denominator, KeyVectors, Queries, chunk_mass, look
 from attnmass.models.out_of_memory import halving
-from attnmass.store import ChunkCache, digest_key, scope_digest
-from attnmass.store.vectors import VectorCache
+from attnmass.store import ChunkCache, scope_digest
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
@@ -71,7 +62,7 @@ class LateLayout:
         """
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
-        self._kept = VectorCache(cache, len(reader.key_heads), reader.n_dims)
+        self._chunks = ChunkVectors(reader, cache)
         self._model = ""
         self._follow_model()
 
@@ -121,16 +112,7 @@ class LateLayout:
         """See `Layout.warm`."""
         started = time.perf_counter()
         self._follow_model()
-        keys = self._keys(chunks, options)
-        there = self._kept.has(keys)
-        missing = {
-            key: chunk.ids for key, chunk in zip(keys, chunks, strict=True) if key not in there
-        }
-        times = Counter(keys)
-        advance(sum(times[key] for key in there))
-        for key, _ in self._read(missing, options):
-            advance(times[key])
-        n_chunks, n_tokens = sum(times[key] for key in missing), sum(map(len, missing.values()))
+        n_chunks, n_tokens = self._chunks.warm(chunks, options, advance)
         return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
 
     def within(
@@ -143,7 +125,7 @@ class LateLayout:
             chunks,
             groups,
             max_batch_tokens=options.max_batch_tokens,
-            room=self._limit(options),
+            room=self._chunks.limit(options),
         )
 
     def _attend(
@@ -166,7 +148,7 @@ class LateLayout:
         started = time.perf_counter()
         self._follow_model()
         self._check_length(queries)
-        keys, n_read = self._vectors(chunks, options, advance)
+        keys, n_read = self._chunks.get(chunks, options, advance)
         done = time.perf_counter()
         found: list[QueryAttention] = []
         asked = self._queries(queries, options)
@@ -183,7 +165,7 @@ class LateLayout:
                         self._looking(looking.vectors[part]), seen[:, :, part], keys, options
                     )
                 )
-        limit = self._limit(options)
+        limit = self._chunks.limit(options)
         return LayoutResult(
             queries=tuple(found),
             windows=tuple(n_windows(len(chunk), limit, options.overlap) for chunk in chunks),
@@ -239,91 +221,6 @@ class LateLayout:
         for batch in query_batches(queries, options):
             yield from halving(run, batch)
 
-    def _vectors(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
-    ) -> tuple[list[KeyVectors], int]:
-        """What is kept of each chunk, read now where it was not, and how many tokens were read."""
-        keys = self._keys(chunks, options)
-        sizes = {key: len(chunk) for key, chunk in zip(keys, chunks, strict=True)}
-        found = self._kept.get(sizes, self._reader.device)
-        missing = {
-            key: chunk.ids for key, chunk in zip(keys, chunks, strict=True) if key not in found
-        }
-        times = Counter(keys)
-        advance(sum(times[key] for key in found))
-        for key, vectors in self._read(missing, options):
-            found[key] = vectors
-            advance(times[key])
-        return [found[key] for key in keys], sum(map(len, missing.values()))
-
-    def _read(
-        self, missing: Mapping[str, Sequence[int]], options: LayoutOptions
-    ) -> Iterator[tuple[str, KeyVectors]]:
-        """Read chunks in windows side by side, and keep what they leave.
-
-        A token that two windows share is taken from the first, where more stands before it.
-        """
-        names, rows = list(missing), [list(ids) for ids in missing.values()]
-        windows = [
-            Window(index, window.start, window.end)
-            for index, ids in enumerate(rows)
-            for window in cut([ids], self._limit(options), options.overlap)
-        ]
-        by_chunk: dict[int, list[int]] = {}
-        for number, window in enumerate(windows):
-            by_chunk.setdefault(window.chunk, []).append(number)
-        parts: dict[int, KeyVectors] = {}
-        for batch in batches([len(window) for window in windows], options):
-            done = halving(
-                lambda some: self._read_batch(
-                    [rows[windows[i].chunk][windows[i].start : windows[i].end] for i in some]
-                ),
-                batch,
-            )
-            parts |= zip(batch, done, strict=True)
-            ready = {windows[i].chunk for i in batch}
-            whole = {
-                names[chunk]: _merged([(windows[i], parts.pop(i)) for i in by_chunk[chunk]])
-                for chunk in sorted(ready)
-                if all(i in parts for i in by_chunk[chunk])
-            }
-            self._kept.put(whole)
-            yield from whole.items()
-
-    def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyVectors]:
-        """Run token runs side by side after the prefix; shorter ones are filled at their end."""
-        device = self._reader.device
-        longest = max(map(len, rows))
-        ids = torch.tensor(
-            [[*row, *[row[0]] * (longest - len(row))] for row in rows], device=device
-        )
-        positions = torch.arange(longest, device=device) + len(self._prefix)
-        vectors = self._reader.keys(ids, positions, (self._prefix,))
-        return [quantize(vectors[i, : len(row)]) for i, row in enumerate(rows)]
-
-    def _keys(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[str]:
-        """Under which key what a chunk leaves is kept."""
-        limit = self._limit(options)
-        scopes = {
-            is_cut: scope_digest(
-                scope=self._scope,
-                window=[limit, options.overlap] if is_cut else None,
-            )
-            for is_cut in (False, True)
-        }
-        return [
-            digest_key(scopes[limit is not None and len(chunk) > limit], chunk.digest)
-            for chunk in chunks
-        ]
-
-    def _limit(self, options: LayoutOptions) -> int | None:
-        """How many tokens a window may have."""
-        known = self._reader.max_positions
-        if known is None:
-            return options.max_chunk_tokens
-        free = max(known - len(self._prompt.before), SHORTEST_WINDOW)
-        return free if options.max_chunk_tokens is None else min(free, options.max_chunk_tokens)
-
     def _check_length(self, queries: Sequence[Sequence[int]]) -> None:
         known = self._reader.max_positions
         if known is None:
@@ -347,7 +244,7 @@ class LateLayout:
         positions = torch.arange(n_between, device=device) + n_before + _GAP
         self._between = self._states(self._prompt.between, positions, (self._prefix,))
         self._model = model
-        self._scope = scope_digest(
+        scope = scope_digest(
             model=model,
             dtype=str(self._reader.dtype),
             key_heads=self._reader.key_heads,
@@ -356,6 +253,7 @@ class LateLayout:
             prompt_version=PROMPT_VERSION,
             prefix=self._prompt.before,
         ).hex()
+        self._chunks.follow(self._prefix, scope)
 
     def _states(
         self, ids: Sequence[int], positions: Tensor, past: Sequence[KeyValues]
@@ -364,61 +262,3 @@ class LateLayout:
             torch.tensor([ids], device=self._reader.device), positions, past
         )
         return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
-
-
-def _merged(parts: Sequence[tuple[Window, KeyVectors]]) -> KeyVectors:
-    """The vectors of a chunk from those of its windows, each token from the first that has it."""
-    pieces: list[KeyVectors] = []
-    end = 0
-    for window, piece in parts:
-        skip = end - window.start
-        pieces.append(KeyVectors(piece.codes[skip:], piece.scales[skip:]) if skip else piece)
-        end = window.end
-    return joined(pieces)
-
-
-class TokenMasses(Sequence[Tensor]):
-    """What each token of each chunk gets, `[head, token]`, worked out when it is asked for.
-
-    A ranking needs it of the chunks that are trimmed or drawn, not of thousands.
-    """
-
-    def __init__(self, looking: Queries, keys: Sequence[KeyVectors], among: Denominator) -> None:
-        """Nothing is computed yet.
-
-        Args:
-            looking: The rows.
-            keys: What is kept of each chunk.
-            among: What all of them share.
-        """
-        self._looking = looking
-        self._keys = tuple(keys)
-        self._among = among
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @overload
-    def __getitem__(self, index: int) -> Tensor: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Tensor, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Tensor | tuple[Tensor, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        return self._of(self._keys[index])
-
-    def _of(self, keys: KeyVectors) -> Tensor:
-        return self._by_row(keys).mean(dim=0).float()
-
-    def _by_row(self, keys: KeyVectors) -> Tensor:
-        scores = token_scores(self._looking, keys).double()  # [row, head, token]
-        return torch.exp(scores - self._among.total.T[:, :, None])
-
-
-class RowMasses(TokenMasses):
-    """The same of each row by itself, `[row, head, token]`."""
-
-    def _of(self, keys: KeyVectors) -> Tensor:
-        return self._by_row(keys).float()

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
 from typing import Any
 
 from attnmass.options.checks import check_items, check_type
 from attnmass.results import hidden
+from attnmass.results.markers import checked_marker, numbers_in
 from attnmass.results.ranking import Ranking
 from attnmass.text.chunk import Chunk, span_id, text_digest
 
 # Tried in this order where the caller names none.
 MARKERS = ("[{n}]", "[S{n}]", "⟦{n}⟧")
-
-_NO_MARK = re.compile("[0-9,]|{n}")
-_DIGITS = re.compile("[0-9]+")
-_MAX_DIGITS = 9  # longer ones are no numbers of sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +122,7 @@ class Cited:
 
     def _numbers(self, answer: str) -> list[int]:
         check_type("answer", answer, str)
-        return list(dict.fromkeys(_find(self.marker, answer)))
+        return list(dict.fromkeys(numbers_in(self.marker, answer)))
 
 
 def cite(passages: Iterable[Passage], *, marker: str | None = None) -> Cited:
@@ -151,9 +146,9 @@ def cite(passages: Iterable[Passage], *, marker: str | None = None) -> Cited:
     if not isinstance(passages, str) and isinstance(passages, Iterable):
         passages = list(passages)
     check_items("passages", passages, Passage, instead="[Passage(text)]")
-    for known in MARKERS if marker is None else (_checked(marker),):
+    for known in MARKERS if marker is None else (checked_marker(marker),):
         cited = _cite(passages, known)
-        if list(_find(known, cited.text)) == list(range(1, len(cited.sources) + 1)):
+        if list(numbers_in(known, cited.text)) == list(range(1, len(cited.sources) + 1)):
             return cited
     wanted = " or ".join(map(repr, MARKERS if marker is None else (marker,)))
     raise ValueError(
@@ -259,70 +254,3 @@ def _marked(passage: Passage, sources: Sequence[Source], marker: str) -> str:
         space = "\n" if "\n" in source.text else " "
         parts.append(f"{part}{space}{marker.replace('{n}', str(source.number))}")
     return "".join(parts)
-
-
-def _checked(marker: str) -> str:
-    before, number, after = marker.partition("{n}")
-    around = before + after
-    if not (number and before.strip() and after.strip()) or _NO_MARK.search(around):
-        raise ValueError(
-            "marker must have '{n}' once, between characters that are neither digits nor commas, "
-            f"such as '[{{n}}]', not {marker!r}"
-        )
-    return marker
-
-
-def _find(marker: str, text: str) -> Iterator[int]:
-    """The numbers of all markers, in order.
-
-    A marker has one number, or several with commas or semicolons between them, each of these after
-    the marker's label (the `S` of `[S{n}]`) or not. Numbers are looked at once, from left to right:
-    a regular expression for the whole would go over a list again from each of its numbers, and the
-    text is not ours.
-    """
-    before, _, after = marker.partition("{n}")
-    digits = [found.span() for found in _DIGITS.finditer(text)]
-    gaps = pairwise([0, *(place for span in digits for place in span), len(text)])
-    around = [text[start:end] for start, end in gaps][::2]  # [number + 1]
-    fits = [end - start <= _MAX_DIGITS for start, end in digits]
-    label = "".join(takewhile(_is_of_word, reversed(before)))[::-1]
-    taken = number = 0  # characters of the gap before, by the marker that ended there
-    while number < len(digits):
-        if not fits[number] or not _opens(around[number][taken:], before):
-            number, taken = number + 1, 0
-            continue
-        last = number
-        while last + 1 < len(digits) and fits[last + 1] and _joins(around[last + 1], label):
-            last += 1
-        for end in range(last, number - 1, -1):
-            closing = _closes(around[end + 1], after)
-            if closing is not None:
-                yield from (int(text[slice(*digits[n])]) for n in range(number, end + 1))
-                number, taken = end + 1, closing
-                break
-        else:  # from none of the others either
-            number, taken = last + 1, 0
-
-
-def _is_of_word(char: str) -> bool:
-    return char.isalnum() or char == "_"
-
-
-def _opens(gap: str, before: str) -> bool:
-    """Whether the text before a number ends as a marker begins, white space aside."""
-    solid, mark = gap.rstrip(), before.rstrip()
-    return solid.endswith(mark) and gap[len(solid) :].startswith(before[len(mark) :])
-
-
-def _joins(gap: str, label: str) -> bool:
-    """Whether two numbers with this between them are in one list."""
-    rest = gap.lstrip()
-    return rest[:1] in (",", ";") and rest[1:].lstrip() in ("", label)
-
-
-def _closes(gap: str, after: str) -> int | None:
-    """Where a marker ends in the text after a number, `None` if it does not."""
-    solid, mark = gap.lstrip(), after.lstrip()
-    lead = gap[: len(gap) - len(solid)]
-    ends = solid.startswith(mark) and lead.endswith(after[: len(after) - len(mark)])
-    return len(lead) + len(mark) if ends else None

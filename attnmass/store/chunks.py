@@ -12,7 +12,8 @@ from attnmass.capture import KeyValues
 from attnmass.masses import KeyVectors
 from attnmass.models.out_of_memory import is_out_of_memory
 from attnmass.options.cache import CacheOptions
-from attnmass.store.disk import DiskStore, Entry
+from attnmass.store.disk import DiskStore
+from attnmass.store.entry import Entry
 from attnmass.store.formats import from_bytes, held_bytes, pack, to_bytes
 from attnmass.store.memory import MemoryTier
 

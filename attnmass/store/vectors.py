@@ -10,7 +10,7 @@ import torch
 from attnmass.masses import KeyVectors
 from attnmass.models.out_of_memory import is_out_of_memory
 from attnmass.store.chunks import ChunkCache
-from attnmass.store.disk import Entry
+from attnmass.store.entry import Entry
 
 _logger = getLogger(__name__)
 

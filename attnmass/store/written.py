@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from attnmass.store.disk import LARGEST_ABOUT, DiskStore
+from attnmass.store.disk import DiskStore
+from attnmass.store.statements import LARGEST_ABOUT
 
 _MOST = 16  # models that are told
 _LONGEST_NAME = 1000  # characters

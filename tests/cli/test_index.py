@@ -18,12 +18,13 @@ from transformers.utils import logging
 
 from attnmass import AttentionRanker
 from attnmass.cli import index as index_command
-from attnmass.cli import index_jobs, reading, session
-from attnmass.cli.index import duration, size
-from attnmass.cli.index_jobs import Batches, Done, Team
+from attnmass.cli import index_jobs, index_workers, reading, session
+from attnmass.cli.index_jobs import Batches, Done
+from attnmass.cli.index_workers import Team
 from attnmass.cli.items import Item
 from attnmass.cli.options import ChunkOptions
-from attnmass.store import disk
+from attnmass.cli.units import duration, size
+from attnmass.store import disk, statements
 from attnmass.store.disk import FILE_NAME, DiskStore
 from attnmass.text.chunk import Chunk
 from tests.cli.conftest import Cli
@@ -228,7 +229,7 @@ def test_a_worker_that_dies(
     cli: Cli, corpus: Path, model: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that is killed ends the command with an error that names it; what is kept stays."""
-    read, named = index_jobs.read_by_workers, []
+    read, named = index_workers.read_by_workers, []
 
     def kill(team: Team, batches: Iterator[list[Chunk]]) -> Iterator[Done]:
         for done in read(team, batches):
@@ -251,7 +252,7 @@ def test_interrupted_with_workers(
     cli: Cli, corpus: Path, model: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C reaches no worker: the command says what was done, and ends them."""
-    read, teams = index_jobs.read_by_workers, []
+    read, teams = index_workers.read_by_workers, []
 
     def interrupt(team: Team, batches: Iterator[list[Chunk]]) -> Iterator[Done]:
         teams.append(team)
@@ -363,7 +364,7 @@ def test_a_bound_that_is_too_small(
 ) -> None:
     """It warns before it reads much, and tells at the end how many chunks are not there."""
     monkeypatch.setattr(index_command, "_FEW", 20)
-    monkeypatch.setattr(disk, "_SPLIT_PAGES", (0, 64))
+    monkeypatch.setattr(statements, "SPLIT_PAGES", (0, 64))
     options = (*model, "--store", "kept", "--store-bytes", "262144", "-f", "json")
     result = cli("index", long_lines(corpus), *options)
     done = summary(result)

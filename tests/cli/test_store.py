@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from attnmass.store import disk
-from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from attnmass.store.disk import FILE_NAME, DiskStore
+from attnmass.store.entry import Entry
 from tests.cli.conftest import Cli
 
 

@@ -17,7 +17,7 @@ from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.late import _GAP
 from attnmass.layouts.windows import cut, n_windows
 from attnmass.masses import quantize
-from attnmass.store.disk import Entry
+from attnmass.store.entry import Entry
 from tests.capture import checks
 from tests.capture.families import DECODERS
 from tests.capture.joint_checks import CHUNKS as FAMILY_CHUNKS
@@ -162,9 +162,9 @@ def test_a_split_chunk_counts_each_token_once() -> None:
     assert sum(chunk.mass for chunk in ranking.chunks) == pytest.approx(1)
     layout: Any = ranker._layout
     (tokens,) = ranker._plain.content([long])
-    (kept,), _ = layout._vectors([tokens], ranker._options, lambda _: None)
+    (kept,), _ = layout._chunks.get([tokens], ranker._options, lambda _: None)
     whole: Any = shared()._layout
-    (unsplit,), _ = whole._vectors([tokens], shared()._options, lambda _: None)
+    (unsplit,), _ = whole._chunks.get([tokens], shared()._options, lambda _: None)
     assert len(kept) == len(tokens)
     assert torch.equal(kept.codes[:80], unsplit.codes[:80])
 
@@ -308,7 +308,7 @@ def test_what_is_forged_in_a_folder_is_a_miss(tmp_path: Path) -> None:
     ranker = build(cache_folder=tmp_path)
     expected = ranker.rank(QUERY, CHUNKS).scores
     layout: Any = ranker._layout
-    keys = layout._keys(ranker._plain.content(CHUNKS), ranker._options)
+    keys = layout._chunks.keys(ranker._plain.content(CHUNKS), ranker._options)
     folder = ranker._cache.folder
     assert folder is not None
     for forged in (b"", b"AMK1", b"\0" * 500, quantize(torch.randn(3, 1, 8)).to_bytes()):

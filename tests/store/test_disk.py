@@ -19,9 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnmass.store import disk
-from attnmass.store.database import APPLICATION, PAGE_BYTES
-from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from attnmass.store import statements, uses
+from attnmass.store.disk import FILE_NAME, DiskStore
+from attnmass.store.entry import Entry, StoreStats
+from attnmass.store.tables import APPLICATION, PAGE_BYTES
 
 SIZE = 3 * PAGE_BYTES
 MANY = 64 * PAGE_BYTES  # a bound that some ten values fit into
@@ -85,7 +86,7 @@ def test_what_was_never_written_is_a_miss(folder: Path) -> None:
     assert store.has([key(0)]) == set()
     store.write({})
     store.clear()
-    assert store.stats() == disk.StoreStats(0, 0, 0, 0, None, 1, 0, 1, 0)
+    assert store.stats() == StoreStats(0, 0, 0, 0, None, 1, 0, 1, 0)
     assert not folder.exists()
 
 
@@ -145,7 +146,7 @@ def test_uses_are_noted_without_anything_to_write(
     writer, reader = DiskStore(folder, MANY), DiskStore(folder, MANY)
     write(writer, *range(12))
     reader.read([key(0)])
-    monkeypatch.setattr(disk, "_USES_EVERY", 0.0)
+    monkeypatch.setattr(uses, "_USES_EVERY", 0.0)
     reader.read([key(1)])
     write(writer, *range(20, 30))
     assert {0, 1} <= set(kept(folder))
@@ -206,7 +207,7 @@ def test_like_a_dict_with_gaps(
         large = {
             name
             for name, data in expected.items()
-            if disk._fewest_pages(len(data)) > (bound // PAGE_BYTES)
+            if statements.fewest_pages(len(data)) > (bound // PAGE_BYTES)
         }
         for name, data in found.items():
             assert name in large or data == expected[name]

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from attnmass.store.database import APPLICATION, PAGE_BYTES, NotOursError
-from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from attnmass.store.disk import FILE_NAME, DiskStore
+from attnmass.store.entry import Entry
+from attnmass.store.tables import APPLICATION, PAGE_BYTES, NotOursError
 from tests.store.test_disk import MANY, disk_bytes, items, kept, key, value, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
@@ -44,7 +45,8 @@ def in_another_process(code: str, *args: object) -> subprocess.Popen[bytes]:
     head = (
         "import os, sys, random, resource, signal, sqlite3, time\n"
         "from pathlib import Path\n"
-        "from attnmass.store.disk import DiskStore, Entry\n"
+        "from attnmass.store.disk import DiskStore\n"
+        "from attnmass.store.entry import Entry\n"
         "from tests.store.test_disk import MANY, items, key, value, write\n"
         "from tests.store.test_faults import check\n"
         "folder = Path(sys.argv[1])\n"

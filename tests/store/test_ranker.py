@@ -18,7 +18,8 @@ from torch import Tensor
 
 from attnmass import AttentionRanker, Chunk, RankerStats, WarmResult
 from attnmass.capture import KeyValues, Reader
-from attnmass.store.disk import FILE_NAME, DiskStore, Entry
+from attnmass.store.disk import FILE_NAME, DiskStore
+from attnmass.store.entry import Entry
 from attnmass.store.formats import held_bytes
 from attnmass.text.prompt import chunk_text
 from tests.capture.families import DECODERS, Family

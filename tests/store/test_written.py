@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from attnmass.store.database import PAGE_BYTES
-from attnmass.store.disk import FILE_NAME, LARGEST_ABOUT, SMALLEST_LIMIT, DiskStore, Entry
+from attnmass.store.disk import FILE_NAME, DiskStore
+from attnmass.store.entry import Entry
+from attnmass.store.statements import LARGEST_ABOUT, SMALLEST_LIMIT
+from attnmass.store.tables import PAGE_BYTES
 from attnmass.store.written import Written, note_written, read_written
 
 

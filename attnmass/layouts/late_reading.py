@@ -1,0 +1,153 @@
+"""How the late layout reads chunks: once, in windows where they are long, and what it keeps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+
+from attnmass.capture import KeyValues
+from attnmass.capture.vectors import VectorReader
+from attnmass.layouts.base import LayoutOptions
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
+from attnmass.masses import KeyVectors, joined, quantize
+from attnmass.models.out_of_memory import halving
+from attnmass.store import ChunkCache, digest_key, scope_digest
+from attnmass.store.vectors import VectorCache
+from attnmass.text.tokens import Tokens
+
+
+class ChunkVectors:
+    """Key vectors of chunks, each read on its own after a prefix where none are kept yet."""
+
+    def __init__(self, reader: VectorReader, cache: ChunkCache) -> None:
+        """Nothing can be read before `follow` said after what.
+
+        Args:
+            reader: The heads to read.
+            cache: Where what chunks leave is kept between calls.
+        """
+        self._reader = reader
+        self._kept = VectorCache(cache, len(reader.key_heads), reader.n_dims)
+
+    def follow(self, prefix: KeyValues, scope: str) -> None:
+        """From now on read after this prefix, and look for entries of this scope.
+
+        Args:
+            prefix: What every chunk stands after.
+            scope: A digest of all that entries depend on beside their chunk and its windows.
+        """
+        self._prefix = prefix
+        self._scope = scope
+
+    def warm(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> tuple[int, int]:
+        """Read what is not kept; how many chunks that were, and how many tokens."""
+        keys = self.keys(chunks, options)
+        there = self._kept.has(keys)
+        missing = {
+            key: chunk.ids for key, chunk in zip(keys, chunks, strict=True) if key not in there
+        }
+        times = Counter(keys)
+        advance(sum(times[key] for key in there))
+        for key, _ in self._read(missing, options):
+            advance(times[key])
+        return sum(times[key] for key in missing), sum(map(len, missing.values()))
+
+    def get(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> tuple[list[KeyVectors], int]:
+        """What is kept of each chunk, read now where it was not, and how many tokens were read."""
+        keys = self.keys(chunks, options)
+        sizes = {key: len(chunk) for key, chunk in zip(keys, chunks, strict=True)}
+        found = self._kept.get(sizes, self._reader.device)
+        missing = {
+            key: chunk.ids for key, chunk in zip(keys, chunks, strict=True) if key not in found
+        }
+        times = Counter(keys)
+        advance(sum(times[key] for key in found))
+        for key, vectors in self._read(missing, options):
+            found[key] = vectors
+            advance(times[key])
+        return [found[key] for key in keys], sum(map(len, missing.values()))
+
+    def keys(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[str]:
+        """Under which key what a chunk leaves is kept."""
+        limit = self.limit(options)
+        scopes = {
+            is_cut: scope_digest(
+                scope=self._scope,
+                window=[limit, options.overlap] if is_cut else None,
+            )
+            for is_cut in (False, True)
+        }
+        return [
+            digest_key(scopes[limit is not None and len(chunk) > limit], chunk.digest)
+            for chunk in chunks
+        ]
+
+    def limit(self, options: LayoutOptions) -> int | None:
+        """How many tokens a window may have."""
+        known = self._reader.max_positions
+        if known is None:
+            return options.max_chunk_tokens
+        free = max(known - len(self._prefix), SHORTEST_WINDOW)
+        return free if options.max_chunk_tokens is None else min(free, options.max_chunk_tokens)
+
+    def _read(
+        self, missing: Mapping[str, Sequence[int]], options: LayoutOptions
+    ) -> Iterator[tuple[str, KeyVectors]]:
+        """Read chunks in windows side by side, and keep what they leave.
+
+        A token that two windows share is taken from the first, where more stands before it.
+        """
+        names, rows = list(missing), [list(ids) for ids in missing.values()]
+        windows = [
+            Window(index, window.start, window.end)
+            for index, ids in enumerate(rows)
+            for window in cut([ids], self.limit(options), options.overlap)
+        ]
+        by_chunk: dict[int, list[int]] = {}
+        for number, window in enumerate(windows):
+            by_chunk.setdefault(window.chunk, []).append(number)
+        parts: dict[int, KeyVectors] = {}
+        for batch in batches([len(window) for window in windows], options):
+            done = halving(
+                lambda some: self._read_batch(
+                    [rows[windows[i].chunk][windows[i].start : windows[i].end] for i in some]
+                ),
+                batch,
+            )
+            parts |= zip(batch, done, strict=True)
+            ready = {windows[i].chunk for i in batch}
+            whole = {
+                names[chunk]: _merged([(windows[i], parts.pop(i)) for i in by_chunk[chunk]])
+                for chunk in sorted(ready)
+                if all(i in parts for i in by_chunk[chunk])
+            }
+            self._kept.put(whole)
+            yield from whole.items()
+
+    def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyVectors]:
+        """Run token runs side by side after the prefix; shorter ones are filled at their end."""
+        device = self._reader.device
+        longest = max(map(len, rows))
+        ids = torch.tensor(
+            [[*row, *[row[0]] * (longest - len(row))] for row in rows], device=device
+        )
+        positions = torch.arange(longest, device=device) + len(self._prefix)
+        vectors = self._reader.keys(ids, positions, (self._prefix,))
+        return [quantize(vectors[i, : len(row)]) for i, row in enumerate(rows)]
+
+
+def _merged(parts: Sequence[tuple[Window, KeyVectors]]) -> KeyVectors:
+    """The vectors of a chunk from those of its windows, each token from the first that has it."""
+    pieces: list[KeyVectors] = []
+    end = 0
+    for window, piece in parts:
+        skip = end - window.start
+        pieces.append(KeyVectors(piece.codes[skip:], piece.scales[skip:]) if skip else piece)
+        end = window.end
+    return joined(pieces)

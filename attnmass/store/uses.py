@@ -1,0 +1,62 @@
+"""When values of a store were used, noted without a transaction for each reading."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from attnmass.store.database import Database
+from attnmass.store.statements import note_uses
+from attnmass.store.tables import NotOursError
+
+SHORT_PATIENCE: Final = 0.2  # for what is worth no more, such as to note uses
+_USES_EVERY = 60.0  # seconds after which uses are noted without anything to write
+
+
+class Uses:
+    """Which values were used since that was last noted in the file.
+
+    It is noted with the next write, once a minute where there is none, and at the end.
+
+    Attributes:
+        keys: Of the values, the latest last.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Nothing was used yet.
+
+        Args:
+            database: Where it is noted.
+        """
+        self.keys: dict[bytes, None] = {}  # the latest last
+        self._database = database
+        self._since = time.monotonic()
+
+    def add(self, keys: Iterable[bytes]) -> None:
+        """Values were used, the latest last."""
+        for key in keys:
+            self.keys.pop(key, None)
+            self.keys[key] = None
+        if self.keys and time.monotonic() - self._since > _USES_EVERY:
+            self._note()
+
+    def noted(self) -> None:
+        """All is in the file, or nothing is in it any more."""
+        self.keys.clear()
+        self._since = time.monotonic()
+
+    def end(self) -> None:
+        """Note what is left, and close the file."""
+        with self._database.lock:
+            if self.keys:
+                self._note()
+            self._database.close()
+
+    def _note(self) -> None:
+        with suppress(sqlite3.Error, OSError, NotOursError):  # as in a folder of others
+            self._database.run(partial(note_uses, self.keys), write=True, patience=SHORT_PATIENCE)
+        self.noted()
