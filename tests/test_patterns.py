@@ -147,10 +147,10 @@ def test_patterns_are_linear(name: str) -> None:
     pattern = getattr(importlib.import_module(module), attribute)
     for part in parts:
         text = part * (LONG // len(part))
-        started = time.perf_counter()
+        started = time.process_time()
         use(pattern, f"{text}a")
         use(pattern, f"-\n{text}a")
-        assert time.perf_counter() - started < PATIENCE, part
+        assert time.process_time() - started < PATIENCE, part
 
 
 def _split(names: Iterable[str]) -> list[tuple[str, str, str]]:
@@ -163,18 +163,18 @@ def _split(names: Iterable[str]) -> list[tuple[str, str, str]]:
 )
 def test_markers_are_found_in_linear_time(marker: str, part: str) -> None:
     """An answer, or a chunk, that is almost a list of all sources stops nothing."""
-    started = time.perf_counter()
+    started = time.process_time()
     Cited("", (), marker).resolve("See [" + part * (SHORT // len(part)) + "x].")
-    assert time.perf_counter() - started < PATIENCE
+    assert time.process_time() - started < PATIENCE
 
 
 def test_thousands_of_spans_are_cited_in_linear_time() -> None:
     """Each span costs as much as the first."""
     text = "One is it. " * 40_000
     spans = [(str(n), 11 * n, 11 * n + 10) for n in range(0, 40_000, 2)]
-    started = time.perf_counter()
+    started = time.process_time()
     cited = cite([Passage(text, spans)])
-    assert time.perf_counter() - started < PATIENCE
+    assert time.process_time() - started < PATIENCE
     assert cited.text.endswith("One is it. [20000]")
 
 
@@ -196,6 +196,6 @@ def test_thousands_of_spans_are_cited_in_linear_time() -> None:
 )
 def test_segmenting_is_linear(text: str) -> None:
     """A list of many items, an endless fence, tag or line of white space cost what prose costs."""
-    started = time.perf_counter()
+    started = time.process_time()
     segment(text)
-    assert time.perf_counter() - started < PATIENCE
+    assert time.process_time() - started < PATIENCE
