@@ -23,6 +23,7 @@ from benchmarks import quality
 from benchmarks.data import SETS, test_part
 from benchmarks.metrics import ndcg_at_10
 
+METHOD = "attnmass, late"
 RESULTS = Path(__file__).parent / "results" / "late.json"
 
 
@@ -48,14 +49,14 @@ def main() -> None:
                 {
                     "set": name,
                     "query": number,
-                    "late": round(ndcg_at_10(item.relevant, scores), 5),
-                    "parallel": known[name, number],
+                    "method": METHOD,
+                    "ndcg@10": round(ndcg_at_10(item.relevant, scores), 5),
                 }
             )
     about = {
         "heads": [list(head) for head in ranker.profile.all_heads],
         "bytes_a_token": bytes_a_token(ranker),
-        "means": {name: means([row for row in rows if row["set"] == name]) for name in SETS},
+        "means": {name: means(rows, name, known) for name in SETS},
         "rows": rows,
     }
     arguments.out.write_text(
@@ -72,10 +73,14 @@ def parallel() -> dict[tuple[str, int], float]:
     }
 
 
-def means(rows: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Mean, and its interval by bootstrap, of each layout and of their difference."""
-    late, other = (np.array([row[name] for row in rows]) for name in ("late", "parallel"))
-    one_set = np.zeros(len(rows), dtype=np.int64)
+def means(
+    rows: list[dict[str, Any]], name: str, known: dict[tuple[str, int], float]
+) -> dict[str, list[float]]:
+    """Mean, and its interval by bootstrap, of each layout and of their difference, of a set."""
+    mine = [row for row in rows if row["set"] == name]
+    late = np.array([row["ndcg@10"] for row in mine])
+    other = np.array([known[name, row["query"]] for row in mine])
+    one_set = np.zeros(len(mine), dtype=np.int64)
     found = {"late": late, "parallel": other, "difference": late - other}
     return {
         name: [round(float(x), 4) for x in (made.mean, made.low, made.high)]

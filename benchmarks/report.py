@@ -118,6 +118,13 @@ def encoders_table(encoders: dict[str, Any], quality: dict[str, Any]) -> str:
     return _beside(encoders["rows"], names, quality["rows"], others)
 
 
+def late_table(late: dict[str, Any], quality: dict[str, Any]) -> str:
+    """nDCG@10 of the late layout, beside the parallel layout's on the same queries."""
+    names = {"attnmass, late": "smollm2-135m, late"}
+    table = _beside(late["rows"], names, quality["rows"], {"attnmass": "smollm2-135m, parallel"})
+    return f"{table}\nA token takes {late['bytes_a_token']:.0f} bytes.\n"
+
+
 def joint_table(joint: dict[str, Any], quality: dict[str, Any]) -> str:
     """nDCG@10 of the joint layout, beside the parallel layout's on the same queries."""
     names = {"attnmass, joint": "smollm2-135m, joint"}
@@ -265,6 +272,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "models": (models.table, ("models.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "joint": (joint_table, ("joint.json", "quality.json")),
+    "late": (late_table, ("late.json", "quality.json")),
     "selection": (selection.table, ("selection.json",)),
     "cost": (cost_table, ("cost.json",)),
     "cache": (cache_tables, ("scaling.json",)),

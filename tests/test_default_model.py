@@ -151,3 +151,20 @@ def test_nothing_is_printed_or_warned(adapter: str) -> None:
     assert done.stdout == ""
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip()]
     assert [line for line in lines if "Loading weights" not in line] == []
+
+
+def test_late_in_bfloat16_is_the_same_however_chunks_are_read() -> None:
+    """Kept or read now, scores are equal to the bit; read in other batches within one percent."""
+    ranker, alone = (
+        AttentionRanker.from_pretrained(
+            "smollm2-135m", layout="late", dtype="bfloat16", batch_size=size
+        )
+        for size in (None, 1)
+    )
+    assert ranker.profile.source == "fitted"
+    cold = ranker.rank(QUESTION, CHUNKS)
+    assert cold.chunks[0].index == 1
+    assert ranker.rank(QUESTION, CHUNKS).scores == cold.scores
+    backwards = ranker.rank(QUESTION, CHUNKS[::-1]).scores[::-1]
+    assert backwards == pytest.approx(cold.scores, abs=1e-12)
+    assert alone.rank(QUESTION, CHUNKS).scores == pytest.approx(cold.scores, rel=0.01)
