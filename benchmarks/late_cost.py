@@ -55,6 +55,8 @@ def main() -> None:
         },
         arguments.repeats,
     )
+    n_tokens = sum(chunk.n_tokens for chunk in ranker.rank(query, known).chunks)
+    parts = stages(ranker, query, known)
     few = max(2, arguments.repeats // 3)
     seconds |= interleaved(
         {
@@ -80,10 +82,10 @@ def main() -> None:
     about: dict[str, Any] = {
         "threads": torch.get_num_threads(),
         "dtype": str(ranker._layout._reader.dtype),  # type: ignore[attr-defined]
-        "tokens_of_2000_chunks": sum(c.n_tokens for c in ranker.rank(query, known).chunks),
+        "tokens_of_2000_chunks": n_tokens,
         "seconds": rounded(seconds),
         "seconds_from_disk": {str(n): [round(s, 4) for s in found] for n, found in on_disk.items()},
-        "stages_of_2000": stages(ranker, query, known),
+        "stages_of_2000": parts,
         "ratios": {name: round(ratio, 4) for name, ratio in ratios.items()},
     }
     store(about, arguments.out)

@@ -58,5 +58,7 @@ class Uses:
 
     def _note(self) -> None:
         with suppress(sqlite3.Error, OSError, NotOursError):  # as in a folder of others
-            self._database.run(partial(note_uses, self.keys), write=True, patience=SHORT_PATIENCE)
+            if self._database.path.exists():  # one that was removed is not made anew for that
+                task = partial(note_uses, self.keys)
+                self._database.run(task, write=True, patience=SHORT_PATIENCE)
         self.noted()

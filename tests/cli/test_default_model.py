@@ -124,7 +124,7 @@ def test_index(tmp_path: Path) -> None:
     assert (record["model"], record["layout"]) == ("smollm2-135m", "late")
     assert record["skipped"] >= there > 0
     assert record["read"] + record["skipped"] == record["chunks"] > 20
-    assert 200 < record["bytes_per_token"] < 300
+    assert 200 < record["bytes_per_token"] < 420
     done = attnmass("rank", "What did Jonathan Swift propose?", *paths, "-f", "json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)

@@ -468,3 +468,13 @@ def test_a_relative_folder_stays_where_it_was(
     copy.copy(store).close()
     assert list((tmp_path / "second").iterdir()) == []
     assert kept(tmp_path / "first" / "kept") == [1, 2]
+
+
+def test_a_folder_that_was_removed_stays_away(folder: Path) -> None:
+    """What was read last is not noted in a file that is gone; only a value makes it anew."""
+    store = DiskStore(folder, None)
+    store.write(items(range(3)))
+    assert len(store.read([key(n) for n in range(3)])) == 3
+    shutil.rmtree(folder)
+    store.close()
+    assert not folder.exists()

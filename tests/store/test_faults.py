@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -211,7 +212,9 @@ def damaged_store(folder: Path, damage: Callable[[Path, random.Random], None], s
         again.write(items(range(15, 25)))
         assert disk_bytes(folder) <= MANY
         check(again)
-        assert again.stats().misses >= 0
+        # Who asks for numbers is told what reading and writing bear: `stats` says what it raises.
+        with suppress(NotOursError, OSError):
+            assert again.stats().misses >= 0
     store.close()
 
 
