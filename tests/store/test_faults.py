@@ -286,7 +286,8 @@ def test_a_file_that_is_overwritten_while_it_is_read(folder: Path) -> None:
     numbers = random.Random(0)
     until = time.monotonic() + 1.2
     while time.monotonic() < until:
-        DAMAGES[numbers.randrange(3)](path, numbers)
+        with suppress(ValueError):  # the reader may just have emptied what it found damaged
+            DAMAGES[numbers.randrange(3)](path, numbers)
         time.sleep(0.01)
         path.write_bytes(whole)
         time.sleep(0.01)
