@@ -71,7 +71,7 @@ class KeyVectors:
             return None
         if _HEADER.unpack_from(data) != (_MAGIC, *shape):
             return None
-        whole = torch.frombuffer(bytearray(data[_HEADER.size :]), dtype=torch.uint8)
+        whole = torch.frombuffer(bytearray(memoryview(data)[_HEADER.size :]), dtype=torch.uint8)
         scales = whole[:n_scales].view(torch.float16).reshape(n_tokens, n_heads)
         if not bool(torch.isfinite(scales).all()):
             return None
