@@ -10,6 +10,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from attnmass.engine.asking import Asked, RankOptions
+from attnmass.engine.echoing import echoes
 from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
 from attnmass.engine.ranking import make_ranking, threshold_of
@@ -50,12 +51,18 @@ class AttentionRanker(Looker):
 
         Options:
             - `top_n`: Keep the best so many; default: all.
-            - `score_threshold`: Keep only chunks of at least this score, which is a share of
-              attention or, where a classification head ranks, the sigmoid of its logit.
+            - `min_relevance`: Keep only chunks, and where `trim` asks for spans only spans, of at
+              least this relevance, in [0, 1]. `"auto"`, the default, is the profile's where `trim`
+              has `max_tokens`, which is a ceiling and no quota; else all are kept, as by `None`.
             - `retrieval_scores`: The retriever's score of each chunk, for the result and `fuse`.
-            - `fuse`: Order by a blend of both scores in which the retriever's has this share, in
-              [0, 1]; 0.5 is the sum of the two z-scores, of the retriever's score and of the
-              logarithm of attention's. Default: none of it. Scores stay what they are.
+            - `fuse`: `"auto"`, the default, orders by attention and the retriever's order, weighed
+              as the profile has it, where every chunk has a finite retrieval score. A number in
+              [0, 1] is the share of the retriever's in a blend; 0.5 is the sum of the two
+              z-scores, of the retriever's score and of the logarithm of attention's. `None` is
+              attention alone.
+            - `retrieval_kind`: What these scores are: `"similarity"`, higher is better;
+              `"distance"` or `"rank"`, lower is better; `"auto"`, the default, takes scores that
+              only rise down the list for distances, unless attention has the same order.
             - `order`: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
               `"best_last"`, next to a question that follows them.
             - `evidence_threshold`: Less evidence than this is none; default: the profile's.
@@ -125,14 +132,15 @@ class AttentionRanker(Looker):
         tokenized = time.perf_counter()
         self._tally.add(tokenize_seconds=tokenized - started)
         show = self._progress if asked.progress is None else asked.progress
-        result = self._attend(read, list(inputs.tokens.values()), bounds, show)
+        bounds = replace(bounds, ignored=tuple(echoes(query, inputs) for query in queries))
+        result = self._attend(read, inputs.distinct, bounds, show)
         if asked.query_words and inputs.tokens and result.queries[0].rows is None:
             raise ValueError(
                 f"the layout {self._profile.layout!r} does not tell where each word of the query "
                 "looked: leave out query_words"
             )
         attended = time.perf_counter()
-        n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
+        n_windows = {index: result.windows[place] for index, place in inputs.places.items()}
         notes = (*result.notes, *notes_on(n_windows, inputs.skipped))
         rankings = [
             make_ranking(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 from annotated_types import Ge
@@ -90,11 +90,13 @@ def options_of(
         for name, info in declared.items():
             how = shown.get(name, Shown())
             least = next((limit.ge for limit in info.metadata if isinstance(limit, Ge)), None)
+            words = _words_beside_numbers(info)
             told = typer.Option(
                 *_names(flags[name], how, info),
                 metavar=how.metavar,
                 help=how.help or _spelled(info.description or "", flags),
                 min=least if checks else None,  # type: ignore[arg-type]
+                parser=_number_or(words) if words else None,
                 rich_help_panel=panel,
             )
             own.append((name, Annotated[_kind(info, how) | None, told], field(default=None)))
@@ -121,6 +123,29 @@ def _kind(declared: FieldInfo, how: Shown) -> Any:
         return how.kind
     kinds = kinds_of(declared)
     return next(kind for kind in kinds if kind in _PLAIN or get_origin(kind) is Literal)
+
+
+def _words_beside_numbers(declared: FieldInfo) -> tuple[str, ...]:
+    """The words that an option may be instead of a number; none where it is no number."""
+    kinds = kinds_of(declared)
+    if float not in kinds:
+        return ()
+    return tuple(word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
+
+
+def _number_or(words: Sequence[str]) -> Callable[[str], float | str]:
+    """Reads a number, or one of a few words."""
+
+    def read(text: str) -> float | str:
+        if text in words:
+            return text
+        try:
+            return float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is no number, nor {' or '.join(words)}") from None
+
+    read.__name__ = "|".join(["number", *words])
+    return read
 
 
 def _spelled(said: str, flags: Mapping[str, str]) -> str:

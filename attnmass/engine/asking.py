@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from pydantic import ConfigDict, SkipValidation
 
-from attnmass.options.choices import OnNoEvidence, Order
+from attnmass.options.choices import OnNoEvidence, Order, RetrievalKind
 from attnmass.options.declared import option
 from attnmass.options.selection import Selection
 from attnmass.trimming import Render, Trim
@@ -17,9 +17,10 @@ class RankOptions(TypedDict, total=False):
     """The options of `AttentionRanker.rank`, which tells of them, for type checkers."""
 
     top_n: int | None
-    score_threshold: float | None
+    min_relevance: float | Literal["auto"] | None
     retrieval_scores: Sequence[float | None] | None
-    fuse: float | None
+    fuse: float | Literal["auto"] | None
+    retrieval_kind: RetrievalKind
     order: Order
     evidence_threshold: float | None
     on_no_evidence: OnNoEvidence

@@ -61,8 +61,10 @@ def attributed(
 
     def scores(looked: QueryAttention) -> tuple[float, ...]:
         masses = chunk_masses(looked, profile.chunk_weights)
-        found = dict(zip(inputs.tokens, masses, strict=True))
-        return tuple(found.get(index, 0.0) for index in range(len(inputs.chunks)))
+        places = inputs.places
+        return tuple(
+            masses[places[index]] if index in places else 0.0 for index in range(len(inputs.chunks))
+        )
 
     def sentence(each: Segment, looked: QueryAttention) -> AnswerSentence:
         masses = scores(looked)
@@ -101,8 +103,8 @@ def _spans(
 ) -> list[Support]:
     """All spans of all chunks, best first; headings over them are no support."""
     found: list[Support] = []
-    for index, looked in zip(inputs.tokens, attention, strict=True):
-        mine = scored_text(inputs, index, looked, masses[index], segments[index], profile)
+    for index, place in inputs.places.items():
+        mine = scored_text(inputs, index, attention[place], masses[index], segments[index], profile)
         digest = text_digest(mine.text)
         found += [
             Support(

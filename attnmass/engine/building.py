@@ -62,7 +62,11 @@ def build(
     chosen_rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
     chosen = choose(config, layout=layout, profile=profile, heads=heads)
     kind = kind_of(config)
-    given = {**own, "with_logit": chosen_rank_by != "attention"}
+    given = {
+        **own,
+        "with_logit": chosen_rank_by != "attention",
+        "background_texts": chosen.background_texts or None,
+    }
     settled = own_options(kind, chosen.layout, given)
     for field in fields(HeadProfile):
         if field.name in settled:

@@ -18,6 +18,7 @@ from attnmass.engine.tally import Tally
 from attnmass.engine.trimmer import Trimmer
 from attnmass.engine.worker import Worker
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention, check_name
+from attnmass.layouts.ignored import without_ignored
 from attnmass.loading.load import load
 from attnmass.loading.nearby import profile_nearby
 from attnmass.loading.sources import DEFAULT_MODEL
@@ -269,7 +270,9 @@ class Engine:
         return self._run(
             chunks,
             len(queries),
-            lambda tokens, advance: self._layout.attend(queries, tokens, options, advance),
+            lambda tokens, advance: without_ignored(
+                self._layout.attend(queries, tokens, options, advance), options
+            ),
             progress,
         )
 

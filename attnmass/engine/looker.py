@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from attnmass.engine.attributing import answer_sentences, attributed
 from attnmass.engine.engine import Engine
+from attnmass.engine.expanding import expanded
 from attnmass.engine.inside import inside_of
 from attnmass.engine.notes import notes_on
 from attnmass.engine.progress import progress_bar
@@ -161,7 +160,7 @@ class Looker(Engine):
         self._tally.add(tokenize_seconds=time.perf_counter() - started)
         groups.append([token for group in groups for token in group])
         result = self._run(
-            list(inputs.tokens.values()),
+            inputs.distinct,
             len(groups),
             lambda tokens, advance: layout.attend_answer(
                 asked, said, groups, tokens, self._options, advance
@@ -179,7 +178,7 @@ class Looker(Engine):
             threshold=self._profile.support_threshold if threshold is None else threshold,
             language=language,
         )
-        n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
+        n_windows = {index: result.windows[place] for index, place in inputs.places.items()}
         return replace(found, notes=(*result.notes, *notes_on(n_windows, inputs.skipped)))
 
     def inside(
@@ -223,7 +222,8 @@ class Looker(Engine):
             chunks: As in `rank`; those without text get no tokens.
 
         Returns:
-            For each chunk `[head, token]`, the heads as in the profile's `all_heads`.
+            For each chunk `[head, token]`, the heads as in the profile's `all_heads`. Copies of a
+            text get the same, and take nothing from one another.
 
         Raises:
             ValueError, TypeError, CaptureError: As in `rank`.
@@ -233,13 +233,5 @@ class Looker(Engine):
         inputs = read_chunks(chunks, self._plain)
         asked = read_queries([query], self._plain)
         self._tally.add(tokenize_seconds=time.perf_counter() - started)
-        result = self._attend(asked, list(inputs.tokens.values()), self._options, self._progress)
-        found = dict(zip(inputs.tokens, result.queries[0].chunks, strict=True))
-        nothing = torch.zeros(len(self._profile.all_heads), 0)
-        attention = result.queries[0]
-        null = None
-        if attention.null is not None:
-            paid = dict(zip(inputs.tokens, attention.null, strict=True))
-            null = tuple(paid.get(index, nothing) for index in range(len(chunks)))
-        by_chunk = tuple(found.get(index, nothing) for index in range(len(chunks)))
-        return QueryAttention(by_chunk, attention.context, null=null)
+        result = self._attend(asked, inputs.distinct, self._options, self._progress)
+        return expanded(result.queries[0], inputs, len(self._profile.all_heads))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attnmass.engine.tracing import trace
 from attnmass.layouts import QueryAttention
@@ -10,8 +10,8 @@ from attnmass.options.choices import RankBy
 from attnmass.options.selection import Selection
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking, Timings
-from attnmass.scoring.masses import chunk_scores, head_masses, stability
-from attnmass.scoring.selection import cut, rank
+from attnmass.scoring.masses import chunk_scores, head_masses, relevances, stability
+from attnmass.scoring.selection import Parts, cut, rank
 from attnmass.text.inputs import Inputs
 from attnmass.text.tokens import Tokens
 
@@ -42,29 +42,26 @@ def make_ranking(
         The ranking, untimed and without notes.
     """
     shares, masses = chunk_scores(attention, profile)
-    scored = dict(zip(inputs.tokens, masses, strict=True))
-    shared = dict(zip(inputs.tokens, shares, strict=True))
-    said = attention.logits
-    logits = None if said is None else dict(zip(inputs.tokens, said, strict=True))
-    n_tokens = {index: len(found) for index, found in inputs.tokens.items()}
-    rule, known = profile.evidence, profile.all_heads
-    by_head = head_masses(attention, [known.index(head) for head in rule.heads])
-    evidence = rule(masses, list(n_tokens.values()), by_head)
+    likely = relevances(attention, profile)
+    logits = attention.logits
+    parts = {
+        index: Parts(
+            mass=masses[place],
+            share=shares[place],
+            n_tokens=len(inputs.tokens[index]),
+            n_windows=n_windows[index],
+            relevance=None if likely is None else likely[place],
+            logit=None if logits is None else logits[place],
+            text=place,
+        )
+        for index, place in inputs.places.items()
+    }
+    evidence = evidence_of(attention, inputs, profile, masses, likely)
     threshold = threshold_of(selection, profile)
     no_evidence = bool(masses) and threshold is not None and evidence < threshold
-    ranked = rank(
-        selection,
-        inputs.texts,
-        scored,
-        shared,
-        n_tokens,
-        n_windows,
-        inputs.skipped,
-        logits,
-        rank_by,
-    )
+    ranked = rank(selection, inputs.texts, parts, inputs.skipped, rank_by, profile.fusing)
     scores = {chunk.index: chunk.score for chunk in ranked}
-    kept, dropped = cut(selection, ranked, no_evidence)
+    kept, dropped = cut(selection, ranked, no_evidence, least_relevance(selection, profile))
     return Ranking(
         query=query,
         chunks=tuple(kept),
@@ -79,8 +76,42 @@ def make_ranking(
     )
 
 
+def evidence_of(
+    attention: QueryAttention,
+    inputs: Inputs,
+    profile: HeadProfile,
+    masses: Sequence[float],
+    likely: Sequence[float] | None,
+) -> float:
+    """How much was found: the best relevance, which no further chunk lowers; else by the masses."""
+    if likely is not None:
+        return max(likely, default=0.0)
+    rule, known = profile.evidence, profile.all_heads
+    by_head = head_masses(attention, [known.index(head) for head in rule.heads])
+    return rule(masses, [len(tokens) for tokens in inputs.distinct], by_head)
+
+
 def threshold_of(selection: Selection, profile: HeadProfile) -> float | None:
     """Less evidence than this is none: as the user says, else the profile's; `None` for none."""
     if selection.evidence_threshold is not None:
         return selection.evidence_threshold
-    return profile.evidence.threshold
+    rule = profile.relevance
+    return profile.evidence.threshold if rule is None else rule.evidence_threshold
+
+
+def least_relevance(selection: Selection, profile: HeadProfile) -> float | None:
+    """What is of less relevance is left out: as the user says, `None` for nothing.
+
+    Raises:
+        ValueError: If the user says so and the profile cannot tell relevance.
+    """
+    wanted = selection.min_relevance
+    if not isinstance(wanted, str) and wanted is not None and profile.relevance is None:
+        raise ValueError(
+            f"min_relevance={wanted:g} needs relevance, which this profile for layout "
+            f"{profile.layout!r} has no rule for: use layout='late' with a profile that has one, "
+            "or leave it out"
+        )
+    if isinstance(wanted, str):
+        return None
+    return wanted

@@ -23,7 +23,8 @@ def answer_trace(inputs: Inputs, attention: Sequence[QueryAttention]) -> AnswerT
     """
     *sentences, whole = attention
     scored = {}
-    for place, (index, tokens) in enumerate(inputs.tokens.items()):
+    for index, tokens in inputs.tokens.items():
+        place = inputs.places[index]
         masses = _array(whole.chunks[place])
         rows = np.zeros((len(sentences), *masses.shape), np.float32)
         for row, sentence in zip(rows, sentences, strict=True):
@@ -70,7 +71,7 @@ class ChunkTraces(Mapping[int, ChunkTrace]):
         """
         self._inputs = inputs
         self._attention = attention
-        self._places = {index: place for place, index in enumerate(inputs.tokens)}
+        self._places = inputs.places
 
     def __getitem__(self, index: int) -> ChunkTrace:
         place = self._places[index]

@@ -11,7 +11,7 @@ from attnmass.engine.forking import ForkLock
 from attnmass.layouts import Layout, LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking
-from attnmass.scoring.masses import chunk_scores, token_masses
+from attnmass.scoring.masses import token_masses
 from attnmass.scoring.ranked import RankedChunk
 from attnmass.text.inputs import Inputs
 from attnmass.text.prompt import chunk_text
@@ -79,12 +79,18 @@ class Trimmer:
         }
         found = []
         for ranking, looked in zip(rankings, attention, strict=True):
-            scores, _ = chunk_scores(looked, self._profile)
+            masses = looked.beyond_null
             scored = {
-                index: scored_text(inputs, index, mine, score, segments[index], self._profile)
-                for index, mine, score in zip(
-                    inputs.tokens, looked.beyond_null, scores, strict=True
+                index: scored_text(
+                    inputs,
+                    index,
+                    masses[place],
+                    ranking.scores[index],
+                    segments[index],
+                    self._profile,
+                    looked.beside,
                 )
+                for index, place in inputs.places.items()
             }
             found.append(self._trim(ranking, inputs, scored, trim, render, options))
         return found

@@ -156,8 +156,8 @@ def _facts(chunk: ExplainedChunk) -> list[str]:
     facts = [moved(chunk.place, ranked.index), *score_facts(ranked)]
     if ranked.retrieval_score is not None:
         facts.append(f"retriever's score {ranked.retrieval_score:.4g}")
-    if ranked.fused_score is not None:
-        facts.append(f"blended score {ranked.fused_score:.3f}")
+    if ranked.relevance is not None:
+        facts.append(f"relevance {ranked.relevance:.3f}")
     facts.append(f"{ranked.n_tokens} tokens")
     if ranked.n_windows > 1:
         facts.append(f"read in {ranked.n_windows} windows")

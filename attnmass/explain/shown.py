@@ -17,7 +17,7 @@ _REASONS = {
     "max_tokens": "no room in max_tokens",
     "keep_ratio": "no room in keep_ratio",
     "top_p": "not needed for top_p",
-    "score_threshold": "below score_threshold",
+    "min_relevance": "not relevant",
     "top_n": "not among the top_n",
     "no_evidence": "no evidence",
     "title": "heading over nothing that is kept",

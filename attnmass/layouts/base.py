@@ -27,6 +27,8 @@ class LayoutOptions:
         overlap: Tokens that two windows of a split chunk share.
         query_rows: Whether each of the query's tokens is told of, see `QueryAttention.rows`.
         null_query: Whether what chunks get from a query without content is told, too.
+        ignored: For each query, for some chunks by their place the tokens that do not count, such
+            as where a chunk repeats the question; empty where all count.
     """
 
     max_batch_tokens: int = 1024
@@ -35,6 +37,7 @@ class LayoutOptions:
     overlap: int = 64
     query_rows: bool = False
     null_query: bool = False
+    ignored: tuple[Mapping[int, Sequence[int]], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("max_batch_tokens", "batch_size", "max_chunk_tokens"):
@@ -43,6 +46,26 @@ class LayoutOptions:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         if self.overlap < 0:
             raise ValueError(f"overlap must not be negative, not {self.overlap}")
+
+
+class Beside(Protocol):
+    """What things get alone beside a fixed background, whatever the other candidates are.
+
+    Attributes:
+        chunks: Attention mass of each chunk, fp64, `[chunk, head]`.
+    """
+
+    @property
+    def chunks(self) -> Tensor:
+        """See above."""
+
+    def parts(self, place: int, groups: Groups) -> Tensor:
+        """The same of groups of a chunk's tokens, `[group, head]`; 0 where a group has none.
+
+        Args:
+            place: Which chunk.
+            groups: Token indices of each group.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,7 @@ class QueryAttention:
         passes: What this is the mean of, where the chunks were read in two orders.
         sums: What `chunks` sum to over their tokens, fp64, `[chunk, head]`, where the layout has
             that without working out each token's.
+        beside: What chunks and spans get alone beside a background, where there is one.
     """
 
     chunks: Sequence[Tensor]
@@ -70,6 +94,7 @@ class QueryAttention:
     null: Sequence[Tensor] | None = None
     passes: tuple[QueryAttention, ...] = ()
     sums: Tensor | None = None
+    beside: Beside | None = None
 
     @property
     def beyond_null(self) -> Sequence[Tensor]:

@@ -29,28 +29,38 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.late_masses import RowMasses, TokenMasses
-from attnmass.layouts.late_reading import ChunkVectors
+from attnmass.layouts.late_masses import (
+    BesideBackground,
+    RowMasses,
+    Sight,
+    TokenMasses,
+    look_by_parts,
+)
+from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors
 from attnmass.layouts.windows import n_windows, query_batches
 from attnmass.layouts.within import look_within
-from attnmass.masses import Denominator, KeyVectors, Queries, chunk_mass, look
+from attnmass.masses import Denominator, Queries, chunk_mass
 from attnmass.models.out_of_memory import halving
 from attnmass.store import ChunkCache, scope_digest
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
 _GAP = 64  # positions between prefix and query, where a chunk would stand
-_MOST_ROWS = 256  # rows of several queries that look at a block of chunks together
 
 
 class LateLayout:
     """Chunks apart, query apart; see the module's text."""
 
     name: ClassVar[str] = "late"
-    takes: ClassVar[Mapping[str, Any]] = {}
+    takes: ClassVar[Mapping[str, Any]] = {"background_texts": None}
 
     def __init__(
-        self, reader: VectorReader, tokenizer: Any, plain: PlainTokenizer, cache: ChunkCache
+        self,
+        reader: VectorReader,
+        tokenizer: Any,
+        plain: PlainTokenizer,
+        cache: ChunkCache,
+        background: Sequence[str] = (),
     ) -> None:
         """Bind the layout to a model and read what every call shares.
 
@@ -59,10 +69,12 @@ class LateLayout:
             tokenizer: The model's tokenizer, for its chat template.
             plain: The tokenizer's own copy.
             cache: Where what chunks leave is kept between calls.
+            background: Texts that every chunk is held against, for what no other candidate changes.
         """
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
         self._chunks = ChunkVectors(reader, cache)
+        self._background = BackgroundVectors(reader, plain.content(background))
         self._model = ""
         self._follow_model()
 
@@ -74,11 +86,13 @@ class LateLayout:
         plain: PlainTokenizer,
         heads: Sequence[Head],
         cache: ChunkCache,
+        *,
+        background_texts: Sequence[str] | None = None,
     ) -> LateLayout:
-        """See `Layout.build`."""
+        """See `Layout.build`; `background_texts` are what chunks are held against."""
         reader = VectorReader(model, heads)
         prove_vectors(reader, model)
-        return cls(reader, tokenizer, plain, cache)
+        return cls(reader, tokenizer, plain, cache, background_texts or ())
 
     def attend(
         self,
@@ -88,8 +102,7 @@ class LateLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `Layout.attend`."""
-        rows = [range(len(query)) for query in queries]
-        groups = [[list(mine)] for mine in rows]
+        groups = [[list(range(len(query)))] for query in queries]
         return self._attend([query.ids for query in queries], groups, chunks, options, advance)
 
     def attend_answer(
@@ -149,21 +162,23 @@ class LateLayout:
         self._follow_model()
         self._check_length(queries)
         keys, n_read = self._chunks.get(chunks, options, advance)
+        company = self._background.get()
         done = time.perf_counter()
         found: list[QueryAttention] = []
         asked = self._queries(queries, options)
-        for vectors, mine in zip(asked, groups, strict=True):
+        ignored = options.ignored or ({},) * len(queries)
+        for vectors, mine, places in zip(asked, groups, ignored, strict=True):
             rows = [token for group in mine for token in group]
-            looking = self._looking(vectors[rows])
-            seen = self._look(looking, keys)
+            sight = Sight(self._looking(vectors[rows]), keys, places)
+            seen = sight.seen()
+            beside = look_by_parts(sight.looking, company) if company else None
             start = 0
             for group in mine:
                 part = slice(start, start + len(group))
                 start = part.stop
+                among_these = None if beside is None else beside[:, :, part]
                 found.append(
-                    self._attention(
-                        self._looking(looking.vectors[part]), seen[:, :, part], keys, options
-                    )
+                    self._attention(sight.of(part), seen[:, :, part], among_these, options)
                 )
         limit = self._chunks.limit(options)
         return LayoutResult(
@@ -175,9 +190,9 @@ class LateLayout:
         )
 
     def _attention(
-        self, looking: Queries, seen: Tensor, keys: Sequence[KeyVectors], options: LayoutOptions
+        self, sight: Sight, seen: Tensor, beside: Tensor | None, options: LayoutOptions
     ) -> QueryAttention:
-        """What one group of rows pays each chunk, given what it sees of them."""
+        """What one group of rows pays each chunk, from what it sees of them and the background."""
         parts = [seen]
         if self._reader.sinks is not None:
             sinks = self._reader.sinks[None, :, None]
@@ -185,16 +200,14 @@ class LateLayout:
         among = Denominator.of(parts)
         sums = chunk_mass(seen, among)
         return QueryAttention(
-            TokenMasses(looking, keys, among),
+            TokenMasses(sight, among),
             (1 - sums.sum(dim=0)).clamp(min=0).float(),
-            rows=RowMasses(looking, keys, among) if options.query_rows else None,
+            rows=RowMasses(sight, among) if options.query_rows else None,
             sums=sums,
+            beside=(
+                None if beside is None else BesideBackground(sight, seen, Denominator.of([beside]))
+            ),
         )
-
-    def _look(self, looking: Queries, keys: Sequence[KeyVectors]) -> Tensor:
-        """`look` with a bounded number of rows at a time, `[chunk, head, row]`."""
-        parts = looking.vectors.split(_MOST_ROWS)
-        return torch.cat([look(self._looking(part), keys) for part in parts], dim=-1)
 
     def _looking(self, vectors: Tensor) -> Queries:
         return Queries(vectors, self._reader.key_of, self._reader.caps)
@@ -254,6 +267,7 @@ class LateLayout:
             prefix=self._prompt.before,
         ).hex()
         self._chunks.follow(self._prefix, scope)
+        self._background.follow(self._prefix, scope)
 
     def _states(
         self, ids: Sequence[int], positions: Tensor, past: Sequence[KeyValues]

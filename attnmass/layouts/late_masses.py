@@ -1,14 +1,79 @@
-"""The masses of the late layout's chunks, token by token, worked out when they are asked for."""
+"""The masses of the late layout's chunks: of chunks at once, of tokens when they are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import overload
 
 import torch
 from torch import Tensor
 
-from attnmass.masses import Denominator, KeyVectors, Queries, token_scores
+from attnmass.layouts.base import Groups
+from attnmass.layouts.ignored import Places, cleared
+from attnmass.masses import (
+    Denominator,
+    KeyVectors,
+    Queries,
+    look,
+    mass_beside,
+    token_scores,
+)
+
+_MOST_ROWS = 256  # rows of several queries that look at a block of chunks together
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What rows of a query look at.
+
+    Attributes:
+        looking: The rows.
+        keys: What is kept of each chunk.
+        ignored: For some chunks the tokens that do not count.
+    """
+
+    looking: Queries
+    keys: Sequence[KeyVectors]
+    ignored: Places
+
+    def seen(self) -> Tensor:
+        """How much each chunk has before it shares, `[chunk, head, row]`, see `look`.
+
+        Minus infinity for a chunk no token of which counts.
+        """
+        keys = list(self.keys)
+        gone = []
+        for place, tokens in self.ignored.items():
+            counts = torch.ones(len(keys[place]), dtype=torch.bool)
+            counts[list(tokens)] = False
+            if bool(counts.any()):
+                keys[place] = _some(keys[place], counts)
+            else:
+                gone.append(place)
+        found = look_by_parts(self.looking, keys)
+        found[gone] = -torch.inf
+        return found
+
+    def of(self, part: slice) -> Sight:
+        """The same of some rows."""
+        looking = self.looking
+        rows = Queries(looking.vectors[part], looking.key_of, looking.caps)
+        return Sight(rows, self.keys, self.ignored)
+
+    def tokens(self, place: int) -> Tensor:
+        """What each token of a chunk has, `[row, head, token]`; minus infinity if ignored."""
+        found = token_scores(self.looking, self.keys[place])
+        ignored = self.ignored.get(place, ())
+        return cleared(found, ignored, -torch.inf) if ignored else found
+
+
+def look_by_parts(looking: Queries, keys: Sequence[KeyVectors]) -> Tensor:
+    """`look` with a bounded number of rows at a time, `[chunk, head, row]`."""
+    parts = looking.vectors.split(_MOST_ROWS)
+    return torch.cat(
+        [look(Queries(part, looking.key_of, looking.caps), keys) for part in parts], dim=-1
+    )
 
 
 class TokenMasses(Sequence[Tensor]):
@@ -17,20 +82,18 @@ class TokenMasses(Sequence[Tensor]):
     A ranking needs it of the chunks that are trimmed or drawn, not of thousands.
     """
 
-    def __init__(self, looking: Queries, keys: Sequence[KeyVectors], among: Denominator) -> None:
+    def __init__(self, sight: Sight, among: Denominator) -> None:
         """Nothing is computed yet.
 
         Args:
-            looking: The rows.
-            keys: What is kept of each chunk.
+            sight: What is looked at.
             among: What all of them share.
         """
-        self._looking = looking
-        self._keys = tuple(keys)
+        self._sight = sight
         self._among = among
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._sight.keys)
 
     @overload
     def __getitem__(self, index: int) -> Tensor: ...
@@ -41,18 +104,51 @@ class TokenMasses(Sequence[Tensor]):
     def __getitem__(self, index: int | slice) -> Tensor | tuple[Tensor, ...]:
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self))))
-        return self._of(self._keys[index])
+        return self._of(range(len(self))[index])
 
-    def _of(self, keys: KeyVectors) -> Tensor:
-        return self._by_row(keys).mean(dim=0).float()
+    def _of(self, place: int) -> Tensor:
+        return self._by_row(place).mean(dim=0).float()
 
-    def _by_row(self, keys: KeyVectors) -> Tensor:
-        scores = token_scores(self._looking, keys).double()  # [row, head, token]
-        return torch.exp(scores - self._among.total.T[:, :, None])
+    def _by_row(self, place: int) -> Tensor:
+        scores = self._sight.tokens(place).double()  # [row, head, token]
+        return torch.exp(scores - self._among.total.T[:, :, None]).nan_to_num(nan=0.0)
 
 
 class RowMasses(TokenMasses):
     """The same of each row by itself, `[row, head, token]`."""
 
-    def _of(self, keys: KeyVectors) -> Tensor:
-        return self._by_row(keys).float()
+    def _of(self, place: int) -> Tensor:
+        return self._by_row(place).float()
+
+
+class BesideBackground:
+    """What chunks and groups of their tokens get alone beside a background; see `Beside`."""
+
+    def __init__(self, sight: Sight, seen: Tensor, company: Denominator) -> None:
+        """Work out that of the chunks.
+
+        Args:
+            sight: What is looked at.
+            seen: Its `seen`.
+            company: What the rows see of the background.
+        """
+        self._sight = sight
+        self._company = company
+        self.chunks = mass_beside(seen, company)
+
+    def parts(self, place: int, groups: Groups) -> Tensor:
+        """See `Beside.parts`."""
+        scores = self._sight.tokens(place)
+        sums = [
+            scores[:, :, list(group)].logsumexp(dim=-1).T  # [head, row]
+            if len(group)
+            else scores.new_full(scores.shape[1::-1], -torch.inf)
+            for group in groups
+        ]
+        if not sums:
+            return torch.zeros(0, scores.shape[1], dtype=torch.float64)
+        return mass_beside(torch.stack(sums), self._company)
+
+
+def _some(keys: KeyVectors, counts: Tensor) -> KeyVectors:
+    return KeyVectors(keys.codes[counts], keys.scales[counts])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import torch
+from huggingface_hub import constants
 
 from attnmass.capture import KeyValues
 from attnmass.capture.vectors import VectorReader
@@ -13,9 +15,12 @@ from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
 from attnmass.masses import KeyVectors, joined, quantize
 from attnmass.models.out_of_memory import halving
+from attnmass.options.cache import CacheOptions
 from attnmass.store import ChunkCache, digest_key, scope_digest
 from attnmass.store.vectors import VectorCache
 from attnmass.text.tokens import Tokens
+
+_FOLDER_BYTES = 256 << 20  # some fifty models' backgrounds
 
 
 class ChunkVectors:
@@ -140,6 +145,46 @@ class ChunkVectors:
         positions = torch.arange(longest, device=device) + len(self._prefix)
         vectors = self._reader.keys(ids, positions, (self._prefix,))
         return [quantize(vectors[i, : len(row)]) for i, row in enumerate(rows)]
+
+
+class BackgroundVectors:
+    """Key vectors of the texts that chunks are held against, which stay as long as the model does.
+
+    They are read once for a model, and then kept beside the Hub's cache of weights, for every
+    process: what they are depends on the model, the heads and the texts alone.
+    """
+
+    def __init__(self, reader: VectorReader, texts: Sequence[Tokens]) -> None:
+        """Nothing is read yet.
+
+        Args:
+            reader: The heads to read.
+            texts: The background; empty for none.
+        """
+        self._texts = texts
+        self._found: list[KeyVectors] = []
+        if texts:
+            kept = CacheOptions(
+                cache_bytes=0, cache_folder=str(_folder()), cache_folder_bytes=_FOLDER_BYTES
+            )
+            self._chunks = ChunkVectors(reader, ChunkCache(kept))
+
+    def follow(self, prefix: KeyValues, scope: str) -> None:
+        """As `ChunkVectors.follow`."""
+        self._found = []
+        if self._texts:
+            self._chunks.follow(prefix, scope)
+
+    def get(self) -> list[KeyVectors]:
+        """What is kept of each text, read now where it was not."""
+        if self._texts and not self._found:
+            # In the same batches whatever a caller says of them: every process has the same.
+            self._found, _ = self._chunks.get(self._texts, LayoutOptions(), lambda _: None)
+        return self._found
+
+
+def _folder() -> Path:
+    return Path(constants.HF_HOME) / "attnmass" / "background"
 
 
 def _merged(parts: Sequence[tuple[Window, KeyVectors]]) -> KeyVectors:

@@ -53,4 +53,21 @@ def chunk_mass(found: Tensor, among: Denominator) -> Tensor:
     Returns:
         `[chunk, head]`, fp64, between 0 and 1.
     """
-    return torch.exp(found.double() - among.total).mean(dim=-1)
+    # Where there is nothing to share, each gets none of it.
+    shares = torch.exp(found.double() - among.total).nan_to_num(nan=0.0)
+    return shares.mean(dim=-1)
+
+
+def mass_beside(found: Tensor, company: Denominator) -> Tensor:
+    """Attention mass of each of some things alone beside a fixed company, by head.
+
+    What one gets depends on nothing but itself, the query and the company.
+
+    Args:
+        found: From `look`, `[thing, head, row]`.
+        company: The background, which is not among them.
+
+    Returns:
+        `[thing, head]`, fp64, between 0 and 1, the mean over the query's rows.
+    """
+    return torch.sigmoid(found.double() - company.total).mean(dim=-1)

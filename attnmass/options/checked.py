@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import chain
 from numbers import Integral, Real
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
@@ -69,7 +70,8 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
     optional = unset if NoneType in kinds else ""
     if value is None and optional:
         return None
-    limits = {type(limit): limit for limit in declared.metadata}
+    limits = limits_of(declared)
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
     if told(declared, "format") == "path" and isinstance(value, os.PathLike):
         return os.fspath(value)
     for kind in kinds:
@@ -83,7 +85,7 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
             check_count(name, value, int(limits[Ge].ge), optional=optional)
             return int(value) if isinstance(value, Integral) else value
         if kind is float and Le in limits:
-            check_share(name, value, above_zero=Gt in limits, optional=optional)
+            check_share(name, value, above_zero=Gt in limits, optional=optional, choices=words)
         elif kind is float:
             check_finite(name, value, optional=optional)
         if kind is float:
@@ -96,7 +98,17 @@ def kinds_of(declared: FieldInfo) -> tuple[Any, ...]:
     annotation = declared.annotation
     if get_origin(annotation) is Literal or not get_args(annotation):
         return (annotation,)
-    return get_args(annotation)
+    return tuple(
+        get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        for kind in get_args(annotation)
+    )
+
+
+def limits_of(declared: FieldInfo) -> dict[type, Any]:
+    """The limits of an option's value, by their kind, its own or those of a member of a union."""
+    members = get_args(declared.annotation)
+    inner = [get_args(kind)[1:] for kind in members if get_origin(kind) is Annotated]
+    return {type(limit): limit for limit in chain(declared.metadata, *inner)}
 
 
 def told(declared: FieldInfo, what: str) -> Any:

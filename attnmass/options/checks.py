@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Iterable, Mapping, Set, Sized
+from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from numbers import Integral, Real
 from typing import Any
 
@@ -32,7 +32,14 @@ def check_count(name: str, value: Any, least: int, *, optional: str = "") -> Non
         raise ValueError(f"{must}, not {value}")
 
 
-def check_share(name: str, value: Any, *, above_zero: bool = False, optional: str = "") -> None:
+def check_share(
+    name: str,
+    value: Any,
+    *,
+    above_zero: bool = False,
+    optional: str = "",
+    choices: Sequence[str] = (),
+) -> None:
     """Hold an option that is a share of 1 to its range.
 
     Args:
@@ -40,6 +47,7 @@ def check_share(name: str, value: Any, *, above_zero: bool = False, optional: st
         value: What was passed for it.
         above_zero: Whether 0 itself is out of range.
         optional: As in `check_count`.
+        choices: Words that are allowed as well.
 
     Raises:
         TypeError: If it is no number.
@@ -47,8 +55,10 @@ def check_share(name: str, value: Any, *, above_zero: bool = False, optional: st
     """
     if value is None and optional:
         return
+    if isinstance(value, str) and value in choices:
+        return
     span = "above 0 and at most 1" if above_zero else "between 0 and 1"
-    must = f"{name} must be {span}{_or_none(optional)}"
+    must = f"{name} must be {', '.join([span, *map(repr, choices)])}{_or_none(optional)}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{must}, not {value!r}")
     if not 0 <= float(value) <= 1 or (above_zero and value == 0):

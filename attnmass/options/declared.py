@@ -6,8 +6,9 @@ The core's own checks (`attnmass.options.checked`) and the command line are made
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
+from annotated_types import Ge, Le
 from pydantic import BaseModel, Field
 
 from attnmass.options.choices import (
@@ -20,10 +21,13 @@ from attnmass.options.choices import (
     OnNoEvidence,
     Order,
     RankBy,
+    RetrievalKind,
 )
 from attnmass.options.cross import CrossOptions
 
 Profile = TypeVar("Profile")
+
+Share = Annotated[float, Ge(0), Le(1)]
 
 CACHE_BYTES = 1 << 30
 CACHE_FOLDER_BYTES = 10 << 30
@@ -167,11 +171,18 @@ class Selecting(BaseModel):
     """Which chunks are kept, and in which order."""
 
     top_n: int | None = option(None, "Keep the best so many", unset="all", ge=1)
-    score_threshold: float | None = option(
-        None, "Keep chunks of at least this score", unset="all", allow_inf_nan=False
+    min_relevance: Share | Literal["auto"] | None = option(
+        "auto",
+        "Leave out chunks and spans of less relevance, 0 to 1; auto is the profile's under "
+        "max_tokens and else none, None for none",
     )
-    fuse: float | None = option(
-        None, "Share of the retriever's score in the order, 0 to 1", unset="none", ge=0, le=1
+    fuse: Share | Literal["auto"] | None = option(
+        "auto",
+        "Share of the retriever's scores in the order, 0 to 1; auto is by a fitted rule where all "
+        "candidates have a score, None for none",
+    )
+    retrieval_kind: RetrievalKind = option(
+        "auto", "What the retriever's scores are; auto recognises distances by their order"
     )
     order: Order = option(
         "score", "Order of what is kept: best first by score, as in the input, or best_last"

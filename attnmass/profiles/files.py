@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from attnmass.options.checks import check_path
+from attnmass.profiles.fusing import FuseRule
 from attnmass.profiles.profile import HeadProfile
+from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import EvidenceRule, Head, RankRule, SpanRule
 
 
@@ -61,6 +63,7 @@ def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
     return tuple((int(layer), int(head)) for layer, head in heads)
 
 
+_KINDS = ("embedding", "lexical", "ranks")
 _PARTS: Mapping[str, Callable[[Any], Any]] = {
     "ranking": lambda data: RankRule(
         **{
@@ -78,5 +81,16 @@ _PARTS: Mapping[str, Callable[[Any], Any]] = {
             "total_of": tuple(data.get("total_of", ())),
         }
     ),
+    "relevance": lambda data: RelevanceRule(
+        **{
+            **data,
+            "heads": _pairs(data["heads"]),
+            "weights": tuple(map(float, data["weights"])),
+        }
+    ),
+    "fusing": lambda data: FuseRule(
+        **{kind: (float(data[kind][0]), float(data[kind][1])) for kind in _KINDS if kind in data}
+    ),
     "context": _pairs,
+    "background": lambda texts: tuple(map(str, texts)),
 }

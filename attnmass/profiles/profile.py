@@ -10,6 +10,8 @@ from typing import Any
 
 from attnmass.options.checks import check_items, check_share
 from attnmass.options.choices import Direction, check_direction
+from attnmass.profiles.fusing import FuseRule
+from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import (
     EvidenceRule,
     Head,
@@ -18,9 +20,11 @@ from attnmass.profiles.rules import (
     check_heads,
     check_weights,
 )
+from attnmass.profiles.texts import ordinary_texts
 from attnmass.text.prompt import PROMPT_VERSION
 
 JOINT = "joint"  # the one layout that has a null query
+LATE = "late"  # the one layout that has a background
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class HeadProfile:
             chunk has its own.
         spans: How spans are scored; default: by the heads that rank chunks.
         evidence: How much was found; default: by the largest mass of a chunk alone, no threshold.
+        relevance: How likely it is that a chunk holds evidence, by its mass beside the background;
+            for layout `"late"`. Where there is such a rule, it tells evidence, too.
+        fusing: How attention and a retriever's order are weighed where `fuse` is `"auto"`;
+            default: attention alone.
+        background: The texts that chunks are held against for it; default: those that ship.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
         direction: Which way attention is read in the pointwise layout; default: the layout's own.
@@ -61,6 +70,9 @@ class HeadProfile:
     ranking: RankRule | None = None
     spans: SpanRule | None = None
     evidence: EvidenceRule = field(default_factory=EvidenceRule)
+    relevance: RelevanceRule | None = None
+    fusing: FuseRule | None = None
+    background: tuple[str, ...] = ()
     context: tuple[Head, ...] = ()
     direction: Direction | None = None
     null_query: bool = False
@@ -75,6 +87,11 @@ class HeadProfile:
             raise ValueError(f"null_query is for layout 'joint', not {self.layout!r}: leave it out")
         check_weights(self.heads, self.weights)
         check_heads(self.context)
+        check_items("background", self.background, str, instead="a list of texts")
+        if self.background and self.relevance is None:
+            raise ValueError("a background is for relevance, which this profile has no rule for")
+        if self.relevance is not None and self.layout != LATE:
+            raise ValueError(f"relevance is for layout 'late', not {self.layout!r}: leave it out")
 
     @property
     def span_rule(self) -> SpanRule:
@@ -82,10 +99,16 @@ class HeadProfile:
         return self.spans or SpanRule(self.heads, self.weights)
 
     @property
+    def background_texts(self) -> tuple[str, ...]:
+        """`background`, or what stands for it; none where there is no `relevance`."""
+        return () if self.relevance is None else self.background or ordinary_texts()
+
+    @property
     def all_heads(self) -> tuple[Head, ...]:
         """Every head that is read: those that rank chunks, then those for all else."""
         ranking = () if self.ranking is None else self.ranking.heads
-        others = (*ranking, *self.span_rule.heads, *self.context, *self.evidence.heads)
+        relevance = () if self.relevance is None else self.relevance.heads
+        others = (*ranking, *self.span_rule.heads, *self.context, *self.evidence.heads, *relevance)
         return tuple(dict.fromkeys([*self.heads, *others]))
 
     @property

@@ -34,7 +34,7 @@ def describe(ranking: Ranking, chunk: RankedChunk, *, place: int, model: str) ->
         model: The model's name.
     """
     optional = {
-        "fused_score": chunk.fused_score,
+        "relevance": chunk.relevance,
         "n_windows": chunk.n_windows if chunk.n_windows > 1 else None,
         "skipped": chunk.skipped,
         "mass": None if chunk.mass == chunk.score else chunk.mass,

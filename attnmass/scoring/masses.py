@@ -66,6 +66,24 @@ def chunk_scores(
     return profile.ranking(masses, head_masses(attention, indices)), masses
 
 
+def relevances(
+    attention: QueryAttention, profile: HeadProfile, heads: Sequence[Head] | None = None
+) -> list[float] | None:
+    """How likely each chunk holds evidence, in [0, 1]; arguments as in `chunk_scores`.
+
+    A chunk no token of which counts has none.
+
+    Returns:
+        `None` where the profile has no rule, or nothing was held against a background.
+    """
+    rule, beside = profile.relevance, attention.beside
+    if rule is None or beside is None:
+        return None
+    read = profile.all_heads if heads is None else heads
+    masses = beside.chunks[:, [read.index(head) for head in rule.heads]]
+    return [rule.of_chunk(mine) if any(mine) else 0.0 for mine in masses.tolist()]
+
+
 def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[float]]:
     """For each of some heads the attention mass of each chunk, `[head][chunk]`."""
     if attention.sums is not None:

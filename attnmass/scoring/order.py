@@ -39,6 +39,14 @@ def sigmoid(logit: float) -> float:
     return math.exp(max(logit, -700.0)) / (1 + math.exp(max(logit, -700.0)))
 
 
+def softmax(keys: Sequence[float]) -> list[float]:
+    """Shares of 1 by keys, which may be any finite numbers."""
+    top = max(keys, default=0.0)
+    found = [math.exp(max(key - top, -700.0)) for key in keys]
+    total = sum(found)
+    return [one / total for one in found]
+
+
 def order(keys: Sequence[float]) -> list[int]:
     """Indices by falling key; equal keys keep their order."""
     return sorted(range(len(keys)), key=lambda index: -keys[index])

@@ -16,6 +16,7 @@ class Span:
         score: What spans are ordered by over all chunks: attention mass for its length, and its
             chunk's mass, as the head profile mixes them; in [0, 1].
         mass: Share of the query's attention that it got, by the heads that score spans.
+        relevance: As `RankedChunk.relevance`, of the span alone.
         kept: Whether it is in the trimmed text.
         reason: Why. Kept: `"score"`, or with another span as its `"title"`, `"context"` or
             `"neighbor"`. Dropped: `"max_tokens"`, `"keep_ratio"` or `"top_p"`; the reason of its
@@ -31,6 +32,7 @@ class Span:
     kept: bool
     reason: str
     id: str
+    relevance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +41,23 @@ class RankedChunk:
 
     Attributes:
         index: Position of the chunk in the input, 0-based.
-        score: What chunks are ordered and cut by, in [0, 1]: the part of the query's attention on
-            all chunks that the head profile shares out to it (`HeadProfile.ranking`); without such
-            a rule its `mass`, or 0 where that is below; where a classification head ranks, the
-            sigmoid of its logit.
+        score: What chunks are ordered by, in [0, 1]: it never rises down the list. Its `share`;
+            where a classification head ranks, the sigmoid of its `logit`; where scores were
+            fused, or ranked by `"both"`, the softmax of the logits that were made of both.
         n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.
-        fused_score: What the order is by when scores were fused, or ranked by `"both"`, else
-            `None`.
+        share: What it gets of the query's attention on all chunks as the head profile shares that
+            out (`HeadProfile.ranking`), without such a rule its `mass`; 0 where that is below. It
+            depends on the other candidates; copies of a text all have what the text gets.
+        relevance: Probability that it holds evidence on the query, by its mass beside a fixed
+            background: it depends on the query, the chunk and the model, and on nothing else.
+            0.0 if skipped; `None` where the profile has no rule for it (`HeadProfile.relevance`).
         skipped: Why the chunk was not scored (it is then last, with score 0.0), else `None`.
         text: Its text, or what trimming kept of it; empty where that is nothing or there was none.
         spans: All its spans in reading order where trimming was asked for, else none.
         dropped: Why it is not in the result, on the chunks of `Ranking.dropped`: `"top_n"`,
-            `"score_threshold"`, `"no_evidence"`, or what left none of its spans; where trimming was
+            `"min_relevance"`, `"no_evidence"`, or what left none of its spans; where trimming was
             asked for and it was skipped, why that was.
         mass: Attention mass, the share of the query's attention that the chunk got, whatever chunks
             are ranked by; in [0, 1], or in [-1, 1] where the head profile has a null query's
@@ -66,13 +71,14 @@ class RankedChunk:
     n_tokens: int
     n_windows: int = 1
     retrieval_score: float | None = None
-    fused_score: float | None = None
     skipped: str | None = None
     text: str = ""
     spans: tuple[Span, ...] = ()
     dropped: str | None = None
     mass: float = 0.0
     logit: float | None = None
+    share: float = 0.0
+    relevance: float | None = None
 
     @property
     def kept_spans(self) -> tuple[Span, ...]:

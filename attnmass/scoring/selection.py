@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from attnmass.options.choices import RankBy
 from attnmass.options.selection import Selection
-from attnmass.scoring.order import fuse, log_masses, order, sigmoid
+from attnmass.profiles.fusing import FuseRule
+from attnmass.scoring.fusing import fused, retrieved
+from attnmass.scoring.order import fuse, log_masses, order, sigmoid, softmax
 from attnmass.scoring.ranked import RankedChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is known of a chunk before chunks are ordered.
+
+    Attributes:
+        mass: Attention mass.
+        share: The mass of all chunks as the profile shares it out.
+        n_tokens: Tokens.
+        n_windows: Windows.
+        relevance: See `RankedChunk.relevance`.
+        logit: What a classification head says, where one was asked.
+        text: The text that it is a copy of, or its own: copies have the same number.
+    """
+
+    mass: float
+    share: float
+    n_tokens: int
+    n_windows: int = 1
+    relevance: float | None = None
+    logit: float | None = None
+    text: int = 0
 
 
 def rank(
     selection: Selection,
     texts: Mapping[int, str],
-    masses: Mapping[int, float],
-    shares: Mapping[int, float],
-    n_tokens: Mapping[int, int],
-    n_windows: Mapping[int, int],
+    parts: Mapping[int, Parts],
     skipped: Mapping[int, str],
-    logits: Mapping[int, float] | None = None,
     rank_by: RankBy = "attention",
+    rule: FuseRule | None = None,
 ) -> list[RankedChunk]:
     """All chunks, best first; those that were not scored come last.
 
@@ -30,58 +53,49 @@ def rank(
     Args:
         selection: What was asked for.
         texts: The chunks' own texts by input index, `""` for what is no text.
-        masses: Attention mass by input index, of the chunks that were scored, in input order.
-        shares: The mass of all of them as the profile shares it out, likewise.
-        n_tokens: Tokens, likewise.
-        n_windows: Windows, likewise.
+        parts: By input index, of the chunks that were scored, in input order.
         skipped: Why the others were not scored, by input index.
-        logits: What a classification head says, likewise, where one was asked.
-        rank_by: What chunks are ordered by. Without `"attention"` alone, scores are the
-            sigmoids of the logits; `"both"` weighs the z-scores of logit and of the share's
-            logarithm alike.
+        rank_by: What chunks are ordered by; `"both"` weighs the z-scores of logit and of the
+            share's logarithm alike.
+        rule: How attention and a retriever's scores are fused where `fuse` is `"auto"`.
     """
-    indices = list(masses)
-    keys = list(shares.values())
-    # Many masses are small and a few large: a z-score says more of their logarithms.
-    blended = log_masses(keys)
-    scores: Mapping[int, float] = shares
     given = selection.retrieval_scores
-    fused: dict[int, float] = {}
-    if logits is not None and rank_by != "attention":
-        scores = {index: sigmoid(logit) for index, logit in logits.items()}
-        said = [logits[index] for index in indices]
-        if rank_by == "logit":
-            keys = blended = said
-        elif indices:
-            keys = blended = fuse(blended, said, 0.5)
-            fused = dict(zip(indices, keys, strict=True))
-    if selection.fuse is not None and given is not None and indices:
-        keys = fuse(blended, [float(given[i] or 0.0) for i in indices], selection.fuse)
-        fused = dict(zip(indices, keys, strict=True))
+    # What is compared is texts, not chunks: a copy takes nothing from the others.
+    firsts = {one.text: one for one in reversed(list(parts.values()))}
+    of_text = [firsts[text] for text in sorted(firsts)]
+    place = {text: number for number, text in enumerate(sorted(firsts))}
+    found = _by_text(parts, place, given)
+    keys, scores = _scores(selection, of_text, found, rank_by, rule)
 
     def retrieval(index: int) -> float | None:
         score = None if given is None else given[index]
         return None if score is None else float(score)
 
+    indices = list(parts)
     ranked = [
         RankedChunk(
             index=i,
-            score=max(0.0, scores[i]),  # less than none is none, as beside it in the list
-            mass=masses[i],
-            logit=None if logits is None else logits[i],
-            n_tokens=n_tokens[i],
-            n_windows=n_windows[i],
+            score=scores[place[parts[i].text]],
+            share=max(0.0, parts[i].share),
+            mass=parts[i].mass,
+            relevance=parts[i].relevance,
+            logit=parts[i].logit,
+            n_tokens=parts[i].n_tokens,
+            n_windows=parts[i].n_windows,
             retrieval_score=retrieval(i),
-            fused_score=fused.get(i),
             text=texts[i],
         )
-        for i in (indices[place] for place in order(keys))
+        for i in (
+            indices[number] for number in order([keys[place[one.text]] for one in parts.values()])
+        )
     ]
+    knows = any(one.relevance is not None for one in parts.values())
     ranked += [
         RankedChunk(
             index=i,
             score=0.0,
             n_tokens=0,
+            relevance=0.0 if knows else None,
             retrieval_score=retrieval(i),
             skipped=why,
             text=texts[i],
@@ -91,15 +105,71 @@ def rank(
     return ranked
 
 
+def _scores(
+    selection: Selection,
+    texts: Sequence[Parts],
+    given: Sequence[float] | None,
+    rank_by: RankBy,
+    rule: FuseRule | None,
+) -> tuple[Sequence[float], Sequence[float]]:
+    """What texts are ordered by, and their scores in [0, 1], which never contradict it."""
+    shares = [one.share for one in texts]
+    if not texts:
+        return [], []
+    # Many masses are small and a few large: a z-score says more of their logarithms.
+    attention = log_masses(shares)
+    keys, scores = shares, [max(0.0, share) for share in shares]
+    logits = [one.logit for one in texts if one.logit is not None]
+    if rank_by != "attention" and len(logits) == len(texts):
+        keys, scores, attention = logits, [sigmoid(logit) for logit in logits], logits
+        if rank_by == "both":
+            keys = attention = fuse(log_masses(shares), logits, 0.5)
+            scores = softmax(keys)
+    if given is None or not selection.fuse:
+        return keys, scores
+    found = retrieved(given, attention, selection.retrieval_kind)
+    if not isinstance(selection.fuse, str):
+        keys = fuse(attention, found.scores, selection.fuse)
+    elif rule is not None:
+        keys = fused(attention, found, rule)
+    else:
+        return keys, scores
+    return keys, softmax(keys)
+
+
+def _by_text(
+    parts: Mapping[int, Parts],
+    place: Mapping[int, int],
+    given: Sequence[float | None] | None,
+) -> list[float] | None:
+    """A retriever's scores of texts, in the order of their first; `None` where a chunk has none.
+
+    Of copies the first counts, which a retriever has the better score for.
+    """
+    if given is None:
+        return None
+    found: dict[int, float] = {}
+    for index, one in parts.items():
+        score = given[index]
+        if score is None or not math.isfinite(score):
+            return None
+        found.setdefault(place[one.text], float(score))
+    return [found[number] for number in sorted(found)]
+
+
 def cut(
-    selection: Selection, ranked: Sequence[RankedChunk], no_evidence: bool = False
+    selection: Selection,
+    ranked: Sequence[RankedChunk],
+    no_evidence: bool = False,
+    min_relevance: float | None = None,
 ) -> tuple[list[RankedChunk], list[RankedChunk]]:
-    """Cut by evidence, then by `score_threshold`, then by `top_n`; then order what is left.
+    """Cut by evidence, then by relevance, then by `top_n`; then order what is left.
 
     Args:
         selection: What was asked for.
         ranked: From `rank`.
         no_evidence: Whether there is too little.
+        min_relevance: Chunks of less relevance are dropped; those without are not held to it.
 
     Returns:
         What is kept, in the order asked for, and what is dropped, best first, with its reason.
@@ -110,8 +180,10 @@ def cut(
         why = None
         if no_evidence and selection.on_no_evidence != "keep":
             why = "no_evidence"
-        elif selection.score_threshold is not None and chunk.score < selection.score_threshold:
-            why = "score_threshold"
+        elif min_relevance is not None and (
+            chunk.relevance is not None and chunk.relevance < min_relevance
+        ):
+            why = "min_relevance"
         elif len(kept) == selection.top_n:
             why = "top_n"
         (dropped if why else kept).append(replace(chunk, dropped=why))

@@ -19,11 +19,21 @@ class Inputs:
         chunks: All of them by input index; what is no text has the text `""`.
         tokens: What the model reads of each, of those that it reads.
         skipped: Why it does not read the others.
+        places: For each of `tokens` where it is in `distinct`.
     """
 
     chunks: tuple[Chunk, ...]
     tokens: dict[int, Tokens]
     skipped: dict[int, str]
+    places: dict[int, int]
+
+    @property
+    def distinct(self) -> list[Tokens]:
+        """What the model reads, each text once: a copy must not take from what others get."""
+        found: dict[int, Tokens] = {}
+        for index, place in self.places.items():
+            found.setdefault(place, self.tokens[index])
+        return list(found.values())
 
     @property
     def texts(self) -> dict[int, str]:
@@ -65,7 +75,9 @@ def read_chunks(
     for index in [index for index, found in tokens.items() if not len(found)]:
         skipped[index] = "no tokens"
         del tokens[index]
-    return Inputs(tuple(known), tokens, skipped)
+    first: dict[bytes, int] = {}
+    places = {index: first.setdefault(found.digest, len(first)) for index, found in tokens.items()}
+    return Inputs(tuple(known), tokens, skipped, places)
 
 
 def check_chunks(chunks: Sequence[str | Chunk]) -> None:

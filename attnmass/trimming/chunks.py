@@ -28,12 +28,14 @@ class ScoredText:
         segments: Its spans.
         masses: Attention mass of each, `[span]`.
         scores: What they are ordered by, `[span]`.
+        relevances: Probability that each holds evidence by itself, where that is known.
     """
 
     text: str
     segments: tuple[Segment, ...]
     masses: Floats
     scores: Floats
+    relevances: Sequence[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,12 @@ def score_text(
     tokens: TokenMass,
     chunk_score: float,
     rule: SpanRule,
+    relevances: Sequence[float] | None = None,
 ) -> ScoredText:
     """Score the spans of one chunk."""
     masses, counts = span_masses(tokens, [(s.start, s.end) for s in segments])
-    return ScoredText(text, segments, masses, span_scores(masses, counts, chunk_score, rule))
+    scores = span_scores(masses, counts, chunk_score, rule)
+    return ScoredText(text, segments, masses, scores, relevances)
 
 
 def trim_chunks(
@@ -115,8 +119,7 @@ def trim_chunks(
 
 
 def _best_first(chunk: RankedChunk) -> tuple[bool, float, int]:
-    by = chunk.score if chunk.fused_score is None else chunk.fused_score
-    return chunk.skipped is not None, -by, chunk.index
+    return chunk.skipped is not None, -chunk.score, chunk.index
 
 
 def _chosen(chunk: RankedChunk, source: ScoredText, choice: Choice, place: int) -> RankedChunk:
@@ -140,6 +143,7 @@ def _spans(
     source: ScoredText, kept: Iterable[tuple[int, int] | None], reasons: Iterable[str]
 ) -> tuple[Span, ...]:
     digest = text_digest(source.text)
+    likely: Sequence[float | None] = source.relevances or [None] * len(source.segments)
     return tuple(
         Span(
             segment.start,
@@ -150,8 +154,15 @@ def _spans(
             place is not None,
             reason,
             span_id(digest, segment.start, segment.end),
+            relevance,
         )
-        for segment, score, mass, place, reason in zip(
-            source.segments, source.scores, source.masses, kept, reasons, strict=True
+        for segment, score, mass, place, reason, relevance in zip(
+            source.segments,
+            source.scores,
+            source.masses,
+            kept,
+            reasons,
+            likely,
+            strict=True,
         )
     )

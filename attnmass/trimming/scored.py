@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor
 
-from attnmass.profiles import HeadProfile
+from attnmass.layouts.base import Beside
+from attnmass.profiles import HeadProfile, RelevanceRule
 from attnmass.scoring.masses import token_masses
 from attnmass.text.inputs import Inputs
 from attnmass.text.segmentation import Segment
 from attnmass.trimming.chunks import ScoredText, score_text
-from attnmass.trimming.scores import TokenMass
+from attnmass.trimming.scores import Integers, TokenMass, tokens_of
 
 
 def scored_text(
@@ -20,6 +23,7 @@ def scored_text(
     chunk_score: float,
     segments: tuple[Segment, ...],
     profile: HeadProfile,
+    beside: Beside | None = None,
 ) -> ScoredText:
     """Scores of the spans of one chunk.
 
@@ -30,9 +34,31 @@ def scored_text(
         chunk_score: The chunk's, by all of them.
         segments: Its spans.
         profile: The heads that are read.
+        beside: What the distinct chunks got beside a background, for relevance.
     """
     masses = token_masses(attention, profile.span_weights).double().clamp(min=0)
     offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
     tokens = TokenMass(masses.numpy(), offsets, inputs.start(index))
     text = inputs.chunks[index].text
-    return score_text(text, segments, tokens, max(0.0, chunk_score), profile.span_rule)
+    likely = None
+    if profile.relevance is not None and beside is not None:
+        likely = _relevances(inputs, index, segments, offsets, profile, profile.relevance, beside)
+    return score_text(text, segments, tokens, max(0.0, chunk_score), profile.span_rule, likely)
+
+
+def _relevances(
+    inputs: Inputs,
+    index: int,
+    segments: Sequence[Segment],
+    offsets: Integers,
+    profile: HeadProfile,
+    rule: RelevanceRule,
+    beside: Beside,
+) -> list[float]:
+    """Relevance of each span of a chunk."""
+    spans = [(each.start, each.end) for each in segments]
+    groups = tokens_of(offsets, inputs.start(index), spans)
+    known = profile.all_heads
+    masses = beside.parts(inputs.places[index], groups)
+    masses = masses[:, [known.index(head) for head in rule.heads]]
+    return [rule.of_span(mine) if any(mine) else 0.0 for mine in masses.tolist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,22 +12,32 @@ from hypothesis import strategies as st
 
 from attnmass.layouts import QueryAttention
 from attnmass.options.selection import Selection
+from attnmass.profiles import FuseRule
 from attnmass.scoring import masses
 from attnmass.scoring.order import fuse, order
 from attnmass.scoring.ranked import RankedChunk
-from attnmass.scoring.selection import cut, rank
+from attnmass.scoring.selection import Parts, cut, rank
 
 MASSES = {0: 0.1, 1: 0.4, 2: 0.1, 4: 0.3}
-COUNTS = dict.fromkeys(MASSES, 5)
+PARTS = {
+    index: Parts(mass=mass, share=mass, n_tokens=5, relevance=2 * mass, text=place)
+    for place, (index, mass) in enumerate(MASSES.items())
+}
+TEXTS = dict.fromkeys(range(5), "text")
+RULE = FuseRule(embedding=(1.0, 1.0), lexical=(1.0, 0.5), ranks=(1.0, 2.0))
 
 
-def apply(**options: Any) -> tuple[RankedChunk, ...]:
-    """Five chunks, of which the fourth was skipped."""
+def ranked_by(**options: Any) -> list[RankedChunk]:
+    """Five chunks, of which the fourth was skipped, in order."""
     selection = Selection(**options)
     selection.check(5)
-    texts = dict.fromkeys(range(5), "text")
-    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
-    kept, dropped = cut(selection, ranked)
+    return rank(selection, TEXTS, PARTS, {3: "blank"}, rule=RULE)
+
+
+def apply(least: float | None = None, **options: Any) -> tuple[RankedChunk, ...]:
+    """The same, cut."""
+    ranked = ranked_by(**options)
+    kept, dropped = cut(Selection(**options), ranked, min_relevance=least)
     assert sorted(c.index for c in [*kept, *dropped]) == [0, 1, 2, 3, 4]
     assert all(chunk.dropped for chunk in dropped)
     return tuple(kept)
@@ -51,28 +62,75 @@ def test_top_n() -> None:
     assert indices(apply(top_n=9)) == [1, 4, 0, 2, 3]
 
 
-def test_score_threshold() -> None:
-    """Chunks of at least the threshold are kept."""
-    assert indices(apply(score_threshold=0.3)) == [1, 4]
-    assert indices(apply(score_threshold=0.0)) == [1, 4, 0, 2, 3]
-    assert apply(score_threshold=0.9) == ()
+def test_min_relevance() -> None:
+    """Chunks of at least so much relevance are kept; what was skipped has none."""
+    assert indices(apply(0.6)) == [1, 4]
+    assert indices(apply(0.0)) == [1, 4, 0, 2, 3]
+    assert indices(apply(0.1)) == [1, 4, 0, 2]
+    assert apply(0.9) == ()
 
 
 def test_threshold_before_top_n() -> None:
     """Both together keep the best so many of those above the threshold."""
-    assert indices(apply(score_threshold=0.1, top_n=3)) == [1, 4, 0]
-    assert indices(apply(score_threshold=0.2, top_n=3)) == [1, 4]
+    assert indices(apply(0.1, top_n=3)) == [1, 4, 0]
+    assert indices(apply(0.4, top_n=3)) == [1, 4]
 
 
-def test_fuse_orders_by_both_and_keeps_the_mass_as_score() -> None:
-    """A blend changes the order, and scores stay attention mass."""
-    ranked = apply(retrieval_scores=[9.0, 1.0, 5.0, 0.0, 1.0], fuse=1.0)
+def test_fuse_orders_by_both_and_so_does_the_score() -> None:
+    """A blend changes the order and the scores with it; what it was made of stands beside it."""
+    given = [9.0, 1.0, 5.0, 0.0, 1.0]
+    ranked = apply(retrieval_scores=given, fuse=1.0)
     assert indices(ranked) == [0, 2, 1, 4, 3]
-    assert ranked[0].score == 0.1
-    assert ranked[0].retrieval_score == 9.0
-    assert ranked[0].fused_score is not None
-    assert ranked[-1].fused_score is None
-    assert indices(apply(retrieval_scores=[9.0, 1.0, 5.0, 0.0, 1.0], fuse=0.0)) == [1, 4, 0, 2, 3]
+    assert [chunk.score for chunk in ranked] == sorted((c.score for c in ranked), reverse=True)
+    assert sum(chunk.score for chunk in ranked) == pytest.approx(1.0)
+    assert (ranked[0].share, ranked[0].mass, ranked[0].retrieval_score) == (0.1, 0.1, 9.0)
+    assert indices(apply(retrieval_scores=given, fuse=0.0)) == [1, 4, 0, 2, 3]
+
+
+def test_fused_by_rule_where_every_chunk_has_a_score() -> None:
+    """By default the profile's rule weighs both; `None` and a missing score leave attention."""
+    given = [9.0, 1.0, 5.0, 0.0, 8.0]
+    shares = {i: math.log(mass) for i, mass in MASSES.items()}
+    ranks = {0: 1, 4: 2, 2: 3, 1: 4}
+    logits = {i: shares[i] - 0.5 * math.log(ranks[i]) for i in MASSES}
+    ranked = apply(retrieval_scores=given)
+    assert indices(ranked) == [*sorted(logits, key=lambda i: -logits[i]), 3]
+    total = sum(math.exp(logit) for logit in logits.values())
+    best = ranked[0]
+    assert best.score == pytest.approx(math.exp(logits[best.index]) / total)
+    alone = apply()
+    assert apply(retrieval_scores=given, fuse=None)[0].score == alone[0].score
+    for hole in (None, float("nan")):
+        found = apply(retrieval_scores=[9.0, hole, 5.0, 0.0, 8.0])
+        assert [chunk.score for chunk in found] == [chunk.score for chunk in alone]
+    missing_where_nothing_was_read = [9.0, 1.0, 5.0, None, 8.0]
+    assert indices(apply(retrieval_scores=missing_where_nothing_was_read)) == indices(ranked)
+
+
+def test_without_a_rule_attention_alone_orders() -> None:
+    """A profile that has none leaves the order to attention, whatever the retriever says."""
+    found = rank(Selection(retrieval_scores=[9, 1, 5, 0, 8]), TEXTS, PARTS, {3: "blank"})
+    assert indices(tuple(found)) == [1, 4, 0, 2, 3]
+
+
+def test_copies_have_the_same_score_and_change_no_other() -> None:
+    """A second copy stands beside the first, and all else is as it was, fused or not."""
+    twice = PARTS | {5: PARTS[1]}
+    texts = TEXTS | {5: "text"}
+    for scores in (None, [9.0, 1.0, 5.0, 0.0, 8.0]):
+        for fuse_by in (None, "auto") if scores is None else (None, "auto", 0.5):
+            given = None if scores is None else [*scores, 1.0]
+            alone = rank(
+                Selection(retrieval_scores=scores, fuse=fuse_by), TEXTS, PARTS, {}, rule=RULE
+            )
+            found = rank(
+                Selection(retrieval_scores=given, fuse=fuse_by), texts, twice, {}, rule=RULE
+            )
+            before = {chunk.index: chunk.score for chunk in alone}
+            after = {chunk.index: chunk.score for chunk in found}
+            assert after.pop(5) == after[1]
+            assert after == before
+            assert [c.index for c in found if c.index != 5] == [c.index for c in alone]
 
 
 @pytest.mark.parametrize(
@@ -80,8 +138,8 @@ def test_fuse_orders_by_both_and_keeps_the_mass_as_score() -> None:
     [
         ({"top_n": 0}, "top_n must be at least 1"),
         ({"top_n": -1}, "top_n must be at least 1"),
-        ({"score_threshold": float("nan")}, "score_threshold must be a number"),
-        ({"score_threshold": float("inf")}, "score_threshold must be a number"),
+        ({"min_relevance": float("nan")}, "min_relevance must be between 0 and 1"),
+        ({"min_relevance": 1.5}, "min_relevance must be between 0 and 1"),
         ({"evidence_threshold": 1.5}, "evidence_threshold must be between 0 and 1"),
         ({"evidence_threshold": float("nan")}, "evidence_threshold must be between 0 and 1"),
         ({"fuse": float("nan"), "retrieval_scores": [1.0] * 5}, "fuse must be between 0 and 1"),
@@ -105,8 +163,8 @@ def test_impossible_options(options: dict[str, Any], match: str) -> None:
     ("name", "wrong"),
     [
         *(("top_n", wrong) for wrong in (True, "5", 2.0, float("nan"))),
-        *(("score_threshold", wrong) for wrong in (True, "0.5", [0.5])),
-        *(("fuse", wrong) for wrong in (True, "0.5")),
+        *(("min_relevance", wrong) for wrong in (True, [0.5])),
+        *(("fuse", wrong) for wrong in (True, [0.5])),
         *(("evidence_threshold", wrong) for wrong in (False, "0.5")),
     ],
 )
@@ -133,8 +191,7 @@ def test_order_of_what_is_kept(order: Any, expected: list[int]) -> None:
 def test_no_evidence(on_no_evidence: Any, kept: list[int]) -> None:
     """Without evidence chunks are kept all the same, or all are dropped for that, best first."""
     selection = Selection(top_n=2, on_no_evidence=on_no_evidence)
-    texts = dict.fromkeys(range(5), "text")
-    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
+    ranked = rank(selection, TEXTS, PARTS, {3: "blank"})
     found, dropped = cut(selection, ranked, no_evidence=True)
     assert indices(tuple(found)) == kept
     if not kept:
@@ -144,17 +201,15 @@ def test_no_evidence(on_no_evidence: Any, kept: list[int]) -> None:
 
 
 def test_dropped_chunks_say_why() -> None:
-    """Each has its reason: the threshold comes before `top_n`; what is kept has none."""
-    selection = Selection(top_n=1, score_threshold=0.2)
-    texts = dict.fromkeys(range(5), "text")
-    ranked = rank(selection, texts, MASSES, MASSES, COUNTS, dict.fromkeys(MASSES, 1), {3: "blank"})
-    kept, dropped = cut(selection, ranked)
+    """Each has its reason: relevance comes before `top_n`; what is kept has none."""
+    selection = Selection(top_n=1)
+    kept, dropped = cut(selection, ranked_by(top_n=1), min_relevance=0.4)
     assert [(chunk.index, chunk.dropped) for chunk in kept] == [(1, None)]
     assert [(chunk.index, chunk.dropped) for chunk in dropped] == [
         (4, "top_n"),
-        (0, "score_threshold"),
-        (2, "score_threshold"),
-        (3, "score_threshold"),
+        (0, "min_relevance"),
+        (2, "min_relevance"),
+        (3, "min_relevance"),
     ]
 
 

@@ -1,0 +1,85 @@
+"""How a chunk's mass against a fixed background becomes the probability that it holds evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attnmass.options.checks import check_finite, check_share
+from attnmass.profiles.rules import Head, check_heads
+
+_FLOOR = 0.01  # of mass; what is far below it is all alike
+_STEEPEST = 700.0  # a logit whose exponential still is a number
+
+
+@dataclass(frozen=True, slots=True)
+class RelevanceRule:
+    """A logistic regression of the logarithms of masses, calibrated on labelled chunks.
+
+    `relevance = sigmoid(bias + sum over heads of weight * log(m + 0.01))`, where `m` is the mass of
+    the chunk alone beside the background (Platt, 1999, for the calibration). No other candidate
+    has a part in it. Spans are told by the same sum, with a scale and a bias of their own: a
+    sentence has less mass than its chunk.
+
+    Attributes:
+        heads: `(layer, head)`, 0-based.
+        weights: One for each head, of either sign.
+        bias: Constant.
+        span_scale: What the sum is multiplied with for a span.
+        span_bias: Constant of spans.
+        min_relevance: Less than this is not worth its tokens in a budget, for chunks and spans, in
+            [0, 1]; `None` where no data set one.
+        evidence_threshold: Where no chunk has as much, there is no evidence; `None` likewise.
+
+    Raises:
+        ValueError: If a number is out of range, there is no head, one is there twice, or weights
+            are not as many.
+        TypeError: If a number is none.
+    """
+
+    heads: tuple[Head, ...]
+    weights: tuple[float, ...]
+    bias: float = 0.0
+    span_scale: float = 1.0
+    span_bias: float = 0.0
+    min_relevance: float | None = None
+    evidence_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.heads or len(self.heads) != len(self.weights):
+            raise ValueError(
+                f"{len(self.heads)} heads need as many weights, at least one, "
+                f"not {len(self.weights)}"
+            )
+        check_heads(self.heads)
+        for weight in self.weights:
+            check_finite("weights", weight)
+        for name in ("bias", "span_scale", "span_bias"):
+            check_finite(name, getattr(self, name))
+        for name in ("min_relevance", "evidence_threshold"):
+            check_share(name, getattr(self, name), optional="none")
+
+    def of_chunk(self, masses: Sequence[float]) -> float:
+        """Relevance of a chunk, in [0, 1].
+
+        Args:
+            masses: For each of `heads` the mass of the chunk beside the background, in [0, 1].
+        """
+        return _sigmoid(self.bias + self._sum(masses))
+
+    def of_span(self, masses: Sequence[float]) -> float:
+        """Relevance of a span; arguments as in `of_chunk`."""
+        return _sigmoid(self.span_bias + self.span_scale * self._sum(masses))
+
+    def _sum(self, masses: Sequence[float]) -> float:
+        return sum(w * log_mass(m) for w, m in zip(self.weights, masses, strict=True))
+
+
+def log_mass(mass: float) -> float:
+    """What a weight is of: the logarithm of a mass, bounded below."""
+    return math.log(max(mass, 0.0) + _FLOOR)
+
+
+def _sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-_STEEPEST, min(_STEEPEST, logit))))

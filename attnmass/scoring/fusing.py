@@ -1,0 +1,108 @@
+"""Attention and a retriever's scores made one order: pure functions over numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from attnmass.options.choices import RetrievalKind
+from attnmass.profiles.fusing import FuseRule
+
+_LEAST_FOR_DISTANCES = 3  # scores that only rise; of two one cannot tell
+_RECIPROCAL = 0.1  # sums of reciprocal ranks, 1 / (60 + rank), are below
+_AGREEMENT = 0.2  # rank correlation with attention that overrules the order in which chunks came
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """A retriever's scores, brought to one direction.
+
+    Attributes:
+        scores: One for each text, higher is better.
+        kind: What they are: `"embedding"`, `"lexical"` or `"ranks"`.
+        turned: Whether lower was better in what the caller passed.
+    """
+
+    scores: tuple[float, ...]
+    kind: str
+    turned: bool = False
+
+
+def retrieved(
+    scores: Sequence[float], attention: Sequence[float], kind: RetrievalKind
+) -> Retrieved:
+    """Recognise what a retriever's scores are.
+
+    Retrievers hand their results over best first. So scores that only rise from the first to the
+    last are distances or ranks, of which the lower is better, unless attention has the same order;
+    all others are similarities.
+
+    Args:
+        scores: Finite, in the order in which the chunks came.
+        attention: What attention says of each, higher is better.
+        kind: What the caller says of them.
+    """
+    turned = kind in ("distance", "rank") or (
+        kind == "auto" and _rises(scores) and _agreement(scores, attention) < _AGREEMENT
+    )
+    found = tuple(-score for score in scores) if turned else tuple(scores)
+    if kind == "rank" or (turned and _are_ranks(scores)):
+        return Retrieved(found, "ranks", turned)
+    if turned or all(-1 <= score <= 1 for score in scores):
+        return Retrieved(
+            found, "embedding" if turned or max(scores) > _RECIPROCAL else "ranks", turned
+        )
+    return Retrieved(found, "lexical", turned)
+
+
+def fused(attention: Sequence[float], found: Retrieved, rule: FuseRule) -> list[float]:
+    """The logit of each text by both, see `FuseRule`.
+
+    Args:
+        attention: Logarithm of each text's share.
+        found: What the retriever says. Equal scores share the mean of their places, so that where
+            all are equal attention decides alone.
+        rule: The profile's.
+    """
+    of_attention, of_rank = getattr(rule, found.kind)
+    return [
+        of_attention * one - of_rank * math.log(rank)
+        for one, rank in zip(attention, _ranks(found.scores), strict=True)
+    ]
+
+
+def _rises(scores: Sequence[float]) -> bool:
+    if len(scores) < _LEAST_FOR_DISTANCES or scores[0] == scores[-1]:
+        return False
+    return all(one <= other for one, other in pairwise(scores))
+
+
+def _agreement(scores: Sequence[float], attention: Sequence[float]) -> float:
+    """Spearman's rank correlation, in [-1, 1]; 0 where either side is all alike."""
+    one, other = _ranks(scores), _ranks(attention)
+    mean = (len(one) + 1) / 2
+    spread = math.sqrt(sum((x - mean) ** 2 for x in one) * sum((y - mean) ** 2 for y in other))
+    if spread == 0:
+        return 0.0
+    return sum((x - mean) * (y - mean) for x, y in zip(one, other, strict=True)) / spread
+
+
+def _are_ranks(scores: Sequence[float]) -> bool:
+    return all(score == int(score) for score in scores) and min(scores) in (0, 1)
+
+
+def _ranks(scores: Sequence[float]) -> list[float]:
+    """Places from 1, the highest first; equal scores have the mean of theirs."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    found = [0.0] * len(scores)
+    start = 0
+    while start < len(order):
+        stop = start
+        while stop < len(order) and scores[order[stop]] == scores[order[start]]:
+            stop += 1
+        for place in order[start:stop]:
+            found[place] = (start + 1 + stop) / 2
+        start = stop
+    return found

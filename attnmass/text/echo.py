@@ -1,0 +1,69 @@
+"""Where a text repeats the question: that draws attention to itself, and answers nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_WORD = re.compile(r"\w+")
+_LEAST_WORDS = 3  # fewer are a topic, which texts may name
+_LEAST_CHARACTERS = 8  # of a question in a script without spaces
+_WHOLE = 0.8  # of a text's words; one that has so many of them from the query says nothing else
+_MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u055e", "\u1367")
+# What questions begin with where nobody types the mark, as in search boxes.
+_OPENERS = re.compile(
+    r"\s*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|am|do|does|did|can|could"
+    r"|should|would|will|shall|has|have|had|may)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One query, to be found in texts.
+
+    A question that stands in a text word for word, in whatever case and punctuation, does not
+    count there, and what stands around it does: so an entry of a list of frequent questions counts
+    as its answer does. What is no question, such as a name, counts wherever it stands, but in a
+    text that says nothing else.
+
+    Attributes:
+        query: The query.
+    """
+
+    query: str
+    _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+    _rarest: str = field(init=False, repr=False, compare=False)
+    _is_question: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        words = _WORD.findall(self.query)
+        enough = len(words) >= _LEAST_WORDS or sum(map(len, words)) >= _LEAST_CHARACTERS * 2
+        pattern = None
+        if enough:
+            # Bounded between the words, so that a search takes linear time.
+            body = r"[\W_]{1,8}".join(map(re.escape, words))
+            pattern = re.compile(rf"(?<!\w){body}(?!\w)[^\w\s]{{0,4}}", re.IGNORECASE)
+        set_slot = object.__setattr__  # the class is frozen
+        set_slot(self, "_pattern", pattern)
+        set_slot(self, "_rarest", max(words, key=len, default="").lower())
+        asks = self.query.rstrip().endswith(_MARKS)
+        set_slot(self, "_is_question", asks or _OPENERS.match(self.query) is not None)
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where a text repeats the query so that it does not count, `[start, end)` in characters.
+
+        Takes time linear in the text.
+        """
+        if self._pattern is None or self._rarest not in text.lower():
+            return []
+        found = [match.span() for match in self._pattern.finditer(text)]
+        if not found or self._is_question or _says_nothing_else(text, found):
+            return found
+        return []
+
+
+def _says_nothing_else(text: str, found: Sequence[tuple[int, int]]) -> bool:
+    inside = sum(len(_WORD.findall(text, start, end)) for start, end in found)
+    return inside >= _WHOLE * len(_WORD.findall(text))
