@@ -55,8 +55,9 @@ class StubRanker(AttentionRanker):
         time.sleep(self._seconds)
         if self._error is not None:
             raise self._error
-        read = [chunk for chunk in chunks if chunk.text.strip()]
-        self._stub.rows = [self._row(chunk, words) for chunk in read if (words := split(chunk))]
+        read = {chunk_text(chunk): chunk for chunk in reversed(chunks) if chunk.text.strip()}
+        distinct = reversed(read.values())
+        self._stub.rows = [self._row(chunk, words) for chunk in distinct if (words := split(chunk))]
         return super().rank(query, chunks, **options)
 
     def _row(self, chunk: Chunk, words: Sequence[str]) -> Tensor:

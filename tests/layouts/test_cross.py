@@ -24,7 +24,7 @@ CHUNKS = [
     "The river runs through the city.",
     "Trains, books and music.",
     "words",
-    "The river runs through the city.",
+    "A city lies on that river.",
     "Numbers are made of numbers, and the query is made of words; " * 3,
 ]
 KINDS = ["t5", "bart"]
@@ -117,7 +117,7 @@ def test_cold_warm_and_half_full_give_the_same(
     half = build(kind, cross=cross, cache_bytes=None)
     half.warm(CHUNKS[:3])
     assert half.rank(QUERY, CHUNKS).scores == pytest.approx(cold, abs=1e-5)
-    assert (half.stats.hits, half.stats.misses) == (3, 2)
+    assert (half.stats.hits, half.stats.misses) == (3, 3)
 
 
 def test_cache_of_other_options_is_not_used(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ CHUNKS = [
     "The river runs through the city.",
     "Trains, books and music.",
     "words",
-    "The river runs through the city.",
+    "A city lies on that river.",
     "Numbers are made of numbers, and the query is made of words; " * 4,
 ]
 EVERY_HEAD = [(layer, head) for layer in range(3) for head in range(4)]
@@ -54,7 +54,7 @@ def test_all_heads_are_the_published_algorithm(options: dict[str, Any]) -> None:
 
 def test_no_score_is_below_that_of_a_blank_chunk() -> None:
     """Mass below zero is a score of 0: blank chunks come last and beat nothing, cut or not."""
-    ranking = build().rank(QUERY, ["", *CHUNKS, " "], score_threshold=0.0)
+    ranking = build().rank(QUERY, ["", *CHUNKS, " "])
     assert [chunk.index for chunk in ranking.chunks[-2:]] == [0, 7]
     assert len(ranking.chunks) == 8
     scores = [chunk.score for chunk in ranking.chunks]
@@ -137,7 +137,7 @@ def test_a_chunk_longer_than_a_context_is_split() -> None:
 
 def test_chunks_beyond_the_models_positions_are_read() -> None:
     """The model's own limit bounds contexts where the caller sets none."""
-    ranking = without_null().rank(QUERY, ["numbers and words " * 60] * 6)
+    ranking = without_null().rank(QUERY, [f"{i} numbers and words " * 40 for i in range(6)])
     assert "overlapping contexts" in " ".join(ranking.notes)
     assert 0 < sum(ranking.scores) <= 1
     assert ranking.split == ()

@@ -32,7 +32,7 @@ CHUNKS = [
     "The river runs through the city.",
     "Trains, books and music.",
     "words",
-    "The river runs through the city.",
+    "A city lies on that river.",
     "Numbers are made of numbers, and the query is made of words; " * 4,
 ]
 
