@@ -55,9 +55,13 @@ class StubRanker(AttentionRanker):
         time.sleep(self._seconds)
         if self._error is not None:
             raise self._error
-        read = {chunk_text(chunk): chunk for chunk in reversed(chunks) if chunk.text.strip()}
-        distinct = reversed(read.values())
-        self._stub.rows = [self._row(chunk, words) for chunk in distinct if (words := split(chunk))]
+        distinct: dict[str, Chunk] = {}
+        for chunk in chunks:
+            if chunk.text.strip():
+                distinct.setdefault(chunk_text(chunk), chunk)
+        self._stub.rows = [
+            self._row(chunk, words) for chunk in distinct.values() if (words := split(chunk))
+        ]
         return super().rank(query, chunks, **options)
 
     def _row(self, chunk: Chunk, words: Sequence[str]) -> Tensor:
