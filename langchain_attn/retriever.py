@@ -119,7 +119,7 @@ class AttentionRetriever(BaseRetriever):
         found = source.invoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
         with self._noting(rerank):
             ranked = rerank.compress_documents(found[:n_fetch], query, run_manager.get_child())
-        return ranked[: rerank.top_n]
+        return self._returned(ranked, rerank)
 
     async def _aget_relevant_documents(
         self,
@@ -136,7 +136,12 @@ class AttentionRetriever(BaseRetriever):
         callbacks = run_manager.get_child()
         with self._noting(rerank):
             ranked = await rerank.acompress_documents(found[:n_fetch], query, callbacks)
-        return ranked[: rerank.top_n]
+        return self._returned(ranked, rerank)
+
+    @staticmethod
+    def _returned(ranked: Sequence[Document], rerank: AttentionRerank) -> list[Document]:
+        best = ranked[: rerank.top_n]
+        return list(best) if rerank.add_scores else _without_scores(best, rerank.score_key)
 
     @property
     def last_ranking(self) -> Ranking | None:
@@ -207,6 +212,16 @@ def _prepared(retriever: RetrieverLike, count: int, rerank: AttentionRerank) -> 
     )
 
 
+class _Score(float):
+    """A retriever's score that was put into metadata for one call.
+
+    Attributes:
+        before: What was there, in a tuple; empty if nothing was.
+    """
+
+    before: tuple[Any, ...] = ()
+
+
 def _with_scores(pairs: Sequence[tuple[Document, float]], key: str) -> list[Document]:
     """Copies with the scores in their metadata, unless all documents bring one.
 
@@ -216,7 +231,24 @@ def _with_scores(pairs: Sequence[tuple[Document, float]], key: str) -> list[Docu
     if all(retrieval_score(document, key) is not None for document in documents):
         return documents
     sign = -1 if pairs[0][1] < pairs[-1][1] else 1
-    return [
-        document.model_copy(update={"metadata": {**document.metadata, key: sign * float(score)}})
-        for document, score in pairs
-    ]
+    found = []
+    for document, score in pairs:
+        put = _Score(sign * float(score))
+        put.before = (document.metadata[key],) if key in document.metadata else ()
+        found.append(document.model_copy(update={"metadata": {**document.metadata, key: put}}))
+    return found
+
+
+def _without_scores(documents: Sequence[Document], key: str) -> list[Document]:
+    """The documents as the vector store has them: a call's own number would tell duplicates apart.
+
+    Args:
+        documents: Copies that are nobody else's.
+        key: Where `_with_scores` put it.
+    """
+    for document in documents:
+        put = document.metadata.get(key)
+        if isinstance(put, _Score):
+            del document.metadata[key]
+            document.metadata.update(dict.fromkeys([key] if put.before else [], *put.before))
+    return list(documents)

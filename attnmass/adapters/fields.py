@@ -50,6 +50,14 @@ class OfAdapters(BaseModel):
     keep_ranking: bool = option(
         False, "Whether last_ranking has the last call's, to draw a heat map"
     )
+    add_scores: bool = option(
+        False,
+        "Whether metadata tell each call's scores; duplicates of several calls then differ, and "
+        "are not merged",
+    )
+    keep_original: bool = option(
+        False, "Whether metadata of what was trimmed have its whole text, to restore it"
+    )
 
 
 class RankerFields(

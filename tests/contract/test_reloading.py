@@ -137,7 +137,7 @@ def test_fields_read_as_the_ranker_does(
     expected = build(tmp_path, **options).rank(QUERY, TEXTS).scores
     heads = HEADS if build is decoder else FEW
     rerank = adapter.Rerank(
-        model=str(tmp_path), dtype="float32", heads=heads, top_n=None, **options
+        model=str(tmp_path), dtype="float32", heads=heads, top_n=None, add_scores=True, **options
     )
     result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
     by_place = {item.hidden["rank_before"]: item.score for item in result}

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from attnmass import AttentionRanker, CrossOptions, HeadProfile, shared_ranker
 from attnmass.options.fields import LOADING_FIELDS
-from langchain_attn import AttentionRerank
+from langchain_attn import AttentionRerank, details
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
 from tests.langchain.support import QUERY, CountingHandler, ListRetriever, fake, word_ranker
@@ -70,15 +70,15 @@ class TestResults:
     ) -> None:
         """The one added key holds data that JSON can hold, with Python floats."""
         first = rerank.compress_documents(documents, QUERY)[0]
-        details = first.metadata["attnmass"]
-        assert json.loads(json.dumps(details)) == details
+        found = details(first)
+        assert json.loads(first.metadata["attnmass"]) == found
         common = {"score", "retrieval_score", "rank_before", "n_tokens", "model"}
-        assert set(details) == common | {"evidence", "no_evidence"}
+        assert set(found) == common | {"evidence", "no_evidence"}
         assert type(first.metadata["relevance_score"]) is float
-        assert details["score"] == first.metadata["relevance_score"]
-        assert first.id == f"id-{details['rank_before']}"
-        assert details["model"] == rerank.model
-        assert details["n_tokens"] > 0
+        assert found["score"] == first.metadata["relevance_score"]
+        assert first.id == f"id-{found['rank_before']}"
+        assert found["model"] == rerank.model
+        assert found["n_tokens"] > 0
 
     def test_nothing_is_changed(self, rerank: AttentionRerank, documents: list[Document]) -> None:
         """List, documents and metadata stay as they were, even when results are edited."""
@@ -110,14 +110,14 @@ class TestResults:
         ranked = rerank.compress_documents([Document(" \n"), *documents], QUERY)
         assert len(ranked) == len(documents) + 1
         assert ranked[-1].metadata["relevance_score"] == 0.0
-        assert ranked[-1].metadata["attnmass"]["skipped"] == "blank"
+        assert details(ranked[-1])["skipped"] == "blank"
 
     def test_split_documents_say_so(self) -> None:
         """A document that is longer than the window names how many parts were read."""
         ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, max_chunk_tokens=32)
-        rerank = AttentionRerank.from_ranker(ranker)
+        rerank = AttentionRerank.from_ranker(ranker, add_scores=True)
         [found] = rerank.compress_documents([Document("A river and a city. " * 20)], QUERY)
-        assert found.metadata["attnmass"]["n_windows"] > 1
+        assert details(found)["n_windows"] > 1
 
     def test_score_threshold(self, documents: list[Document]) -> None:
         """Documents below the threshold are left out."""
@@ -195,7 +195,9 @@ class TestConstruction:
 
     def test_from_model(self, ranker: AttentionRanker, documents: list[Document]) -> None:
         """A loaded model and its tokenizer score as a ranker over them does."""
-        rerank = AttentionRerank.from_model(tiny_model(), tiny_tokenizer(), heads=HEADS, top_n=1)
+        rerank = AttentionRerank.from_model(
+            tiny_model(), tiny_tokenizer(), heads=HEADS, top_n=1, add_scores=True
+        )
         [found] = rerank.compress_documents(documents, QUERY)
         expected = ranker.rank(QUERY, [document.page_content for document in documents], top_n=1)
         assert found.metadata["relevance_score"] == pytest.approx(expected.chunks[0].score)
@@ -242,7 +244,7 @@ class TestTemplate:
         """A title alone does not make a blank document worth reading."""
         rerank = fake(document_template="{t}\n{page_content}")
         [found] = rerank.compress_documents([Document(" ", metadata={"t": "T"})], QUERY)
-        assert found.metadata["attnmass"]["skipped"] == "blank"
+        assert details(found)["skipped"] == "blank"
 
     def test_missing_metadata(self, documents: list[Document]) -> None:
         """A document that lacks what the template names is an error with its index and the key."""
@@ -261,17 +263,17 @@ class TestFuse:
             document.metadata["bm25"] = float(place)
         ranked = fake(fuse=1.0, score_key="bm25", top_n=2).compress_documents(documents, QUERY)
         assert [document.id for document in ranked] == ["id-7", "id-6"]
-        details = ranked[0].metadata["attnmass"]
-        assert details["retrieval_score"] == 7.0
-        assert type(details["fused_score"]) is float
-        assert ranked[0].metadata["relevance_score"] == details["score"]
+        told = details(ranked[0])
+        assert told["retrieval_score"] == 7.0
+        assert type(told["fused_score"]) is float
+        assert ranked[0].metadata["relevance_score"] == told["score"]
         assert ranked[0].metadata["bm25"] == 7.0
 
     def test_second_reranker_takes_the_score_of_the_first(self, documents: list[Document]) -> None:
         """The default key is where another reranker leaves its score."""
         first = fake(top_n=None).compress_documents(documents, QUERY)
         [best] = fake(fuse=0.5, top_n=1).compress_documents(first, QUERY)
-        assert best.metadata["attnmass"]["retrieval_score"] == first[0].metadata["relevance_score"]
+        assert details(best)["retrieval_score"] == first[0].metadata["relevance_score"]
 
     @pytest.mark.parametrize(
         ("value", "expected"),
@@ -289,7 +291,7 @@ class TestFuse:
         """Any finite number counts as a score, and becomes a Python float."""
         document = Document("text", metadata={"relevance_score": value})
         [found] = fake().compress_documents([document], QUERY)
-        score = found.metadata["attnmass"]["retrieval_score"]
+        score = details(found)["retrieval_score"]
         assert score == expected
         assert expected is None or type(score) is float
 

@@ -15,7 +15,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 from pydantic import ValidationError
 
-from langchain_attn import AttentionRerank, AttentionRetriever
+from langchain_attn import AttentionRerank, AttentionRetriever, details
 from tests.conftest import HEADS
 from tests.langchain.support import (
     QUERY,
@@ -230,7 +230,7 @@ class TestFuse:
         expected = [document.id for document in store.similarity_search(QUERY, k=8)]
         found = retriever.invoke(QUERY)
         assert [document.id for document in found] == expected
-        scores = [document.metadata["attnmass"]["retrieval_score"] for document in found]
+        scores = [details(document)["retrieval_score"] for document in found]
         assert scores == sorted(scores, reverse=True)
         assert len(set(scores)) > 1
         assert [document.id for document in await retriever.ainvoke(QUERY)] == expected

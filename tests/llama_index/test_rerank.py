@@ -29,7 +29,7 @@ from llama_index.core.schema import (
 import attnmass
 from attnmass import AttentionRanker, CrossOptions
 from attnmass.options.fields import LOADING_FIELDS
-from llama_index_attn import AttentionRerank
+from llama_index_attn import AttentionRerank, details
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, TEXTS, Callbacks, Recorder
 
@@ -192,13 +192,14 @@ def test_everything_about_a_node_survives(ranker: AttentionRanker) -> None:
         embedding=[0.1, 0.2],
     )
     before = node.to_dict()
-    rerank = AttentionRerank.from_ranker(ranker)
+    rerank = AttentionRerank.from_ranker(ranker, add_scores=True)
     (result,) = rerank.postprocess_nodes([NodeWithScore(node=node, score=0.5)], query_str=QUERY)
     after = result.node.to_dict()
     changed = {key for key in before if before[key] != after[key]}
     assert changed == {"metadata", "excluded_llm_metadata_keys"}
     assert after["excluded_llm_metadata_keys"] == ["secret", "attnmass"]
-    assert after["metadata"].pop("attnmass")["retrieval_score"] == 0.5
+    assert details(result)["retrieval_score"] == 0.5
+    del after["metadata"]["attnmass"]
     assert after["metadata"] == before["metadata"]
     assert node.to_dict() == before
 
@@ -239,7 +240,7 @@ def media() -> list[NodeWithScore]:
 def test_images_stay_in_place(nodes: list[NodeWithScore]) -> None:
     """Nodes without text keep position, score and metadata, and do not count in `top_n`."""
     image, audio, document = media()
-    rerank = AttentionRerank.from_ranker(StubRanker(falling), top_n=3)
+    rerank = AttentionRerank.from_ranker(StubRanker(falling), top_n=3, add_scores=True)
     given = [nodes[0], image, nodes[1], nodes[2], audio, nodes[3], document, nodes[4]]
     before = copy.deepcopy(given)
     result = rerank.postprocess_nodes(given, query_str=QUERY)
@@ -248,7 +249,7 @@ def test_images_stay_in_place(nodes: list[NodeWithScore]) -> None:
     ]  # fmt: skip
     assert [result[place] for place in (1, 4, 5)] == [image, audio, document]
     assert result[1].node is not image.node
-    assert [found.metadata["attnmass"]["rank_before"] for found in result[:1]] == [7]
+    assert [details(found)["rank_before"] for found in result[:1]] == [7]
     assert given == before
 
 
@@ -275,8 +276,9 @@ def test_what_an_index_node_refers_to_is_shared(ranker: AttentionRanker) -> None
         NodeWithScore(node=Document(text=TEXTS[1])),
         NodeWithScore(node=Node(text_resource=MediaResource(text=TEXTS[2]))),
     ]
-    result = AttentionRerank.from_ranker(ranker).postprocess_nodes(given, query_str=QUERY)
-    by_rank = {found.metadata["attnmass"]["rank_before"]: found.node for found in result}
+    rerank = AttentionRerank.from_ranker(ranker, add_scores=True)
+    result = rerank.postprocess_nodes(given, query_str=QUERY)
+    by_rank = {details(found)["rank_before"]: found.node for found in result}
     assert [type(by_rank[place]) for place in range(3)] == [IndexNode, Document, Node]
     assert by_rank[0].obj is target
 

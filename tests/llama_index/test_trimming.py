@@ -26,7 +26,7 @@ from llama_index.core.schema import (
 )
 
 from attnmass import Chunk
-from llama_index_attn import AttentionRerank, AttentionTrimEvent, cite, restore
+from llama_index_attn import AttentionRerank, AttentionTrimEvent, cite, details, restore
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, Callbacks, Recorder, WordEmbedding
 
@@ -39,7 +39,9 @@ def make(**fields: Any) -> AttentionRerank:
     """A reranker that keeps the sentences about theories."""
     if not {"max_tokens", "keep_ratio", "top_p"} & set(fields):
         fields["top_p"] = 0.5
-    return AttentionRerank.from_ranker(StubRanker(by_theories, hot="theory"), **fields)
+    told = {"add_scores": True, "keep_original": True}
+    ranker = StubRanker(by_theories, hot="theory")
+    return AttentionRerank.from_ranker(ranker, **{**told, **fields})
 
 
 def trim(node: BaseNode, **fields: Any) -> BaseNode:
@@ -124,7 +126,7 @@ def test_offsets_that_do_not_fit_the_text_are_not_trusted(start: Any, end: Any) 
     node = TextNode(text=TEXT, start_char_idx=start, end_char_idx=end)
     result = trim(node)
     assert (result.start_char_idx, result.end_char_idx) == (None, None)
-    assert "doc_start" not in result.metadata["attnmass"]["spans"][0]
+    assert "doc_start" not in details(result)["spans"][0]
     assert restore(result) == node
 
 
@@ -323,7 +325,7 @@ class TestEvents:
         assert (event.n_nodes_before, event.n_nodes_after) == (2, 1)
         assert (event.n_tokens_before, event.n_tokens_after) == (18, 6)
         assert (event.n_spans_kept, event.n_spans_dropped) == (1, 3)
-        assert event.evidence == result[0].metadata["attnmass"]["evidence"]
+        assert event.evidence == details(result[0])["evidence"]
         assert event.no_evidence is True
         assert event.model_dump()["class_name"] == "AttentionTrimEvent"
 
@@ -382,7 +384,7 @@ def test_a_query_engine_sends_what_was_counted() -> None:
     context = str(response).strip("<>")
     assert KEPT in context
     assert words(context) <= 30
-    assert all("original_text" in found.metadata["attnmass"] for found in response.source_nodes)
+    assert all("original_text" in details(found) for found in response.source_nodes)
     assert "original_text" not in context
 
 
