@@ -11,7 +11,7 @@ from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, Field, model_validator
 
-from attnmass.options.checks import did_you_mean
+from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
 
@@ -93,7 +93,7 @@ class AttentionRetriever(BaseRetriever):
         """Name what is nearest to a field that there is not."""
         known = cls.model_fields.keys() | AttentionRerank.model_fields
         for name in sorted(set(map(str, data)).difference(known)):
-            if near := did_you_mean(name, sorted(known)):
+            if near := what_then(name, sorted(known)):
                 raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
         return data
 

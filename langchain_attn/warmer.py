@@ -15,7 +15,7 @@ class AttentionWarmer(BaseDocumentTransformer):
     """Reads documents into the chunk cache of a reranker, and passes them on as they are.
 
     Put it behind everything that changes text or metadata, before documents are stored. Where
-    queries are answered by another process the reranker needs a `cache_folder`.
+    queries are answered by another process the reranker needs a `store`.
     """
 
     def __init__(self, rerank: AttentionRerank | None = None) -> None:

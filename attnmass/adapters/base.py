@@ -26,6 +26,7 @@ from attnmass.options.fields import (
     TRIM_DETAILS,
     TRIM_FIELDS,
 )
+from attnmass.options.readings import check_reading
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.stats import WarmResult
 
@@ -168,6 +169,7 @@ class UsesRanker(RankerFields):
         """
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
+        check_reading(self.reading, self.layout)
         CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
         if self._trim() is not None:
             return self

@@ -42,7 +42,7 @@ from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
-from attnmass.options.declared import CACHE_BYTES
+from attnmass.options.declared import MEMORY_BYTES
 from attnmass.profiles import EvidenceRule, HeadProfile, RankRule
 from attnmass.text.prompt import chunk_text
 
@@ -289,7 +289,7 @@ class Run:
         if len({int(folds[one.number]) for one in found}) < 2:
             return None
         # The variants of a query share most chunks, which the parallel layout reads once.
-        ranker = self.subject.ranker(profile=profile, cache_bytes=CACHE_BYTES)
+        ranker = self.subject.ranker(profile=profile, memory_bytes=MEMORY_BYTES)
         look = look_at_chunks(ranker)
         queries = [query for one in found for query in (one.present, one.absent)]
         about = self.subject.about(profile.heads, profile.weights)

@@ -67,7 +67,7 @@ def test_options_reach_the_api(cli: Cli, texts: Path) -> None:
     """What is said reaches the model and the ranking by the API's names."""
     model = ("-m", "some/model", "--device", "cpu", "--dtype", "float32", "--heads", "3-1,4-0")
     more = ("--max-batch-tokens", "9", "--batch-size", "2", "--local-files-only")
-    cache = ("--store", "kept", "--cache-format", "int8")
+    cache = ("--store", "kept", "--store-format", "int8")
     chosen = ("-n", "1", "--score-threshold", "0.05", "--order", "input")
     found = cli.json("rank", "gold", "docs", *model, *more, *cache, *chosen)
     assert cli.loaded == [
@@ -80,8 +80,8 @@ def test_options_reach_the_api(cli: Cli, texts: Path) -> None:
                 "max_batch_tokens": 9,
                 "batch_size": 2,
                 "local_files_only": True,
-                "cache_folder": "kept",
-                "cache_format": "int8",
+                "store": "kept",
+                "store_format": "int8",
             },
         )
     ]

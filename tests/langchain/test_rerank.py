@@ -17,7 +17,7 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
 
-from attnmass import AttentionRanker, CrossOptions, HeadProfile, shared_ranker
+from attnmass import AttentionRanker, HeadProfile, JointReading, shared_ranker
 from attnmass.options.fields import LOADING_FIELDS
 from langchain_attn import AttentionRerank, details
 from tests.conftest import HEADS
@@ -440,17 +440,14 @@ class TestLoading:
             "rank_by": "attention",
             "max_batch_tokens": 4096,
             "max_chunk_tokens": 300,
-            "direction": "both",
-            "cross": CrossOptions(value_norm=True),
-            "max_context_tokens": 2000,
-            "second_pass": True,
+            "reading": JointReading(max_context_tokens=2000, second_pass=True),
             "revision": "abc",
             "cache_dir": "/cache",
             "local_files_only": True,
-            "cache_bytes": 10_000,
-            "cache_folder": "/chunks",
-            "cache_folder_bytes": 20_000,
-            "cache_format": "int8",
+            "memory_bytes": 10_000,
+            "store": "/chunks",
+            "store_bytes": 20_000,
+            "store_format": "int8",
         }
         assert set(options) == set(LOADING_FIELDS)
         seen: dict[str, Any] = {}

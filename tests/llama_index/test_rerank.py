@@ -27,7 +27,7 @@ from llama_index.core.schema import (
 )
 
 import attnmass
-from attnmass import AttentionRanker, CrossOptions
+from attnmass import AttentionRanker, JointReading
 from attnmass.options.fields import LOADING_FIELDS
 from llama_index_attn import AttentionRerank, details
 from tests.contract.stub import StubRanker
@@ -136,17 +136,14 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "rank_by": "attention",
         "max_batch_tokens": 4096,
         "max_chunk_tokens": 300,
-        "direction": "both",
-        "cross": CrossOptions(value_norm=True),
-        "max_context_tokens": 2000,
-        "second_pass": True,
+        "reading": JointReading(max_context_tokens=2000, second_pass=True),
         "revision": "abc",
         "cache_dir": "/cache",
         "local_files_only": True,
-        "cache_bytes": 10_000,
-        "cache_folder": "/chunks",
-        "cache_folder_bytes": 20_000,
-        "cache_format": "int8",
+        "memory_bytes": 10_000,
+        "store": "/chunks",
+        "store_bytes": 20_000,
+        "store_format": "int8",
     }
     assert set(options) == set(LOADING_FIELDS)
     asked: list[Any] = []
