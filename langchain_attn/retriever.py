@@ -11,6 +11,7 @@ from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, Field, model_validator
 
+from attnmass.adapters.fields import Sound
 from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from attnmass import Ranking
 
 
-class AttentionRetriever(BaseRetriever):
+class AttentionRetriever(Sound, BaseRetriever):
     """Fetches `fetch_k` documents from another retriever and returns the best `k` by attention.
 
     The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
@@ -49,6 +50,7 @@ class AttentionRetriever(BaseRetriever):
         ValidationError: On unknown fields, bad values, and `fetch_k` below `k`; a `ValueError`.
     """
 
+    # LangChain's own base classes ignore what they do not know.
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     retriever: RetrieverLike
@@ -100,7 +102,9 @@ class AttentionRetriever(BaseRetriever):
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
         if "k" not in self.model_fields_set:
-            self.k = self.rerank.top_n or self.fetch_k
+            # Not by assignment, which would check all again.
+            self.__dict__["k"] = self.rerank.top_n or self.fetch_k
+            self.model_fields_set.add("k")
         if self.fetch_k < self.k:
             raise ValueError(f"fetch_k ({self.fetch_k}) must not be less than k ({self.k})")
         return self

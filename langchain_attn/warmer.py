@@ -27,6 +27,16 @@ class AttentionWarmer(BaseDocumentTransformer):
         check_type("rerank", rerank, AttentionRerank, optional="one with all defaults")
         self.rerank = AttentionRerank() if rerank is None else rerank
 
+    @property
+    def rerank(self) -> AttentionRerank:
+        """The reranker; what is assigned is checked."""
+        return self._rerank
+
+    @rerank.setter
+    def rerank(self, rerank: AttentionRerank) -> None:
+        check_type("rerank", rerank, AttentionRerank)
+        self._rerank = rerank
+
     def transform_documents(
         self, documents: Sequence[Document], **kwargs: Any
     ) -> Sequence[Document]:

@@ -8,10 +8,11 @@ from typing import Any
 from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.schema import BaseNode, TransformComponent
 
+from attnmass.adapters.fields import Sound
 from llama_index_attn.rerank import AttentionRerank
 
 
-class AttentionWarmer(TransformComponent):
+class AttentionWarmer(Sound, TransformComponent):
     """Reads nodes into the chunk cache of a reranker, and passes them on as they are.
 
     Put it behind everything that changes text or metadata. With `num_workers`, or where queries are

@@ -70,13 +70,36 @@ class OfAdapters(BaseModel):
     )
 
 
-class RankerFields(OfAdapters, Storing, Reading[HeadProfile], Trimming, Selecting, Loading):
-    """Every option as a field; an assignment that is refused leaves an object as it was.
+class Sound(BaseModel):
+    """Checks what is assigned; an assignment that is refused leaves an object as it was."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field if all fields may be what they then are together, else leave it as it was.
+
+        Raises:
+            ValidationError: As the constructor; pydantic itself would keep what it refused.
+        """
+        if name not in type(self).model_fields:
+            super().__setattr__(name, value)
+            return
+        fields, known = dict(vars(self)), set(self.model_fields_set)
+        try:
+            super().__setattr__(name, value)
+        except Exception:
+            vars(self).clear()
+            vars(self).update(fields)
+            self.model_fields_set.clear()
+            self.model_fields_set.update(known)
+            raise
+
+
+class RankerFields(Sound, OfAdapters, Storing, Reading[HeadProfile], Trimming, Selecting, Loading):
+    """Every option as a field.
 
     Its docstring tells of the fields of each subclass that has one of its own.
     """
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     top_n: int | None = option(5, "Keep the best so many; None for all", ge=1)
 
@@ -123,25 +146,6 @@ class RankerFields(OfAdapters, Storing, Reading[HeadProfile], Trimming, Selectin
     @classmethod
     def _accept_readings(cls, value: Any) -> Any:
         return as_reading(value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field if all fields may be what they then are together, else leave it as it was.
-
-        Raises:
-            ValidationError: As the constructor; pydantic itself would keep what it refused.
-        """
-        if name not in type(self).model_fields:
-            super().__setattr__(name, value)
-            return
-        fields, known = dict(vars(self)), set(self.model_fields_set)
-        try:
-            super().__setattr__(name, value)
-        except Exception:
-            vars(self).clear()
-            vars(self).update(fields)
-            self.model_fields_set.clear()
-            self.model_fields_set.update(known)
-            raise
 
     def __eq__(self, other: object) -> bool:
         """Whether all options are equal; what was loaded, and who is told of it, do not count."""

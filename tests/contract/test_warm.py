@@ -164,3 +164,15 @@ def test_bounds_that_are_not_the_default_are_kept(
     assert other is not plain
     assert other._cache.options.memory_bytes == memory_bytes
     assert adapter.Rerank(**fields)._load() is plain
+
+
+def test_a_warmer_takes_a_reranker_alone(adapter: Adapter) -> None:
+    """What is assigned to it later is checked, and what is refused is not kept."""
+    rerank = adapter.Rerank.from_ranker(StubRanker())
+    warmer = adapter.Warmer(rerank=rerank)
+    for wrong in (5, "rerank"):
+        with pytest.raises((ValueError, TypeError), match="rerank"):
+            warmer.rerank = wrong
+        assert warmer.rerank is rerank
+    warmer.rerank = other = adapter.Rerank()
+    assert warmer.rerank is other

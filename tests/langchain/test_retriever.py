@@ -337,3 +337,39 @@ def test_the_last_ranking_is_told() -> None:
         assert len(retriever.last_ranking.chunks) == k
     asyncio.run(retriever.ainvoke("What is old?"))
     assert retriever.last_ranking.query == "What is old?"
+
+
+class TestAssignment:
+    """Fields that are set later."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("k", 0),
+            ("k", 21),
+            ("k", "many"),
+            ("fetch_k", 4),
+            ("fetch_k", 0),
+            ("rerank", None),
+            ("retriever", "a store"),
+            ("top_k", 3),
+        ],
+    )
+    def test_what_is_refused_changes_nothing(self, name: str, value: Any) -> None:
+        """An assignment is held to what the constructor is, and a refused one is not kept."""
+        retriever = AttentionRetriever(retriever=ListRetriever(documents=[]), rerank=fake())
+        before, known = dict(vars(retriever)), set(retriever.model_fields_set)
+        with pytest.raises(ValueError, match=name):
+            setattr(retriever, name, value)
+        assert vars(retriever) == before
+        assert retriever.model_fields_set == known
+
+    def test_what_is_right_is_kept(self, documents: list[Document]) -> None:
+        """A new number counts from the next call on."""
+        source = StubbornRetriever(documents=documents)
+        retriever = AttentionRetriever(retriever=source, rerank=fake())
+        retriever.k = 2
+        assert len(retriever.invoke(QUERY)) == 2
+        retriever.fetch_k = 2
+        retriever.rerank = fake(top_n=1)
+        assert (len(retriever.invoke(QUERY)), retriever.k) == (2, 2)

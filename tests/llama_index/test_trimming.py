@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from llama_index.core import PromptTemplate, VectorStoreIndex
+from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.llms import MockLLM
 from llama_index.core.response_synthesizers import get_response_synthesizer
@@ -411,3 +412,53 @@ def test_citations_name_the_parent() -> None:
     assert (source.chunk_id, source.parent_id, source.text) == ("id", "doc", KEPT)
     assert (source.doc_start, source.doc_end) == (50 + AT, 50 + AT + len(KEPT))
     assert source.metadata == {"file_name": "a.txt"}
+
+
+class FrozenNode(TextNode):
+    """A class whose nodes cannot be changed."""
+
+    model_config = ConfigDict(frozen=True)
+    pages: list[int] = Field(default_factory=list)
+
+
+class FrozenFields(Node):
+    """A class of which some fields cannot be."""
+
+    text_resource: MediaResource | None = Field(default=None, frozen=True)
+    start_char_idx: int | None = Field(default=None, frozen=True)
+
+
+class FrozenFound(NodeWithScore):
+    """A found node that cannot be changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": 30, "tokenizer": words}, {"top_p": 1.0}])
+@pytest.mark.parametrize("found_class", [NodeWithScore, FrozenFound])
+@pytest.mark.parametrize(
+    "node",
+    [
+        FrozenNode(
+            text=TEXT,
+            pages=[1],
+            embedding=[0.5],
+            start_char_idx=3,
+            end_char_idx=3 + len(TEXT),
+        ),
+        FrozenFields(text_resource=MediaResource(text=TEXT)),
+    ],
+    ids=["class", "fields"],
+)
+def test_frozen_nodes(node: BaseNode, found_class: type[NodeWithScore], fields: Any) -> None:
+    """A frozen class is ranked, trimmed and restored as others are, and not changed."""
+    before = node.model_copy(deep=True)
+    found = found_class(node=node, score=0.5)
+    (result,) = make(**fields).postprocess_nodes([found], query_str=QUERY)
+    assert (type(result), type(result.node)) == (found_class, type(node))
+    assert result.node.get_content() == (TEXT if fields else KEPT)
+    assert result.node is not node
+    assert (node, found.score) == (before, 0.5)
+    restored = restore(result)
+    assert (restored.node.get_content(), restored.score) == (TEXT, 0.5)
+    assert restored.node.start_char_idx == node.start_char_idx  # type: ignore[attr-defined]
