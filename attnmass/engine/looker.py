@@ -72,8 +72,8 @@ class Looker(Engine):
         """
         if not self._cache.is_on:
             raise ValueError(
-                "there is no cache to warm: build the ranker with cache_bytes above 0, or with a "
-                "cache_folder"
+                "there is no cache to warm: build the ranker with memory_bytes above 0, or with a "
+                "store"
             )
         options = self._options
         if batch_size is not None:

@@ -25,7 +25,7 @@ from attnmass.text.tokens import PlainTokenizer
 # What `load` takes; all other options are the ranker's.
 _OF_LOADING = ("device", "dtype", "revision", "cache_dir", "local_files_only")
 # What a fit decides itself.
-_DECIDED = ("profile", "heads", "rank_by", "cache_bytes", "progress", "second_pass")
+_DECIDED = ("profile", "heads", "rank_by", "memory_bytes", "progress")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,7 +52,7 @@ class Subject:
 
     def ranker(self, **heads: Any) -> AttentionRanker:
         """A ranker over the model by `heads` or `profile`."""
-        options = {"rank_by": "attention", "cache_bytes": 0, **self.options, **heads}
+        options = {"rank_by": "attention", "memory_bytes": 0, **self.options, **heads}
         return AttentionRanker(self.model, self.tokenizer, layout=self.layout, **options)
 
     @property
@@ -134,6 +134,8 @@ def check_options(options: Mapping[str, Any]) -> None:
     for name in _DECIDED:
         if name in options:
             raise TypeError(f"{name} is what a fit decides: leave it out")
+    if getattr(options.get("reading"), "second_pass", False):
+        raise TypeError("second_pass is what a fit decides: leave it out")
 
 
 def readable(config: Any, layout: str, max_layer: int | None) -> list[Head]:

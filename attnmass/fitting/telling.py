@@ -18,7 +18,7 @@ from attnmass.fitting.relevance import RelevanceFit, fit_relevance
 from attnmass.fitting.store import Capture
 from attnmass.fitting.subject import Subject
 from attnmass.layouts import keeps_vectors
-from attnmass.options.declared import CACHE_BYTES
+from attnmass.options.declared import MEMORY_BYTES
 from attnmass.profiles import EvidenceRule, HeadProfile, RelevanceRule
 from attnmass.scoring.order import log_masses
 
@@ -90,7 +90,7 @@ def _relevance(
     """By the heads that order chunks, which are read anyway."""
     heads = profile.heads if profile.ranking is None else profile.ranking.heads
     rule = RelevanceRule(heads, (1.0,) * len(heads))
-    ranker = subject.ranker(profile=replace(profile, relevance=rule), cache_bytes=CACHE_BYTES)
+    ranker = subject.ranker(profile=replace(profile, relevance=rule), memory_bytes=MEMORY_BYTES)
     about = subject.about(heads) | {"background": list(ranker.profile.background_texts)}
     look = look_beside(ranker, subject.plain, heads)
     captured = capture(with_others(queries, seed), look, about, "Reading relevance")
@@ -110,7 +110,7 @@ def _evidence(
     if len({int(folds[one.number]) for one in found}) < 2:
         return None
     # The variants of a query share most chunks, which the parallel layout reads once.
-    ranker = subject.ranker(profile=profile, cache_bytes=CACHE_BYTES)
+    ranker = subject.ranker(profile=profile, memory_bytes=MEMORY_BYTES)
     captured = capture(
         [query for one in found for query in (one.present, one.absent)],
         look_at_chunks(ranker),

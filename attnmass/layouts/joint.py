@@ -95,7 +95,7 @@ class JointLayout:
         check_count("max_context_tokens", max_context_tokens, 1, optional="the model's own limit")
         check_type("second_pass", second_pass, bool)
         if cache.options.folder is not None:
-            raise ValueError(f"{_NOTHING_TO_KEEP}: leave out cache_folder")
+            raise ValueError(f"{_NOTHING_TO_KEEP}: leave out store")
         reader = Reader(model, heads)
         prove(reader, model)
         return cls(

@@ -92,7 +92,8 @@ class KeepingLayout:
             model=model,
             dtype=str(reader.dtype),
             last_layer=reader.last_layer,
-            cache_format=self._cache.options.cache_format,
+            # The name is part of the digest, so it stays what it was when stores were written.
+            cache_format=self._cache.options.store_format,
             **about,
         )
         self._model = model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from itertools import chain
 from numbers import Integral, Real
 from types import NoneType
@@ -13,8 +14,9 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from attnmass.options.checks import check_count, check_finite, check_share, check_type, did_you_mean
+from attnmass.options.checks import check_count, check_finite, check_share, check_type
 from attnmass.options.choices import check_choice
+from attnmass.options.renamed import what_then
 
 
 class Checked(BaseModel):
@@ -45,7 +47,7 @@ def checked(kind: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     for name in given:
         if name not in kind.model_fields:
-            near = did_you_mean(name, kind.model_fields)
+            near = what_then(name, kind.model_fields)
             raise TypeError(f"unexpected keyword argument {name!r}.{near}")
     return {name: check_option(name, kind.model_fields[name], given[name]) for name in given}
 
@@ -90,6 +92,10 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
             check_finite(name, value, optional=optional)
         if kind is float:
             return float(value) if isinstance(value, Real) else value
+        if (
+            isinstance(kind, type) and is_dataclass(kind) and not isinstance(value, Mapping)
+        ):  # which pydantic reads
+            check_type(name, value, kind, optional=optional)
     return value
 
 

@@ -15,7 +15,7 @@ from attnmass.trimming.budget import TokenCounter
 class Trim:
     """Which spans of the chunks are kept.
 
-    Requests combine in this order, after `top_n`, `score_threshold` and `on_no_evidence` have
+    Requests combine in this order, after `top_n`, `min_relevance` and `on_no_evidence` have
     said which chunks there are:
 
     1. The spans of all chunks are ordered by score. With `keep_titles`, headings do not take part:

@@ -120,7 +120,7 @@ def test_score_never_rises_down_the_list(ranker: AttentionRanker) -> None:
 
 def test_relevance_from_a_store_and_another_process(tmp_path: Path) -> None:
     """A store that another ranker filled gives the same numbers to the last bit."""
-    options: dict[str, Any] = {"profile": profile(), "layout": "late", "cache_folder": tmp_path}
+    options: dict[str, Any] = {"profile": profile(), "layout": "late", "store": tmp_path}
     chunks = PARAGRAPHS[:10]
     first = AttentionRanker(tiny_model(), tiny_tokenizer(), **options)
     cold = by_text(first.rank(QUERY, chunks), chunks)
