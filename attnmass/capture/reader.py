@@ -14,8 +14,15 @@ from attnmass.capture.core import Head, ViewReader, deepest, in_order
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
 from attnmass.capture.states import KeyValues
 from attnmass.errors import UnsupportedModelError
-from attnmass.models.identity import Identity
-from attnmass.models.view import asks_interface, find_decoder, find_layers, shared_view
+from attnmass.models.state import ModelState
+from attnmass.models.view import (
+    asks_interface,
+    find_decoder,
+    find_layers,
+    is_whole,
+    layers_above,
+    shared_view,
+)
 
 
 class Reader(ViewReader):
@@ -24,7 +31,6 @@ class Reader(ViewReader):
     Attributes:
         kept_heads: Which KV heads of the last layer `read` keeps the keys of: those that selected
             heads read, known after the first pass. `None` is all, as eager attention needs them.
-        identity: Called, a digest of the layers that run, as their weights are now.
     """
 
     def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
@@ -41,16 +47,18 @@ class Reader(ViewReader):
         heads = tuple(heads)
         _check_positions(decoder)
         path = "interface" if asks_interface(decoder) else "eager"
-        view = shared_view(
-            decoder,
-            n_layers=deepest(heads) + 1,
-            implementation=interface.INTERFACE if path == "interface" else interface.EAGER,
+        n_layers = deepest(heads) + 1
+        implementation = interface.INTERFACE if path == "interface" else interface.EAGER
+        state = ModelState(
+            lambda: {"": find_decoder(model)},
+            lambda: layers_above(find_decoder(model), n_layers),
+            lambda: shared_view(
+                find_decoder(model), n_layers=n_layers, implementation=implementation
+            ),
         )
-        super().__init__(view, decoder.config, heads, path)
-        if self.path == "eager":
-            self._hook_layers()
-        self.identity = Identity(self._view)
+        super().__init__(state, decoder.config, heads, path)
         self.kept_heads: tuple[int, ...] | None = None
+        self._bind()
 
     @property
     def max_positions(self) -> int | None:
@@ -115,24 +123,29 @@ class Reader(ViewReader):
         )
         return in_order(state.recorded, self.heads)
 
-    @torch.inference_mode()
     def _run(self, ids: Tensor, state: ForwardPass) -> None:
-        self._check_home()
-        token = ACTIVE.set(state)
-        try:
-            eager = self.path == "eager"
-            self._view(
-                input_ids=ids,
-                position_ids=state.positions[None].expand_as(ids),
-                # Without a mask, positions that start again would be taken for packed sequences.
-                attention_mask=None if eager else torch.ones_like(ids),
-                past_key_values=interface.PassCache() if eager else None,
-                use_cache=eager,
-            )
-        except StopForward:
-            pass
-        finally:
-            ACTIVE.reset(token)
+        with self._running():
+            token = ACTIVE.set(state)
+            try:
+                eager = self.path == "eager"
+                self._view(
+                    input_ids=ids,
+                    position_ids=state.positions[None].expand_as(ids),
+                    # Without a mask, positions that start again would be taken for packed
+                    # sequences.
+                    attention_mask=None if eager else torch.ones_like(ids),
+                    past_key_values=interface.PassCache() if eager else None,
+                    use_cache=eager,
+                )
+            except StopForward:
+                pass
+            finally:
+                ACTIVE.reset(token)
+
+    def _bind(self) -> None:
+        self.kept_heads = None
+        if self.path == "eager":
+            self._hook_layers()
 
     def _hook_layers(self) -> None:
         """Read a family's own attention weights from the modules that return them."""
@@ -153,7 +166,7 @@ class Reader(ViewReader):
 
         for layer in self._by_layer:
             for module in layers[layer].modules():
-                if module is not layers[layer]:
+                if module is not layers[layer] and not is_whole(module):
                     module.register_forward_hook(listen(layer))
 
 

@@ -78,7 +78,6 @@ class VectorReader(Reader):
         key_of: For each of `heads` the index of its key head.
         n_dims: Of a vector; shorter ones are filled up with zeros.
         caps: For each of `heads` where its scores are soft-capped (Gemma 2), else `None`.
-        sinks: For each of `heads` the learned score of its sink (GPT-OSS), else `None`, `[head]`.
         distance: Positions between every key and every query, `None` where a family has no rotary
             embeddings and vectors are those of their tokens' own positions.
     """
@@ -99,6 +98,11 @@ class VectorReader(Reader):
                 f"{type(model).__name__} does not ask transformers' attention interface, so its "
                 "key vectors cannot be read, which the layout 'late' keeps: use layout='parallel'."
             )
+
+    def _bind(self) -> None:
+        super()._bind()
+        if self.path != "interface":
+            return  # is refused
         self._rotations: dict[int, tuple[Any, Any]] = {}
         tap = self._listen()
         self._turns = bool(self._rotations)
@@ -109,12 +113,22 @@ class VectorReader(Reader):
         self.key_of = tuple(self.key_heads.index(key) for key in keys)
         self._rules = tap.rules
         self.n_dims = tap.n_dims
-        rules = [tap.rules[layer].of([head]) for layer, head in self.heads]
-        self.caps = tuple(rule.softcap for rule in rules)
-        self.sinks = (
-            torch.cat([_sink(rule) for rule in rules]) if any(r.sinks is not None for r in rules)
-            else None
-        )  # fmt: skip
+        shape = (self.key_heads, self.n_dims, self.distance)
+        if getattr(self, "_shape", shape) != shape:
+            raise UnsupportedModelError(
+                "the model's heads have become others than they were when the ranker was built: "
+                "build a new ranker"
+            )
+        self._shape = shape
+        self.caps = tuple(tap.rules[layer].softcap for layer, _ in self.heads)
+
+    @property
+    def sinks(self) -> Tensor | None:
+        """For each of `heads` the learned score of its sink (GPT-OSS), else `None`, `[head]`."""
+        rules = [(self._rules[layer], head) for layer, head in self.heads]
+        if all(rule.sinks is None for rule, _ in rules):
+            return None
+        return torch.cat([_sink(rule, head) for rule, head in rules])
 
     @property
     def max_positions(self) -> int | None:
@@ -278,7 +292,7 @@ class VectorReader(Reader):
         return hook
 
 
-def _sink(rule: ScoreRule) -> Tensor:
+def _sink(rule: ScoreRule, head: int) -> Tensor:
     if rule.sinks is None:
-        return torch.full((1,), -torch.inf)
-    return rule.sinks.detach().float().cpu()
+        return torch.full((1,), -torch.inf, dtype=torch.float32)
+    return rule.sinks[head : head + 1].detach().float().cpu()

@@ -15,6 +15,7 @@ from attnmass.engine.notes import notes_on
 from attnmass.engine.progress import progress_bar
 from attnmass.errors import UnsupportedModelError
 from attnmass.layouts import AnswerLayout, QueryAttention
+from attnmass.models.ambient import alone
 from attnmass.options.checks import check_count, check_share
 from attnmass.results.attribution import Attribution
 from attnmass.results.inside import Inside
@@ -47,6 +48,7 @@ class Looker(Engine):
             folder_trouble=None if folder is None else folder.trouble,
         )
 
+    @alone
     def warm(
         self,
         chunks: Sequence[str | Chunk],
@@ -107,6 +109,7 @@ class Looker(Engine):
             evicted=self._cache.evictions - evictions,
         )
 
+    @alone
     def attribute(
         self,
         query: str,
@@ -182,6 +185,7 @@ class Looker(Engine):
         n_windows = dict(zip(inputs.tokens, result.windows, strict=True))
         return replace(found, notes=(*result.notes, *notes_on(n_windows, inputs.skipped)))
 
+    @alone
     def inside(
         self, chunks: Sequence[str | Chunk], *, language: str | None = None
     ) -> tuple[Inside, ...]:
@@ -215,6 +219,7 @@ class Looker(Engine):
             found.append(inside_of(inputs, index, looked, heads, weights, language))
         return tuple(found)
 
+    @alone
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.
 
@@ -235,7 +240,7 @@ class Looker(Engine):
         self._tally.add(tokenize_seconds=time.perf_counter() - started)
         result = self._attend(asked, list(inputs.tokens.values()), self._options, self._progress)
         found = dict(zip(inputs.tokens, result.queries[0].chunks, strict=True))
-        nothing = torch.zeros(len(self._profile.all_heads), 0)
+        nothing = torch.zeros(len(self._profile.all_heads), 0, dtype=torch.float32)
         attention = result.queries[0]
         null = None
         if attention.null is not None:

@@ -86,7 +86,7 @@ class CrossLayout(KeepingLayout):
         """See `Layout.build`; `cross` is how cross-attention is read."""
         check_type("cross", cross, CrossOptions)
         reader = CrossReader(model, heads, keeps_values=cross.value_norm)
-        prove_cross(reader, model)
+        reader.proved(lambda made: prove_cross(made, model))
         return cls(reader, plain, cache, cross, is_rag=is_rag(model))
 
     def attend(
@@ -138,6 +138,7 @@ class CrossLayout(KeepingLayout):
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`: attention inside the encoder, see `CrossReader.look_inside`."""
+        self._reader.follow()
         frame = self._special
         rooms = (self._room(chunks, frame), options.max_chunk_tokens)
         room = min((size for size in rooms if size is not None), default=None)

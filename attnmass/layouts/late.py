@@ -76,8 +76,7 @@ class LateLayout:
         cache: ChunkCache,
     ) -> LateLayout:
         """See `Layout.build`."""
-        reader = VectorReader(model, heads)
-        prove_vectors(reader, model)
+        reader = VectorReader(model, heads).proved(lambda made: prove_vectors(made, model))
         return cls(reader, tokenizer, plain, cache)
 
     def attend(
@@ -119,6 +118,7 @@ class LateLayout:
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`."""
+        self._follow_model()
         return look_within(
             self._reader,
             self._prefix,

@@ -66,8 +66,7 @@ class ParallelLayout(KeepingLayout):
         cache: ChunkCache,
     ) -> ParallelLayout:
         """See `Layout.build`."""
-        reader = Reader(model, heads)
-        prove(reader, model)
+        reader = Reader(model, heads).proved(lambda made: prove(made, model))
         return cls(reader, tokenizer, plain, cache)
 
     def attend(
@@ -143,6 +142,7 @@ class ParallelLayout(KeepingLayout):
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`."""
+        self._follow_model()
         room = options.max_chunk_tokens
         limit = self._reader.max_positions
         if limit is not None:

@@ -124,8 +124,8 @@ def by_chunk(
         n_prefix: Keys before them.
     """
     shape = attention.shape[:-1]
-    sums = [torch.zeros(*shape, len(chunk)) for chunk in chunks]
-    times = [torch.zeros(len(chunk)) for chunk in chunks]
+    sums = [torch.zeros(*shape, len(chunk), dtype=torch.float32) for chunk in chunks]
+    times = [torch.zeros(len(chunk), dtype=torch.float32) for chunk in chunks]
     parts = attention[..., n_prefix:].split_with_sizes(
         [
             *(len(window) for window in windows),

@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from attnmass import UnsupportedModelError
 from attnmass.capture import Reader
+from attnmass.models.state import identity as digest
+from attnmass.models.weights import checksum
 from tests.tiny import tiny_model
 
 HEADS = ((1, 0), (2, 1))
@@ -75,12 +78,19 @@ def test_changes_are_noticed(how: str) -> None:
 
 
 def test_weights_that_cannot_be_read_match_nothing() -> None:
-    """Weights without data get an identity that no other reader has."""
-    model: Any = tiny_model()
-    first, second = Reader(model, HEADS), Reader(model, HEADS)
-    for reader in (first, second):
-        reader._view.to("meta")
-    assert first.identity() == first.identity() != second.identity()
+    """A tensor without data has a digest that no other has, and a model of them is refused."""
+    nowhere = torch.empty(4, device="meta")
+    assert len({checksum(nowhere), checksum(nowhere), checksum(nowhere)}) == 3
+    with pytest.raises(UnsupportedModelError, match=r"is not in memory .*without offloading"):
+        Reader(tiny_model().to("meta"), HEADS)
+
+
+def test_numbers_that_change_places_are_noticed() -> None:
+    """A weight whose numbers are the same in another order is another one."""
+    weight = torch.randn(3000, 4)
+    rows, whole = weight.clone(), weight.reshape(-1).flip(0)
+    rows[[0, 1]] = rows[[1, 0]]
+    assert len({checksum(weight), checksum(rows), checksum(whole)}) == 3
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 7, 8, 1001])
@@ -90,9 +100,7 @@ def test_odd_sizes_and_offsets(count: int) -> None:
     module.config = tiny_model().config
     base = torch.arange(count + 1).to(torch.bfloat16)
     module.weight = nn.Parameter(base[1:], requires_grad=False)
-    from attnmass.models.identity import Identity
-
-    before = Identity(module)()
+    before = digest(module)
     with torch.no_grad():
         module.weight[-1] += 64.0
-    assert Identity(module)() != before
+    assert digest(module) != before
