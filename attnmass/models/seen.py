@@ -60,19 +60,6 @@ class _Owner(NamedTuple):
     others: tuple[tuple[str, Any], ...]
     tensors: list[int]
 
-    def is_same(self) -> bool:
-        have = self.have
-        if self.size is not None and len(have) != self.size:
-            return False
-        try:  # in C, and what is the same object is equal
-            if not self.values.items() <= have.items():
-                return False
-        except (RuntimeError, TypeError, ValueError):  # arrays and tensors are not simply equal
-            return False
-        if any(have.get(key) is not value for key, value in self.others):
-            return False
-        return not self.tensors or self.tensors == _ids(self.owner)
-
 
 class _Loose(NamedTuple):
     """A tensor that is neither parameter nor buffer, and what it was."""
@@ -133,10 +120,27 @@ class Seen:
         if any(roots.get(name) is not root for name, root in self._roots.items()):
             return False
         return (
-            all(owner.is_same() for owner in self._owners)
+            self._are_owners_same()
             and all(loose.is_same() for loose in self._loose)
             and self._buffers.is_same()
         )
+
+    def _are_owners_same(self) -> bool:
+        """Whether all attributes are what they were; asked for every query, so it is fast."""
+        try:
+            for _, owner, have, size, values, others, tensors in self._owners:
+                if len(have) != size and size is not None:
+                    return False
+                if not values.items() <= have.items():  # what is the same object is equal
+                    return False
+                if tensors and tensors != _ids(owner):
+                    return False
+                for key, value in others:
+                    if have.get(key) is not value:
+                        return False
+        except (RuntimeError, TypeError, ValueError):  # arrays and tensors are not simply equal
+            return False
+        return True
 
     def about(self) -> Iterator[str]:
         """What beside weights and config tells models apart, one line each."""
@@ -184,7 +188,8 @@ class Seen:
         tensors = _ids(owner) if is_module else []
         self._owners.append(_Owner(name, owner, have, size, values, tuple(others), tensors))
         for key, value in others:
-            if isinstance(value, PreTrainedConfig) or (depth < _DEEPEST and _is_object(value)):
+            is_deep = depth >= _DEEPEST or key in _ABOUT or not _is_object(value)
+            if isinstance(value, PreTrainedConfig) or not is_deep:
                 self._look_at(f"{name}.{key}", value, depth + 1)
 
 
@@ -192,13 +197,14 @@ def is_plain(value: Any) -> bool:
     """Whether a value is numbers and texts, however nested."""
     if isinstance(value, _PLAIN):
         return True
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # other mappings may read what they give from a disk
         return all(is_plain(key) and is_plain(each) for key, each in value.items())
     return isinstance(value, (list, tuple, set, frozenset)) and all(map(is_plain, value))
 
 
 def _ids(module: nn.Module) -> list[int]:
-    return [*map(id, module._parameters.values()), *map(id, module._buffers.values())]
+    have = module.__dict__  # a module's own lookup takes longer
+    return [*map(id, have["_parameters"].values()), *map(id, have["_buffers"].values())]
 
 
 def _is_object(value: Any) -> bool:
@@ -222,7 +228,7 @@ def _named(value: Any) -> str:
 
 def _spelled(value: Any) -> str:
     """A plain value in one way, whatever order its parts came in."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return str(sorted((_spelled(key), _spelled(each)) for key, each in value.items()))
     if isinstance(value, (set, frozenset)):
         return str(sorted(map(_spelled, value)))
