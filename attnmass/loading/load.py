@@ -19,6 +19,7 @@ from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.loading.hub import why_unreachable
 from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
+from attnmass.loading.whole import check_loaded, read_headers, readable
 from attnmass.models.kinds import kind_of
 from attnmass.models.sizes import FULL_DEPTH, full_depth
 from attnmass.models.view import find_decoder, find_layers
@@ -150,9 +151,17 @@ def _load_safetensors(
         _cut_config(text, profile.last_layer + 1)
         if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
             passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
-    model = kind.from_pretrained(
-        source.name, config=config, dtype=dtype, use_safetensors=True, **passed_on
+    stored = read_headers(Path(source.name)) if source.local else {}
+    model, info = kind.from_pretrained(
+        source.name,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # they are told of below
+        output_loading_info=True,
+        **passed_on,
     )
+    check_loaded(model, info, source.name, stored)
     return Loaded(model.to(device).eval(), tokenizer, profile)
 
 
@@ -165,12 +174,21 @@ def _load_gguf(
             f"reading {source.gguf} needs two more packages: pip install 'attnmass[gguf]'"
         )
     file = {"gguf_file": source.gguf, "local_files_only": True, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(source.name, **file)
+    path = Path(source.name) / str(source.gguf)
+    with readable(path):
+        config = AutoConfig.from_pretrained(source.name, **file)
     profile = choose_profile(text_config(config))
-    tokenizer = AutoTokenizer.from_pretrained(source.name, **file)
-    whole = _quiet_class(config).from_pretrained(
-        source.name, config=config, dtype=torch.float32, **file
-    )
+    with readable(path):
+        tokenizer = AutoTokenizer.from_pretrained(source.name, **file)
+        whole, info = _quiet_class(config).from_pretrained(
+            source.name,
+            config=config,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **file,
+        )
+    check_loaded(whole, info, str(path), {})
     model: Any = find_decoder(whole)
     name, layers = find_layers(model)
     setattr(model, name, layers[: profile.last_layer + 1])

@@ -80,6 +80,13 @@ def count_labels(config: Any, name: str) -> int | None:
     return int(config.num_labels) if is_classifier else None
 
 
+def count_embeddings(model: nn.Module) -> int:
+    """How many tokens a model knows."""
+    inner = unwrapped(model)
+    table = inner.get_input_embeddings()
+    return int(getattr(table, "num_embeddings", None) or inner.config.vocab_size)
+
+
 def _is_of_sentence_transformers(model: Any) -> bool:
     # By name: importing sentence-transformers takes seconds.
     return any(
