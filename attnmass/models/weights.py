@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -33,10 +33,12 @@ class Weights:
 
     def is_same(self) -> bool:
         """Whether nothing was written since this was made, or its digests taken."""
-        if self._addresses != [address(tensor) for tensor in self._tensors.values()]:
+        if self._addresses != _addresses(self._tensors.values()):
             return False
-        now = self._probe()
-        return len(now) == len(self._probes) and all(map(torch.equal, now, self._probes))
+        try:
+            return all(map(torch.equal, self._probe(), self._probes))
+        except RuntimeError:  # there is less behind the same address
+            return False
 
     def digests(self) -> Iterator[str]:
         """Name, dtype, shape and digest of each tensor, in the order of their names."""
@@ -45,7 +47,8 @@ class Weights:
             yield f"{name} {tensor.dtype} {tuple(tensor.shape)} {checksum(tensor)}"
 
     def _remember(self) -> None:
-        self._addresses = [address(tensor) for tensor in self._tensors.values()]
+        self._addresses = _addresses(self._tensors.values())
+        self._places = self._few()
         self._probes = self._probe()
 
     @property
@@ -53,20 +56,29 @@ class Weights:
         """The names of tensors whose numbers are not in memory."""
         return [name for name, tensor in self._tensors.items() if tensor.device.type == "meta"]
 
-    @torch.no_grad()
-    def _probe(self) -> list[Tensor]:
-        """A few numbers of each tensor, as bytes, those of one dtype and device together."""
-        found: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    def _few(self) -> list[list[tuple[Tensor, int, int]]]:
+        """Which numbers of each tensor are probed: how many, and how far apart.
+
+        Tensors of one dtype and device stand together.
+        """
+        found: dict[tuple[torch.dtype, torch.device], list[tuple[Tensor, int, int]]] = {}
         for tensor in self._tensors.values():
             if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.device.type == "meta":
                 continue  # wrappers of packed weights, which have no numbers to take
             n_numbers = tensor.numel()
-            if not n_numbers or not tensor.is_contiguous():
-                continue
-            size = min(_PROBED, n_numbers)
-            few = tensor.as_strided((size,), ((n_numbers - 1) // max(1, size - 1) or 1,))
-            found.setdefault((tensor.dtype, tensor.device), []).append(few)
-        return [torch.cat(few).view(torch.uint8) for few in found.values()]
+            if n_numbers and tensor.is_contiguous():
+                size = min(_PROBED, n_numbers)
+                step = (n_numbers - 1) // max(1, size - 1) or 1
+                found.setdefault((tensor.dtype, tensor.device), []).append((tensor, size, step))
+        return list(found.values())
+
+    @torch.inference_mode()
+    def _probe(self) -> list[Tensor]:
+        """A few numbers of each tensor, as bytes."""
+        return [
+            torch.cat([x.as_strided((size,), (step,)) for x, size, step in group]).view(torch.uint8)
+            for group in self._places
+        ]
 
 
 def address(tensor: Tensor) -> tuple[int, int]:
@@ -76,6 +88,14 @@ def address(tensor: Tensor) -> tuple[int, int]:
     except RuntimeError:  # quantized wrappers have no storage of their own
         place = id(tensor)
     return place, 0 if tensor.is_inference() else tensor._version
+
+
+def _addresses(tensors: Collection[Tensor]) -> list[tuple[int, int]]:
+    """`address` of each tensor; asked for every query, so it is fast."""
+    try:
+        return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+    except RuntimeError:  # of inference mode, or packed
+        return [address(tensor) for tensor in tensors]
 
 
 @torch.no_grad()
