@@ -179,6 +179,8 @@ class EncoderReader(ViewReader):
             m for m in telling if not any(c is not m and c in telling for c in m.modules())
         ]
 
+        heads = list(self._by_layer[layer])  # a hook that held its reader would keep both alive
+
         def ask(module: nn.Module, args: Any, kwargs: Any) -> Any:
             bound = inspect.signature(module.forward).bind(*args, **kwargs)
             bound.arguments["output_attentions"] = True
@@ -194,7 +196,6 @@ class EncoderReader(ViewReader):
                     f"{type(module).__name__} does not show how its tokens attend to all others: "
                     "pass a model from the README's table of families."
                 )
-            heads = list(self._by_layer[layer])
             rows = (
                 weights[i, heads][:, plan.rows, : plan.n_tokens].float()
                 for i, plan in enumerate(active.plans)

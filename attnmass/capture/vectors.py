@@ -270,13 +270,14 @@ class VectorReader(Reader):
 
     def _turn(self, layer: int) -> Any:
         """Before a selected layer attends: call it once more, as at another position."""
+        rotations = self._rotations  # a hook that held its reader would keep both alive
 
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
             state = ACTIVE.get()
             tap = state.tap
             if tap is None or not tap.turns or tap.turning:
                 return
-            near, far = self._rotations[layer]
+            near, far = rotations[layer]
             bound = inspect.signature(module.forward).bind(*args, **kwargs)
             bound.arguments[EMBEDDINGS] = far if tap.wanted == "queries" else near
             tap.turning = True

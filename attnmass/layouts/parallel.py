@@ -51,7 +51,7 @@ class ParallelLayout(KeepingLayout):
             plain: The tokenizer's own copy.
             cache: Where what chunks leave is kept between calls.
         """
-        super().__init__(reader, cache, self._read_batch)
+        super().__init__(reader, cache)
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
         self._follow_model()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,3 +270,23 @@ def test_virtual_tokens_are_refused() -> None:
 
     with pytest.raises(UnsupportedModelError, match="virtual tokens"):
         AttentionRanker(Wrapper(tiny_model()), tiny_tokenizer(), heads=HEADS)
+
+
+@EVERY
+def test_a_ranker_that_nobody_holds_is_gone_at_once(kind: str) -> None:
+    """No part of a ranker holds another in a circle that only the garbage collector frees."""
+    gc.collect()
+    gc.disable()
+    try:
+        model = MODELS[kind][0]()
+        ranker = make(kind, model)
+        masses(ranker)
+        ranker.rank(QUERY, CHUNKS)
+        ranker.inside(CHUNKS)
+        reader: Any = ranker._layout._reader  # type: ignore[attr-defined]
+        parts = [weakref.ref(each) for each in (ranker, ranker._layout, reader, reader._view)]
+        parts.append(weakref.ref(model))
+        del ranker, reader, model
+        assert [part() for part in parts] == [None] * len(parts)
+    finally:
+        gc.enable()
