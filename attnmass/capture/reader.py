@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attnmass.capture import interface
 from attnmass.capture.core import Head, ViewReader, deepest, in_order
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
+from attnmass.capture.regimes import first_regime, reach
 from attnmass.capture.states import KeyValues
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.state import ModelState
@@ -62,9 +63,19 @@ class Reader(ViewReader):
 
     @property
     def max_positions(self) -> int | None:
-        """How many positions the model knows, or `None` for no limit."""
-        limit = getattr(self.config, "max_position_embeddings", None)
-        return int(limit) if limit else None
+        """How many positions the model knows in its first regime, or `None` for no limit.
+
+        Some rotary embeddings turn all vectors of a pass in another way once its longest position
+        is beyond what the model was first trained on (longrope, dynamic NTK): what a chunk leaves
+        would depend on the longest chunk beside it. Longer chunks are read in windows instead.
+        """
+        known = (getattr(self.config, "max_position_embeddings", None), first_regime(self.config))
+        return min((int(limit) for limit in known if limit), default=None)
+
+    @property
+    def reach(self) -> int | None:
+        """Within how many positions all layers that run see each other, `None` for no bound."""
+        return reach(self.config, self.last_layer + 1)
 
     def read(
         self, ids: Tensor, positions: Tensor, past: Sequence[KeyValues] = ()
@@ -95,6 +106,7 @@ class Reader(ViewReader):
         rows: Sequence[Tensor],
         segments: Tensor | None = None,
         key_block: int | None = None,
+        shifts: Sequence[int] = (),
     ) -> Tensor:
         """Run tokens and read where the selected heads look from some of them.
 
@@ -106,6 +118,8 @@ class Reader(ViewReader):
             segments: Segment number of each token; segments do not see each other.
             key_block: Past keys that are looked at together, fewer of them in less memory; default:
                 all. A family that is read from its own eager attention looks at all.
+            shifts: For each of `past` by how many positions it stands nearer as far as windows of
+                attention are concerned; default: none.
 
         Returns:
             Attention averaged over each group of rows, fp32, `[group, head, key]`, keys being the
@@ -113,8 +127,9 @@ class Reader(ViewReader):
         """
         heads = self._by_layer
         state = ForwardPass(
-            positions, self.last_layer, past, segments, heads, rows, key_block=key_block
-        )
+            positions, self.last_layer, past, segments, heads, rows,
+            key_block=key_block, shifts=shifts,
+        )  # fmt: skip
         self._run(ids[None], state)
         self._check_recorded(
             state.recorded,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attnmass.capture.core import Head
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
 from attnmass.capture.reader import Reader
-from attnmass.capture.rotation import EMBEDDINGS, at_position, first_regime, rotary_attention
+from attnmass.capture.rotation import EMBEDDINGS, at_position, rotary_attention
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
 from attnmass.errors import CaptureError, UnsupportedModelError
@@ -129,19 +129,6 @@ class VectorReader(Reader):
         if all(rule.sinks is None for rule, _ in rules):
             return None
         return torch.cat([_sink(rule, head) for rule, head in rules])
-
-    @property
-    def max_positions(self) -> int | None:
-        """How many positions the model knows in its first regime, or `None` for no limit.
-
-        Some rotary embeddings turn all vectors of a pass in another way once its longest position
-        is beyond what the model was first trained on (longrope, dynamic NTK): a chunk's vectors
-        would depend on the longest chunk beside it. Longer chunks are read in windows instead.
-        """
-        limit = super().max_positions
-        first = first_regime(self.config)
-        known = [bound for bound in (limit, first) if bound is not None]
-        return min(known, default=None)
 
     def keys(
         self,

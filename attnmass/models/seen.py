@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from attnmass.models.rotary import changes_with_length, is_working_value
 from attnmass.models.weights import Weights, address, checksum
 
 FORWARD_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
@@ -106,12 +107,16 @@ class Seen:
         buffers: dict[str, Tensor] = {}
         for name, module in self.modules.items():
             self._look_at(name, module, 0)
+            varies = changes_with_length(module)
             for tensors in (module._parameters, module._buffers):
                 for key, tensor in tensors.items():
-                    if tensor is not None:
-                        weights[f"{name}.{key}".lstrip(".")] = tensor
-                        self._look_at(f"{name}.{key}", tensor, 1)
-            buffers |= {f"{name}.{key}": x for key, x in module._buffers.items() if x is not None}
+                    if tensor is None or (varies and is_working_value(key)):
+                        continue
+                    full = f"{name}.{key}".lstrip(".")
+                    weights[full] = tensor
+                    if tensors is module._buffers:
+                        buffers[full] = tensor
+                    self._look_at(full, tensor, 1)
         self.weights = Weights(weights)
         self._buffers = Weights(buffers)  # views may have worked something out of them
 
@@ -165,10 +170,11 @@ class Seen:
             return
         self._known.add(id(owner))
         is_module, is_config = isinstance(owner, nn.Module), isinstance(owner, PreTrainedConfig)
+        varies = is_module and changes_with_length(owner)
         values: dict[str, Any] = {}
         others: list[tuple[str, Any]] = []
         for key, value in list(have.items()):
-            if is_config and key.startswith("_"):
+            if (is_config and key.startswith("_")) or (varies and is_working_value(key)):
                 continue
             if is_module and key in ("_parameters", "_buffers"):
                 continue
@@ -184,8 +190,8 @@ class Seen:
                 others.append((key, value))
         if isinstance(owner, Tensor) and values.keys() <= _ABOUT and not others:
             return
-        size = None if is_config else len(have)
-        tensors = _ids(owner) if is_module else []
+        size = None if is_config or varies else len(have)
+        tensors = _ids(owner) if is_module and not varies else []
         self._owners.append(_Owner(name, owner, have, size, values, tuple(others), tensors))
         for key, value in others:
             is_deep = depth >= _DEEPEST or key in _ABOUT or not _is_object(value)

@@ -12,6 +12,7 @@ from torch import nn
 
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
+from attnmass.models.rotary import changes_with_length, settle
 from attnmass.models.seen import is_plain
 
 _OF_TORCH = frozenset(vars(nn.Module()))
@@ -89,21 +90,28 @@ def layers_above(decoder: nn.Module, n_layers: int) -> list[nn.Module]:
 def shared(module: nn.Module, skipped: Iterable[nn.Module] = ()) -> Any:
     """Copy modules, but not what they hold, and set the copies to eval mode.
 
-    Every parameter and buffer is shared, and so is every innermost module with parameters, whole:
-    quantized layers move what they hold into objects of their own when they first run, and a copy
-    that did so would leave the original without it. Copied are those of transformers' own models,
-    which do no such thing and may get transformers' hooks, and those in training mode that hold
-    nothing but numbers, since they may compute something else there.
+    Every parameter is shared, and every buffer but those of innermost modules without parameters,
+    which may write into them while they run (rotary embeddings that follow the length). Shared is
+    also every innermost module with parameters, whole: quantized layers move what they hold into
+    objects of their own when they first run, and a copy that did so would leave the original
+    without it. Copied are those of transformers' own models, which do no such thing and may get
+    transformers' hooks, and those in training mode that hold nothing but numbers, since they may
+    compute something else there.
 
     Args:
         module: What to copy.
         skipped: Modules below it that are not copied, and are of no use.
     """
-    memo: dict[int, Any] = {id(x): x for x in chain(module.parameters(), module.buffers())}
+    memo: dict[int, Any] = {id(x): x for x in module.parameters()}
+    for each in module.modules():
+        if each._modules or each._parameters:
+            memo |= {id(x): x for x in each.buffers(recurse=False)}
     kept = {*skipped, *filter(is_whole, module.modules())}
     view = copy.deepcopy(module, memo | {id(each): each for each in kept})
     for _, each in view.named_modules(memo=kept):  # which are the caller's own
         each.training = False
+        if changes_with_length(each):
+            settle(each)
     return view
 
 
