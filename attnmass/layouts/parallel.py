@@ -99,15 +99,9 @@ class ParallelLayout(KeepingLayout):
             def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
                 def run(_: Sequence[int]) -> list[Tensor]:
                     past = [states[key] for key in keys]
-                    start = len(self._prefix) + max(map(len, past))
-                    return look_from(
-                        self._reader,
-                        (self._prefix, *past),
-                        start,
-                        [tail],
-                        key_block,
-                        self._shifts(past),
-                    )
+                    start, shifts = len(self._prefix) + max(map(len, past)), self._shifts(past)
+                    every = (self._prefix, *past)
+                    return look_from(self._reader, every, start, [tail], key_block, shifts)
 
                 return run
 
@@ -181,8 +175,7 @@ class ParallelLayout(KeepingLayout):
     def _limit(self, chunks: Sequence[Tokens], longest_query: int) -> Limit:
         """How long a window may be beside the longest query, from the length that is wanted.
 
-        Where layers have sliding windows, prompt, chunk and query fit into one, if there is room:
-        else those layers would see the end of a long chunk and nothing of short ones beside it.
+        Prompt, chunk and query fit into the sliding windows that layers have, if there is room.
         """
         positions = self._reader.max_positions
         around = len(self._prompt.before) + len(self._prompt.between)

@@ -174,7 +174,11 @@ class Seen:
         values: dict[str, Any] = {}
         others: list[tuple[str, Any]] = []
         for key, value in list(have.items()):
-            if (is_config and key.startswith("_")) or (varies and is_working_value(key)):
+            if is_config and key.startswith("_"):
+                continue
+            if isinstance(owner, PreTrainedModel) and not _is_of_model(key, value):
+                continue
+            if varies and is_working_value(key):
                 continue
             if is_module and key in ("_parameters", "_buffers"):
                 continue
@@ -190,7 +194,8 @@ class Seen:
                 others.append((key, value))
         if isinstance(owner, Tensor) and values.keys() <= _ABOUT and not others:
             return
-        size = None if is_config or varies else len(have)
+        has_more = is_config or varies or isinstance(owner, PreTrainedModel)
+        size = None if has_more else len(have)
         tensors = _ids(owner) if is_module and not varies else []
         self._owners.append(_Owner(name, owner, have, size, values, tuple(others), tensors))
         for key, value in others:
@@ -218,12 +223,17 @@ def _is_object(value: Any) -> bool:
     return not callable(value) and not isinstance(value, (ModuleType, Tensor, nn.Module))
 
 
+def _is_of_model(key: str, value: Any) -> bool:
+    """Whether an attribute of a whole model does more than tell how it was loaded, or generates."""
+    if key in _OF_TORCH or isinstance(value, (Tensor, PreTrainedConfig)) or callable(value):
+        return True
+    return not key.startswith("_") and isinstance(value, (int, float))
+
+
 def _counts(owner: Any, key: str, value: Any) -> bool:
     """Whether an attribute has a part in what a model computes."""
     if key in _ABOUT or (isinstance(owner, nn.Module) and key in _OF_TORCH):
         return False
-    if isinstance(owner, PreTrainedModel):  # whose other attributes tell how it was loaded
-        return not key.startswith("_") and isinstance(value, (int, float))
     return not isinstance(value, torch.device)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +63,44 @@ def test_dtype_and_config_count() -> None:
     config = tiny_model().config
     config.rms_norm_eps = 0.5
     assert identity(tiny_model(config)) != before
+
+
+IDENTITIES = """
+from attnmass.capture import CrossReader, EncoderReader, Reader
+from attnmass.models.state import identity
+from tests.tiny import tiny_model
+from tests.tiny_encoder import tiny_encoder
+from tests.tiny_seq2seq import tiny_bart, tiny_seq2seq
+kinds = [(Reader, tiny_model), (EncoderReader, tiny_encoder), (CrossReader, tiny_seq2seq)]
+for reader, make in [*kinds, (CrossReader, tiny_bart)]:
+    print(identity(make()), reader(make(), [(0, 1), (1, 0)]).identity())
+"""
+
+
+def test_identities_are_the_same_in_every_process() -> None:
+    """What is kept in a store is found by other processes, whatever their hashes of strings."""
+    root = str(Path(__file__).parents[2])
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", IDENTITIES],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert len(set(said[0])) == 8
+
+
+def test_what_generates_does_not_count() -> None:
+    """How a model generates is no part of what is read of it."""
+    model = tiny_model()
+    before = digest(model)
+    model.generation_config.max_new_tokens = 7
+    model.generate(torch.tensor([[5, 6]]), attention_mask=torch.ones(1, 2).long())
+    assert digest(model) == before
 
 
 @pytest.mark.parametrize("how", ["in place", "replaced"])
