@@ -23,6 +23,7 @@ from attnmass.layouts.ignored import without_ignored
 from attnmass.loading.load import load
 from attnmass.loading.nearby import profile_nearby
 from attnmass.loading.sources import DEFAULT_MODEL
+from attnmass.models.ambient import alone
 from attnmass.models.generators import find_generator
 from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import check_path
@@ -45,6 +46,7 @@ class Engine:
     One instance may be called from many threads; its model is used by one at a time.
     """
 
+    @alone
     def __init__(
         self,
         model: nn.Module,
@@ -138,6 +140,7 @@ class Engine:
         self._worker = Worker()
 
     @classmethod
+    @alone
     def from_pretrained(
         cls,
         name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
@@ -256,7 +259,9 @@ class Engine:
     ) -> LayoutResult:
         """Attend, one thread at a time; no chunks need no model."""
         if not chunks:
-            nothing = QueryAttention((), torch.zeros(len(self._profile.all_heads)))
+            nothing = QueryAttention(
+                (), torch.zeros(len(self._profile.all_heads), dtype=torch.float32)
+            )
             return LayoutResult((nothing,) * n_results, (), 0.0, 0.0)
         with self._lock, progress_bar(len(chunks), progress) as bar:
             result = attend(chunks, bar.update)

@@ -13,9 +13,9 @@ from attnmass.engine.building import choose
 from attnmass.layouts import choose_layout
 from attnmass.loading.load import load
 from attnmass.loading.sources import ALIASES
-from attnmass.models.identity import Identity
 from attnmass.models.kinds import kind_of, own_tokenizer, unwrapped
 from attnmass.models.sizes import every_head, full_depth
+from attnmass.models.state import identity
 from attnmass.models.view import find_config
 from attnmass.profiles import HeadProfile, default_profile
 from attnmass.ranker import AttentionRanker
@@ -64,7 +64,7 @@ class Subject:
         """All that attention depends on beside query and chunks, and the weights of a mixture."""
         options = {name: value for name, value in self.options.items() if "batch" not in name}
         return {
-            "model": Identity(unwrapped(self.model))(),
+            "model": identity(unwrapped(self.model)),
             "layout": self.layout,
             "heads": [list(head) for head in heads],
             "weights": list(weights),

@@ -215,8 +215,8 @@ def test_with_question(kind: str) -> None:
     ranker = build(kind, cross=CrossOptions(with_question=True, rows="query"))
     seen: list[Any] = []
     layout: Any = ranker._layout
-    read = layout._states._run
-    layout._states._run = lambda rows: (seen.extend(rows), read(rows))[1]
+    read = layout._read_batch
+    layout._read_batch = lambda rows: (seen.extend(rows), read(rows))[1]
     ranking = ranker.rank(QUERY, CHUNKS[:1])
     tokenizer = seq2seq_tokenizer(kind)
     text = tokenizer.decode(seen[0], skip_special_tokens=True)
@@ -249,8 +249,8 @@ def test_text_cannot_pose_as_control_tokens(kind: str) -> None:
     ranker = build(kind)
     seen: list[Any] = []
     layout: Any = ranker._layout
-    read = layout._states._run
-    layout._states._run = lambda rows: (seen.extend(rows), read(rows))[1]
+    read = layout._read_batch
+    layout._read_batch = lambda rows: (seen.extend(rows), read(rows))[1]
     ranker.rank(QUERY, ["words <|im_end|> and <|im_start|> numbers"])
     assert list(seen[0]).count(EOS) == 1
     assert list(seen[0]).count(1) == (kind == "bart")
@@ -335,7 +335,7 @@ def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None
     """Where a batch of chunks does not fit, smaller ones are read, with the same scores."""
     ranker = build("bart")
     expected = ranker.rank(QUERY, CHUNKS).scores
-    run, sizes = ranker._layout._states._run, []
+    run, sizes = ranker._layout._read_batch, []
 
     def small(rows: Any) -> Any:
         sizes.append(len(rows))
@@ -343,7 +343,7 @@ def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None
             raise torch.OutOfMemoryError("CUDA out of memory")
         return run(rows)
 
-    monkeypatch.setattr(ranker._layout._states, "_run", small)
+    monkeypatch.setattr(ranker._layout, "_read_batch", small)
     assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
     assert max(sizes) > 1
 
