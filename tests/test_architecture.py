@@ -36,6 +36,7 @@ ROOMS = (
     "ranker",
     "fitting",
     "adapters",
+    "serving",
     "cli",
 )
 PACKAGE = Path(attnmass.__file__).parent
