@@ -261,10 +261,10 @@ class Serving(BaseModel):
     )
     max_documents: int = option(10_000, "Documents in one request (413)", ge=1)
     api_keys: str | None = option(
-        None, "Keys that are let in, separated by commas", unset="everybody is let in"
+        None, "API keys that are let in, separated by commas", unset="everybody is"
     )
     api_key_file: str | None = option(
-        None, "File with such keys, one in a line", unset="none", path=True
+        None, "File with API keys, one in a line", unset="none", path=True
     )
     cors_origins: str | None = option(
         None, "Origins that browsers may call from, separated by commas", unset="none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,14 @@ class Service:
             on_death=on_death,
         )
         self._room = Room(options.max_pending_bytes)
+
+    def drain(self) -> None:
+        """Take nothing new, and after a while give up what is not answered by then."""
+        self.worker.drain()
+        # In a thread: whoever calls may be a signal handler, between any two steps of the loop.
+        timer = threading.Timer(self.options.drain_timeout, self.worker.give_up)
+        timer.daemon = True
+        timer.start()
 
     @property
     def model(self) -> str:

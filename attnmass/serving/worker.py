@@ -190,6 +190,7 @@ class ModelWorker:
         """What the thread does; no error of a request ends it."""
         try:
             self._ranker = self._load()
+            _logger.info("the model is loaded: requests are taken")
             while (batch := self._next()) is not None:
                 self._step(batch)
                 with self._changed:

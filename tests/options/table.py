@@ -17,6 +17,7 @@ from attnmass.options.declared import (
     OwnOfLayouts,
     Reading,
     Selecting,
+    Serving,
     Storing,
     Trimming,
 )
@@ -24,13 +25,22 @@ from attnmass.profiles import HeadProfile
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"
 
-GROUPS = (Loading, Selecting, Trimming, Reading[HeadProfile], OwnOfLayouts, Storing, OfAdapters)
+GROUPS = (
+    Loading,
+    Selecting,
+    Trimming,
+    Reading[HeadProfile],
+    OwnOfLayouts,
+    Storing,
+    OfAdapters,
+    Serving,
+)
 
 _HEAD = """# Options
 
-Fields of `AttentionRerank` in both packages; but for the last group, which only they have, also
-what `AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
-`AttentionRerank` has a `top_n` of its own, 5.
+Fields of `AttentionRerank` in both packages; but for the last but one group, which only they have,
+also what `AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
+`AttentionRerank` has a `top_n` of its own, 5. The last group is for `attnmass serve` alone.
 """
 
 

@@ -16,6 +16,7 @@ from attnmass.options.declared import (
     OwnOfLayouts,
     Reading,
     Selecting,
+    Serving,
     Storing,
     Trimming,
     defaults_of,
@@ -25,7 +26,7 @@ from attnmass.options.declared import (
 from attnmass.options.selection import Selection
 from tests.options import table
 
-GROUPS = (Loading, Reading, OwnOfLayouts, Storing, Selecting, Trimming)
+GROUPS = (Loading, Reading, OwnOfLayouts, Storing, Selecting, Trimming, Serving)
 
 
 def test_each_is_declared_once() -> None:
