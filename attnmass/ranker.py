@@ -13,6 +13,7 @@ from attnmass.engine.asking import Asked, RankOptions
 from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
 from attnmass.engine.ranking import make_ranking, threshold_of
+from attnmass.engine.telemetry import spanned
 from attnmass.layouts import keeps_vectors
 from attnmass.options.declared import Trimming, names_of
 from attnmass.results.errors import NoEvidenceError
@@ -96,6 +97,7 @@ class AttentionRanker(Looker):
         rest = {name: value for name, value in options.items() if name not in names}
         return self.rank(query, chunks, trim=Trim(**wanted), **rest)
 
+    @spanned
     def rank_batch(
         self,
         queries: Sequence[str],

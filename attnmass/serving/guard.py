@@ -11,6 +11,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from attnmass.engine.telemetry import span
 from attnmass.serving.answers import error_answer
 from attnmass.serving.auth import Keys
 from attnmass.serving.errors import HttpError
@@ -59,7 +60,9 @@ class Guard:
         try:
             if scope["path"] not in OPEN:
                 self._keys.check(headers)
-            await self._app(scope, receive, told)
+            with span("attnmass.request", kind="server", carrier=headers) as tell:
+                await self._app(scope, receive, told)
+                tell(route=route_of(scope), status=status, request_id=facts["id"])
         except HttpError as error:
             facts["error_type"] = error.kind
             await error_answer(error)(scope, receive, told)
@@ -77,7 +80,7 @@ class Guard:
         self, scope: Mapping[str, Any], facts: Mapping[str, Any], status: int, seconds: float
     ) -> None:
         """Count and log a request; 499 stands for one that nobody waited for."""
-        route = getattr(scope.get("route"), "path", "other")
+        route = route_of(scope)
         documents = facts.get("documents")
         self._metrics.request(route, status, seconds, documents)
         level = "info" if route not in OPEN else "debug"
@@ -93,6 +96,11 @@ class Guard:
                 "error_type": facts.get("error_type"),
             },
         )
+
+
+def route_of(scope: Mapping[str, Any]) -> str:
+    """The route that a request has found, as it is declared: paths are endless, routes are few."""
+    return str(getattr(scope.get("route"), "path", "other"))
 
 
 def request_id(headers: Mapping[str, str]) -> str:
