@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
 # Chunks of a large request that are read before other requests get their turn.
-SLICE = 128
+SLICE = 64
 
 # Layouts in which what is read of a chunk is the same whatever else is in the request.
 _READ_AHEAD = ("late", "parallel")
