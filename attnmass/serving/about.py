@@ -55,6 +55,8 @@ def info(service: Service) -> Response:
             "auto_truncate": False,
             "tokenization_workers": 1,
             "version": version("attnmass"),
+            "sha": None,
+            "docker_label": None,
         }
     )
 
