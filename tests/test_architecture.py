@@ -269,6 +269,14 @@ def test_command_line_is_light() -> None:
     assert not found & (HEAVY | FRAMEWORKS)
 
 
+def test_what_serves_is_there_only_where_it_serves() -> None:
+    """Neither the package nor its command line imports a web framework before it serves."""
+    web = {"fastapi", "starlette", "uvicorn", "prometheus_client", "opentelemetry"}
+    assert not imported_by("import attnmass, attnmass.cli.app, attnmass.serving") & web
+    assert not imported_by("from attnmass import AttentionRanker; AttentionRanker") & web
+    assert web - {"opentelemetry"} <= imported_by("import attnmass.serving.server")
+
+
 def test_the_package_is_light() -> None:
     """Importing the package brings in neither models nor what options are declared with."""
     assert not imported_by("import attnmass") & (HEAVY | FRAMEWORKS | {"pydantic", "numpy"})

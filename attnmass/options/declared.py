@@ -261,7 +261,10 @@ class Serving(BaseModel):
     )
     max_documents: int = option(10_000, "Documents in one request (413)", ge=1)
     api_keys: str | None = option(
-        None, "API keys that are let in, separated by commas", unset="everybody is"
+        None,
+        "API keys that are let in, separated by commas; from the environment only",
+        unset="everybody is let in",
+        repr=False,
     )
     api_key_file: str | None = option(
         None, "File with API keys, one in a line", unset="none", path=True

@@ -15,6 +15,7 @@ from attnmass.engine.telemetry import span
 from attnmass.serving.answers import error_answer
 from attnmass.serving.auth import Keys
 from attnmass.serving.errors import HttpError
+from attnmass.serving.logs import told_error
 from attnmass.serving.metrics import Metrics
 
 _logger = getLogger(__name__)
@@ -68,8 +69,8 @@ class Guard:
             await error_answer(error)(scope, receive, told)
         except Exception as error:
             facts["error_type"] = type(error).__name__
-            # Without what it says, which may quote a text.
-            _logger.error("a bug of ours", exc_info=error, extra={"request_id": facts["id"]})
+            # Not the error itself, whose message may quote a text, whoever formats the record.
+            _logger.error("a bug of ours", extra={"request_id": facts["id"], **told_error(error)})
             if not status:
                 answer = HttpError(500, "internal", "the server failed: this is a bug of its own")
                 await error_answer(answer)(scope, receive, told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -92,7 +92,7 @@ class _Ranked(OwnForm, Selecting):
             BadRequest: If an option is off.
         """
         given = self.model_dump(include=set(_SELECTING))
-        scores = [None if isinstance(each, str) else each.score for each in self.documents]
+        scores = tuple(None if isinstance(each, str) else each.score for each in self.documents)
         options = {**given, **more}
         if any(score is not None for score in scores):
             options["retrieval_scores"] = scores
@@ -102,7 +102,7 @@ class _Ranked(OwnForm, Selecting):
             Asked(**options).check(len(self.documents))
         except (ValueError, TypeError) as error:
             raise BadRequest(str(error)) from None
-        settled: Hashable = repr(sorted(options.items(), key=lambda item: item[0]))
+        settled = tuple(sorted(options.items(), key=lambda item: item[0]))
         query = query_of(self.query)
         return Rank(query, self.chunks, options, settled, then)  # type: ignore[arg-type]
 

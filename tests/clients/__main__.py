@@ -48,13 +48,13 @@ def tried_in(environment: Path, url: str) -> list[dict[str, Any]]:
 
 
 def judged(found: dict[str, Any], expected: list[tuple[int, float]]) -> dict[str, Any]:
-    """With what is wrong of it, if anything is: its order, or a score."""
+    """With whether it is right: its order, its scores, and that a wrong key was told."""
     pairs = [tuple(pair) for pair in found.get("pairs", [])]
     wanted = expected[: max(2, len(pairs))]
     right = [index for index, _ in pairs] == [index for index, _ in wanted] and all(
         abs(score - other) < 1e-6 for (_, score), (_, other) in zip(pairs, wanted, strict=True)
     )
-    return {**found, "right": bool(right)}
+    return {**found, "right": right and "refused" in found}
 
 
 def main(*environments: str) -> int:

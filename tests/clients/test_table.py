@@ -35,11 +35,12 @@ def test_the_page_has_the_table() -> None:
 def test_what_is_wrong_is_seen() -> None:
     """Another order, another score, or an error is no success."""
     expected = [(1, 1.0), (0, 0.5), (2, 0.25)]
-    assert judged({"pairs": [[1, 1.0], [0, 0.5]]}, expected)["right"]
-    assert not judged({"pairs": [[0, 1.0], [1, 0.5]]}, expected)["right"]
-    assert not judged({"pairs": [[1, 1.0], [0, 0.4]]}, expected)["right"]
-    assert not judged({"pairs": [[1, 1.0]]}, expected)["right"]
-    assert not judged({"error": "KeyError"}, expected)["right"]
+    refused = {"refused": "Unauthorized"}
+    assert judged({"pairs": [[1, 1.0], [0, 0.5]], **refused}, expected)["right"]
+    assert not judged({"pairs": [[1, 1.0], [0, 0.5]]}, expected)["right"]
+    for wrong in ([[0, 1.0], [1, 0.5]], [[1, 1.0], [0, 0.4]], [[1, 1.0]]):
+        assert not judged({"pairs": wrong, **refused}, expected)["right"]
+    assert not judged({"error": "KeyError", **refused}, expected)["right"]
 
 
 def test_environments_have_what_is_tried() -> None:

@@ -385,6 +385,10 @@ def main(base: str, key: str) -> None:
         except Exception as error:
             told["error"] = f"{type(error).__name__}: {error}"[:500]
             traceback.print_exc()
+        try:
+            told["with_a_wrong_key"] = str(each.run(base, "wrong"))
+        except Exception as error:
+            told["refused"] = f"{type(error).__name__}: {error}"[:200]
         told["seconds"] = round(time.perf_counter() - started, 3)
         print(json.dumps(told), flush=True)
 

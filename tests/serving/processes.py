@@ -84,6 +84,12 @@ class Process:
         self.process.stderr.close()
 
     @property
+    def cpu(self) -> float:
+        """Seconds of a processor that it used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def memory(self) -> int:
         """Bytes that it holds now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -284,6 +284,7 @@ def test_keys_from_a_file(tmp_path: Any) -> None:
     file.write_text("# ours\none\n\n  two  \none\n")
     options = ServingOptions(api_key_file=file, api_keys="three")
     assert options.keys() == (b"three", b"one", b"two")
+    assert "three" not in repr(options)
     file.write_text("# none\n")
     with pytest.raises(ValueError, match="has no key"):
         options.keys()

@@ -38,6 +38,17 @@ def test_it_serves_and_ends(tiny_folder: Path) -> None:
     assert "Einstein" not in "\n".join(server.lines)
 
 
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """An answer over a connection that is kept comes as soon as it is there, not 40 ms later."""
+    with process(module=HELD) as server, httpx.Client(base_url=server.url) as client:
+        took = []
+        for _ in range(9):
+            started = time.perf_counter()
+            assert client.post("/rerank", json=ASKED | {"query": ""}).status_code == 400
+            took.append(time.perf_counter() - started)
+        assert sorted(took)[4] < 0.03
+
+
 @pytest.mark.slow
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     """The process ends with the code of its kind, and says why in a line."""
