@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -13,14 +13,14 @@ from starlette.responses import Response
 
 from attnmass.results.ranking import Ranking
 from attnmass.serving.answers import Json, page_answer
-from attnmass.serving.asked import About, parsed
+from attnmass.serving.asked import About, Question, parsed
 from attnmass.serving.body import Gone, Room, read_body, read_json
 from attnmass.serving.errors import TooLarge
 from attnmass.serving.forms import Form
 from attnmass.serving.options import ServingOptions
 from attnmass.serving.own import ExplainForm, OwnForm
 from attnmass.serving.scores import scored
-from attnmass.serving.work import Rank, Work
+from attnmass.serving.work import Rank, Several, Work
 from attnmass.serving.worker import ModelWorker
 from attnmass.text.chunk import Chunk
 
@@ -92,17 +92,14 @@ class Service:
             form = form_of(await self._read(request, place))
             questions = form.questions()
             self._count(request, sum(len(question.texts) for question in questions))
-            n_tokens = 0
-            found = []
-            for question in questions:
-                chunks = tuple(map(Chunk, question.texts))
-                ranking: Ranking = await self._ask(request, Rank(question.query, chunks))
-                found.append(scored(ranking, self.options.scores))
-                n_tokens += tokens_of(ranking)
-            about = About(
-                f"rerank-{request.scope['attnmass']['id']}", int(time.time()), self.model, n_tokens
-            )
-            return Json(form.answer(found, about))
+            rankings = await self._rank(request, questions)
+        about = About(
+            id=f"rerank-{request.scope['attnmass']['id']}",
+            created=int(time.time()),
+            model=self.model,
+            n_tokens=sum(map(tokens_of, rankings)),
+        )
+        return Json(form.answer([scored(each, self.options.scores) for each in rankings], about))
 
     async def own(self, request: Request, form: type[OwnForm]) -> Response:
         """Answer one of our own requests.
@@ -123,6 +120,14 @@ class Service:
             is_page = asked.format == "html"
             return page_answer(found) if is_page else Response(found, media_type="application/json")
         return Json({"id": request.scope["attnmass"]["id"], "model": self.model, **found})
+
+    async def _rank(self, request: Request, questions: Sequence[Question]) -> list[Ranking]:
+        """A ranking for each question."""
+        ranks = [Rank(each.query, tuple(map(Chunk, each.texts))) for each in questions]
+        if len(ranks) == 1:
+            return [await self._ask(request, ranks[0])]
+        rankings: list[Ranking] = await self._ask(request, Several(tuple(ranks)))
+        return rankings
 
     async def _read(self, request: Request, place: Any) -> dict[str, Any]:
         body = await read_body(

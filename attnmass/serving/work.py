@@ -71,6 +71,35 @@ class Rank:
 
 
 @dataclass(frozen=True, slots=True)
+class Several:
+    """Rank for several queries over chunks of their own, between which others have their turn.
+
+    Attributes:
+        ranks: One for each query.
+        done: Their results so far.
+    """
+
+    ranks: tuple[Rank, ...]
+    done: list[Any] = field(default_factory=list)
+
+    @property
+    def key(self) -> Hashable:
+        """None: it is several calls already."""
+        return None
+
+    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
+        """All of it, a query for each step."""
+        for rank in self.ranks:
+            yield from rank.ahead(ranker)
+            self.done.extend(rank.together(ranker, ()))
+            yield
+
+    def together(self, ranker: AttentionRanker, others: Sequence[Several]) -> list[Any]:
+        """What was done."""
+        return [each.done for each in (self, *others)]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Call the ranker for something else.
 

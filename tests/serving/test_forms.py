@@ -174,6 +174,11 @@ def test_pairs_of_one_query_compete(client: TestClient, watched: Watched) -> Non
     assert max(found[0]["score"], found[2]["score"]) == 1.0
 
 
+def test_no_pairs_are_an_empty_answer(client: TestClient) -> None:
+    """Nothing to score is no error."""
+    assert post(client, "/score", text_1=QUERY, text_2=[])["data"] == []
+
+
 @pytest.mark.parametrize("texts", [[], ["", "  ", "Einstein was born in Ulm."]])
 def test_blank_texts_are_last_and_none_are_no_error(client: TestClient, texts: list[str]) -> None:
     """What has nothing to read gets 0 and comes last; no texts are an empty answer."""

@@ -10,7 +10,7 @@ import pytest
 
 from attnmass import AttentionRanker, CaptureError, Chunk
 from attnmass.serving.errors import HttpError, TryLater
-from attnmass.serving.work import SLICE, Call, Rank, Warm
+from attnmass.serving.work import SLICE, Call, Rank, Several, Warm
 from attnmass.serving.worker import ModelWorker
 from tests.serving.conftest import QUERY, TEXTS, Watched, until
 
@@ -243,6 +243,21 @@ async def test_a_large_request_lets_others_pass(watched: Watched) -> None:
     assert watched.warmed == [SLICE, SLICE, 1]
     whole = watched.rank_batch(["large"], many)[0]
     assert rankings[1].scores == whole.scores
+    worker.stop()
+
+
+async def test_many_queries_of_one_request_let_others_pass(watched: Watched) -> None:
+    """A request of several queries has a call for each, between which others have their turn."""
+    worker = worker_of(watched)
+    first = await busy(worker, watched)
+    ranks = (Rank("one?", CHUNKS), Rank("two?", OTHERS))
+    several = asyncio.ensure_future(worker.run(Several(ranks), 30))
+    small = asyncio.ensure_future(worker.run(Rank("small", CHUNKS), 30))
+    await eventually(lambda: worker.depth == 2)
+    watched.gate.set()
+    rankings = (await asyncio.gather(first, several, small))[1]
+    assert watched.calls == [["the first one"], ["one?"], ["small"], ["two?"]]
+    assert [ranking.query for ranking in rankings] == ["one?", "two?"]
     worker.stop()
 
 
