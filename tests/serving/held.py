@@ -31,7 +31,11 @@ class Held(AttentionRanker):
 if __name__ == "__main__":
     folder = os.environ.get("HELD_STORE")
     session.load_ranker = lambda *_, **__: Held(  # type: ignore[assignment]
-        tiny_model(), tiny_tokenizer(), heads=HEADS, cache_folder=folder
+        tiny_model(),
+        tiny_tokenizer(),
+        heads=HEADS,
+        cache_bytes=8 << 20,  # full within seconds, so that what grows then is no store
+        cache_folder=folder,
     )
     sys.argv[0] = "attnmass"
     main()
