@@ -28,6 +28,10 @@ class Work(Protocol):
     def key(self) -> Hashable:
         """What work has in common that one call answers; `None` for a call of its own."""
 
+    @property
+    def reads(self) -> Hashable:
+        """What `ahead` reads, where that is all that it does; `None` where there is more to it."""
+
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """Do the part that can be done in slices, one for each step."""
 
@@ -59,6 +63,11 @@ class Rank:
         """Chunks and options; queries differ."""
         return None if self.settled is None else (self.chunks, self.settled)
 
+    @property
+    def reads(self) -> Hashable:
+        """Its chunks."""
+        return hash(self.chunks)
+
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """Read many chunks in slices, where the layout keeps what it reads."""
         yield from read_ahead(ranker, self.chunks)
@@ -85,6 +94,11 @@ class Several:
     @property
     def key(self) -> Hashable:
         """None: it is several calls already."""
+        return None
+
+    @property
+    def reads(self) -> Hashable:
+        """None: there is more to it."""
         return None
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
@@ -116,6 +130,11 @@ class Call:
         """None: every call is one of its own."""
         return None
 
+    @property
+    def reads(self) -> Hashable:
+        """Its chunks."""
+        return hash(self.chunks)
+
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """As `Rank.ahead`."""
         yield from read_ahead(ranker, self.chunks)
@@ -142,6 +161,11 @@ class Warm:
     @property
     def key(self) -> Hashable:
         """None: every call is one of its own."""
+        return None
+
+    @property
+    def reads(self) -> Hashable:
+        """None: there is more to it."""
         return None
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:

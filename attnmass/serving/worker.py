@@ -7,7 +7,7 @@ import contextvars
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from logging import getLogger
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
 _logger = getLogger(__name__)
+
+_MOST_KNOWN = 256  # sets of chunks; looking each chunk up takes milliseconds
 
 
 @dataclass(eq=False)
@@ -78,6 +80,7 @@ class ModelWorker:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._changed = threading.Condition()
+        self._known: dict[Hashable, None] = {}  # chunks that were read not long ago
         self._ranker: AttentionRanker | None = None
         self._stopping = False
         self._draining = False
@@ -254,10 +257,17 @@ class ModelWorker:
 
     def _reads_ahead(self, ranker: AttentionRanker, job: Job) -> bool:
         """Whether a slice was read, so that more of it may be left."""
+        reads = job.work.reads
         if job.ahead is None:
+            if reads is not None and reads in self._known:  # asked about a moment ago
+                return False
             job.ahead = job.work.ahead(ranker)
         for _ in job.ahead:
             return True
+        if reads is not None:
+            self._known[reads] = None
+            while len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
         return False
 
 

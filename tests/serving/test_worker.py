@@ -243,6 +243,8 @@ async def test_a_large_request_lets_others_pass(watched: Watched) -> None:
     assert watched.warmed == [SLICE, SLICE, 1]
     whole = watched.rank_batch(["large"], many)[0]
     assert rankings[1].scores == whole.scores
+    await worker.run(Rank("again", many), 30)
+    assert watched.warmed == [SLICE, SLICE, 1]  # what was read is known without a look
     worker.stop()
 
 
