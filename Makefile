@@ -14,7 +14,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow campaign check format options families bench docs clean
+.PHONY: help demo test test-slow campaign check format options families bench clients docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -79,8 +79,16 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the README's t
 	$(BIN)/python -m benchmarks.trimming $(DATA)
 	$(BIN)/python -m benchmarks.report
 
+.venv-clients-%/.ready: tests/clients/%.txt
+	test -x .venv-clients-$*/bin/python || $(PYTHON) -m venv .venv-clients-$*
+	.venv-clients-$*/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+clients: $(READY) .venv-clients-first/.ready .venv-clients-second/.ready ## have other servers' clients try this one, write the table
+	$(BIN)/python -m tests.clients .venv-clients-first .venv-clients-second
+
 docs: $(READY) ## build the site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove the virtual environment and what tools left behind
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-clients-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

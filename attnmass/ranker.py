@@ -14,6 +14,7 @@ from attnmass.engine.echoing import echoes
 from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
 from attnmass.engine.ranking import make_ranking, threshold_of
+from attnmass.engine.telemetry import spanned
 from attnmass.layouts import keeps_vectors
 from attnmass.models.ambient import alone
 from attnmass.options.declared import Trimming, names_of
@@ -104,6 +105,7 @@ class AttentionRanker(Looker):
         rest = {name: value for name, value in options.items() if name not in names}
         return self.rank(query, chunks, trim=Trim(**wanted), **rest)
 
+    @spanned
     @alone
     def rank_batch(
         self,

@@ -36,6 +36,7 @@ ROOMS = (
     "ranker",
     "fitting",
     "adapters",
+    "serving",
     "cli",
 )
 PACKAGE = Path(attnmass.__file__).parent
@@ -266,6 +267,14 @@ def test_command_line_is_light() -> None:
     found = imported_by("import attnmass.cli.app")
     assert "typer" in found
     assert not found & (HEAVY | FRAMEWORKS)
+
+
+def test_what_serves_is_there_only_where_it_serves() -> None:
+    """Neither the package nor its command line imports a web framework before it serves."""
+    web = {"fastapi", "starlette", "uvicorn", "prometheus_client", "opentelemetry"}
+    assert not imported_by("import attnmass, attnmass.cli.app, attnmass.serving") & web
+    assert not imported_by("from attnmass import AttentionRanker; AttentionRanker") & web
+    assert web - {"opentelemetry"} <= imported_by("import attnmass.serving.server")
 
 
 def test_the_package_is_light() -> None:

@@ -30,6 +30,7 @@ def test_wheel(tmp_path: Path) -> None:
     drawing = {path.name for path in rooms if path.suffix in (".html", ".css", ".js")}
     assert {"page.html", "page.css", "page.js", "frame.html"} <= drawing
     assert {f"attnmass/explain/{name}" for name in drawing} <= set(names)
+    assert "attnmass/serving/docs.html" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     (scripts,) = [name for name in names if name.endswith("entry_points.txt")]
     assert "attnmass = attnmass.cli:main" in zipfile.ZipFile(wheel).read(scripts).decode()

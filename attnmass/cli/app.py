@@ -18,6 +18,7 @@ from attnmass.cli.models import models
 from attnmass.cli.notes import hush_libraries
 from attnmass.cli.profiles import profiles_list, profiles_show
 from attnmass.cli.rank import rank
+from attnmass.cli.serve import serve
 from attnmass.cli.store import store
 from attnmass.cli.trim import trim
 from attnmass.cli.verify import profiles_verify
@@ -99,6 +100,7 @@ command(_profiles, "verify", epilog=_EPILOG)(profiles_verify)
 command(app, "fit", epilog=_EPILOG)(fit)
 command(app, "index", epilog=_EPILOG)(index)
 command(app, "store", epilog=_EPILOG)(store)
+command(app, "serve", epilog=_EPILOG, context_settings={"auto_envvar_prefix": "ATTNMASS"})(serve)
 command(app, "doctor", epilog=_EPILOG)(doctor)
 
 

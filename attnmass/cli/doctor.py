@@ -28,6 +28,9 @@ _EXTRAS = {
     "typer": "attnmass[cli]",
     "rich": "attnmass[cli]",
     "rank-bm25": "attnmass[fit]",
+    "fastapi": "attnmass[serve]",
+    "uvicorn": "attnmass[serve]",
+    "prometheus-client": "attnmass[serve]",
 }
 
 

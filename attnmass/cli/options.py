@@ -12,12 +12,21 @@ import typer
 
 from attnmass.cli.declared import Given, Shown, options_of
 from attnmass.cli.model_options import CacheGroup, ModelOptions
-from attnmass.options.declared import Loading, Reading, Selecting, Storing, Trimming, defaults_of
+from attnmass.options.declared import (
+    Loading,
+    Reading,
+    Selecting,
+    Serving,
+    Storing,
+    Trimming,
+    defaults_of,
+)
 
 Format = Literal["table", "tsv", "text", "json", "jsonl"]
 InputKind = Literal["auto", "text", "jsonl"]
 
 _INPUT, _CHOICE, _TRIM, _OUTPUT = "Input", "What is kept", "Trimming", "Output"
+_SERVER = "Server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,19 @@ class TrimOptions(Given):
     """Which spans of the chunks are kept."""
 
 
+@options_of(
+    Serving,
+    panel=_SERVER,
+    but=("api_keys",),  # what a command line says, everybody on the machine can read
+    checks=True,
+    api_key_file=Shown(metavar="FILE"),
+    cors_origins=Shown(metavar="URL,..."),
+    served_name=Shown(metavar="NAME"),
+)
+class ServeOptions(Given):
+    """How the server is set up."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToldOptions:
     """How much is told beside results."""
@@ -128,10 +150,11 @@ GROUPS: tuple[Any, ...] = (
     CacheGroup,
     SelectionOptions,
     TrimOptions,
+    ServeOptions,
     CommonOptions,
 )
 
 
 def api_defaults() -> dict[str, Any]:
     """Defaults of the API, by the names of the options that stand for them."""
-    return defaults_of(Loading, Reading, Storing, Selecting, Trimming)
+    return defaults_of(Loading, Reading, Storing, Selecting, Trimming, Serving)

@@ -13,7 +13,7 @@ from attnmass.engine.inside import inside_of
 from attnmass.engine.notes import notes_on
 from attnmass.engine.progress import progress_bar
 from attnmass.errors import UnsupportedModelError
-from attnmass.layouts import AnswerLayout, QueryAttention
+from attnmass.layouts import AnswerLayout, QueryAttention, keeps_vectors
 from attnmass.models.ambient import alone
 from attnmass.options.checks import check_count, check_share
 from attnmass.results.attribution import Attribution
@@ -87,7 +87,11 @@ class Looker(Engine):
         with progress_bar(len(chunks), self._progress if progress is None else progress) as bar:
             for start in range(0, len(chunks), _WARM_AT_ONCE):
                 started = time.perf_counter()
-                inputs = read_chunks(chunks[start : start + _WARM_AT_ONCE], self._plain)
+                inputs = read_chunks(
+                    chunks[start : start + _WARM_AT_ONCE],
+                    self._plain,
+                    lazily=keeps_vectors(self._profile.layout),
+                )
                 tokens = list(inputs.tokens.values())
                 self._tally.add(tokenize_seconds=time.perf_counter() - started)
                 bar.update(len(inputs.skipped))

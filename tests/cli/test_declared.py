@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 from attnmass.cli.declared import Given, Shown, options_of
 from attnmass.cli.groups import command
 from attnmass.cli.model_options import CacheGroup, LoadOptions, ModelOptions
-from attnmass.cli.options import SelectionOptions, TrimOptions
+from attnmass.cli.options import SelectionOptions, ServeOptions, TrimOptions
 from attnmass.options.declared import (
     Loading,
     Reading,
     Selecting,
+    Serving,
     Storing,
     Trimming,
     names_of,
@@ -92,6 +93,7 @@ def test_and_a_field_of_both_adapters(adapter: Any) -> None:
         (CacheGroup, (Storing,), set()),
         (SelectionOptions, (Selecting,), set()),
         (TrimOptions, (Trimming,), set()),
+        (ServeOptions, (Serving,), {"api_keys"}),
     ],
 )
 def test_every_declared_option_is_one(

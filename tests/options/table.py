@@ -18,6 +18,7 @@ from attnmass.options.declared import (
     PointwiseReading,
     Reading,
     Selecting,
+    Serving,
     Storing,
     Trimming,
 )
@@ -34,6 +35,7 @@ GROUPS = (
     OfAdapters,
     JointReading,
     PointwiseReading,
+    Serving,
 )
 
 _HEAD = """# Options
@@ -41,7 +43,8 @@ _HEAD = """# Options
 Fields of `AttentionRerank` in both packages; but for what only adapters have, also what
 `AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
 `AttentionRerank` has a `top_n` of its own, 5. What only one layout has is an object, passed as
-`reading=JointReading(second_pass=True)`; both kinds are in `attnmass`.
+`reading=JointReading(second_pass=True)`; both kinds are in `attnmass`. The last group is for
+`attnmass serve` alone.
 """
 
 

@@ -15,6 +15,7 @@ from attnmass.options.declared import (
     Loading,
     Reading,
     Selecting,
+    Serving,
     Storing,
     Trimming,
     defaults_of,
@@ -24,7 +25,7 @@ from attnmass.options.declared import (
 from attnmass.options.selection import Selection
 from tests.options import table
 
-GROUPS = (Loading, Reading, Storing, Selecting, Trimming)
+GROUPS = (Loading, Reading, Storing, Selecting, Trimming, Serving)
 
 
 def test_each_is_declared_once() -> None:

@@ -1,0 +1,89 @@
+"""Routes that tell of the server itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import Response
+
+from attnmass.serving.answers import Json, page_answer
+from attnmass.serving.service import Service
+
+# Clients cut texts at this length before they send them; here long ones are read in windows.
+_NO_LIMIT = 1_000_000
+
+
+def health(service: Service) -> Response:
+    """Alive, however many wait; not so once the model's thread has ended."""
+    alive = service.worker.is_alive
+    return Json({"status": "ok" if alive else "dead"}, 200 if alive else 503)
+
+
+def ready(service: Service) -> Response:
+    """Whether requests are taken.
+
+    Raises:
+        TryLater: If they are not; says why.
+    """
+    service.worker.check_ready()
+    return Json({"status": "ready", "model": service.model})
+
+
+def models(service: Service) -> Response:
+    """The one model, in OpenAI's list."""
+    model = {"id": service.model, "object": "model", "created": 0, "owned_by": "attnmass"}
+    return Json({"object": "list", "data": [model]})
+
+
+def info(service: Service) -> Response:
+    """What clients of TEI look at: that it is a reranker, and how much they may send."""
+    return Json(
+        {
+            "model_id": service.model,
+            "model_sha": None,
+            "model_dtype": "float32",
+            "model_type": {"reranker": {"id2label": {}, "label2id": {}}},
+            "max_concurrent_requests": service.options.queue_size,
+            "max_input_length": _NO_LIMIT,
+            "max_batch_tokens": _NO_LIMIT,
+            "max_batch_requests": service.options.batch_requests,
+            "max_client_batch_size": service.options.max_documents,
+            "auto_truncate": False,
+            "tokenization_workers": 1,
+            "version": version("attnmass"),
+            "sha": None,
+            "docker_label": None,
+        }
+    )
+
+
+def docs(schema: Mapping[str, Any]) -> Response:
+    """The routes with their examples on a page that fetches nothing."""
+    environment = Environment(
+        loader=PackageLoader("attnmass.serving", ""), autoescape=True, undefined=StrictUndefined
+    )
+    routes = [
+        {
+            "path": path,
+            "method": method.upper(),
+            "summary": told["summary"],
+            "examples": [
+                (name, json.dumps(example["value"], indent=2))
+                for name, example in _examples(told).items()
+            ],
+        }
+        for path, methods in schema["paths"].items()
+        for method, told in methods.items()
+    ]
+    template = environment.get_template("docs.html")
+    return page_answer(template.render(info=schema["info"], routes=routes))
+
+
+def _examples(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = told.get("requestBody", {}).get("content", {})
+    found: Mapping[str, Any] = content.get("application/json", {}).get("examples", {})
+    return found

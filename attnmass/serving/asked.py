@@ -1,0 +1,139 @@
+"""What a request asks, whatever its form: questions with texts, and a form's fields checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, InstanceOf, ValidationError, WithJsonSchema
+
+from attnmass.options.checks import did_you_mean
+from attnmass.serving.errors import BadRequest
+
+# Strings as Python has them: pydantic's own check refuses lone surrogates, which JSON may have.
+Text = InstanceOf[str]
+
+# Held to what they must be by `texts_of`, whose errors name the one that is wrong.
+Documents = Annotated[
+    list[Any],
+    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}),
+]
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, and texts to rank for it.
+
+    Attributes:
+        query: The query.
+        texts: The texts.
+    """
+
+    query: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What answers say beside scores.
+
+    Attributes:
+        id: The request's.
+        created: Seconds since 1970.
+        model: The model's name.
+        n_tokens: Tokens of queries and texts.
+    """
+
+    id: str
+    created: int
+    model: str
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A text's place in an answer.
+
+    Attributes:
+        index: Its position in the request.
+        score: Its score.
+    """
+
+    index: int
+    score: float
+
+
+def parsed(form: type[Form], data: Mapping[str, Any]) -> Form:
+    """A body's fields as a form.
+
+    Raises:
+        BadRequest: If a field is missing, unknown where that matters, or of another type; says
+            which, and nothing of what it held.
+    """
+    try:
+        return form.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place, message = _place(first["loc"]), first["msg"]
+        if first["type"] == "extra_forbidden":
+            known = (info.alias or name for name, info in form.model_fields.items())
+            raise BadRequest(f"there is no field {place!r}.{did_you_mean(place, known)}") from None
+        if first["type"] == "missing":
+            raise BadRequest(f"the field {place!r} is missing") from None
+        raise BadRequest(f"{place}: {message}" if place else message) from None
+
+
+def _place(location: Sequence[int | str]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def texts_of(
+    documents: Sequence[Any], name: str, rank_fields: Sequence[str] | None = None
+) -> Iterator[str]:
+    """Documents as texts.
+
+    Args:
+        documents: Strings, or objects.
+        name: The field that they are in.
+        rank_fields: Fields of objects that are read; default: `text`, else `content`, else all of
+            the object as JSON.
+
+    Raises:
+        BadRequest: If one is neither.
+    """
+    for index, document in enumerate(documents):
+        if isinstance(document, str):
+            yield document
+        elif isinstance(document, Mapping):
+            yield _text_of(document, rank_fields)
+        else:
+            raise BadRequest(f"{name}[{index}] must be a string or an object")
+
+
+def _text_of(document: Mapping[str, Any], rank_fields: Sequence[str] | None) -> str:
+    if rank_fields:
+        found = [document[field] for field in rank_fields if field in document]
+        return "\n".join(each if isinstance(each, str) else json.dumps(each) for each in found)
+    for field in ("text", "content"):
+        if isinstance(document.get(field), str):
+            return str(document[field])
+    return json.dumps(document, ensure_ascii=False)
+
+
+def query_of(query: Any) -> str:
+    """A query, which NVIDIA's clients wrap into an object.
+
+    Raises:
+        BadRequest: If it is no string, or blank.
+    """
+    found = query.get("text") if isinstance(query, Mapping) else query
+    if not isinstance(found, str):
+        raise BadRequest("query must be a string")
+    if not found.strip():
+        raise BadRequest("query is empty or blank")
+    return found

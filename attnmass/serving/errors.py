@@ -1,0 +1,79 @@
+"""What is answered where something is wrong: one body, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attnmass.errors import AttnMassError
+from attnmass.models.out_of_memory import is_out_of_memory
+
+RETRY_SECONDS = 1
+
+
+class HttpError(Exception):
+    """An answer with another status than 200.
+
+    Attributes:
+        status: The HTTP status.
+        kind: What went wrong, in one word for programs.
+        headers: What is sent beside the body.
+    """
+
+    def __init__(
+        self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.headers = dict(headers or {})
+
+
+class BadRequest(HttpError):  # noqa: N818 - the name that HTTP has for it
+    """Input that cannot be right: 400, never 422, at which clients fail in their own ways."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "bad_request", message)
+
+
+class TooLarge(HttpError):  # noqa: N818
+    """More than the server was told to take."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(413, "payload_too_large", message)
+
+
+class TryLater(HttpError):  # noqa: N818
+    """The server has no room or is not there yet; says when to come back."""
+
+    def __init__(
+        self, kind: str, message: str, *, status: int = 503, seconds: int = RETRY_SECONDS
+    ) -> None:
+        super().__init__(status, kind, message, {"Retry-After": str(seconds)})
+
+
+def body_of(error: HttpError) -> dict[str, Any]:
+    """The one body that errors have: each client finds its message under another name."""
+    message = str(error)
+    return {
+        "message": message,
+        "detail": message,
+        "error": message,
+        "error_type": error.kind,
+    }
+
+
+def of_model(error: Exception) -> HttpError | None:
+    """What a failure of the ranker is told as; `None` if it is a bug of ours.
+
+    Requests were checked before, so a `TypeError` is one.
+    """
+    if isinstance(error, HttpError):
+        return error
+    if isinstance(error, ValueError):
+        return BadRequest(str(error))
+    if isinstance(error, MemoryError) or is_out_of_memory(error):
+        return HttpError(424, "out_of_memory", "memory ran out over this input: send less at once")
+    if isinstance(error, AttnMassError | RuntimeError):
+        return HttpError(424, "model_failed", f"the model failed on this input: {error}")
+    return None

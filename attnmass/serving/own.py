@@ -1,0 +1,200 @@
+"""Requests of our own routes: fields are the API's, and one that is unknown is refused."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from attnmass.engine.asking import Asked
+from attnmass.options.declared import Selecting, Trimming, names_of, option
+from attnmass.results.markers import checked_marker
+from attnmass.serving.asked import Text, query_of
+from attnmass.serving.errors import BadRequest
+from attnmass.serving.told import told_attribution, told_explanation, told_trim, told_warm
+from attnmass.serving.work import Call, Rank, Warm, Work
+from attnmass.text.chunk import Chunk
+from attnmass.trimming import Trim
+
+if TYPE_CHECKING:
+    from attnmass.ranker import AttentionRanker
+    from attnmass.results.ranking import Ranking
+
+_SELECTING = names_of(Selecting)
+_TRIMMING = tuple(name for name in names_of(Trimming) if name != "tokenizer")
+
+
+class Document(BaseModel):
+    """A text with what is known of it.
+
+    Attributes:
+        text: The text.
+        title: As in `attnmass.Chunk`.
+        id: Whatever the caller knows it by; comes back in answers.
+        score: The retriever's score.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Text
+    title: Text | None = None
+    id: Text | int | None = None
+    score: float | None = Field(None, allow_inf_nan=False)
+
+
+_DOCUMENT = Document.model_json_schema()
+
+
+class OwnForm(BaseModel, ABC):
+    """What all our routes are asked with: documents."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    documents: Annotated[
+        list[Text | Document],
+        WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "string"}, _DOCUMENT]}}),
+    ]
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The documents as chunks."""
+        return tuple(
+            Chunk(each) if isinstance(each, str) else Chunk(each.text, each.title)
+            for each in self.documents
+        )
+
+    @abstractmethod
+    def work(self) -> Work:
+        """What the model is asked.
+
+        Raises:
+            BadRequest: If a value is off.
+        """
+
+    @property
+    def ids(self) -> list[str | int | None]:
+        """What the caller knows the documents by."""
+        return [None if isinstance(each, str) else each.id for each in self.documents]
+
+
+class _Ranked(OwnForm, Selecting):
+    """A query, which documents are kept for it, and which of their spans."""
+
+    query: Text
+
+    def _rank(self, then: Callable[[Ranking], Any], **more: Any) -> Rank:
+        """What the model is asked.
+
+        Raises:
+            BadRequest: If an option is off.
+        """
+        given = self.model_dump(include=set(_SELECTING))
+        scores = tuple(None if isinstance(each, str) else each.score for each in self.documents)
+        options = {**given, **more}
+        if any(score is not None for score in scores):
+            options["retrieval_scores"] = scores
+        if options["on_no_evidence"] == "raise":
+            raise BadRequest("on_no_evidence must be keep or empty: no_evidence says it, too")
+        try:
+            Asked(**options).check(len(self.documents))
+        except (ValueError, TypeError) as error:
+            raise BadRequest(str(error)) from None
+        settled = tuple(sorted(options.items(), key=lambda item: item[0]))
+        query = query_of(self.query)
+        return Rank(query, self.chunks, options, settled, then)  # type: ignore[arg-type]
+
+
+class TrimForm(_Ranked, Trimming):
+    """Rerank and trim to a budget."""
+
+    # One that is named here would have to be loaded.
+    tokenizer: None = Field(None, description="Tokens are counted by the model's own", exclude=True)
+
+    citations: bool = option(False, "Whether the text is also given with numbers to cite by")
+    marker: str | None = option(None, "What such a number looks like", unset="[{n}]")
+    dropped: bool = option(False, "Whether spans and documents that were dropped are told, too")
+
+    def work(self) -> Rank:
+        """See `OwnForm.work`."""
+        if self.marker is not None:
+            try:
+                checked_marker(self.marker)
+            except (ValueError, TypeError) as error:
+                raise BadRequest(str(error)) from None
+        then = partial(
+            told_trim,
+            chunks=self.chunks,
+            ids=self.ids,
+            separator=self.separator,
+            dropped=self.dropped,
+            citations=self.citations,
+            marker=self.marker,
+        )
+        return self._rank(then, trim=_trim(self))
+
+
+class ExplainForm(_Ranked, Trimming):
+    """Rank, trim if anything of that is asked for, and draw it."""
+
+    tokenizer: None = Field(None, description="Tokens are counted by the model's own", exclude=True)
+
+    query_words: bool = option(False, "Whether to keep where each word of the query looked")
+    format: Literal["html", "json"] = option("html", "A page, or its numbers")
+
+    def work(self) -> Rank:
+        """See `OwnForm.work`."""
+        trim = _trim(self) if self.model_fields_set & set(_TRIMMING) else None
+        then = partial(told_explanation, html=self.format == "html")
+        return self._rank(then, trim=trim, query_words=self.query_words)
+
+
+class AttributeForm(OwnForm):
+    """What each sentence of an answer rests on."""
+
+    query: Text
+    answer: Text
+    top_spans: int = option(3, "Tell so many spans for each sentence, at most", ge=1)
+    threshold: float | None = option(
+        None, "Less support than this is none", unset="the profile's", ge=0, le=1
+    )
+    language: str | None = option(
+        None, "ISO 639-1 code for the split into sentences", unset="a choice by script"
+    )
+
+    def work(self) -> Call:
+        """See `OwnForm.work`."""
+        query, chunks = query_of(self.query), self.chunks
+        if not self.answer.strip():
+            raise BadRequest("answer is empty or blank")
+
+        def attribute(ranker: AttentionRanker) -> dict[str, Any]:
+            found = ranker.attribute(
+                query,
+                chunks,
+                self.answer,
+                top_spans=self.top_spans,
+                threshold=self.threshold,
+                language=self.language,
+            )
+            return told_attribution(found, self.ids)
+
+        return Call(attribute, chunks)
+
+
+class WarmForm(OwnForm):
+    """Read documents ahead, so that later requests find them read."""
+
+    def work(self) -> Warm:
+        """See `OwnForm.work`."""
+        return Warm(self.chunks, told_warm)
+
+
+def _trim(form: BaseModel) -> Trim:
+    values: Mapping[str, Any] = form.model_dump(include=set(_TRIMMING))
+    try:
+        return Trim(**values)
+    except (ValueError, TypeError) as error:
+        raise BadRequest(str(error)) from None

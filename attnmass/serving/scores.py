@@ -1,0 +1,44 @@
+"""Scores as clients get them: in [0, 1], and best first."""
+
+from __future__ import annotations
+
+from attnmass.options.choices import Scores
+from attnmass.results.ranking import Ranking
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.serving.asked import Scored
+from attnmass.serving.errors import HttpError
+
+
+def scored(ranking: Ranking, how: Scores) -> list[Scored]:
+    """Every chunk of a ranking with its score, best first; ties keep the ranking's order.
+
+    Args:
+        ranking: Of which none is dropped.
+        how: `"share"`, the ranking's own score, of which a chunk gets the less the more others
+            there are; `"top1"`, that score divided by the best one's, for clients whose thresholds
+            suppose that the best text is near 1 whatever the number of texts; or `"relevance"`,
+            which depends on the query and on the chunk alone.
+
+    Raises:
+        HttpError: If relevance is asked for and the model has none.
+    """
+    if how == "relevance":
+        found = [Scored(chunk.index, _relevance(chunk)) for chunk in ranking.chunks]
+        return sorted(found, key=lambda each: -each.score)
+    largest = max((chunk.score for chunk in ranking.chunks), default=0.0)
+    by = largest if how == "top1" and largest > 0 else 1.0
+    # A share over a subnormal one may be a little more than 1.
+    return [Scored(chunk.index, min(1.0, chunk.score / by)) for chunk in ranking.chunks]
+
+
+def _relevance(chunk: RankedChunk) -> float:
+    if chunk.skipped is not None:
+        return 0.0
+    if chunk.relevance is None:
+        raise HttpError(
+            424,
+            "no_relevance",
+            "this model's head profile does not tell relevance: start the server with "
+            "--scores top1 or --scores share",
+        )
+    return chunk.relevance

@@ -1,0 +1,123 @@
+"""The process: it listens, answers until it is told to end, and then ends in order."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import logging.config
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from attnmass.serving import logs
+from attnmass.serving.app import make_app
+from attnmass.serving.options import ServingOptions
+from attnmass.serving.service import Service
+
+if TYPE_CHECKING:
+    from attnmass.ranker import AttentionRanker
+
+_logger = logging.getLogger(__name__)
+
+# Longer than clients keep connections that they do not use: whoever closes first wins no race.
+_KEEP_ALIVE = 75
+
+# Connections that wait to be taken.
+_BACKLOG = 2048
+
+# Beyond the time that requests have to end, for their answers to be sent.
+_FLUSH = 5
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which tells the service when it is to end."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take nothing new; what was taken is answered before the process ends."""
+        self._service.drain()
+        super().handle_exit(sig, frame)
+
+
+def listen(options: ServingOptions) -> socket.socket:
+    """Take the port, before a model is loaded for nothing.
+
+    Raises:
+        OSError: If it is taken, or the address is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    # The protocol is named since asyncio sends at once (TCP_NODELAY) only where it is: without,
+    # each answer waits some 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((options.host, options.port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def run(
+    load: Callable[[], AttentionRanker],
+    options: ServingOptions,
+    listener: socket.socket,
+    *,
+    quiet: bool = False,
+) -> None:
+    """Serve until the process is told to end.
+
+    Args:
+        load: Gives the ranker; until it has, requests are told to come back.
+        options: How the server is set up.
+        listener: From `listen`.
+        quiet: Whether only warnings and errors are logged.
+
+    Raises:
+        Exception: Why no model was loaded, or what ended the model's thread.
+    """
+    logging.config.dictConfig(logs.config(quiet=quiet))
+    servers: list[Server] = []
+
+    def on_death() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    service = Service(load, options, on_death=on_death)
+    config = uvicorn.Config(
+        make_app(service),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=options.drain_timeout + _FLUSH,
+        lifespan="on",
+    )
+    servers.append(Server(config, service))
+    host, port = listener.getsockname()[:2]
+    _logger.info("listening at %s port %s", host, port)
+    if not options.keys() and not is_loopback(host):
+        _logger.warning(
+            "everybody who can reach %s may ask: set ATTNMASS_API_KEYS or --api-key-file", host
+        )
+    # uvicorn raises the signal again once it is done: to end in order is all that it asks for.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    servers[0].run(sockets=[listener])
+    failure = service.worker.failure
+    if isinstance(failure, Exception):
+        raise failure
+    if failure is not None:
+        raise RuntimeError("the model's thread has ended") from failure
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    return ipaddress.ip_address(host).is_loopback

@@ -1,0 +1,203 @@
+"""What the model is asked on behalf of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attnmass.engine.asking import RankOptions
+from attnmass.results.ranking import Ranking
+from attnmass.results.stats import WarmResult
+from attnmass.text.chunk import Chunk
+
+if TYPE_CHECKING:
+    from attnmass.ranker import AttentionRanker
+
+# Chunks of a large request that are read before other requests get their turn.
+SLICE = 64
+
+# Layouts in which what is read of a chunk is the same whatever else is in the request.
+_READ_AHEAD = ("late", "parallel")
+
+
+class Work(Protocol):
+    """One request's part of the model's time."""
+
+    @property
+    def key(self) -> Hashable:
+        """What work has in common that one call answers; `None` for a call of its own."""
+
+    @property
+    def reads(self) -> Hashable:
+        """What `ahead` reads, where that is all that it does; `None` where there is more to it."""
+
+    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
+        """Do the part that can be done in slices, one for each step."""
+
+    def together(self, ranker: AttentionRanker, others: Sequence[Any]) -> list[Any]:
+        """Answer this and others of the same key, this one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Rank chunks for a query.
+
+    Attributes:
+        query: The query.
+        chunks: Shared with every other query over the same ones.
+        options: As in `AttentionRanker.rank`.
+        settled: What tells the options from others; `None` where they are compared with none.
+        then: What is made of the ranking where the model runs, since it takes long; default:
+            the ranking itself.
+    """
+
+    query: str
+    chunks: tuple[Chunk, ...]
+    options: RankOptions = field(default_factory=lambda: RankOptions())
+    settled: Hashable = ()
+    then: Callable[[Ranking], Any] = field(default=lambda ranking: ranking)
+
+    @property
+    def key(self) -> Hashable:
+        """Chunks and options; queries differ."""
+        return None if self.settled is None else (self.chunks, self.settled)
+
+    @property
+    def reads(self) -> Hashable:
+        """Its chunks."""
+        return hash(self.chunks)
+
+    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
+        """Read many chunks in slices, where the layout keeps what it reads."""
+        yield from read_ahead(ranker, self.chunks)
+
+    def together(self, ranker: AttentionRanker, others: Sequence[Rank]) -> list[Any]:
+        """One call for all queries: the chunks are read once."""
+        asked = (self, *others)
+        found = ranker.rank_batch([each.query for each in asked], self.chunks, **self.options)
+        return [each.then(ranking) for each, ranking in zip(asked, found, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Rank for several queries over chunks of their own, between which others have their turn.
+
+    Attributes:
+        ranks: One for each query.
+        done: Their results so far.
+    """
+
+    ranks: tuple[Rank, ...]
+    done: list[Any] = field(default_factory=list)
+
+    @property
+    def key(self) -> Hashable:
+        """None: it is several calls already."""
+        return None
+
+    @property
+    def reads(self) -> Hashable:
+        """None: there is more to it."""
+        return None
+
+    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
+        """All of it, a query for each step."""
+        for rank in self.ranks:
+            yield from rank.ahead(ranker)
+            self.done.extend(rank.together(ranker, ()))
+            yield
+
+    def together(self, ranker: AttentionRanker, others: Sequence[Several]) -> list[Any]:
+        """What was done."""
+        return [each.done for each in (self, *others)]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call the ranker for something else.
+
+    Attributes:
+        function: What is done with it.
+        chunks: What it will read.
+    """
+
+    function: Callable[[AttentionRanker], Any]
+    chunks: tuple[Chunk, ...] = ()
+
+    @property
+    def key(self) -> Hashable:
+        """None: every call is one of its own."""
+        return None
+
+    @property
+    def reads(self) -> Hashable:
+        """Its chunks."""
+        return hash(self.chunks)
+
+    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
+        """As `Rank.ahead`."""
+        yield from read_ahead(ranker, self.chunks)
+
+    def together(self, ranker: AttentionRanker, others: Sequence[Call]) -> list[Any]:
+        """Call it."""
+        return [each.function(ranker) for each in (self, *others)]
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Read chunks into the store, in slices.
+
+    Attributes:
+        chunks: The chunks.
+        then: What is made of the counts.
+        done: Of the slices that were read.
+    """
+
+    chunks: tuple[Chunk, ...]
+    then: Callable[[WarmResult], Any] = field(default=lambda done: done)
+    done: list[WarmResult] = field(default_factory=list)
+
+    @property
+    def key(self) -> Hashable:
+        """None: every call is one of its own."""
+        return None
+
+    @property
+    def reads(self) -> Hashable:
+        """None: there is more to it."""
+        return None
+
+    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
+        """All of it."""
+        for start in range(0, len(self.chunks), SLICE):
+            self.done.append(ranker.warm(self.chunks[start : start + SLICE]))
+            yield
+
+    def together(self, ranker: AttentionRanker, others: Sequence[Warm]) -> list[Any]:
+        """Add up what was done."""
+        return [each.then(each.total) for each in (self, *others)]
+
+    @property
+    def total(self) -> WarmResult:
+        """What all slices did."""
+        names = WarmResult.__dataclass_fields__
+        return WarmResult(**{name: sum(getattr(one, name) for one in self.done) for name in names})
+
+
+def read_ahead(ranker: AttentionRanker, chunks: Sequence[Chunk]) -> Iterator[None]:
+    """Read many chunks in slices, as long as there is room to keep what was read.
+
+    Scores are the same as without: they are always made of what the store gives back.
+    """
+    if len(chunks) <= SLICE or ranker.options["layout"] not in _READ_AHEAD:
+        return
+    for start in range(0, len(chunks), SLICE):
+        try:
+            done = ranker.warm(chunks[start : start + SLICE])
+        except ValueError:  # nothing is kept
+            return
+        if done.evicted:  # it would only be read again
+            return
+        if done.read:  # what was there already took no time worth sharing
+            yield

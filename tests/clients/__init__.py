@@ -1,0 +1,1 @@
+"""Clients of other servers, unchanged, pointed at this one: `make clients`."""

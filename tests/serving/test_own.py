@@ -1,0 +1,171 @@
+"""Our own routes: trim, attribute, warm, explain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from attnmass import AttentionRanker, Chunk, Trim
+from attnmass.results.citations import cite, ranked_passages
+from tests.serving.conftest import QUERY, TEXTS, Watched
+
+DOCUMENTS = [
+    TEXTS[0],
+    {"id": "b", "title": "Einstein", "text": TEXTS[1], "score": 0.5},
+    {"id": 3, "text": TEXTS[2]},
+]
+CHUNKS = [Chunk(TEXTS[0]), Chunk(TEXTS[1], "Einstein"), Chunk(TEXTS[2])]
+
+
+def post(client: TestClient, path: str, **body: Any) -> Any:
+    """The answer to a request that has to succeed."""
+    answer = client.post(path, json={"query": QUERY, "documents": DOCUMENTS} | body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_trim(client: TestClient, ranker: AttentionRanker) -> None:
+    """What is kept, its spans and its evidence are those of a call in the process."""
+    expected = ranker.rank(QUERY, CHUNKS, top_n=2, trim=Trim(max_tokens=60))
+    found = post(client, "/v1/trim", max_tokens=60, top_n=2, dropped=True)
+    assert found["evidence"] == expected.evidence
+    assert found["no_evidence"] == expected.no_evidence
+    assert (found["n_tokens_before"], found["n_tokens_after"]) == (
+        expected.n_tokens_before,
+        expected.n_tokens_after,
+    )
+    assert found["n_tokens_after"] <= 60
+    assert [each["index"] for each in found["results"]] == [c.index for c in expected.chunks]
+    assert [each["score"] for each in found["results"]] == [c.score for c in expected.chunks]
+    for told, chunk in zip(found["results"], expected.chunks, strict=True):
+        assert told["text"] == chunk.text
+        assert told["id"] == [None, "b", 3][chunk.index]
+        assert len(told["spans"]) == len(chunk.spans)
+    assert {each["index"]: each["reason"] for each in found["dropped"]} == {
+        chunk.index: chunk.dropped for chunk in expected.dropped
+    }
+
+
+def test_offsets_are_into_the_documents(client: TestClient) -> None:
+    """Each span that is told is a place in its document's own text, and is kept."""
+    found = post(client, "/v1/trim", keep_ratio=0.5)
+    spans = [(each["index"], span) for each in found["results"] for span in each["spans"]]
+    assert spans
+    for index, span in spans:
+        text = TEXTS[index][span["start"] : span["end"]]
+        assert span["kept"]
+        assert text.strip()
+        assert text in found["text"]
+
+
+def test_citations(client: TestClient, ranker: AttentionRanker) -> None:
+    """The text with numbers, and what they stand for, are those of `cite`."""
+    ranking = ranker.rank(QUERY, CHUNKS, trim=Trim(max_tokens=60))
+    expected = cite(ranked_passages(ranking, CHUNKS))
+    found = post(client, "/v1/trim", max_tokens=60, citations=True)["citations"]
+    assert found["text"] == expected.text
+    assert found["marker"] == expected.marker
+    assert [each["id"] for each in found["sources"]] == [source.id for source in expected.sources]
+    for source in found["sources"]:
+        assert TEXTS[source["index"]][source["start"] : source["end"]] == source["text"]
+
+
+def test_the_text_is_what_was_counted(client: TestClient) -> None:
+    """The reader's text has titles over texts, and is empty where nothing is kept."""
+    found = post(client, "/v1/trim")
+    assert f"Einstein\n{TEXTS[1]}" in found["text"]
+    found = post(client, "/v1/trim", evidence_threshold=1, on_no_evidence="empty")
+    assert (found["text"], found["results"], found["no_evidence"]) == ("", [], True)
+
+
+def test_retrieval_scores_are_fused(client: TestClient, ranker: AttentionRanker) -> None:
+    """Scores of the retriever count where they are asked to."""
+    documents = [{"text": text, "score": n} for n, text in enumerate(TEXTS)]
+    found = post(client, "/v1/trim", documents=documents, fuse=1)
+    assert [each["index"] for each in found["results"]] == [2, 1, 0]
+    assert [each["retrieval_score"] for each in found["results"]] == [2, 1, 0]
+    body = {"query": QUERY, "documents": TEXTS, "fuse": 0.5}
+    answer = client.post("/v1/trim", json=body)
+    assert answer.status_code == 400
+    assert "fuse needs retrieval_scores" in answer.json()["message"]
+
+
+def test_attribute(client: TestClient, ranker: AttentionRanker) -> None:
+    """Sentences of an answer come with the spans that a call in the process finds."""
+    answer = "He was born in Ulm. It rains."
+    expected = ranker.attribute(QUERY, CHUNKS, answer, top_spans=1, threshold=0.5)
+    found = post(client, "/v1/attribute", answer=answer, top_spans=1, threshold=0.5)
+    assert [each["text"] for each in found["sentences"]] == [s.text for s in expected.sentences]
+    for told, sentence in zip(found["sentences"], expected.sentences, strict=True):
+        (span,) = told["spans"]
+        assert span["score"] == sentence.spans[0].score
+        assert TEXTS[span["index"]][span["start"] : span["end"]] == span["text"]
+        assert told["supported"] == sentence.supported
+    assert found["threshold"] == 0.5
+
+
+def test_warm(client: TestClient, watched: Watched) -> None:
+    """What is warmed is found by later requests, titles included."""
+    body = {"documents": [{"text": "Never read before.", "title": "New"}, " "]}
+    found = client.post("/v1/warm", json=body).json()
+    assert (found["read"], found["skipped"], found["unreadable"]) == (1, 0, 1)
+    misses = watched.stats.misses
+    post(client, "/v1/trim", documents=body["documents"])
+    assert watched.stats.misses == misses
+
+
+def test_explain_is_the_page(client: TestClient, ranker: AttentionRanker) -> None:
+    """The heat map comes as the page that the package draws, under the page's own policy."""
+    body = {"query": QUERY, "documents": [*TEXTS, "<script>alert(1)</script> & more"]}
+    answer = client.post("/v1/explain", json=body)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert policy.endswith("form-action 'none'; frame-ancestors 'none'")
+    assert (
+        f'content="{policy.removesuffix("; frame-ancestors " + chr(39) + "none" + chr(39))}"'
+        in (answer.text)
+    )
+    assert "<script>alert" not in answer.text
+    assert "alert" in answer.text
+    assert answer.text == ranker.rank(QUERY, body["documents"]).explain().to_html()
+
+
+def test_explain_as_numbers(client: TestClient) -> None:
+    """Its numbers come as JSON, of a trimmed ranking where trimming is asked for."""
+    found = post(client, "/v1/explain", format="json", query_words=True, max_tokens=60)
+    assert found["query"] == QUERY
+    assert found["query_words"]
+    assert found["n_tokens_after"] <= 60
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/v1/trim", {"max_token": 5}, "there is no field 'max_token'. Did you mean 'max_tokens'?"),
+        ("/v1/trim", {"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
+        ("/v1/trim", {"on_no_evidence": "raise"}, "on_no_evidence must be keep or empty"),
+        ("/v1/trim", {"tokenizer": "gpt2"}, "tokenizer: Input should be None"),
+        ("/v1/trim", {"marker": "{n}{n}", "citations": True}, "marker"),
+        ("/v1/trim", {"documents": [{"txt": "a"}]}, "documents[0]"),
+        ("/v1/trim", {"query": ""}, "query is empty or blank"),
+        ("/v1/trim", {"max_tokens": 1}, "max_tokens=1 is too few"),
+        ("/v1/attribute", {}, "the field 'answer' is missing"),
+        ("/v1/attribute", {"answer": " "}, "answer is empty or blank"),
+        ("/v1/explain", {"format": "pdf"}, "format: Input should be 'html' or 'json'"),
+    ],
+)
+def test_bad_input(client: TestClient, path: str, body: Any, message: str) -> None:
+    """What is off is said with its name, an unknown name with the nearest one."""
+    answer = client.post(path, json={"query": QUERY, "documents": DOCUMENTS} | body)
+    assert answer.status_code == 400
+    assert message in answer.json()["message"]
+
+
+def test_a_long_query_is_the_callers_matter(client: TestClient) -> None:
+    """A query that has no room in the model is refused with both numbers."""
+    answer = client.post("/rerank", json={"query": "word " * 3000, "documents": ["a"]})
+    assert answer.status_code == 400
+    assert "tokens" in answer.json()["message"]

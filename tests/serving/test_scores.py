@@ -1,0 +1,63 @@
+"""Scores as clients get them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from attnmass.results.ranking import Ranking, Timings
+from attnmass.scoring.ranked import RankedChunk
+from attnmass.serving.errors import HttpError
+from attnmass.serving.options import ServingOptions
+from attnmass.serving.scores import scored
+
+
+def ranking(*chunks: Any) -> Ranking:
+    """A ranking of these."""
+    return Ranking("q", tuple(chunks), (), None, Timings(0, 0, 0, 0))  # type: ignore[arg-type]
+
+
+def test_share_and_top1() -> None:
+    """Shares are the ranker's; with top1 the best is at 1, whatever its share."""
+    found = ranking(RankedChunk(2, 0.05, 3), RankedChunk(0, 0.02, 3), RankedChunk(1, 0.0, 0))
+    assert [(each.index, each.score) for each in scored(found, "share")] == [
+        (2, 0.05),
+        (0, 0.02),
+        (1, 0.0),
+    ]
+    assert [each.score for each in scored(found, "top1")] == [1.0, 0.02 / 0.05, 0.0]
+
+
+@pytest.mark.parametrize("score", [0.0, 5e-324, 1.0])
+def test_top1_at_the_ends(score: float) -> None:
+    """No score is above 1, and nothing is divided by 0."""
+    found = scored(ranking(RankedChunk(0, score, 1), RankedChunk(1, score, 1)), "top1")
+    assert [each.score for each in found] == [1.0 if score else 0.0] * 2
+    assert scored(ranking(), "top1") == []
+
+
+@dataclass(frozen=True)
+class Told(RankedChunk):
+    """A chunk that tells its relevance."""
+
+    relevance: float | None = None
+
+
+def test_relevance_orders_what_has_it() -> None:
+    """Relevance is the score and the order, and what was not read has none and comes last."""
+    first = Told(0, 0.6, 3, relevance=0.2)
+    skipped = Told(2, 0.0, 0, skipped="blank")
+    found = scored(ranking(first, Told(1, 0.4, 3, relevance=0.9), skipped), "relevance")
+    assert [(each.index, each.score) for each in found] == [(1, 0.9), (0, 0.2), (2, 0.0)]
+    with pytest.raises(HttpError, match="--scores top1") as caught:
+        scored(ranking(replace(first, relevance=None)), "relevance")
+    assert caught.value.status == 424
+
+
+def test_relevance_needs_a_core_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no chunk tells it, asking for it is an error before anything is loaded."""
+    monkeypatch.setattr("attnmass.serving.options.has_relevance", lambda: False)
+    with pytest.raises(ValueError, match="pass 'share' or 'top1'"):
+        ServingOptions(scores="relevance")

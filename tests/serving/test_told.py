@@ -1,0 +1,126 @@
+"""What is counted and logged of requests, and that no text is."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from attnmass.engine import telemetry
+from attnmass.serving.logs import JsonLines, config
+from tests.engine.test_telemetry import Tracer
+from tests.serving.conftest import QUERY, TEXTS, Watched, serving
+
+ASKED = {"query": QUERY, "documents": TEXTS}
+
+
+def numbers(client: TestClient) -> dict[str, float]:
+    """What Prometheus reads."""
+    lines = client.get("/metrics").text.splitlines()
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
+
+
+def test_metrics(client: TestClient, watched: Watched) -> None:
+    """Requests by route and status, the queue, batches, seconds, the store: all are counted."""
+    before = watched.stats
+    client.post("/rerank", json=ASKED)
+    client.post("/rerank", json=ASKED)
+    client.post("/v1/retrieval/any/model/reranking", json={"query": 1})
+    client.get("/nothing/in/particular")
+    found = numbers(client)
+    assert found['attnmass_requests_total{route="/rerank",status="200"}'] == 2
+    nvidia = 'route="/v1/retrieval/{rest:path}/reranking",status="400"'
+    assert found[f"attnmass_requests_total{{{nvidia}}}"] == 1
+    assert found['attnmass_requests_total{route="other",status="404"}'] == 1
+    assert found['attnmass_request_seconds_count{route="/rerank"}'] == 2
+    assert found["attnmass_request_documents_sum"] == 6
+    assert found["attnmass_batch_requests_count"] == 2
+    assert found["attnmass_batch_requests_sum"] == 2
+    assert found["attnmass_model_seconds_count"] == 2
+    assert found["attnmass_queue_depth"] == 0
+    assert found["attnmass_ready"] == 1
+    stats = watched.stats
+    assert found["attnmass_cache_hits_total"] == stats.hits > before.hits
+    assert found["attnmass_cache_misses_total"] == stats.misses
+    assert found["attnmass_cache_bytes"] == stats.memory_bytes > 0
+    assert found["attnmass_tokens_read_total"] == stats.tokens_encoded
+
+
+def test_metrics_before_the_model_is_there(watched: Watched) -> None:
+    """They can be asked for at any time."""
+    with serving(watched) as client:
+        client.service.worker._ranker = None  # type: ignore[attr-defined]
+        found = numbers(client)
+        assert found["attnmass_ready"] == 0
+        assert "attnmass_cache_hits_total" not in found
+
+
+def test_servers_count_apart(watched: Watched) -> None:
+    """Two servers in one process share no numbers."""
+    with serving(watched) as one, serving(watched) as other:
+        one.post("/rerank", json=ASKED)
+        assert numbers(one)["attnmass_batch_requests_count"] == 1
+        assert numbers(other)["attnmass_batch_requests_count"] == 0
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What would be written."""
+    return [json.loads(JsonLines().format(record)) for record in caplog.records]
+
+
+def test_logs(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Each request is a line with its id, which the answer has, too."""
+    with caplog.at_level(logging.INFO, logger="attnmass"):
+        answer = client.post("/rerank", json=ASKED)
+        client.post("/rerank", content=b"{", headers={"X-Request-ID": "x" * 65})
+        client.get("/health")
+    good, bad = lines(caplog)
+    assert good["request_id"] == answer.headers["X-Request-ID"]
+    assert answer.json()["id"] == f"rerank-{good['request_id']}"
+    assert (good["method"], good["route"], good["status"]) == ("POST", "/rerank", 200)
+    assert (good["documents"], good["level"]) == (3, "info")
+    assert 0 < good["seconds"] < 10
+    assert (bad["status"], bad["error_type"]) == (400, "bad_request")
+    assert bad["request_id"] != "x" * 65
+
+
+def test_logs_have_no_texts(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong with a text, no line has anything of it."""
+    watched.error = {"bug-secret": KeyError("secret"), "model-secret": RuntimeError("secret")}
+    with serving(watched) as client, caplog.at_level(logging.DEBUG, logger="attnmass"):
+        for query in ("bug-secret", "model-secret", "secret", " "):
+            client.post("/rerank", json={"query": query, "documents": ["a secret"]})
+            client.post("/v1/trim", json={"query": query, "documents": ["secret"], "secre": 1})
+        client.get("/secret")
+    told = lines(caplog)
+    assert len(told) >= 10
+    assert "secret" not in json.dumps(told)
+    (bug,) = [line for line in told if line["level"] == "error"]
+    assert bug["error_type"] == "KeyError"
+    assert any("worker.py" in frame for frame in bug["where"])
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_the_logging_of_a_process(quiet: bool) -> None:
+    """Ours and uvicorn's lines are JSON, and quiet leaves warnings."""
+    told = config(quiet=quiet)
+    assert told["formatters"]["lines"]["()"] is JsonLines
+    assert told["loggers"]["attnmass"]["level"] == ("WARNING" if quiet else "INFO")
+    assert told["loggers"]["uvicorn.access"]["handlers"] == []
+
+
+def test_a_request_is_a_span(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model's span is a child of the request's, which tells its route and status."""
+    tracer = Tracer()
+    monkeypatch.setattr(telemetry, "_tracer", lambda: tracer)
+    client.post("/rerank", json=ASKED)
+    request, rank = tracer.spans
+    assert request.told["attnmass.route"] == "/rerank"
+    assert request.told["attnmass.status"] == 200
+    assert rank.name == "attnmass.rank"
+    assert rank.parent.span_id == request.get_span_context().span_id
+    assert "Ulm" not in repr((request.told, rank.told))
