@@ -12,6 +12,7 @@ import torch
 
 from attnmass.engine.building import build, choose
 from attnmass.engine.forking import ForkLock
+from attnmass.engine.leaning import Leaner
 from attnmass.engine.progress import progress_bar
 from attnmass.engine.rank_by import choose_rank_by, class_name
 from attnmass.engine.tally import Tally
@@ -155,7 +156,8 @@ class Engine:
         self._progress = progress
         self._tally = Tally()
         self._lock = ForkLock()
-        self._trimmer = Trimmer(built.profile, built.layout, built.plain, self._lock)
+        leaner = Leaner(built.profile, built.layout, self._lock)
+        self._trimmer = Trimmer(built.profile, built.plain, leaner)
         self._worker = Worker()
 
     @classmethod

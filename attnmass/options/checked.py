@@ -13,7 +13,14 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from attnmass.options.checks import check_count, check_finite, check_share, check_type, did_you_mean
+from attnmass.options.checks import (
+    check_count,
+    check_finite,
+    check_items,
+    check_share,
+    check_type,
+    did_you_mean,
+)
 from attnmass.options.choices import check_choice
 
 
@@ -75,6 +82,9 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
     if told(declared, "format") == "path" and isinstance(value, os.PathLike):
         return os.fspath(value)
     for kind in kinds:
+        if kind == tuple[str, ...]:
+            check_items(name, value, str, instead="a list of texts")
+            return tuple(value)
         if get_origin(kind) is Literal:
             check_choice(name, value, kind, optional=optional)
             return value
@@ -96,7 +106,7 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
 def kinds_of(declared: FieldInfo) -> tuple[Any, ...]:
     """The types that an option may be of: the members of a union, else the one."""
     annotation = declared.annotation
-    if get_origin(annotation) is Literal or not get_args(annotation):
+    if get_origin(annotation) in (Literal, tuple) or not get_args(annotation):
         return (annotation,)
     return tuple(
         get_args(kind)[0] if get_origin(kind) is Annotated else kind
