@@ -64,12 +64,17 @@ class Accounts:
         """Tokens of spans of a chunk, each by itself."""
         return sum(self.sizes[c][i] for i in spans)
 
+    def may_have_room(self, c: int, new: Sequence[int]) -> bool:
+        """Whether `has_room` may say yes, without a count."""
+        return self._trim.max_tokens is None or self._fits(
+            self.size(c, new) - self._less * len(new)
+        )
+
     def has_room(self, c: int, new: Sequence[int]) -> bool:
         """Whether `max_tokens` has room for more spans of a chunk; they are counted if it has."""
         if self._trim.max_tokens is None:
             return True
-        # The first spares an exact count.
-        if not self._fits(self.size(c, new) - self._less * len(new)):
+        if not self.may_have_room(c, new):
             return False
         more = self.growth(c, new)
         if not self._fits(more):

@@ -161,12 +161,14 @@ class _Chooser:
         """Keep a span with the headings over it, all or none; returns what forbids it, if any."""
         if i in self._accounts.kept[c]:
             return ""
+        new = self._new(c, i)
+        if self._dropped.get((c, i)) == "max_tokens" and not self._accounts.may_have_room(c, new):
+            return "max_tokens"  # as before, and it need not be compared with others again
         if self._copies is not None:
             twin = self._copies.like(c, self._accounts.words(c, i))
             if twin is not None:
                 self._duplicate_of[c, i] = twin
                 return "duplicate"
-        new = self._new(c, i)
         if self._accounts.size(c, new) > self._accounts.ratio_left and not exempt:
             return "keep_ratio"
         if not self._accounts.has_room(c, new):
