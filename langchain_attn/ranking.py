@@ -33,7 +33,8 @@ def rank_documents(
     if not documents:
         return []
     trim = rerank._trim()
-    if trim is not None and _has_trimmed(rerank, documents, query, trim):
+    dry_run = trim is not None and trim.dry_run
+    if trim is not None and not dry_run and _has_trimmed(rerank, documents, query, trim):
         return [convert.copy_document(document) for document in documents]
     documents = [convert.as_retrieved(document) for document in documents]
     scores = [convert.retrieval_score(document, rerank.score_key) for document in documents]
@@ -51,7 +52,7 @@ def rank_documents(
         convert.to_document(documents[chunk.index], chunk, ranking, rerank.model)
         for chunk in ranking.chunks
     ]
-    if trim is not None:
+    if trim is not None and not dry_run:
         for result, chunk in zip(results, ranking.chunks, strict=True):
             convert.trim_document(result, chunk, trim.separator)
         if any(chunk.text != documents[chunk.index].page_content for chunk in ranking.chunks):
@@ -60,6 +61,7 @@ def rank_documents(
         request = rerank._request(query, _texts(results), _n_tokens(rerank, results, trim))
         for result in results:
             result.metadata[hidden.KEY]["request"] = request
+    if trim is not None:
         told = _told(ranking, len(documents))
         dispatch_custom_event("attnmass_trim", told, config=config)
     return results
@@ -93,15 +95,17 @@ def _texts(documents: Sequence[Document]) -> list[tuple[str | None, str]]:
 
 def _told(ranking: Ranking, n_documents: int) -> dict[str, Any]:
     """What the custom event says; the names are those of LlamaIndex's event."""
-    spans = [span for chunk in (*ranking.chunks, *ranking.dropped) for span in chunk.spans]
+    left = ranking if ranking.saving is None else ranking.saving
+    spans = [span for chunk in (*left.chunks, *left.dropped) for span in chunk.spans]
     n_kept = sum(span.kept for span in spans)
     return {
         "n_documents_before": n_documents,
-        "n_documents_after": len(ranking.chunks),
-        "n_tokens_before": ranking.n_tokens_before,
-        "n_tokens_after": ranking.n_tokens_after,
+        "n_documents_after": len(left.chunks),
+        "n_tokens_before": left.n_tokens_before,
+        "n_tokens_after": left.n_tokens_after,
         "n_spans_kept": n_kept,
         "n_spans_dropped": len(spans) - n_kept,
+        "dry_run": ranking.saving is not None,
         "evidence": ranking.evidence,
         "no_evidence": ranking.no_evidence,
     }

@@ -100,7 +100,7 @@ class AttentionRetriever(BaseRetriever):
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
         if "k" not in self.model_fields_set:
-            self.k = self.rerank.top_n or self.fetch_k
+            self.k = self.rerank._n_best or self.fetch_k
         if self.fetch_k < self.k:
             raise ValueError(f"fetch_k ({self.fetch_k}) must not be less than k ({self.k})")
         return self
@@ -119,7 +119,7 @@ class AttentionRetriever(BaseRetriever):
         found = source.invoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
         with self._noting(rerank):
             ranked = rerank.compress_documents(found[:n_fetch], query, run_manager.get_child())
-        return ranked[: rerank.top_n]
+        return ranked[: rerank._n_best]
 
     async def _aget_relevant_documents(
         self,
@@ -136,7 +136,7 @@ class AttentionRetriever(BaseRetriever):
         callbacks = run_manager.get_child()
         with self._noting(rerank):
             ranked = await rerank.acompress_documents(found[:n_fetch], query, callbacks)
-        return ranked[: rerank.top_n]
+        return ranked[: rerank._n_best]
 
     @property
     def last_ranking(self) -> Ranking | None:

@@ -30,7 +30,7 @@ _HEAD = """# Options
 
 Fields of `AttentionRerank` in both packages; but for the last group, which only they have, also
 what `AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
-`AttentionRerank` has a `top_n` of its own, 5.
+`AttentionRerank` has a `top_n` of its own: `"auto"`, which is 5, and all under `max_tokens`.
 """
 
 
@@ -51,7 +51,7 @@ def _section(group: type[BaseModel]) -> str:
 def _row(name: str, info: FieldInfo) -> str:
     only = told(info, "layouts")
     layouts = f" In layout {' and '.join(f'`{each}`' for each in only)}." if only else ""
-    default = "" if info.default is None else f"`{info.default!r}`"
+    default = "" if info.default in (None, ()) else f"`{info.default!r}`"
     return f"| `{name}` | {_values(info)} | {default} | {info.description}{layouts} |"
 
 
@@ -73,7 +73,7 @@ def _kind(kind: Any) -> str:
         return ", ".join(f"`{each!r}`" for each in get_args(kind))
     known = {int: "whole number", float: "number", bool: "`True`, `False`", str: "text"}
     if get_origin(kind) is tuple:
-        return "pairs"
+        return "texts" if get_args(kind)[0] is str else "pairs"
     return known.get(kind, "" if kind is Any else f"`{getattr(kind, '__name__', kind)}`")
 
 
