@@ -123,7 +123,7 @@ WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]]
     ),
     "attnmass.trimming.patterns._ERROR_CODES": (
         searched,
-        ("A", "A_", "A-", "0x", "0xA", "E", "Err", "Error", "a", "code ", "code:", "ENO", "1", "_A"),
+        ("A", "A_", "A-", "0x", "0xA", "E", "Err", "Error", "a", "code ", "code:", "1", "_A"),
     ),
     "attnmass.trimming.patterns._EMAILS": (searched, ("a", "a@", "a.", "a@a.", "@", "+", "a@a-")),
     "attnmass.trimming.patterns._URLS": (searched, ("a", "a:", "a+", "a:/", "www", "www.", "a://")),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 
 from attnmass.trimming.budget import TokenCounter
 from attnmass.trimming.candidates import Candidate, Place
+from attnmass.trimming.cut import longest_beginning
 from attnmass.trimming.options import Trim
 from attnmass.trimming.render import join_kept
 
@@ -130,13 +132,15 @@ class Accounts:
         start, end = self.span(c, i)
         return self._candidates[c].text[start:end]
 
-    def take_beginning(self, c: int, i: int, size: int) -> None:
-        """Keep so many characters of a span, and nothing else."""
-        self.kept[c][i] = "score"
-        self.order[c].append(i)
-        self._ends[c, i] = self.span(c, i)[0] + size
+    def take_beginning(self, c: int, i: int) -> bool:
+        """Keep as much of a span as fits by itself, whole words; whether that is any."""
+        size = longest_beginning(self.words(c, i), partial(self._is_within, c))
+        if size:
+            self.take(c, [i], ["score"])
+            self._ends[c, i] = self.span(c, i)[0] + size
+        return size > 0
 
-    def is_within(self, c: int, text: str) -> bool:
+    def _is_within(self, c: int, text: str) -> bool:
         """Whether this much of a chunk, and nothing else, is within both budgets."""
         if not self._trim.min_keep and self._count(text) > self.ratio_left:
             return False

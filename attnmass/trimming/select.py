@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import accumulate
 
 from attnmass.trimming.accounts import Accounts
 from attnmass.trimming.budget import TokenCounter
 from attnmass.trimming.candidates import Candidate, Choice, Place
-from attnmass.trimming.cut import longest_beginning
 from attnmass.trimming.duplicates import Copies
 from attnmass.trimming.errors import BudgetError
 from attnmass.trimming.options import Trim
@@ -126,6 +124,8 @@ class _Chooser:
         """Keep a span if the requests allow, and then what goes with it; whether it is kept."""
         c, i = place
         kept = self._accounts.kept[c]
+        if i in self._candidates[c].must and self._is_said(place):
+            return False  # for good
         why_not = ""
         least = self._by_score < self._trim.min_keep
         if not least and self._is_irrelevant(place):
@@ -144,6 +144,11 @@ class _Chooser:
         for other, why in self._beside(c, i):
             self._add(c, other, why)
         return True
+
+    def _is_said(self, place: Place) -> bool:
+        """Whether a span was found to repeat one that is kept."""
+        twin = self._duplicate_of.get(place)
+        return twin is not None and twin[1] in self._accounts.kept[twin[0]]
 
     def _beside(self, c: int, i: int) -> Iterator[tuple[int, str]]:
         """What a kept span brings along if there is room."""
@@ -286,11 +291,7 @@ class _Chooser:
         for c, i in places:
             best.setdefault(c, i)
         for c, i in best.items():
-            size = longest_beginning(
-                self._accounts.words(c, i), partial(self._accounts.is_within, c)
-            )
-            if size:
-                self._accounts.take_beginning(c, i, size)
+            if self._accounts.take_beginning(c, i):
                 return
 
 
