@@ -282,7 +282,8 @@ class TestImages:
         def odd(text: str) -> int:
             return len(text.split()) * (1 + text.count("\n\n"))
 
-        found = [image("a"), *(NodeWithScore(node=TextNode(text=TEXT)) for _ in range(3))]
+        texts = [f" {n} ".join(TEXT.split(" ")) for n in range(3)]
+        found = [image("a"), *(NodeWithScore(node=TextNode(text=text)) for text in texts)]
         for max_tokens in range(3, 60):
             rerank = make(max_tokens=max_tokens, tokenizer=odd, on_empty="empty")
             result = rerank.postprocess_nodes(found, query_str=QUERY)
@@ -409,3 +410,30 @@ def test_citations_name_the_parent() -> None:
     assert (source.chunk_id, source.parent_id, source.text) == ("id", "doc", KEPT)
     assert (source.doc_start, source.doc_end) == (50 + AT, 50 + AT + len(KEPT))
     assert source.metadata == {"file_name": "a.txt"}
+
+
+class TestDryRun:
+    """What would be trimmed, beside nodes without text."""
+
+    def test_it_is_told(self, trims: TrimRecorder) -> None:
+        """The event has what would be left, the nodes without text counted."""
+        found = [image("a b"), NodeWithScore(node=TextNode(text=TEXT))]
+        trimmed = make(max_tokens=9, tokenizer=words).postprocess_nodes(found, query_str=QUERY)
+        rerank = make(max_tokens=9, tokenizer=words, dry_run=True)
+        result = rerank.postprocess_nodes(found, query_str=QUERY)
+        assert [node.get_content() for node in result] == [node.get_content() for node in found]
+        told, dry = (e for e in trims.events if isinstance(e, AttentionTrimEvent))
+        assert (told.dry_run, dry.dry_run) == (False, True)
+        assert dry.n_nodes_after == told.n_nodes_after == len(trimmed)
+        assert (dry.n_spans_kept, dry.n_spans_dropped) == (told.n_spans_kept, told.n_spans_dropped)
+        assert dry.n_tokens_after == told.n_tokens_after
+        assert dry.n_tokens_before == told.n_tokens_before
+
+    @pytest.mark.parametrize("taken", ["a b c d", "a b c d e f"])
+    def test_where_there_is_no_room_for_text(self, trims: TrimRecorder, taken: str) -> None:
+        """What would be an error is none: no text would be left."""
+        found = [image(taken), NodeWithScore(node=TextNode(text=TEXT))]
+        rerank = make(max_tokens=4, tokenizer=words, dry_run=True)
+        assert len(rerank.postprocess_nodes(found, query_str=QUERY)) == 2
+        (event,) = [e for e in trims.events if isinstance(e, AttentionTrimEvent)]
+        assert (event.n_nodes_after, event.n_spans_kept) == (1, 0)
