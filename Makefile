@@ -3,6 +3,8 @@ PYTHON ?= python3
 # A CPU build where one is at hand; set TORCH to another requirement for another build.
 TORCH ?= torch==2.13.0
 DATA ?= ../shared/data
+# How often `make campaign` goes round; some two seconds each.
+SIZE ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -12,7 +14,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format options families bench docs clean
+.PHONY: help demo test test-slow campaign check format options families bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -37,6 +39,10 @@ test: $(READY) ## run the tests, but for the slow ones
 
 test-slow: $(READY) ## run the tests that need the default model's weights
 	$(BIN)/python -m pytest -q -m slow
+
+campaign: $(READY) ## kill, damage and random texts, SIZE times: no wrong score, offset or budget
+	$(BIN)/python -m tests.campaigns.damage --size $(SIZE)
+	$(BIN)/python -m tests.campaigns.pairs --size $(SIZE)0
 
 check: $(READY) ## formatter, linter, types
 	$(BIN)/ruff format --check $(CODE)

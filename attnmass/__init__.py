@@ -17,14 +17,17 @@ from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
     from attnmass.fitting.fit import fit_profile
+    from attnmass.options.declared import JointReading, PointwiseReading
     from attnmass.profiles import HeadProfile, load_profile
     from attnmass.ranker import AttentionRanker
     from attnmass.trimming import Trim
 
-# Names that bring torch or numpy with them: imported when they are first asked for.
+# Names that bring torch, numpy or pydantic with them: imported when they are first asked for.
 _LAZY = {
     "AttentionRanker": "attnmass.ranker",
     "HeadProfile": "attnmass.profiles",
+    "JointReading": "attnmass.options.declared",
+    "PointwiseReading": "attnmass.options.declared",
     "Trim": "attnmass.trimming",
     "fit_profile": "attnmass.fitting.fit",
     "load_profile": "attnmass.profiles",
@@ -37,7 +40,9 @@ __all__ = [
     "Chunk",
     "CrossOptions",
     "HeadProfile",
+    "JointReading",
     "NoEvidenceError",
+    "PointwiseReading",
     "RankedChunk",
     "RankerStats",
     "Ranking",

@@ -12,7 +12,7 @@ class UnsupportedModelError(AttnMassError):
 
 
 class WeightsNotFoundError(AttnMassError):
-    """No weights were found for a model name; names the places looked at and how to fetch them."""
+    """No weights were found for a name, or none that are whole; names the places and what to do."""
 
 
 class CaptureError(AttnMassError):

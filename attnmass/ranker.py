@@ -15,6 +15,7 @@ from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
 from attnmass.engine.ranking import make_ranking, threshold_of
 from attnmass.layouts import keeps_vectors
+from attnmass.models.ambient import alone
 from attnmass.options.declared import Trimming, names_of
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking, Timings
@@ -103,6 +104,7 @@ class AttentionRanker(Looker):
         rest = {name: value for name, value in options.items() if name not in names}
         return self.rank(query, chunks, trim=Trim(**wanted), **rest)
 
+    @alone
     def rank_batch(
         self,
         queries: Sequence[str],

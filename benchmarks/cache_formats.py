@@ -14,7 +14,7 @@ from typing import get_args
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from attnmass.options.choices import CacheFormat
+from attnmass.options.choices import StoreFormat
 from benchmarks.data import SETS, test_part
 from benchmarks.metrics import ndcg_at_10
 
@@ -33,9 +33,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     rankers = {
         name or "exact": AttentionRanker.from_pretrained(
-            "smollm2-135m", dtype=arguments.dtype, cache_bytes=BOUND, cache_format=name
+            "smollm2-135m", dtype=arguments.dtype, memory_bytes=BOUND, store_format=name
         )
-        for name in (None, *get_args(CacheFormat))
+        for name in (None, *get_args(StoreFormat))
     }
     sizes: dict[str, float] = {}
     rows = []

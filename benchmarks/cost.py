@@ -44,7 +44,7 @@ def main() -> None:
     query, many = query_and_chunks(arguments.data, 200)
     twenty = many[:20]
     ranker = AttentionRanker.from_pretrained("smollm2-135m")
-    forgetful = AttentionRanker.from_pretrained("smollm2-135m", cache_bytes=0)
+    forgetful = AttentionRanker.from_pretrained("smollm2-135m", memory_bytes=0)
     pairs = CrossEncoder()
     empty = partial(forget, ranker)
     seconds = interleaved(

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from attnmass import AttentionRanker
 from attnmass.fitting.arrays import Arrays, Quality
 from attnmass.fitting.methods import Task, of_count, stability
+from attnmass.options.declared import PointwiseReading
 from benchmarks.baselines import bm25
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part
 from benchmarks.heads import all_heads, masses_of
@@ -45,7 +46,10 @@ def main() -> None:
     captured: dict[str, dict[str, list[np.ndarray]]] = {}
     for direction in ("query_to_chunk", "chunk_to_query"):
         ranker = AttentionRanker.from_pretrained(
-            arguments.model, heads=heads, direction=direction, dtype="float32"
+            arguments.model,
+            heads=heads,
+            reading=PointwiseReading(direction=direction),
+            dtype="float32",
         )
         captured[direction] = {
             name: [masses_of(ranker, query) for query in tqdm(part, desc=f"{direction} {name}")]

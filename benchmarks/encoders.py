@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
+from attnmass.options.declared import PointwiseReading
 from attnmass.scoring.masses import chunk_masses, chunk_scores
 from benchmarks.data import SETS, test_part
 from benchmarks.heads import all_heads
@@ -34,7 +35,10 @@ def main() -> None:
     profile = AttentionRanker.from_pretrained(arguments.model, rank_by="attention").profile
     heads = all_heads(arguments.model)
     ranker = AttentionRanker.from_pretrained(
-        arguments.model, heads=heads, direction=profile.direction, rank_by="attention"
+        arguments.model,
+        heads=heads,
+        reading=PointwiseReading(direction=profile.direction),
+        rank_by="attention",
     )
     rows: list[dict[str, Any]] = []
     for name in SETS:

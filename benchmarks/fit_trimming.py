@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +30,7 @@ from tqdm import tqdm
 
 from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.capture import Head
+from attnmass.options.declared import PointwiseReading
 from attnmass.profiles import EvidenceRule, SpanRule
 from attnmass.profiles.rules import Features
 from attnmass.scoring.masses import chunk_masses, head_masses
@@ -319,8 +319,10 @@ def _heads_up_to(model: str, layer: int) -> list[Head]:
 
 def _reading(model: str, profile: HeadProfile, heads: Sequence[Head]) -> AttentionRanker:
     """A ranker that reads heads as the profile's are read."""
-    options: dict[str, Any] = {} if profile.direction is None else {"direction": profile.direction}
-    return AttentionRanker.from_pretrained(model, heads=heads, layout=profile.layout, **options)
+    reading = None if profile.direction is None else PointwiseReading(direction=profile.direction)
+    return AttentionRanker.from_pretrained(
+        model, heads=heads, layout=profile.layout, reading=reading
+    )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    ranker = AttentionRanker.from_pretrained("smollm2-135m", layout="joint", cache_bytes=0)
+    ranker = AttentionRanker.from_pretrained("smollm2-135m", layout="joint", memory_bytes=0)
     rows = []
     for name in SETS:
         queries = test_part(arguments.data, name)[: arguments.limit]

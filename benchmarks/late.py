@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     ranker = AttentionRanker.from_pretrained(
-        quality.MODEL, layout="late", profile=arguments.profile, cache_bytes=0
+        quality.MODEL, layout="late", profile=arguments.profile, memory_bytes=0
     )
     known = parallel()
     rows: list[dict[str, Any]] = []

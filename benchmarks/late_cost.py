@@ -41,7 +41,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
 
     query, known = query_and_chunks(arguments.data, 2000)
-    ranker = AttentionRanker.from_pretrained(MODEL, layout="late", cache_bytes=None)
+    ranker = AttentionRanker.from_pretrained(MODEL, layout="late", memory_bytes=None)
     pairs = CrossEncoder()
     ranker.warm(known[:READ])
     fill(ranker, known[READ:])
@@ -119,7 +119,7 @@ def from_disk(folder: Path, query: str, most: int) -> Mapping[int, list[float]]:
     texts = [f"{number}: {text}" for number in range(copies) for text in known][:most]
     with tempfile.TemporaryDirectory() as place:
         ranker = AttentionRanker.from_pretrained(
-            MODEL, layout="late", cache_bytes=0, cache_folder=place, cache_folder_bytes=None
+            MODEL, layout="late", memory_bytes=0, store=place, store_bytes=None
         )
         fill(ranker, texts)
         check(ranker, query, texts[:100])

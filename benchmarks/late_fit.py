@@ -4,7 +4,8 @@ python -m benchmarks.late_fit DATA_FOLDER --out FILE.json [--captures FOLDER]
 
 The first 150 queries of nq and of hotpotqa_paragraphs, and the first 25 of hotpotqa_sentences,
 which are of HotpotQA too and are counted with it. Sentences of nq are labelled by whether the
-answer's words stand in them, in the paragraph that has the answer.
+answer's words stand in them, in the paragraph that has the answer. Two retrievers tell how their
+order is weighed: all-MiniLM-L6-v2 and BM25.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from attnmass import fit_profile
 from attnmass.text.segmentation import segment
+from benchmarks.baselines import MiniLM, bm25
 from benchmarks.data import N_FIT
 from benchmarks.quality import MODEL
 
@@ -42,8 +44,6 @@ def main() -> None:
             model=MODEL,
             layout="late",
             max_layer=LAST_LAYER,
-            # What tells evidence in this layout is not fitted on other candidates.
-            evidence=False,
             captures=arguments.captures,
         )
     found.save(arguments.out)
@@ -75,10 +75,16 @@ def hotpotqa(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def rows(folder: Path, name: str, count: int) -> Iterator[dict[str, Any]]:
-    """The first queries of a set."""
+    """The first queries of a set, with what two retrievers score their chunks."""
+    minilm = MiniLM()
     with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
         for _, line in zip(range(count), lines, strict=False):
-            yield json.loads(line)
+            query = json.loads(line)
+            texts = [chunk["text"] for chunk in query["chunks"]]
+            scores = zip(minilm(query["query"], texts), bm25(query["query"], texts), strict=True)
+            for chunk, found in zip(query["chunks"], scores, strict=True):
+                chunk["retrieval_score"] = list(found)
+            yield query
 
 
 def written(path: Path, queries: Iterator[dict[str, Any]]) -> Path:

@@ -47,8 +47,8 @@ def main() -> None:
 
 
 def _measure(name: str, folder: Path, limit: int) -> dict[str, Any]:
-    ranker = AttentionRanker.from_pretrained(name, layout="parallel", cache_bytes=0)
-    first = AttentionRanker.from_pretrained(FIRST, layout="parallel", cache_bytes=0)
+    ranker = AttentionRanker.from_pretrained(name, layout="parallel", memory_bytes=0)
+    first = AttentionRanker.from_pretrained(FIRST, layout="parallel", memory_bytes=0)
     profile = ranker.profile
     rows = []
     for each in SETS:

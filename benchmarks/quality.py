@@ -53,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     warnings.simplefilter("ignore")
-    ranker = AttentionRanker.from_pretrained(MODEL, cache_bytes=0)
+    ranker = AttentionRanker.from_pretrained(MODEL, memory_bytes=0)
     keeping = AttentionRanker.from_pretrained(MODEL)
     methods: dict[str, Method] = {
         "BM25": bm25,
@@ -61,7 +61,7 @@ def main() -> None:
         "attnmass": _by(ranker),
         "attnmass, chunks cached": _by(keeping),
         "attnmass, float32": _by(
-            AttentionRanker.from_pretrained(MODEL, dtype="float32", cache_bytes=0)
+            AttentionRanker.from_pretrained(MODEL, dtype="float32", memory_bytes=0)
         ),
         "ICR, all heads": SlowICR(),
     }

@@ -200,7 +200,7 @@ def cache_tables(scaling: dict[str, Any]) -> str:
     lines += ["", f"{'; '.join(ratios)}.", ""]
 
     lines += [
-        "| `cache_bytes` | held | process, at its peak | process, after |",
+        "| `memory_bytes` | held | process, at its peak | process, after |",
         "|---|---|---|---|",
     ]
     for bound, found in scaling["bounds"].items():
@@ -215,7 +215,7 @@ def formats_table(formats: dict[str, Any]) -> str:
     for row in formats["rows"]:
         values[row["format"], row["set"]].append(row["ndcg@10"])
     names = list(formats["bytes_per_token"])
-    lines = [f"| `cache_format` | bytes a token | {' | '.join(SETS)} |"]
+    lines = [f"| `store_format` | bytes a token | {' | '.join(SETS)} |"]
     lines += [f"|---|---{'|---' * len(SETS)}|"]
     for name in names:
         cells = " | ".join(_loss(values[name, each], values["exact", each]) for each in SETS)

@@ -73,8 +73,8 @@ def grow(
     query: str, texts: Sequence[str], sizes: Sequence[int], repeats: int
 ) -> tuple[list[list[float]], list[list[float]]]:
     """Seconds of ranking so many chunks, nothing kept and everything there, `[size][repeat]`."""
-    forgetful = AttentionRanker.from_pretrained("smollm2-135m", cache_bytes=0)
-    ranker = AttentionRanker.from_pretrained("smollm2-135m", cache_bytes=None)
+    forgetful = AttentionRanker.from_pretrained("smollm2-135m", memory_bytes=0)
+    ranker = AttentionRanker.from_pretrained("smollm2-135m", memory_bytes=None)
     forgetful.rank(query, texts[:20])
     cold: list[list[float]] = []
     warm: list[list[float]] = []
@@ -91,7 +91,7 @@ def grow(
 
 def fill(query: str, texts: Sequence[str], bound: int) -> dict[str, int]:
     """Bytes that the process grows while all texts are read ahead, and what the cache says."""
-    ranker = AttentionRanker.from_pretrained("smollm2-135m", cache_bytes=bound)
+    ranker = AttentionRanker.from_pretrained("smollm2-135m", memory_bytes=bound)
     ranker.rank(query, [texts[0]])  # what a first pass allocates is no part of the cache
     peak, after = growth(lambda: ranker.warm(texts))
     return {"peak": peak, "after": after, "counted": ranker.stats.memory_bytes}
@@ -110,7 +110,7 @@ def start(query: str, texts: list[str], repeats: int) -> dict[str, list[float]]:
 
 def first_result(query: str, texts: list[str], folder: str | None) -> float:
     """Seconds of loading the model and ranking once."""
-    options: dict[str, Any] = {} if folder is None else {"cache_folder": folder}
+    options: dict[str, Any] = {} if folder is None else {"store": folder}
     started = time.perf_counter()
     AttentionRanker.from_pretrained("smollm2-135m", **options).rank(query, texts)
     return time.perf_counter() - started

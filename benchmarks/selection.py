@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    ranker = AttentionRanker.from_pretrained(arguments.model, heads="all", cache_bytes=0)
+    ranker = AttentionRanker.from_pretrained(arguments.model, heads="all", memory_bytes=0)
     heads = every_head(config_of(ranker))
 
     parts: list[tuple[str, str, list[Labelled]]] = [

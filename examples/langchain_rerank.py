@@ -9,7 +9,7 @@ from langchain_huggingface import HuggingFaceEmbeddings
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from transformers.utils import logging
 
-from langchain_attn import AttentionRerank, AttentionRetriever
+from langchain_attn import AttentionRerank, AttentionRetriever, details
 
 logging.set_verbosity_error()
 
@@ -30,6 +30,7 @@ def main() -> None:
         model="smollm2-135m",
         document_template="{title}\n{page_content}",
         fuse=0.5,
+        add_scores=True,
         show_progress=True,
     )
     retriever = AttentionRetriever(retriever=store.as_retriever(), rerank=rerank, fetch_k=20, k=5)
@@ -40,7 +41,7 @@ def main() -> None:
             (
                 (
                     now,
-                    document.metadata["attnmass"]["rank_before"] + 1,
+                    details(document)["rank_before"] + 1,
                     document.metadata["relevance_score"],
                     document.metadata["title"],
                     document.page_content,

@@ -9,7 +9,7 @@ from langchain_huggingface import HuggingFaceEmbeddings
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 from transformers.utils import logging
 
-from langchain_attn import AttentionRerank, AttentionRetriever, cite
+from langchain_attn import AttentionRerank, AttentionRetriever, cite, details
 
 logging.set_verbosity_error()
 
@@ -32,6 +32,7 @@ def main() -> None:
         top_n=None,
         max_tokens=200,
         fuse=0.5,
+        add_scores=True,
         document_template="{title}\n{page_content}",
         reader_template="{title}\n{page_content}",
         show_progress=True,
@@ -41,9 +42,8 @@ def main() -> None:
     for question in (*TO_TRIM, UNANSWERABLE):
         found = retriever.invoke(question)
         cited = cite(found)
-        about = found[0].metadata["attnmass"]
         places = [(s.number, s.metadata["title"], s.doc_start, s.doc_end) for s in cited.sources]
-        show_cited(question, cited.text, places, about["evidence"])
+        show_cited(question, cited.text, places, details(found[0])["evidence"])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from llama_index.core.node_parser import SentenceSplitter
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from transformers.utils import logging
 
-from llama_index_attn import AttentionRerank
+from llama_index_attn import AttentionRerank, details
 
 logging.set_verbosity_error()
 
@@ -26,7 +26,9 @@ def main() -> None:
         show_progress=True,
     )
     retriever = index.as_retriever(similarity_top_k=20)
-    rerank = AttentionRerank(model="smollm2-135m", top_n=5, fuse=0.5, show_progress=True)
+    rerank = AttentionRerank(
+        model="smollm2-135m", top_n=5, fuse=0.5, add_scores=True, show_progress=True
+    )
 
     for question in QUESTIONS:
         nodes = rerank.postprocess_nodes(retriever.retrieve(question), query_str=question)
@@ -35,7 +37,7 @@ def main() -> None:
             (
                 (
                     now,
-                    found.metadata["attnmass"]["rank_before"] + 1,
+                    details(found)["rank_before"] + 1,
                     found.score or 0.0,
                     found.metadata["title"],
                     found.text,

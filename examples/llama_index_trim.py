@@ -8,7 +8,7 @@ from llama_index.core.node_parser import SentenceSplitter
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from transformers.utils import logging
 
-from llama_index_attn import AttentionRerank, AttentionRetriever, cite
+from llama_index_attn import AttentionRerank, AttentionRetriever, cite, details
 
 logging.set_verbosity_error()
 
@@ -25,15 +25,16 @@ def main() -> None:
         embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
         show_progress=True,
     )
-    rerank = AttentionRerank(top_n=None, max_tokens=200, fuse=0.5, show_progress=True)
+    rerank = AttentionRerank(
+        top_n=None, max_tokens=200, fuse=0.5, add_scores=True, show_progress=True
+    )
     retriever = AttentionRetriever(index.as_retriever(), rerank=rerank, fetch_k=20)
 
     for question in (*TO_TRIM, UNANSWERABLE):
         nodes = retriever.retrieve(question)
         cited = cite(nodes)
-        found = nodes[0].metadata["attnmass"]
         places = [(s.number, s.metadata["title"], s.doc_start, s.doc_end) for s in cited.sources]
-        show_cited(question, cited.text, places, found["evidence"])
+        show_cited(question, cited.text, places, details(nodes[0])["evidence"])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from langchain_attn.attribution import attribute
 from langchain_attn.citations import cite
-from langchain_attn.convert import restore
+from langchain_attn.convert import details, restore
 from langchain_attn.rerank import AttentionRerank
 from langchain_attn.retriever import AttentionRetriever
 from langchain_attn.warmer import AttentionWarmer
@@ -13,5 +13,6 @@ __all__ = [
     "AttentionWarmer",
     "attribute",
     "cite",
+    "details",
     "restore",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 
@@ -15,11 +15,17 @@ from attnmass.options.checks import check_items
 from attnmass.results import hidden
 from langchain_attn.template import Template
 
+if TYPE_CHECKING:
+    from langchain_attn.rerank import AttentionRerank
+
 METADATA_KEY = hidden.KEY
 SCORE_KEY = "relevance_score"
 
 # Where text splitters say that a document begins in the one that it is part of.
 START_KEY = "start_index"
+
+# Stands for no value where `None` is one.
+_NONE: Any = object()
 
 
 def check_documents(documents: Sequence[Document]) -> None:
@@ -74,29 +80,80 @@ def forget_embedding(document: Document) -> None:
         state.pop("embedded_doc", None)
 
 
-def to_document(document: Document, chunk: RankedChunk, ranking: Ranking, model: str) -> Document:
-    """A copy of a ranked document, with what was found in its metadata."""
+def to_document(
+    document: Document,
+    chunk: RankedChunk,
+    ranking: Ranking,
+    *,
+    rerank: AttentionRerank,
+    separator: str | None,
+) -> Document:
+    """A copy of a ranked document, cut to what is kept of it.
+
+    Args:
+        document: The document.
+        chunk: What it became in `ranking`.
+        ranking: The call's.
+        rerank: Says what is written into the metadata.
+        separator: Stands where text was dropped; `None` if trimming was not asked for.
+    """
     result = copy_document(document)
-    details = hidden.describe(ranking, chunk, place=chunk.index, model=model)
-    if SCORE_KEY in document.metadata:
-        details["score_before"] = _plain(document.metadata[SCORE_KEY])
-    result.metadata.update({SCORE_KEY: chunk.score, METADATA_KEY: details})
+    told: dict[str, Any] = {}
+    if rerank.add_scores:
+        told = hidden.describe(ranking, chunk, place=chunk.index, model=rerank.model)
+        before = _plain(document.metadata.get(SCORE_KEY, _NONE))
+        if before is not _NONE:
+            told["score_before"] = before
+        result.metadata[SCORE_KEY] = chunk.score
+    if separator is not None:
+        told |= _trim(result, chunk, separator, rerank)
+    if told:
+        hidden.write(result.metadata, told)
     return result
 
 
-def trim_document(result: Document, chunk: RankedChunk, separator: str) -> None:
-    """Cut a document of `to_document` to what is kept of it, and write down what that is."""
+def _trim(
+    result: Document, chunk: RankedChunk, separator: str, rerank: AttentionRerank
+) -> dict[str, Any]:
+    """Cut a document to what is kept of it, and tell what that is."""
     original, metadata = result.page_content, result.metadata
     offset = parent_offset(result)
-    found = hidden.describe_trim(chunk, original, offset=offset, separator=separator)
-    if chunk.text != original:
-        if START_KEY in metadata:
-            found[f"original_{START_KEY}"] = _plain(metadata.pop(START_KEY))
+    found = hidden.describe_trim(
+        chunk,
+        original,
+        offset=offset,
+        separator=separator,
+        add_scores=rerank.add_scores,
+        keep_original=rerank.keep_original,
+    )
+    if chunk.text == original:
+        return found
+    if offset is not None:  # what names no place stays as it is
         named = hidden.one_slice(chunk.kept_spans, original, chunk.text)
-        if named is not None and offset is not None:
+        del metadata[START_KEY]
+        if named is not None:
             metadata[START_KEY] = offset + named[0]
-        set_text(result, chunk.text)
-    metadata[METADATA_KEY] |= found
+        if rerank.keep_original:
+            found[f"original_{START_KEY}"] = offset
+    set_text(result, chunk.text)
+    return found
+
+
+def details(document: Document) -> dict[str, Any]:
+    """What a reranker of this package wrote into a document's metadata, as plain data.
+
+    Args:
+        document: A document.
+
+    Returns:
+        Empty if nothing: only trimming, or `add_scores`, writes something. Names are told in
+        `AttentionRerank`.
+
+    Raises:
+        TypeError: If it is no document.
+    """
+    check_document(document)
+    return dict(hidden.read(document.metadata))
 
 
 def check_reader(template: Template) -> None:
@@ -120,7 +177,8 @@ def restore(document: Document) -> Document:
     """What was passed to the reranker that gave this document, as far as that one changed it.
 
     Args:
-        document: From `AttentionRerank` or `AttentionRetriever`.
+        document: From `AttentionRerank` or `AttentionRetriever`. If it was trimmed, with
+            `keep_original`.
 
     Returns:
         A copy with the original text, `start_index` and `relevance_score`, and without what is
@@ -130,20 +188,23 @@ def restore(document: Document) -> Document:
 
     Raises:
         TypeError: If it is no document.
+        ValueError: If it was trimmed and its original text was not kept.
     """
     check_document(document)
     result = copy_document(document)
     ours, metadata = hidden.read(result.metadata), result.metadata
     if not ours:
         return result
+    text = result.page_content
+    hidden.check_restorable(ours, text)
+    original = hidden.source_text(ours, text)
     del metadata[METADATA_KEY]
-    if metadata.get(SCORE_KEY) == ours["score"]:
+    if "score" in ours and metadata.get(SCORE_KEY) == ours["score"]:
         del metadata[SCORE_KEY]
         if "score_before" in ours:
             metadata[SCORE_KEY] = ours["score_before"]
-    if "original_text" in ours and hidden.source_text(ours, result.page_content) is not None:
-        set_text(result, ours["original_text"])
-        metadata.pop(START_KEY, None)
+    if original is not None and original != text:
+        set_text(result, original)
         if f"original_{START_KEY}" in ours:
             metadata[START_KEY] = ours[f"original_{START_KEY}"]
     return result
@@ -167,7 +228,8 @@ def parent_offset(document: Document) -> int | None:
 
 def visible_metadata(document: Document) -> dict[str, Any]:
     """The metadata without what we added."""
-    ours = (METADATA_KEY, SCORE_KEY) if hidden.read(document.metadata) else ()
+    found = hidden.read(document.metadata)
+    ours = [*([METADATA_KEY] if found else []), *([SCORE_KEY] if "score" in found else [])]
     return {key: value for key, value in document.metadata.items() if key not in ours}
 
 
@@ -185,7 +247,7 @@ def renderer(documents: Sequence[Document], template: Template) -> Callable[[int
 
 
 def _plain(value: Any) -> Any:
-    """A number as JSON has it, whatever library it came from; anything else as a copy."""
-    if isinstance(value, Real) and not isinstance(value, bool | int | float):
-        return float(value)
-    return copied(value)
+    """A value as JSON has it, a number of whatever library; `_NONE` if it has none."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return float(value) if isinstance(value, Real) else _NONE

@@ -9,12 +9,13 @@ from langchain_core.callbacks import dispatch_custom_event
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableConfig
 
-from attnmass.results import hidden
 from langchain_attn import convert
+from langchain_attn.convert import METADATA_KEY
 from langchain_attn.template import Template
 
 if TYPE_CHECKING:
     from attnmass import Ranking, Trim
+    from attnmass.adapters.base import Settled
     from attnmass.trimming import Render
     from langchain_attn.rerank import AttentionRerank
 
@@ -38,7 +39,7 @@ def rank_documents(
         return [convert.copy_document(document) for document in documents]
     documents = [convert.as_retrieved(document) for document in documents]
     scores = [convert.retrieval_score(document, rerank.score_key) for document in documents]
-    if rerank.fuse is not None and None in scores:
+    if isinstance(rerank.fuse, float) and None in scores:
         raise ValueError(
             f"fuse needs the retriever's score of every document, but document "
             f"{scores.index(None)} has no number in its metadata under {rerank.score_key!r}: "
@@ -48,19 +49,18 @@ def rank_documents(
     render = _renderer(rerank, documents) if trim is not None else None
     chunks = convert.to_chunks(documents, template)
     ranking = rerank._rank_chunks(query, chunks, scores, trim, render)
+    separator = None if trim is None or dry_run else trim.separator
     results = [
-        convert.to_document(documents[chunk.index], chunk, ranking, rerank.model)
+        convert.to_document(
+            documents[chunk.index], chunk, ranking, rerank=rerank, separator=separator
+        )
         for chunk in ranking.chunks
     ]
     if trim is not None and not dry_run:
-        for result, chunk in zip(results, ranking.chunks, strict=True):
-            convert.trim_document(result, chunk, trim.separator)
         if any(chunk.text != documents[chunk.index].page_content for chunk in ranking.chunks):
             for result in results:
                 convert.forget_embedding(result)
-        request = rerank._request(query, _texts(results), _n_tokens(rerank, results, trim))
-        for result in results:
-            result.metadata[hidden.KEY]["request"] = request
+        rerank._settle(query, _settled(results), _n_tokens(rerank, results, trim))
     if trim is not None:
         told = _told(ranking, len(documents))
         dispatch_custom_event("attnmass_trim", told, config=config)
@@ -75,9 +75,8 @@ def _has_trimmed(
     rerank: AttentionRerank, documents: list[Document], query: str, trim: Trim
 ) -> bool:
     """Whether the documents are what this reranker made of them for this query."""
-    ours = [hidden.read(document.metadata) for document in documents]
     return rerank._is_settled(
-        query, ours, _texts(documents), lambda: _n_tokens(rerank, documents, trim)
+        query, _settled(documents), lambda: _n_tokens(rerank, documents, trim)
     )
 
 
@@ -89,8 +88,9 @@ def _n_tokens(rerank: AttentionRerank, documents: list[Document], trim: Trim) ->
     return trim.counter.total([render(i, d.page_content) for i, d in enumerate(documents)])
 
 
-def _texts(documents: Sequence[Document]) -> list[tuple[str | None, str]]:
-    return [(document.id, document.page_content) for document in documents]
+def _settled(documents: Sequence[Document]) -> list[Settled]:
+    """What tells documents apart."""
+    return [(each.id, each.page_content, each.metadata.get(METADATA_KEY)) for each in documents]
 
 
 def _told(ranking: Ranking, n_documents: int) -> dict[str, Any]:

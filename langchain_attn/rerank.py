@@ -25,10 +25,12 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     r"""Ranks documents by the attention that a query pays them, keeps the best, and trims them.
 
     The model loads on first use and is shared by every adapter that names it with the same
-    options. Results are copies; their metadata has the share of attention as `relevance_score` (or
-    what `rank_by` makes of a cross-encoder's logit), and under `attnmass` what it came from:
+    options. Results are copies, equal to what came in, so that retrievers that put the results of
+    several calls together know duplicates. What a call found is in `last_ranking`, or with
+    `add_scores` in the metadata: the share of attention as `relevance_score` (or what `rank_by`
+    makes of a cross-encoder's logit), and under `attnmass`, read by `details`, what it came from:
     `score`, `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
-    `evidence` and `no_evidence` of all documents together, and `fused_score`, `n_windows`,
+    `evidence` and `no_evidence` of all documents together, and `relevance`, `n_windows`,
     `skipped`, `mass` and `logit` (of a cross-encoder), `score_before` (an earlier
     `relevance_score`) where they apply. One instance may be called from many threads.
 
@@ -37,17 +39,18 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     nothing is kept are left out, blank ones too. A `start_index`, as text splitters write it, is
     taken for the document's place in the one that it is part of; where the text got shorter it
     names what is left if that is one slice of that document, else it is taken out. Under `attnmass`
-    there are also `spans`, the kept ones, each with `id`, `start` and `end` into the text before
-    trimming, `doc_start` and `doc_end` where a `start_index` was there, `score`, `kind` and
-    `reason`; further `n_dropped_spans`, `request` (a digest), and where the text got shorter
-    `original_text`, `separator` and `original_start_index`. `langchain_attn.restore` undoes it.
+    there are then `spans`, the kept ones, each with `id`, `start` and `end` into the text before
+    trimming, `place` in the text now, `doc_start` and `doc_end` where a `start_index` was there,
+    and `kind`; with `add_scores` also `score` and `reason`; further `n_dropped_spans` and `digest`,
+    of the text now. With `keep_original` there is what `restore` needs where the text got shorter:
+    `original_text`, `separator`, `seal` and `original_start_index`.
 
     A trimmed result that comes in again with the same query and options stays as it is; else
-    documents that this process trimmed are ranked, and trimmed if that is asked for, by their
-    original text; what others wrote under `attnmass` is never read instead of a text. Each trimming
-    is told to callbacks as a custom event `attnmass_trim`. With `dry_run` all documents come back
-    ranked and whole, and the event tells what trimming would have left; with `keep_ranking`,
-    `last_ranking.saving` tells of which spans.
+    documents that this process trimmed with `keep_original` are ranked, and trimmed if that is
+    asked for, by their original text; what others wrote under `attnmass` is never read instead of
+    a text. Each trimming is told to callbacks as a custom event `attnmass_trim`. With `dry_run` all
+    documents come back ranked and whole, and the event tells what trimming would have left; with
+    `keep_ranking`, `last_ranking.saving` tells of which spans.
 
     Raises:
         ValidationError: On unknown fields and bad values; a `ValueError`.

@@ -11,7 +11,8 @@ from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, Field, model_validator
 
-from attnmass.options.checks import did_you_mean
+from attnmass.adapters.fields import Sound
+from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
 
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from attnmass import Ranking
 
 
-class AttentionRetriever(BaseRetriever):
+class AttentionRetriever(Sound, BaseRetriever):
     """Fetches `fetch_k` documents from another retriever and returns the best `k` by attention.
 
     The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
-    `search_kwargs`; what others give is cut to as many. With `rerank.fuse`, a vector store is
-    searched with scores: its relevance scores, else its own similarities or negated distances.
+    `search_kwargs`; what others give is cut to as many. Unless `rerank.fuse` is `None`, a vector
+    store is searched with scores: its relevance scores, else its own similarities or negated distances.
 
     `invoke` and its like take `k` and `fetch_k` for one call, which fetches no fewer than `k`;
     other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents
@@ -49,6 +50,7 @@ class AttentionRetriever(BaseRetriever):
         ValidationError: On unknown fields, bad values, and `fetch_k` below `k`; a `ValueError`.
     """
 
+    # LangChain's own base classes ignore what they do not know.
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     retriever: RetrieverLike
@@ -93,14 +95,16 @@ class AttentionRetriever(BaseRetriever):
         """Name what is nearest to a field that there is not."""
         known = cls.model_fields.keys() | AttentionRerank.model_fields
         for name in sorted(set(map(str, data)).difference(known)):
-            if near := did_you_mean(name, sorted(known)):
+            if near := what_then(name, sorted(known)):
                 raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
         return data
 
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
         if "k" not in self.model_fields_set:
-            self.k = self.rerank._n_best or self.fetch_k
+            # Not by assignment, which would check all again.
+            self.__dict__["k"] = self.rerank._n_best or self.fetch_k
+            self.model_fields_set.add("k")
         if self.fetch_k < self.k:
             raise ValueError(f"fetch_k ({self.fetch_k}) must not be less than k ({self.k})")
         return self
@@ -119,7 +123,7 @@ class AttentionRetriever(BaseRetriever):
         found = source.invoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
         with self._noting(rerank):
             ranked = rerank.compress_documents(found[:n_fetch], query, run_manager.get_child())
-        return ranked[: rerank._n_best]
+        return self._returned(ranked, rerank)
 
     async def _aget_relevant_documents(
         self,
@@ -136,7 +140,12 @@ class AttentionRetriever(BaseRetriever):
         callbacks = run_manager.get_child()
         with self._noting(rerank):
             ranked = await rerank.acompress_documents(found[:n_fetch], query, callbacks)
-        return ranked[: rerank._n_best]
+        return self._returned(ranked, rerank)
+
+    @staticmethod
+    def _returned(ranked: Sequence[Document], rerank: AttentionRerank) -> list[Document]:
+        best = ranked[: rerank._n_best]
+        return list(best) if rerank.add_scores else _without_scores(best, rerank.score_key)
 
     @property
     def last_ranking(self) -> Ranking | None:
@@ -207,6 +216,16 @@ def _prepared(retriever: RetrieverLike, count: int, rerank: AttentionRerank) -> 
     )
 
 
+class _Score(float):
+    """A retriever's score that was put into metadata for one call.
+
+    Attributes:
+        before: What was there, in a tuple; empty if nothing was.
+    """
+
+    before: tuple[Any, ...] = ()
+
+
 def _with_scores(pairs: Sequence[tuple[Document, float]], key: str) -> list[Document]:
     """Copies with the scores in their metadata, unless all documents bring one.
 
@@ -216,7 +235,24 @@ def _with_scores(pairs: Sequence[tuple[Document, float]], key: str) -> list[Docu
     if all(retrieval_score(document, key) is not None for document in documents):
         return documents
     sign = -1 if pairs[0][1] < pairs[-1][1] else 1
-    return [
-        document.model_copy(update={"metadata": {**document.metadata, key: sign * float(score)}})
-        for document, score in pairs
-    ]
+    found = []
+    for document, score in pairs:
+        put = _Score(sign * float(score))
+        put.before = (document.metadata[key],) if key in document.metadata else ()
+        found.append(document.model_copy(update={"metadata": {**document.metadata, key: put}}))
+    return found
+
+
+def _without_scores(documents: Sequence[Document], key: str) -> list[Document]:
+    """The documents as the vector store has them: a call's own number would tell duplicates apart.
+
+    Args:
+        documents: Copies that are nobody else's.
+        key: Where `_with_scores` put it.
+    """
+    for document in documents:
+        put = document.metadata.get(key)
+        if isinstance(put, _Score):
+            del document.metadata[key]
+            document.metadata.update(dict.fromkeys([key] if put.before else [], *put.before))
+    return list(documents)

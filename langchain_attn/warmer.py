@@ -15,7 +15,7 @@ class AttentionWarmer(BaseDocumentTransformer):
     """Reads documents into the chunk cache of a reranker, and passes them on as they are.
 
     Put it behind everything that changes text or metadata, before documents are stored. Where
-    queries are answered by another process the reranker needs a `cache_folder`.
+    queries are answered by another process the reranker needs a `store`.
     """
 
     def __init__(self, rerank: AttentionRerank | None = None) -> None:
@@ -26,6 +26,16 @@ class AttentionWarmer(BaseDocumentTransformer):
         """
         check_type("rerank", rerank, AttentionRerank, optional="one with all defaults")
         self.rerank = AttentionRerank() if rerank is None else rerank
+
+    @property
+    def rerank(self) -> AttentionRerank:
+        """The reranker; what is assigned is checked."""
+        return self._rerank
+
+    @rerank.setter
+    def rerank(self, rerank: AttentionRerank) -> None:
+        check_type("rerank", rerank, AttentionRerank)
+        self._rerank = rerank
 
     def transform_documents(
         self, documents: Sequence[Document], **kwargs: Any

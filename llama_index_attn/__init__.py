@@ -2,7 +2,7 @@
 
 from llama_index_attn.attribution import attribute
 from llama_index_attn.citations import cite
-from llama_index_attn.convert import restore
+from llama_index_attn.convert import details, restore
 from llama_index_attn.events import AttentionTrimEvent
 from llama_index_attn.rerank import AttentionRerank
 from llama_index_attn.retriever import AttentionRetriever
@@ -15,5 +15,6 @@ __all__ = [
     "AttentionWarmer",
     "attribute",
     "cite",
+    "details",
     "restore",
 ]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from llama_index.core.bridge.pydantic import ValidationError
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
 
 from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
+
+if TYPE_CHECKING:
+    from llama_index_attn.rerank import AttentionRerank
 
 # The one metadata key that is added to nodes.
 HIDDEN_KEY = hidden.KEY
@@ -62,79 +66,131 @@ def copy_node(found: Found) -> Found:
 
 
 def to_node(
-    found: NodeWithScore, chunk: RankedChunk, ranking: Ranking, *, place: int, model: str
+    found: NodeWithScore,
+    chunk: RankedChunk,
+    ranking: Ranking,
+    *,
+    place: int,
+    rerank: AttentionRerank,
+    separator: str | None,
 ) -> NodeWithScore:
-    """A copy of a retrieved node with its new score, and with the old one in its metadata."""
+    """A copy of a retrieved node with its new score, cut to what is kept of it.
+
+    Args:
+        found: The node.
+        chunk: What it became in `ranking`.
+        ranking: The call's.
+        place: Its position in the input.
+        rerank: Says what is written into the metadata.
+        separator: Stands where text was dropped; `None` if trimming was not asked for.
+    """
     result = copy_node(found)
-    result.score = chunk.score
-    node = result.node
+    _set(result, "score", chunk.score)
+    told: dict[str, Any] = {}
+    if rerank.add_scores:
+        told = hidden.describe(ranking, chunk, place=place, model=rerank.model)
+    if separator is not None:
+        told |= _trim(result.node, chunk, separator, rerank)
+    if told:
+        _write(result.node, told)
+    return result
+
+
+def _trim(
+    node: BaseNode, chunk: RankedChunk, separator: str, rerank: AttentionRerank
+) -> dict[str, Any]:
+    """Cut a node to what is kept of it, and tell what that is."""
+    original = node.get_content(MetadataMode.NONE)
+    offset = parent_offset(node)
+    found = hidden.describe_trim(
+        chunk,
+        original,
+        offset=offset,
+        separator=separator,
+        add_scores=rerank.add_scores,
+        keep_original=rerank.keep_original,
+    )
+    if chunk.text == original:
+        return found
+    if rerank.keep_original:
+        found |= {f"original_{name}": getattr(node, name) for name in _OFFSETS if _has(node, name)}
+    named = hidden.one_slice(chunk.kept_spans, original, chunk.text)
+    known = named is not None and offset is not None
+    for name, place in zip(_OFFSETS, named or (0, 0), strict=True):
+        if _has(node, name):
+            _set(node, name, (offset or 0) + place if known else None)
+    set_text(node, chunk.text)
+    return found
+
+
+def _write(node: BaseNode, told: dict[str, Any]) -> None:
+    """Put details into the metadata, hidden from what the LLM and the embedder are shown."""
     before = _hidden_from(hidden.read(node.metadata))
     lists = _excluded_keys(node)
     added = [name for name, keys in lists.items() if HIDDEN_KEY not in keys]
     for name in added:
         lists[name].append(HIDDEN_KEY)
-    node.metadata[HIDDEN_KEY] = {
-        **hidden.describe(ranking, chunk, place=place, model=model),
-        "hidden_from": [*before, *(name for name in added if name not in before)],
-    }
-    return result
+    told["hidden_from"] = [*before, *(name for name in added if name not in before)]
+    hidden.write(node.metadata, told)
 
 
-def trim_node(result: NodeWithScore, chunk: RankedChunk, separator: str) -> None:
-    """Cut a node that `to_node` gave to what is kept of it, and write down what that is."""
-    node = result.node
-    original = node.get_content(MetadataMode.NONE)
-    offset = parent_offset(node)
-    found = hidden.describe_trim(chunk, original, offset=offset, separator=separator)
-    if chunk.text != original:
-        found |= {f"original_{name}": getattr(node, name) for name in _OFFSETS if _has(node, name)}
-        named = hidden.one_slice(chunk.kept_spans, original, chunk.text)
-        known = named is not None and offset is not None
-        for name, place in zip(_OFFSETS, named or (0, 0), strict=True):
-            if _has(node, name):
-                setattr(node, name, (offset or 0) + place if known else None)
-        set_text(node, chunk.text)
-    node.metadata[HIDDEN_KEY] |= found
+def details(found: NodeWithScore | BaseNode) -> dict[str, Any]:
+    """What a reranker of this package wrote into a node's metadata, as plain data.
+
+    Args:
+        found: A node, with or without a score.
+
+    Returns:
+        Empty if nothing: only trimming, or `add_scores`, writes something. Names are told in
+        `AttentionRerank`.
+
+    Raises:
+        TypeError: If it is no node.
+    """
+    _check_node(found)
+    return dict(hidden.read(_node(found).metadata))
 
 
 def restore(found: Found) -> Found:
     """What was passed to the reranker that gave this node, as far as that reranker changed it.
 
     Args:
-        found: A node, with or without a score, from `AttentionRerank` or `AttentionRetriever`.
+        found: A node, with or without a score, from `AttentionRerank` or `AttentionRetriever`. If
+            it was trimmed, with `keep_original`.
 
     Returns:
-        A copy with the original text, offsets and retrieval score, and without what is under
-        `"attnmass"`, which has to fit the text: what was changed since, or never was of that text,
-        is left as it is. Its `embedding` is `None` where the text had been trimmed. A score that
-        another postprocessor set since is kept. What no reranker of this package gave is copied.
+        A copy with the original text and offsets, and without what is under `"attnmass"`, which has
+        to fit the text: what was changed since, or never was of that text, is left as it is. Its
+        `embedding` is `None` where the text had been trimmed. With `add_scores` it has its
+        retrieval score again, but for a score that another postprocessor set since. What no
+        reranker of this package gave is copied.
 
     Raises:
         TypeError: If it is no node.
+        ValueError: If it was trimmed and its original text was not kept.
     """
-    if not isinstance(found, NodeWithScore | BaseNode):
-        raise TypeError(
-            f"{type(found).__name__} is no node: pass one, or call this for each of several"
-        )
+    _check_node(found)
     result = copy_node(found)
     node = _node(result)
     ours = hidden.read(node.metadata)
     if not ours:
         return result
+    text = node.get_content(MetadataMode.NONE)
+    hidden.check_restorable(ours, text)
+    original = hidden.source_text(ours, text)
     del node.metadata[HIDDEN_KEY]
     lists = _excluded_keys(node)
     for name in _hidden_from(ours):
         if HIDDEN_KEY in lists[name]:
             lists[name].remove(HIDDEN_KEY)
-    text = node.get_content(MetadataMode.NONE)
-    if "original_text" in ours and hidden.source_text(ours, text) is not None:
-        set_text(node, ours["original_text"])
+    if original is not None and original != text:
+        set_text(node, original)
         for name in _OFFSETS:
             if _has(node, name):
                 place = ours.get(f"original_{name}")
-                setattr(node, name, place if isinstance(place, int) else None)
-    if isinstance(result, NodeWithScore) and result.score == ours["score"]:
-        result.score = ours["retrieval_score"]
+                _set(node, name, place if isinstance(place, int) else None)
+    if isinstance(result, NodeWithScore) and "score" in ours and result.score == ours["score"]:
+        _set(result, "score", ours.get("retrieval_score"))
     return result
 
 
@@ -149,15 +205,23 @@ def as_retrieved(found: NodeWithScore) -> NodeWithScore:
 
 
 def set_text(node: BaseNode, text: str) -> None:
-    """Replace the text; embeddings of it go with it."""
+    """Replace the text of a copy; embeddings of it go with it."""
     resource = getattr(node, "text_resource", None)
-    node.set_content(text)
+    try:
+        node.set_content(text)
+    except ValidationError:  # of a class that is frozen, or checks what is assigned
+        if resource is None:
+            _set(node, "text", text)
     if resource is not None:  # of which `set_content` keeps nothing
-        update = {"text": text, "embeddings": None}
-        node.text_resource = resource.model_copy(update=update)  # type: ignore[attr-defined]
+        _set(node, "text_resource", resource.model_copy(update={"text": text, "embeddings": None}))
     for name in ("embedding", "text_embedding"):
         if _has(node, name):
-            setattr(node, name, None)
+            _set(node, name, None)
+
+
+def _set(node: BaseNode | NodeWithScore, name: str, value: Any) -> None:
+    """Set a field of a copy, whose class may be frozen, or check what is assigned."""
+    vars(node)[name] = value
 
 
 def parent_offset(node: BaseNode) -> int | None:
@@ -178,7 +242,7 @@ class Rendered:
     def __call__(self, index: int, text: str) -> str:
         """One of them with another text."""
         node = self._nodes[index].model_copy()
-        node.set_content(text)
+        set_text(node, text)
         return node.get_content(MetadataMode.LLM)
 
 
@@ -203,6 +267,13 @@ def _hidden_from(ours: Mapping[str, Any]) -> list[str]:
 
 def _has(node: BaseNode, name: str) -> bool:
     return name in type(node).model_fields
+
+
+def _check_node(found: object) -> None:
+    if not isinstance(found, NodeWithScore | BaseNode):
+        raise TypeError(
+            f"{type(found).__name__} is no node: pass one, or call this for each of several"
+        )
 
 
 def _node(found: NodeWithScore | BaseNode) -> BaseNode:

@@ -8,21 +8,21 @@ from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr
 from llama_index.core.schema import MetadataMode, NodeWithScore
 from llama_index.core.utils import get_tokenizer
 
-from attnmass.results import hidden
 from llama_index_attn.budget import less, n_tokens, reserve
 from llama_index_attn.convert import (
+    HIDDEN_KEY,
     Rendered,
     as_retrieved,
     copy_node,
     is_text,
     to_chunk,
     to_node,
-    trim_node,
 )
 from llama_index_attn.events import AttentionTrimEvent
 
 if TYPE_CHECKING:
     from attnmass import Ranking, Trim
+    from attnmass.adapters.base import Settled
     from attnmass.results.saving import Saving
     from llama_index_attn.rerank import AttentionRerank
 
@@ -68,9 +68,10 @@ def _rank_texts(
     result = []
     for chunk in ranking.chunks:
         place = places[chunk.index]
-        node = to_node(nodes[place], chunk, ranking, place=place, model=rerank.model)
-        if trim is not None and not trim.dry_run:
-            trim_node(node, chunk, trim.separator)
+        separator = None if trim is None or trim.dry_run else trim.separator
+        node = to_node(
+            nodes[place], chunk, ranking, place=place, rerank=rerank, separator=separator
+        )
         result.append(node)
     for place in sorted(set(range(len(nodes))) - set(places)):
         result.insert(place, copy_node(nodes[place]))
@@ -88,10 +89,7 @@ def _trim_texts(
         if trim.max_tokens is None or after <= trim.max_tokens:
             break
         taken += after - trim.max_tokens
-    request = rerank._request(query, _texts(result), after)
-    for found in result:
-        if is_text(found.node):
-            found.node.metadata[hidden.KEY]["request"] = request
+    rerank._settle(query, _settled(result), after)
     before = n_tokens(trim, nodes)
     dispatcher.event(_event(ranking, len(nodes), len(result), before, after))
     return result
@@ -137,11 +135,13 @@ def _has_trimmed(
     rerank: AttentionRerank, nodes: list[NodeWithScore], query: str, trim: Trim
 ) -> bool:
     """Whether the nodes are what this reranker made of them for this query."""
-    ours = [hidden.read(found.node.metadata) for found in nodes if is_text(found.node)]
-    return rerank._is_settled(query, ours, _texts(nodes), lambda: n_tokens(trim, nodes))
+    return rerank._is_settled(query, _settled(nodes), lambda: n_tokens(trim, nodes))
 
 
-def _texts(nodes: list[NodeWithScore]) -> list[tuple[str | None, str]]:
-    """Ids and texts of those that have some."""
+def _settled(nodes: list[NodeWithScore]) -> list[Settled]:
+    """What tells nodes apart, of those that have text."""
     texts = [found.node for found in nodes if is_text(found.node)]
-    return [(node.node_id, node.get_content(MetadataMode.NONE)) for node in texts]
+    return [
+        (node.node_id, node.get_content(MetadataMode.NONE), node.metadata.get(HIDDEN_KEY))
+        for node in texts
+    ]

@@ -29,27 +29,30 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     The model loads on first use and is shared by all that name the same one in the same way.
     Kept nodes are copies; their score is their share of the attention, or what `rank_by` makes of a
-    cross-encoder's logit, in [0, 1], and what it came from is in their metadata under `"attnmass"`,
-    hidden from the LLM and the embedder: `score`, `retrieval_score`, `rank_before` (position in the
-    input, 0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all nodes together,
-    `hidden_from` (what it was hidden from), and `fused_score`, `n_windows`, `skipped`, `mass` and
-    `logit` (of a cross-encoder) where they apply.
+    cross-encoder's logit, in [0, 1]. All else is as it was, so that a node's hash is the same in
+    every call, and fusion and docstores know it again. More of a call is in `last_ranking`, or with
+    `add_scores` in the metadata under `"attnmass"`, hidden from the LLM and the embedder and read
+    by `details`: `score`, `retrieval_score`, `rank_before` (position in the input, 0-based),
+    `n_tokens`, `model`, `evidence` and `no_evidence` of all nodes together, `hidden_from` (what it
+    was hidden from), and `relevance`, `n_windows`, `skipped`, `mass` and `logit` (of a
+    cross-encoder) where they apply.
 
     Nodes are trimmed to their best spans (sentences, list items, tables, ...) if `max_tokens`,
     `keep_ratio` or `top_p` is set; `attnmass.Trim` says how the options combine. Nodes of which
     nothing is kept are left out, blank ones too. Those whose text got shorter lose their
     `embedding`; `start_char_idx` and `end_char_idx` name what is left if that is one slice of the
-    parent, else they are `None`. Under `"attnmass"` there are also `spans`, the kept ones, each
-    with `id`, `start` and `end` into the text before trimming, `doc_start` and `doc_end` into the
-    parent's where that place is known, `score`, `kind` and `reason`; further `n_dropped_spans`,
-    `request` (a digest), and where the text got shorter `original_text`, `separator`,
-    `original_start_char_idx` and `original_end_char_idx`. `restore` undoes it.
+    parent, else they are `None`. Under `"attnmass"` there are then `spans`, the kept ones, each
+    with `id`, `start` and `end` into the text before trimming, `place` in the text now, `doc_start`
+    and `doc_end` in the parent's where that is known, and `kind`; with `add_scores` also `score`
+    and `reason`; further `n_dropped_spans` and `digest`, of the text now. With `keep_original`
+    there is what `restore` needs where the text got shorter: `original_text`, `separator`, `seal`,
+    `original_start_char_idx` and `original_end_char_idx`.
 
     `max_tokens` is a ceiling on what the LLM gets: each node with the metadata that it is shown,
     as its templates render it. A trimmed result that comes in again with the same query and
-    options stays as it is; else nodes that this process trimmed are ranked, and trimmed if that is
-    asked for, by their original text; what others wrote under `"attnmass"` is never read instead of
-    a text.
+    options stays as it is; else nodes that this process trimmed with `keep_original` are ranked,
+    and trimmed if that is asked for, by their original text; what others wrote under `"attnmass"`
+    is never read instead of a text.
 
     With `dry_run` all nodes come back ranked and whole, and `AttentionTrimEvent` tells what
     trimming would have left; with `keep_ranking`, `last_ranking.saving` tells of which spans.

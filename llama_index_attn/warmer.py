@@ -8,18 +8,19 @@ from typing import Any
 from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.schema import BaseNode, TransformComponent
 
+from attnmass.adapters.fields import Sound
 from llama_index_attn.rerank import AttentionRerank
 
 
-class AttentionWarmer(TransformComponent):
+class AttentionWarmer(Sound, TransformComponent):
     """Reads nodes into the chunk cache of a reranker, and passes them on as they are.
 
     Put it behind everything that changes text or metadata. With `num_workers`, or where queries are
-    answered by another process, the reranker needs a `cache_folder`. Nodes that the pipeline's own
+    answered by another process, the reranker needs a `store`. Nodes that the pipeline's own
     cache knows do not come here; what is missing is then read by the first query that needs it.
 
     Example:
-        >>> rerank = AttentionRerank(cache_folder="chunks")
+        >>> rerank = AttentionRerank(store="chunks")
         >>> pipeline = IngestionPipeline(transformations=[splitter, AttentionWarmer(rerank=rerank)])
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import model_validator
@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from attnmass.adapters.fields import RankerFields
 from attnmass.adapters.reloading import fields_of
+from attnmass.adapters.settled import digest_of, is_settled, settle
 from attnmass.adapters.shared import release, shared_ranker
 from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import check_type
@@ -25,8 +26,8 @@ from attnmass.options.fields import (
     TRIM_DETAILS,
     TRIM_FIELDS,
 )
+from attnmass.options.readings import check_reading
 from attnmass.results.errors import NoEvidenceError
-from attnmass.results.hidden import seal
 from attnmass.results.stats import WarmResult
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from attnmass.trimming import Render, Trim
 
 Result = TypeVar("Result")
+
+# Id and text of a result, and what was written into its metadata.
+Settled = tuple[str | None, str, Any]
 
 _logger = logging.getLogger(__name__)
 
@@ -165,6 +169,7 @@ class UsesRanker(RankerFields):
         """
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
+        check_reading(self.reading, self.layout)
         CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
         if self._trim() is not None:
             return self
@@ -224,43 +229,43 @@ class UsesRanker(RankerFields):
         progress = self.show_progress or None
         return self._load().warm(chunks, batch_size=self.batch_size, progress=progress)
 
-    def _request(
-        self, query: str, results: Sequence[tuple[str | None, str]], n_tokens: int | None
-    ) -> str:
-        """A digest of one call: what was asked, of which heads, and what came of it.
-
-        Results in it and not just options: two results of one request may be too much together.
+    def _settle(self, query: str, results: Sequence[Settled], n_tokens: int | None) -> None:
+        """Remember what came of a request, for `_is_settled`.
 
         Args:
             query: The query.
-            results: Ids and texts, in order.
+            results: In order.
             n_tokens: What they take, which also tells one tokenizer from another.
         """
-        options = self.model_dump(exclude=NO_MATTER)
-        ranker = self._load()
-        how = [ranker.profile.to_json(), ranker.options]
-        asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
-        return seal(asked)
+        settle(self._request(query, results, n_tokens))
 
     def _is_settled(
         self,
         query: str,
-        hidden: Sequence[Mapping[str, Any]],
-        results: Sequence[tuple[str | None, str]],
+        results: Sequence[Settled],
         count: Callable[[], int | None],
     ) -> bool:
         """Whether the candidates are what this very call would give, for it gave them.
 
         Args:
             query: The query.
-            hidden: What adapters wrote into the candidates.
-            results: As in `_request`.
-            count: Gives what they take, as in `_request`.
+            results: As in `_settle`.
+            count: Gives what they take, as in `_settle`.
         """
-        requests = {found.get("request") for found in hidden}
-        if len(requests) != 1 or None in requests:
-            return False
-        return requests == {self._request(query, results, count())}
+        if not results or not all(isinstance(written, str) for *_, written in results):
+            return False  # candidates that nobody trimmed yet, of the same texts perhaps
+        return is_settled(self._request(query, results, count()))
+
+    def _request(self, query: str, results: Sequence[Settled], n_tokens: int | None) -> str:
+        """A digest of one call: what was asked, of which heads, and what came of it.
+
+        Results in it and not just options: two results of one request may be too much together.
+        """
+        options = self.model_dump(exclude=NO_MATTER)
+        ranker = self._load()
+        how = [ranker.profile.to_json(), ranker.options]
+        asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
+        return digest_of(asked)
 
     def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:
         """What `rank` gives; where it fails, under `on_error="passthrough"`, the candidates.

@@ -15,16 +15,16 @@ from typing_extensions import Self
 from attnmass.adapters.reloading import light_tokenizer
 from attnmass.engine.worker import Worker
 from attnmass.options.checked import told
-from attnmass.options.checks import did_you_mean
 from attnmass.options.declared import (
     Loading,
-    OwnOfLayouts,
     Reading,
     Selecting,
     Storing,
     Trimming,
     option,
 )
+from attnmass.options.readings import as_reading
+from attnmass.options.renamed import what_then
 from attnmass.profiles import HeadProfile
 
 _PATHS = [
@@ -40,8 +40,18 @@ _TOLD = "callback_manager"
 # What is kept where nothing is said.
 _N_BEST = 5
 
-# What most users set, told first.
-_FIRST = ("model", "top_n", "max_tokens", "keep_ratio", "device", "cache_folder")
+# What users set, told first, and of that first what most of them set.
+COMMON = (
+    *("model", "top_n", "max_tokens", "keep_ratio", "device", "store"),
+    *("fuse", "min_relevance", "order", "evidence_threshold", "on_no_evidence"),
+    *("top_p", "tokenizer", "layout", "heads", "dtype", "on_error", "show_progress"),
+    *("keep_ranking", "add_scores", "keep_original"),
+)
+
+
+def _line(name: str, said: str | None) -> str:
+    """What `help` says of a field."""
+    return fill(f"{name}: {said}", 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
 
 
 class OfAdapters(BaseModel):
@@ -54,17 +64,46 @@ class OfAdapters(BaseModel):
     keep_ranking: bool = option(
         False, "Whether last_ranking has the last call's, to draw a heat map"
     )
+    add_scores: bool = option(
+        False,
+        "Whether metadata tell each call's scores; duplicates of several calls then differ, and "
+        "are not merged",
+    )
+    keep_original: bool = option(
+        False, "Whether metadata of what was trimmed have its whole text, to restore it"
+    )
 
 
-class RankerFields(
-    OfAdapters, Storing, OwnOfLayouts, Reading[HeadProfile], Trimming, Selecting, Loading
-):
-    """Every option as a field; an assignment that is refused leaves an object as it was.
+class Sound(BaseModel):
+    """Checks what is assigned; an assignment that is refused leaves an object as it was."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a field if all fields may be what they then are together, else leave it as it was.
+
+        Raises:
+            ValidationError: As the constructor; pydantic itself would keep what it refused.
+        """
+        if name not in type(self).model_fields:
+            super().__setattr__(name, value)
+            return
+        fields, known = dict(vars(self)), set(self.model_fields_set)
+        try:
+            super().__setattr__(name, value)
+        except Exception:
+            vars(self).clear()
+            vars(self).update(fields)
+            self.model_fields_set.clear()
+            self.model_fields_set.update(known)
+            raise
+
+
+class RankerFields(Sound, OfAdapters, Storing, Reading[HeadProfile], Trimming, Selecting, Loading):
+    """Every option as a field.
 
     Its docstring tells of the fields of each subclass that has one of its own.
     """
-
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     # Wider than the core's, where no `top_n` is all.
     top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
@@ -89,12 +128,16 @@ class RankerFields(
         super().__pydantic_init_subclass__(**kwargs)
         if doc := cls.__dict__.get("__doc__"):
             told = {name: info.description for name, info in cls.model_fields.items()}
-            ordered = {name: told[name] for name in (*_FIRST, *told) if told[name]}
-            lines = [
-                fill(f"{name}: {said}", 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
-                for name, said in ordered.items()
-            ]
-            cls.__doc__ = "\n".join([inspect.cleandoc(doc), "", "Attributes:", *lines])
+            rare = [name for name in told if name not in COMMON and told[name]]
+            first, _, rest = inspect.cleandoc(doc).partition("\n\n")
+            cls.__doc__ = "\n\n".join(
+                [
+                    first,
+                    "\n".join(["Attributes:", *(_line(name, told[name]) for name in COMMON)]),
+                    *([rest] if rest else []),
+                    "\n".join(["Attributes:", *(_line(name, told[name]) for name in rare)]),
+                ]
+            )
 
     @model_validator(mode="before")
     @classmethod
@@ -104,7 +147,7 @@ class RankerFields(
             return data
         known = cls.model_fields
         for name in sorted(set(map(str, data)).difference(known)):
-            if near := did_you_mean(name, known):
+            if near := what_then(name, known):
                 raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
         return data
 
@@ -113,24 +156,10 @@ class RankerFields(
     def _accept_paths(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field if all fields may be what they then are together, else leave it as it was.
-
-        Raises:
-            ValidationError: As the constructor; pydantic itself would keep what it refused.
-        """
-        if name not in type(self).model_fields:
-            super().__setattr__(name, value)
-            return
-        fields, known = dict(vars(self)), set(self.model_fields_set)
-        try:
-            super().__setattr__(name, value)
-        except Exception:
-            vars(self).clear()
-            vars(self).update(fields)
-            self.model_fields_set.clear()
-            self.model_fields_set.update(known)
-            raise
+    @field_validator("reading", mode="before", check_fields=False)
+    @classmethod
+    def _accept_readings(cls, value: Any) -> Any:
+        return as_reading(value)
 
     def __eq__(self, other: object) -> bool:
         """Whether all options are equal; what was loaded, and who is told of it, do not count."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.forking import ForkLock
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Slot:
-    """A ranker that is there or being loaded; its lock makes others wait for the one who loads."""
+    """The rankers of one model; its lock makes others wait for the one who loads.
+
+    Attributes:
+        lock: Held while one is loaded.
+        rankers: By the name that was given and the options.
+    """
 
     lock: ForkLock = field(default_factory=ForkLock)
-    ranker: AttentionRanker | None = None
+    rankers: dict[Hashable, AttentionRanker] = field(default_factory=dict)
 
 
-_slots: dict[Hashable, _Slot] = {}
+_slots: dict[str, _Slot] = {}
 _guard = ForkLock()
 
 
@@ -32,44 +38,73 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
 
     Args:
         name: As in `AttentionRanker.from_pretrained`.
-        **options: Its options; other options are another ranker, with a model and a cache of its
-            own. Each must be hashable, so heads are a tuple of pairs.
+        **options: Its options; other options are another ranker, with a cache of its own, over the
+            same weights where they run in the same layers, dtype and place. Each must be hashable,
+            so heads are a tuple of pairs.
 
     Raises:
         TypeError: If an option is not hashable, or the name is none.
         AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
     """
-    from attnmass.loading.sources import ALIASES
     from attnmass.options.declared import defaults_of
     from attnmass.options.fields import LOADING_GROUPS
     from attnmass.ranker import AttentionRanker
 
     check_path("name", name)
     name = os.fspath(name)
-    name = name.lower() if name.lower() in ALIASES else name
+    place = _place(name)
     defaults = defaults_of(*LOADING_GROUPS)
     options = {name: value for name, value in options.items() if value != defaults.get(name)}
+    name = place if place in _aliases() else name
     key = (name, *sorted(options.items(), key=lambda item: item[0]))
-    with _guard:
-        slot = _slots.setdefault(key, _Slot())
-    with slot.lock:
-        if slot.ranker is None:
-            slot.ranker = AttentionRanker.from_pretrained(name, **options)
-        return slot.ranker
+    hash(key)  # or there is a TypeError, before anything is put down
+    while True:
+        with _guard:
+            slot = _slots.setdefault(place, _Slot())
+            found = slot.rankers.get(key)
+        if found is not None:
+            return found
+        with slot.lock:
+            with _guard:
+                if _slots.get(place) is not slot:
+                    continue  # whoever had it failed, or it was released meanwhile
+                found = slot.rankers.get(key)
+            if found is not None:
+                return found
+            try:
+                found = slot.rankers[key] = AttentionRanker.from_pretrained(name, **options)
+                return found
+            finally:
+                with _guard:
+                    if not slot.rankers and _slots.get(place) is slot:
+                        del _slots[place]
 
 
 def release(name: str | None = None) -> int:
-    """Forget shared rankers, so that their memory is freed once nobody else holds them.
+    """Forget shared rankers; their memory is free when this returns, unless somebody holds them.
 
     Args:
-        name: Only those of this name; default: all.
+        name: Only those of this model, in whatever spelling; default: all.
 
     Returns:
         How many were forgotten.
     """
     check_type("name", name, str, optional="all")
-    names = None if name is None else (name, name.lower())  # short names are kept in lower case
     with _guard:
-        keys = [key for key in _slots if names is None or key[0] in names]  # type: ignore[index]
-        forgotten = [_slots.pop(key) for key in keys]
-    return sum(slot.ranker is not None for slot in forgotten)
+        places = list(_slots) if name is None else [_place(name)]
+        forgotten = [_slots.pop(place) for place in places if place in _slots]
+    return sum(len(slot.rankers) for slot in forgotten)
+
+
+def _place(name: str) -> str:
+    """One spelling for a model: of an alias, of a path, or the name itself."""
+    if name.lower() in _aliases():
+        return name.lower()
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
+def _aliases() -> Container[str]:
+    from attnmass.loading.sources import ALIASES
+
+    return ALIASES

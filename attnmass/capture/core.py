@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from typing_extensions import Self
 
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.ambient import undisturbed
+from attnmass.models.state import ModelState
 
 Head = tuple[int, int]
 
@@ -17,7 +21,7 @@ class ViewReader:
     """Reads selected heads in a view of a model.
 
     Nothing of the model that is passed in is written to: the view shares its weights. One thread at
-    a time may use a reader.
+    a time may use a reader, and asks it to `follow` the model first.
 
     Attributes:
         config: The model's own.
@@ -27,15 +31,66 @@ class ViewReader:
             `"eager"` where what a family's own eager attention returns is read.
     """
 
-    def __init__(self, view: nn.Module, config: Any, heads: Sequence[Head], path: str) -> None:
+    def __init__(self, state: ModelState, config: Any, heads: Sequence[Head], path: str) -> None:
         """Bind the reader to a view, which stays on its device."""
         self.config = config
         self.heads = tuple(heads)
         self.last_layer = deepest(self.heads)
         self.path = path
         self._by_layer = by_layer(self.heads)
-        self._view: Any = view
+        self._state = state
+        self._proof: Callable[[Any], None] | None = None
         self._home = self.device
+
+    def proved(self, proof: Callable[[Self], None]) -> Self:
+        """Run a proof now, and again whenever the model has changed so that its view is a new one.
+
+        Args:
+            proof: Raises an error where what is read is not the model's own.
+
+        Returns:
+            The reader.
+        """
+        proof(self)
+        self._proof = proof
+        return self
+
+    def follow(self) -> None:
+        """Follow what became of the model since the last call; to be called before every use.
+
+        Raises:
+            UnsupportedModelError: If it became what cannot be followed.
+        """
+        self._state.follow(self._renew)
+
+    def identity(self) -> str:
+        """Follow the model, and give the digest of the layers that run, as they are now."""
+        self.follow()
+        return self._state.identity()
+
+    def _renew(self) -> None:
+        self._bind()
+        if self._proof is not None:
+            self._proof(self)
+
+    def _bind(self) -> None:
+        """Learn from a new view what depends on it."""
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Around every pass: the model is where it was, and nothing outside reaches into it."""
+        if self.device != self._home:
+            raise UnsupportedModelError(
+                f"the model was moved from {self._home} to {self.device} after the ranker was "
+                "built: build a new ranker"
+            )
+        # Not in inference mode: what a layer makes of itself when it first runs is the caller's.
+        with undisturbed(), torch.no_grad():
+            yield
+
+    @property
+    def _view(self) -> Any:
+        return self._state.view
 
     @property
     def device(self) -> torch.device:
@@ -48,14 +103,6 @@ class ViewReader:
         """Of the weights."""
         dtype: torch.dtype = next(self._view.parameters()).dtype
         return dtype
-
-    def _check_home(self) -> None:
-        """Raise `UnsupportedModelError` if the model is on another device than it was."""
-        if self.device != self._home:
-            raise UnsupportedModelError(
-                f"the model was moved from {self._home} to {self.device} after the ranker was "
-                "built: build a new ranker"
-            )
 
     def _check_recorded(self, recorded: Iterable[int], model: object, what: str) -> None:
         """Raise `UnsupportedModelError` if a layer with selected heads recorded nothing.

@@ -43,7 +43,7 @@ def prove_cross(reader: CrossReader, model: nn.Module) -> None:
     compare(reader, there, moved, OTHER_ORDER, kind=_KIND)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _eager(reader: CrossReader, model: nn.Module, chunks: list[list[int]], query: Any) -> Tensor:
     """The query's mean cross-attention over the chunks' states joined, `[head, key]`."""
     view = shared_pair(find_pair(model), n_layers=reader.last_layer + 1, implementation="eager")

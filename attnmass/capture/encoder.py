@@ -15,7 +15,8 @@ from attnmass.capture.encoder_pass import ACTIVE, INTERFACE, EncoderPass, Passag
 from attnmass.capture.forward import StopForward
 from attnmass.errors import CaptureError, UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
-from attnmass.models.view import asks_interface, find_layers, shared_view
+from attnmass.models.state import ModelState
+from attnmass.models.view import asks_interface, find_layers, layers_above, shared_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +63,20 @@ class EncoderReader(ViewReader):
         whole = find_encoder(model, with_head=with_logit)
         heads = tuple(heads)
         path = "interface" if asks_interface(whole) else "eager"
-        view: nn.Module = encoder_view(
-            whole,
-            None if with_logit else deepest(heads) + 1,
-            INTERFACE if path == "interface" else "eager",
+        implementation = INTERFACE if path == "interface" else "eager"
+        n_layers = len(find_layers(whole)[1]) if with_logit else deepest(heads) + 1
+
+        def find() -> Any:
+            return find_encoder(model, with_head=with_logit)
+
+        state = ModelState(
+            lambda: {"": find()},
+            lambda: layers_above(find(), n_layers),
+            lambda: encoder_view(find(), n_layers, implementation),
         )
-        super().__init__(view, whole.config, heads, path)
+        super().__init__(state, whole.config, heads, path)
         self.with_logit = with_logit
-        _, layers = find_layers(self._view)
-        self._layers = {id(m): n for n, layer in enumerate(layers) for m in layer.modules()}
-        if self.path == "eager":
-            for layer in self._by_layer:
-                self._hook(layers[layer], layer)
+        self._bind()
         takes = inspect.signature(whole.forward).parameters
         n_types = getattr(self.config, "type_vocab_size", 0) or 0
         self._n_types = n_types if "token_type_ids" in takes else 0
@@ -126,15 +129,20 @@ class EncoderReader(ViewReader):
             )
         return found
 
+    def _bind(self) -> None:
+        _, layers = find_layers(self._view)
+        self._layers = {id(m): n for n, layer in enumerate(layers) for m in layer.modules()}
+        if self.path == "eager":
+            for layer in self._by_layer:
+                self._hook(layers[layer], layer)
+
     def _in_order(self, recorded: Mapping[int, list[Tensor]], number: int, dim: int) -> Tensor:
         """What was recorded of a passage, its heads in the reader's order along `dim`."""
         mine = {layer: recorded[layer][number].cpu() for layer in self._by_layer}
         return in_order(mine, self.heads, dim)
 
-    @torch.inference_mode()
     def _run(self, passages: Sequence[Passage], active: EncoderPass) -> list[float] | None:
         """One pass; what the classification head says where it is asked."""
-        self._check_home()
         longest = max(len(passage.ids) for passage in passages)
 
         def filled(rows: Iterable[Sequence[int]], filler: int) -> Tensor:
@@ -149,7 +157,8 @@ class EncoderReader(ViewReader):
             inputs["token_type_ids"] = filled((p.types for p in passages), 0)
         token = ACTIVE.set(active)
         try:
-            output = self._view(**inputs)
+            with self._running():
+                output = self._view(**inputs)
         except StopForward:
             return None
         finally:
@@ -170,6 +179,8 @@ class EncoderReader(ViewReader):
             m for m in telling if not any(c is not m and c in telling for c in m.modules())
         ]
 
+        heads = list(self._by_layer[layer])  # a hook that held its reader would keep both alive
+
         def ask(module: nn.Module, args: Any, kwargs: Any) -> Any:
             bound = inspect.signature(module.forward).bind(*args, **kwargs)
             bound.arguments["output_attentions"] = True
@@ -185,7 +196,6 @@ class EncoderReader(ViewReader):
                     f"{type(module).__name__} does not show how its tokens attend to all others: "
                     "pass a model from the README's table of families."
                 )
-            heads = list(self._by_layer[layer])
             rows = (
                 weights[i, heads][:, plan.rows, : plan.n_tokens].float()
                 for i, plan in enumerate(active.plans)
@@ -216,10 +226,9 @@ def find_encoder(model: nn.Module, *, with_head: bool = False) -> Any:
     return inner if with_head else inner.base_model
 
 
-def encoder_view(model: Any, n_layers: int | None, implementation: str) -> Any:
-    """A view of an encoder, see `shared_view`; `None` for all of its layers."""
-    depth = len(find_layers(model)[1])
-    view: Any = shared_view(model, n_layers=n_layers or depth, implementation=implementation)
+def encoder_view(model: Any, n_layers: int, implementation: str) -> Any:
+    """A view of an encoder, see `shared_view`."""
+    view: Any = shared_view(model, n_layers=n_layers, implementation=implementation)
     for module in view.modules():
         if isinstance(getattr(module, "config", None), type(view.config)):
             module.config._attn_implementation = implementation

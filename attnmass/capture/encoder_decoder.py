@@ -13,6 +13,7 @@ from attnmass.capture.core import Head, ViewReader
 from attnmass.capture.states import KeyValues, joined
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.pair import hides_attention, max_positions, settle_attention
+from attnmass.models.state import ModelState
 
 
 class EncoderDecoder(ViewReader):
@@ -23,16 +24,16 @@ class EncoderDecoder(ViewReader):
             BigBird-Pegasus), which runs as it is: its states are read, where it looks is not.
     """
 
-    def __init__(self, view: nn.Module, pair: Any, heads: Sequence[Head], path: str) -> None:
+    def __init__(self, state: ModelState, pair: Any, heads: Sequence[Head], path: str) -> None:
         """Bind it to a view.
 
         Args:
-            view: The view.
+            state: Has the view.
             pair: What it is of.
             heads: As in `ViewReader`.
             path: Likewise.
         """
-        super().__init__(view, pair.config, heads, path)
+        super().__init__(state, pair.config, heads, path)
         self.hides_inside = hides_attention(pair)
 
     @property
@@ -74,25 +75,25 @@ class EncoderDecoder(ViewReader):
         return nn.utils.rnn.pad_sequence(found, batch_first=True)
 
     def _encode(self, ids: Tensor, mask: Tensor) -> Tensor:
-        self._check_home()
         options = {"output_attentions": True} if self.path == "eager" else {}
-        output = self._view.encoder(input_ids=ids, attention_mask=mask, **options)
+        with self._running():
+            output = self._view.encoder(input_ids=ids, attention_mask=mask, **options)
         states: Tensor = output[0]
         return states
 
     def _decode(
         self, ids: Tensor, states: Tensor, mask: Tensor | None, caches: EncoderDecoderCache | None
     ) -> None:
-        self._check_home()
         options = {"output_attentions": True} if self.path == "eager" else {}
-        self._view.decoder(
-            input_ids=ids,
-            encoder_hidden_states=states,
-            encoder_attention_mask=mask,
-            past_key_values=caches,
-            use_cache=caches is not None,
-            **options,
-        )
+        with self._running():
+            self._view.decoder(
+                input_ids=ids,
+                encoder_hidden_states=states,
+                encoder_attention_mask=mask,
+                past_key_values=caches,
+                use_cache=caches is not None,
+                **options,
+            )
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Ids filled up at their end, and 1 where they are not, `[row, token]` both."""

@@ -44,7 +44,7 @@ class Plan:
         wanted = range(self.n_tokens) if passage.watched else {t for g in passage.groups for t in g}
         rows = sorted(wanted)
         place = {row: number for number, row in enumerate(rows)}
-        averaging = torch.zeros(len(passage.groups), len(rows))  # [group, row]
+        averaging = torch.zeros(len(passage.groups), len(rows), dtype=torch.float32)  # [group, row]
         for number, group in enumerate(passage.groups):
             averaging[number, [place[token] for token in group]] = 1 / len(group)
         self.rows = torch.tensor(rows, device=device)

@@ -55,6 +55,8 @@ class ForwardPass:
         keep: Whether keys and values of the new tokens are kept.
         key_block: Past keys that are looked at together; `None` for all. Blocks need less memory
             and give the same.
+        shifts: By how many positions each of `past` stands nearer to the new tokens in what they
+            may see, not in how far it is; none where it is empty.
         kept_heads: Which KV heads of the last layer are kept, once it has run; `None` is all.
         keys: What `store` kept, by layer.
         values: Likewise.
@@ -72,6 +74,7 @@ class ForwardPass:
     rows: Sequence[Tensor] = ()
     keep: bool = False
     key_block: int | None = None
+    shifts: Sequence[int] = ()
     kept_heads: tuple[int, ...] | None = None
     keys: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
@@ -91,7 +94,12 @@ class ForwardPass:
             Whether a new token may look at a key (past first), `[1, 1, token, key]`, bool.
         """
         new = self.positions
-        keys = torch.cat([*(part.positions for part in self.past), new])
+        shifts = self.shifts or [0] * len(self.past)
+        places = [
+            part.positions + shift if shift else part.positions
+            for part, shift in zip(self.past, shifts, strict=True)
+        ]
+        keys = torch.cat([*places, new])
         zero = torch.zeros((1, 1, 1, 1), dtype=torch.long, device=new.device)
         allowed = mask_function(zero, zero, new[None, None, :, None], keys[None, None, None, :])
         allowed = allowed.expand(1, 1, len(new), len(keys))

@@ -117,7 +117,7 @@ def prove_encoder(reader: EncoderReader, model: nn.Module) -> None:
         compare(reader, found, expected, EAGER)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _eager_encoder(reader: EncoderReader, model: nn.Module, passage: Passage) -> Tensor:
     """Attention of the reader's heads in one plain pass, `[head, token, token]`."""
     view = encoder_view(find_encoder(model), reader.last_layer + 1, "eager")
@@ -156,7 +156,7 @@ def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
     return eager_rows(reader, model, ids)[:, -_QUERY:].mean(dim=1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def eager_rows(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
     """Attention of a reader's heads in one plain causal pass, fp32, `[head, token, token]`.
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from itertools import chain
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.ambient import alone
 from attnmass.models.kinds import bare, is_rag
+from attnmass.models.state import ModelState
+from attnmass.models.view import shared
 
 
 class QuestionEncoder:
@@ -33,18 +33,27 @@ class QuestionEncoder:
                 f"{type(model).__name__} is no RAG model: pass a RagSequenceForGeneration or a "
                 "RagTokenForGeneration."
             )
-        encoder: nn.Module = bare(model).question_encoder
-        memo: dict[int, Any] = {id(x): x for x in chain(encoder.parameters(), encoder.buffers())}
-        self._view: Any = copy.deepcopy(encoder, memo).eval()
+        self._state = ModelState(
+            lambda: {"": bare(model).question_encoder},
+            tuple,
+            lambda: shared(bare(model).question_encoder),
+        )
 
-    @torch.inference_mode()
+    @alone
+    @torch.no_grad()
     def __call__(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """The vector that documents are looked up by, `[1, dim]`.
 
         Args:
             ids: Tokens of the question, special ones included.
         """
-        device = next(self._view.parameters()).device
-        output = self._view(input_ids=torch.tensor([list(ids)], device=device))
+        self._state.follow(_nothing)
+        view = self._state.view
+        device = next(view.parameters()).device
+        output = view(input_ids=torch.tensor([list(ids)], device=device))
         vector: NDArray[np.float32] = output[0].float().cpu().numpy()
         return vector
+
+
+def _nothing() -> None:
+    """A copy of it all needs no proof."""

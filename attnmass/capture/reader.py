@@ -12,10 +12,18 @@ from torch import Tensor, nn
 from attnmass.capture import interface
 from attnmass.capture.core import Head, ViewReader, deepest, in_order
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
+from attnmass.capture.regimes import first_regime, reach
 from attnmass.capture.states import KeyValues
 from attnmass.errors import UnsupportedModelError
-from attnmass.models.identity import Identity
-from attnmass.models.view import asks_interface, find_decoder, find_layers, shared_view
+from attnmass.models.state import ModelState
+from attnmass.models.view import (
+    asks_interface,
+    find_decoder,
+    find_layers,
+    is_whole,
+    layers_above,
+    shared_view,
+)
 
 
 class Reader(ViewReader):
@@ -24,7 +32,6 @@ class Reader(ViewReader):
     Attributes:
         kept_heads: Which KV heads of the last layer `read` keeps the keys of: those that selected
             heads read, known after the first pass. `None` is all, as eager attention needs them.
-        identity: Called, a digest of the layers that run, as their weights are now.
     """
 
     def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
@@ -41,22 +48,34 @@ class Reader(ViewReader):
         heads = tuple(heads)
         _check_positions(decoder)
         path = "interface" if asks_interface(decoder) else "eager"
-        view = shared_view(
-            decoder,
-            n_layers=deepest(heads) + 1,
-            implementation=interface.INTERFACE if path == "interface" else interface.EAGER,
+        n_layers = deepest(heads) + 1
+        implementation = interface.INTERFACE if path == "interface" else interface.EAGER
+        state = ModelState(
+            lambda: {"": find_decoder(model)},
+            lambda: layers_above(find_decoder(model), n_layers),
+            lambda: shared_view(
+                find_decoder(model), n_layers=n_layers, implementation=implementation
+            ),
         )
-        super().__init__(view, decoder.config, heads, path)
-        if self.path == "eager":
-            self._hook_layers()
-        self.identity = Identity(self._view)
+        super().__init__(state, decoder.config, heads, path)
         self.kept_heads: tuple[int, ...] | None = None
+        self._bind()
 
     @property
     def max_positions(self) -> int | None:
-        """How many positions the model knows, or `None` for no limit."""
-        limit = getattr(self.config, "max_position_embeddings", None)
-        return int(limit) if limit else None
+        """How many positions the model knows in its first regime, or `None` for no limit.
+
+        Some rotary embeddings turn all vectors of a pass in another way once its longest position
+        is beyond what the model was first trained on (longrope, dynamic NTK): what a chunk leaves
+        would depend on the longest chunk beside it. Longer chunks are read in windows instead.
+        """
+        known = (getattr(self.config, "max_position_embeddings", None), first_regime(self.config))
+        return min((int(limit) for limit in known if limit), default=None)
+
+    @property
+    def reach(self) -> int | None:
+        """Within how many positions all layers that run see each other, `None` for no bound."""
+        return reach(self.config, self.last_layer + 1)
 
     def read(
         self, ids: Tensor, positions: Tensor, past: Sequence[KeyValues] = ()
@@ -87,6 +106,7 @@ class Reader(ViewReader):
         rows: Sequence[Tensor],
         segments: Tensor | None = None,
         key_block: int | None = None,
+        shifts: Sequence[int] = (),
     ) -> Tensor:
         """Run tokens and read where the selected heads look from some of them.
 
@@ -98,6 +118,8 @@ class Reader(ViewReader):
             segments: Segment number of each token; segments do not see each other.
             key_block: Past keys that are looked at together, fewer of them in less memory; default:
                 all. A family that is read from its own eager attention looks at all.
+            shifts: For each of `past` by how many positions it stands nearer as far as windows of
+                attention are concerned; default: none.
 
         Returns:
             Attention averaged over each group of rows, fp32, `[group, head, key]`, keys being the
@@ -105,8 +127,9 @@ class Reader(ViewReader):
         """
         heads = self._by_layer
         state = ForwardPass(
-            positions, self.last_layer, past, segments, heads, rows, key_block=key_block
-        )
+            positions, self.last_layer, past, segments, heads, rows,
+            key_block=key_block, shifts=shifts,
+        )  # fmt: skip
         self._run(ids[None], state)
         self._check_recorded(
             state.recorded,
@@ -115,24 +138,29 @@ class Reader(ViewReader):
         )
         return in_order(state.recorded, self.heads)
 
-    @torch.inference_mode()
     def _run(self, ids: Tensor, state: ForwardPass) -> None:
-        self._check_home()
-        token = ACTIVE.set(state)
-        try:
-            eager = self.path == "eager"
-            self._view(
-                input_ids=ids,
-                position_ids=state.positions[None].expand_as(ids),
-                # Without a mask, positions that start again would be taken for packed sequences.
-                attention_mask=None if eager else torch.ones_like(ids),
-                past_key_values=interface.PassCache() if eager else None,
-                use_cache=eager,
-            )
-        except StopForward:
-            pass
-        finally:
-            ACTIVE.reset(token)
+        with self._running():
+            token = ACTIVE.set(state)
+            try:
+                eager = self.path == "eager"
+                self._view(
+                    input_ids=ids,
+                    position_ids=state.positions[None].expand_as(ids),
+                    # Without a mask, positions that start again would be taken for packed
+                    # sequences.
+                    attention_mask=None if eager else torch.ones_like(ids),
+                    past_key_values=interface.PassCache() if eager else None,
+                    use_cache=eager,
+                )
+            except StopForward:
+                pass
+            finally:
+                ACTIVE.reset(token)
+
+    def _bind(self) -> None:
+        self.kept_heads = None
+        if self.path == "eager":
+            self._hook_layers()
 
     def _hook_layers(self) -> None:
         """Read a family's own attention weights from the modules that return them."""
@@ -153,7 +181,7 @@ class Reader(ViewReader):
 
         for layer in self._by_layer:
             for module in layers[layer].modules():
-                if module is not layers[layer]:
+                if module is not layers[layer] and not is_whole(module):
                     module.register_forward_hook(listen(layer))
 
 

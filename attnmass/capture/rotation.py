@@ -8,7 +8,6 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 EMBEDDINGS: Final = "position_embeddings"  # what transformers calls the rotation, a pair of tensors
-_CHANGING = ("longrope", "dynamic")  # rotary embeddings that depend on the longest position
 
 
 def rotary_attention(layer: nn.Module) -> nn.Module | None:
@@ -21,20 +20,6 @@ def rotary_attention(layer: nn.Module) -> nn.Module | None:
         and EMBEDDINGS in inspect.signature(module.forward).parameters
     ]
     return found[0] if len(found) == 1 else None
-
-
-def first_regime(config: Any) -> int | None:
-    """Up to how many positions rotary embeddings do not depend on their number, if they ever do."""
-    said = getattr(config, "rope_parameters", None) or {}
-    kinds = [said, *(kind for kind in said.values() if isinstance(kind, dict))]
-    changing = [kind for kind in kinds if kind.get("rope_type") in _CHANGING]
-    bounds = [
-        kind.get("original_max_position_embeddings")
-        or getattr(config, "original_max_position_embeddings", None)
-        or config.max_position_embeddings
-        for kind in changing
-    ]
-    return min(map(int, bounds), default=None)
 
 
 def at_position(rotation: Any, position: int) -> Any:

@@ -17,14 +17,15 @@ from attnmass.capture.encoder_decoder import EncoderDecoder, n_heads
 from attnmass.capture.forward import StopForward
 from attnmass.capture.states import KeyValues, joined
 from attnmass.errors import UnsupportedModelError
-from attnmass.models.identity import Identity
 from attnmass.models.pair import (
     cross_modules,
+    decoder_layers_above,
     encoder_modules,
     find_pair,
     shared_pair,
     uses_interface,
 )
+from attnmass.models.state import ModelState
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,6 @@ class CrossReader(EncoderDecoder):
         keeps_values: Whether the last layer's values are kept, for `look(value_norm=True)`.
         kept_heads: Which KV heads of the last layer `read` keeps, known after the first pass, which
             `prove_cross` makes; `None` is all.
-        identity: Called, a digest of the layers that run, as their weights are now.
     """
 
     def __init__(
@@ -71,23 +71,36 @@ class CrossReader(EncoderDecoder):
         pair = find_pair(model)
         heads = tuple(heads)
         is_eager = not uses_interface(pair)
-        view = shared_pair(
-            pair,
-            n_layers=deepest(heads) + 1,
-            implementation="eager" if is_eager else CROSS_INTERFACE,
+        n_layers = deepest(heads) + 1
+
+        def roots() -> dict[str, nn.Module]:
+            found = find_pair(model)
+            return {"encoder": found.encoder, "decoder": found.decoder}
+
+        state = ModelState(
+            roots,
+            lambda: decoder_layers_above(find_pair(model).decoder, n_layers),
+            lambda: shared_pair(
+                find_pair(model),
+                n_layers=n_layers,
+                implementation="eager" if is_eager else CROSS_INTERFACE,
+            ),
         )
-        super().__init__(view, pair, heads, "eager" if is_eager else "interface")
+        super().__init__(state, pair, heads, "eager" if is_eager else "interface")
         self.keeps_values = keeps_values
-        self._cross = {id(m): layer for layer, m in enumerate(cross_modules(self._view))}
-        self._inside = [] if self.hides_inside else encoder_modules(self._view)
         self._encoder_heads = () if self.hides_inside else _at_same_depth(self.heads, pair)
-        if is_eager:
-            self._hook()
-        self.identity = Identity(self._view)
         self.kept_heads: tuple[int, ...] | None = None
+        self._bind()
         self._group = 1  # heads that share the keys of one, known after the first pass
 
-    @torch.inference_mode()
+    def _bind(self) -> None:
+        self.kept_heads = None
+        self._cross = {id(m): layer for layer, m in enumerate(cross_modules(self._view))}
+        self._inside = [] if self.hides_inside else encoder_modules(self._view)
+        if self.path == "eager":
+            self._hook()
+
+    @torch.no_grad()
     def read(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
         """Run runs of tokens through the encoder, each on its own, and keep what decoders look at.
 
@@ -124,7 +137,7 @@ class CrossReader(EncoderDecoder):
             for i, row in enumerate(rows)
         ]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def look(
         self,
         rows: Sequence[Sequence[int]],
@@ -152,7 +165,9 @@ class CrossReader(EncoderDecoder):
         """
         ids, _ = self._padded(rows)
         n_groups = 1 + max(by_token, default=0)
-        weights = torch.zeros(len(rows), n_groups, ids.shape[1], device=self.device)
+        weights = torch.zeros(
+            len(rows), n_groups, ids.shape[1], device=self.device, dtype=torch.float32
+        )
         for i, (row, length) in enumerate(zip(rows, lengths, strict=True)):
             weights[i, 0, len(row) - length : len(row)] = 1 / length
         for i, (row, n_tokens) in enumerate(zip(rows, by_token, strict=False)):
@@ -185,7 +200,7 @@ class CrossReader(EncoderDecoder):
             each = CrossAttention(found[:, :, 1:].transpose(1, 2), logs[:, :, 1:].transpose(1, 2))
         return CrossAttention(found[:, :, 0], logs[:, :, 0], each)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def look_inside(
         self, rows: Sequence[Sequence[int]], groups: Sequence[Sequence[Sequence[int]]]
     ) -> list[Tensor]:
@@ -211,7 +226,9 @@ class CrossReader(EncoderDecoder):
                 "model"
             )
         ids, mask = self._padded(rows)
-        weights = torch.zeros(len(rows), max(map(len, groups)), ids.shape[1], device=self.device)
+        weights = torch.zeros(
+            len(rows), max(map(len, groups)), ids.shape[1], device=self.device, dtype=torch.float32
+        )
         for i, mine in enumerate(groups):
             for number, group in enumerate(mine):
                 weights[i, number, list(group)] = 1 / len(group)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attnmass.capture.core import Head
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
 from attnmass.capture.reader import Reader
-from attnmass.capture.rotation import EMBEDDINGS, at_position, first_regime, rotary_attention
+from attnmass.capture.rotation import EMBEDDINGS, at_position, rotary_attention
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
 from attnmass.errors import CaptureError, UnsupportedModelError
@@ -78,7 +78,6 @@ class VectorReader(Reader):
         key_of: For each of `heads` the index of its key head.
         n_dims: Of a vector; shorter ones are filled up with zeros.
         caps: For each of `heads` where its scores are soft-capped (Gemma 2), else `None`.
-        sinks: For each of `heads` the learned score of its sink (GPT-OSS), else `None`, `[head]`.
         distance: Positions between every key and every query, `None` where a family has no rotary
             embeddings and vectors are those of their tokens' own positions.
     """
@@ -99,6 +98,11 @@ class VectorReader(Reader):
                 f"{type(model).__name__} does not ask transformers' attention interface, so its "
                 "key vectors cannot be read, which the layout 'late' keeps: use layout='parallel'."
             )
+
+    def _bind(self) -> None:
+        super()._bind()
+        if self.path != "interface":
+            return  # is refused
         self._rotations: dict[int, tuple[Any, Any]] = {}
         tap = self._listen()
         self._turns = bool(self._rotations)
@@ -109,25 +113,22 @@ class VectorReader(Reader):
         self.key_of = tuple(self.key_heads.index(key) for key in keys)
         self._rules = tap.rules
         self.n_dims = tap.n_dims
-        rules = [tap.rules[layer].of([head]) for layer, head in self.heads]
-        self.caps = tuple(rule.softcap for rule in rules)
-        self.sinks = (
-            torch.cat([_sink(rule) for rule in rules]) if any(r.sinks is not None for r in rules)
-            else None
-        )  # fmt: skip
+        shape = (self.key_heads, self.n_dims, self.distance)
+        if getattr(self, "_shape", shape) != shape:
+            raise UnsupportedModelError(
+                "the model's heads have become others than they were when the ranker was built: "
+                "build a new ranker"
+            )
+        self._shape = shape
+        self.caps = tuple(tap.rules[layer].softcap for layer, _ in self.heads)
 
     @property
-    def max_positions(self) -> int | None:
-        """How many positions the model knows in its first regime, or `None` for no limit.
-
-        Some rotary embeddings turn all vectors of a pass in another way once its longest position
-        is beyond what the model was first trained on (longrope, dynamic NTK): a chunk's vectors
-        would depend on the longest chunk beside it. Longer chunks are read in windows instead.
-        """
-        limit = super().max_positions
-        first = first_regime(self.config)
-        known = [bound for bound in (limit, first) if bound is not None]
-        return min(known, default=None)
+    def sinks(self) -> Tensor | None:
+        """For each of `heads` the learned score of its sink (GPT-OSS), else `None`, `[head]`."""
+        rules = [(self._rules[layer], head) for layer, head in self.heads]
+        if all(rule.sinks is None for rule, _ in rules):
+            return None
+        return torch.cat([_sink(rule, head) for rule, head in rules])
 
     def keys(
         self,
@@ -256,13 +257,14 @@ class VectorReader(Reader):
 
     def _turn(self, layer: int) -> Any:
         """Before a selected layer attends: call it once more, as at another position."""
+        rotations = self._rotations  # a hook that held its reader would keep both alive
 
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
             state = ACTIVE.get()
             tap = state.tap
             if tap is None or not tap.turns or tap.turning:
                 return
-            near, far = self._rotations[layer]
+            near, far = rotations[layer]
             bound = inspect.signature(module.forward).bind(*args, **kwargs)
             bound.arguments[EMBEDDINGS] = far if tap.wanted == "queries" else near
             tap.turning = True
@@ -278,7 +280,7 @@ class VectorReader(Reader):
         return hook
 
 
-def _sink(rule: ScoreRule) -> Tensor:
+def _sink(rule: ScoreRule, head: int) -> Tensor:
     if rule.sinks is None:
-        return torch.full((1,), -torch.inf)
-    return rule.sinks.detach().float().cpu()
+        return torch.full((1,), -torch.inf, dtype=torch.float32)
+    return rule.sinks[head : head + 1].detach().float().cpu()

@@ -19,11 +19,16 @@ from typer import TyperException
 from attnmass.cli import fit_options, options
 from attnmass.cli.printable import printable
 from attnmass.errors import AttnMassError, UnsupportedModelError, WeightsNotFoundError
+from attnmass.options.declared import Storing, names_of
+from attnmass.options.renamed import RENAMED
 from attnmass.results.errors import NoEvidenceError
 
-# Options whose name is not that of the API's parameter.
-_SPELLED = {"cache_folder": "--store", "cache_folder_bytes": "--store-bytes"}
-_RENAMED = {"--cache-folder": "--store", "--cache-folder-bytes": "--store-bytes"}
+# What options were called before.
+_RENAMED = {
+    f"--{old.replace('_', '-')}": f"--{new.replace('_', '-')}"
+    for old, new in RENAMED.items()
+    if new in names_of(Storing)
+}
 
 
 class ExitCode(IntEnum):
@@ -115,7 +120,7 @@ def spelled_as_options(message: str) -> str:
 
 
 def _option(name: str) -> str:
-    return _SPELLED.get(name) or f"--{name.replace('_', '-')}"
+    return f"--{name.replace('_', '-')}"
 
 
 def _option_names() -> set[str]:

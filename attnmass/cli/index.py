@@ -70,7 +70,7 @@ def index(
     A run that was cut short goes on where it stopped: what is in the store is not read again.
     """
     started = time.perf_counter()
-    if store.cache_folder is None:
+    if store.store is None:
         raise UsageError("no --store", "attnmass index PATHS --store FOLDER")
     check_cache(store)
     model_arguments(model)
@@ -93,7 +93,7 @@ def _open(store: StoreGroup) -> DiskStore:
     options = CacheOptions(**store.given())
     if options.folder is None:
         raise TypeError("checked before")
-    limit = options.cache_folder_bytes
+    limit = options.store_bytes
     if limit is not None and limit < SMALLEST_LIMIT:
         raise UsageError(
             f"--store-bytes {limit} is too little for any chunk: pass at least {SMALLEST_LIMIT}"
@@ -135,7 +135,7 @@ def n_characters(item: Item) -> int:
 def _read(
     batches: Batches, model: ModelOptions, store: StoreGroup, common: IndexOptions, run: _Run
 ) -> None:
-    cache = CacheGroup(**store.given(), cache_bytes=0)  # what was read is not looked at here
+    cache = CacheGroup(**store.given(), memory_bytes=0)  # what was read is not looked at here
     name = session.model_name(model)
     if common.jobs == 1:
         ranker = session.load_ranker(model, cache, quiet=common.quiet)
@@ -159,7 +159,7 @@ class _Run:
         n_characters: int,
     ) -> None:
         self._kept = kept
-        self._folder = str(store.cache_folder)
+        self._folder = str(store.store)
         self._common = common
         self._total = Done(chunks=n_chunks, characters=n_characters)
         self._done = Done()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnmass.cli.declared import Given, Shown, options_of
 from attnmass.options.declared import Loading, Reading, Storing
 
-_MODEL, _CACHE = "Model", "Cache of chunks"
+_MODEL, _STORING = "Model", "What was read"
 
 _NAME = Shown(
     "-m",
@@ -21,7 +21,7 @@ _ALONE = Shown(alone=True)
     Loading,
     Reading,
     panel=_MODEL,
-    but=("profile", "heads", "rank_by"),
+    but=("profile", "heads", "rank_by", "reading"),
     checks=True,
     model=_NAME,
     device=_DEVICE,
@@ -36,6 +36,7 @@ class LoadOptions(Given):
     Loading,
     Reading,
     panel=_MODEL,
+    but=("reading",),
     checks=True,
     model=_NAME,
     device=_DEVICE,
@@ -53,25 +54,17 @@ class ModelOptions(Given):
 
 
 _STORE = Shown(
-    long="store",
     metavar="FOLDER",
     help="Keep what the model makes of chunks here, so that no other command need read them "
     "again; see `attnmass index`.",
 )
-_BYTES = Shown(long="store-bytes")
 
 
-@options_of(
-    Storing,
-    panel=_CACHE,
-    but=("cache_bytes",),
-    cache_folder=_STORE,
-    cache_folder_bytes=_BYTES,
-)
+@options_of(Storing, panel=_STORING, but=("memory_bytes",), store=_STORE)
 class StoreGroup(Given):
     """Where what was read is kept beyond the process."""
 
 
-@options_of(Storing, panel=_CACHE, cache_folder=_STORE, cache_folder_bytes=_BYTES)
+@options_of(Storing, panel=_STORING, store=_STORE)
 class CacheGroup(StoreGroup):
     """Where what was read is kept."""

@@ -39,7 +39,7 @@ def read(
         note(message, quiet=common.quiet)
 
     questions = read_questions(query, paths or [], options, tell)
-    if selection.fuse is not None:
+    if isinstance(selection.fuse, float):
         items = (item for question in questions for item in question.items)
         missing = next((item for item in items if item.score is None), None)
         if missing is not None:
@@ -60,8 +60,8 @@ def load_ranker(
         WeightsNotFoundError, UnsupportedModelError: As `AttentionRanker.from_pretrained`.
     """
     arguments = model_arguments(model) | (cache.given() if cache is not None else {})
-    if cache is not None and cache.cache_folder is not None:
-        layout = _layout_of(model, cache.cache_folder, quiet=quiet)
+    if cache is not None and cache.store is not None:
+        layout = _layout_of(model, cache.store, quiet=quiet)
         if layout is not None:
             arguments["layout"] = layout
     name = () if model.model is None else (model.model,)
@@ -109,13 +109,13 @@ def _layout_of(model: ModelOptions, folder: str, *, quiet: bool) -> str | None:
 
 def note_misses(ranker: AttentionRanker, cache: StoreGroup, *, quiet: bool) -> None:
     """Say how many chunks a store did not have, so that nobody waits for them unawares."""
-    if cache.cache_folder is None:
+    if cache.store is None:
         return
     stats = ranker.stats
     if stats.misses:
         note(
             f"{stats.misses:,} of {stats.hits + stats.misses:,} chunks or windows were not in "
-            f"{cache.cache_folder}, and were read",
+            f"{cache.store}, and were read",
             quiet=quiet,
         )
 

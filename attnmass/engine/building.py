@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attnmass.engine.rank_by import choose_rank_by
 from attnmass.layouts import LAYOUTS, Layout, choose_layout, own_options
-from attnmass.models.kinds import is_rag, kind_of, own_tokenizer, unwrapped
+from attnmass.models.kinds import count_embeddings, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.models.view import find_config
 from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile, choose_profile, load_profile
@@ -74,6 +74,7 @@ def build(
             settled[field.name] = value
             chosen = replace(chosen, **{field.name: value})
     plain = PlainTokenizer(tokenizer)
+    plain.check_fits(count_embeddings(model))
     bound = LAYOUTS[kind][chosen.layout].build(
         model, tokenizer, plain, chosen.all_heads, cache, **settled
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
+from typing_extensions import Unpack
 
 from attnmass.engine.building import build, choose
 from attnmass.engine.forking import ForkLock
 from attnmass.engine.leaning import Leaner
+from attnmass.engine.making import LOADING, MAKING, LoadingOptions, RankerOptions, settled
 from attnmass.engine.progress import progress_bar
 from attnmass.engine.rank_by import choose_rank_by, class_name
 from attnmass.engine.tally import Tally
@@ -23,13 +24,14 @@ from attnmass.layouts.ignored import without_ignored
 from attnmass.loading.load import load
 from attnmass.loading.nearby import profile_nearby
 from attnmass.loading.sources import DEFAULT_MODEL
+from attnmass.models.ambient import alone
 from attnmass.models.generators import find_generator
 from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import check_path
-from attnmass.options.choices import CacheFormat, Direction, RankBy, check_rank_by
-from attnmass.options.cross import CrossOptions
-from attnmass.options.declared import CACHE_BYTES, CACHE_FOLDER_BYTES
+from attnmass.options.choices import check_rank_by
+from attnmass.options.declared import names_of
 from attnmass.options.fields import CACHE_FIELDS
+from attnmass.options.readings import check_reading, own_of, reading_of
 from attnmass.profiles import HeadProfile
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
@@ -45,27 +47,12 @@ class Engine:
     One instance may be called from many threads; its model is used by one at a time.
     """
 
+    @alone
     def __init__(
         self,
         model: nn.Module,
         tokenizer: Any = None,
-        *,
-        profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
-        layout: str | None = None,
-        rank_by: RankBy | None = None,
-        direction: Direction | None = None,
-        max_batch_tokens: int | None = None,
-        batch_size: int | None = None,
-        max_chunk_tokens: int | None = None,
-        max_context_tokens: int | None = None,
-        second_pass: bool = False,
-        cache_bytes: int | None = CACHE_BYTES,
-        cache_folder: str | os.PathLike[str] | None = None,
-        cache_folder_bytes: int | None = CACHE_FOLDER_BYTES,
-        cache_format: CacheFormat | None = None,
-        progress: bool = False,
-        cross: CrossOptions | None = None,
+        **options: Unpack[RankerOptions],
     ) -> None:
         """Prepare a loaded model; nothing of it or of the tokenizer is changed.
 
@@ -74,86 +61,80 @@ class Engine:
                 generates with, or an encoder; a `CrossEncoder` or a `SentenceTransformer` with an
                 encoder in it.
             tokenizer: Its fast tokenizer; models of sentence-transformers bring theirs.
-            profile: The heads to read: a profile, or the path of one. Default: the one that ships
-                for the model, else all heads of its middle layers, with a warning.
-            heads: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"` is
-                every head, which in the joint layout is in-context re-ranking as published.
-            layout: How chunks and query are laid out; default: the profile's, else the one that
-                suits the kind of model, which for decoders is `"parallel"` and for encoders
-                `"pointwise"`. `"joint"`, for decoders, puts all chunks in one context, in which
-                their order matters.
-            rank_by: `"attention"`; `"logit"`, of an encoder with a sequence classification head of
-                one label, such as a `CrossEncoder`: scores are then the sigmoids of its logits,
-                and attention trims; or `"both"`: ordered by their z-scores, weighed alike, with
-                the same scores as `"logit"`. Default: by the logit where there is one.
-            direction: In the layout `"pointwise"`, which way attention is read, see
-                `attnmass.layouts.pointwise`; default: the profile's.
-            max_batch_tokens: Tokens in one forward pass, padding included; default: 1,024 on a
-                CPU, where more was slower, and 16,384 elsewhere.
-            batch_size: Chunks in one forward pass; default: as `max_batch_tokens` allows.
-            max_chunk_tokens: Longer chunks are split into overlapping windows; default: the
-                model's own limit.
-            max_context_tokens: In the joint layout, bound on a context, prompt and query included;
-                chunks beyond it are read in overlapping contexts whose scores are merged, which
-                the notes of the result say. Default: the model's own limit.
-            second_pass: In the joint layout, read the chunks a second time in reverse order, score
-                them by the mean, and tell by `Ranking.stability` how alike the two are.
-            cache_bytes: Bound on what is kept in memory of the chunks that were read, so that later
-                calls need not read them again; it lies where the model is. 0 keeps nothing, `None`
-                everything; default: 1 GiB.
-            cache_folder: Folder where it is kept beyond the process, too, for all processes that
-                name the folder; default: none. (`cache_dir` is the Hub's cache of weights.)
-            cache_folder_bytes: Bound on the folder's files; `None` for no bound; default: 10 GiB.
-            cache_format: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and less
-                exactly; default: in the model's dtype.
-            progress: Whether to show a progress bar while chunks are read.
-            cross: How cross-attention is read, for encoder-decoders only.
+            **options: See below; all have the defaults that are declared for adapters, too.
+
+        Options:
+            - `profile`: The heads to read: a profile, or the path of one. Default: the one that
+              ships for the model, else all heads of its middle layers, with a warning.
+            - `heads`: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"`
+              is every head, which in the joint layout is in-context re-ranking as published.
+            - `layout`: How chunks and query are laid out; default: the profile's, else the one that
+              suits the kind of model, which for decoders is `"parallel"` and for encoders
+              `"pointwise"`. `"joint"`, for decoders, puts all chunks in one context, in which
+              their order matters.
+            - `rank_by`: `"attention"`; `"logit"`, of an encoder with a sequence classification head
+              of one label, such as a `CrossEncoder`: scores are then the sigmoids of its logits,
+              and attention trims; or `"both"`: ordered by their z-scores, weighed alike, with the
+              same scores as `"logit"`. Default: by the logit where there is one.
+            - `reading`: What only one layout has, which is then the default: a `JointReading` with
+              `max_context_tokens`, the bound on a context, prompt and query included, beyond which
+              chunks are read in overlapping contexts whose scores are merged, and `second_pass`,
+              which reads the chunks in reverse order, too, scores them by the mean, and tells by
+              `Ranking.stability` how alike the two are; or a `PointwiseReading` with `direction`,
+              which way attention of encoders is read (see `attnmass.layouts.pointwise`; default:
+              the profile's), and `cross`, how encoder-decoders are.
+            - `max_batch_tokens`: Tokens in one forward pass, padding included; default: 1,024 on a
+              CPU, where more was slower, and 16,384 elsewhere.
+            - `batch_size`: Chunks in one forward pass; default: as `max_batch_tokens` allows.
+            - `max_chunk_tokens`: Longer chunks are split into overlapping windows; default: the
+              model's own limit.
+            - `store`: Folder where what was read of chunks is kept beyond the process, for all
+              processes that name the folder; default: none. (`cache_dir`, where models are loaded
+              by name, is the Hub's cache of weights.)
+            - `store_bytes`: Bound on the folder's files; `None` for no bound; default: 10 GiB.
+            - `store_format`: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and
+              less exactly; default: in the model's dtype.
+            - `memory_bytes`: Bound on what is kept of it in memory, so that later calls need not
+              read chunks again; it lies where the model is. 0 keeps nothing, `None` everything;
+              default: 1 GiB.
+            - `progress`: Whether to show a progress bar while chunks are read.
 
         Raises:
             ValueError: If options contradict each other or do not fit the model.
             TypeError: If there is no tokenizer.
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
         """
-        check_name(layout)
-        self._cache = ChunkCache(
-            CacheOptions(
-                cache_bytes=cache_bytes,
-                cache_folder=cast("str | None", cache_folder),  # which makes a path a text
-                cache_folder_bytes=cache_folder_bytes,
-                cache_format=cache_format,
-            )
-        )
+        given = settled(MAKING, options)
+        check_name(given["layout"])
+        reading = given["reading"]
+        layout = check_reading(reading, given["layout"])
+        self._cache = ChunkCache(CacheOptions(**{name: given[name] for name in CACHE_FIELDS}))
         built = build(
             model,
             tokenizer,
             self._cache,
-            profile=profile,
-            heads=heads,
+            profile=given["profile"],
+            heads=given["heads"],
             layout=layout,
-            rank_by=rank_by,
-            own={
-                "direction": direction,
-                "cross": cross,
-                "max_context_tokens": max_context_tokens,
-                "second_pass": second_pass,
-            },
+            rank_by=given["rank_by"],
+            own=own_of(reading),
         )
+        max_batch_tokens = given["max_batch_tokens"]
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"
             max_batch_tokens = 1024 if on_cpu else 16384
-        options = LayoutOptions(
-            max_batch_tokens,
-            batch_size,
-            max_chunk_tokens,
-            null_query=built.profile.null_query,
-        )
         self._profile = built.profile
-        self._own = dict(built.own)
+        self._reading = reading_of(built.profile.layout, built.own)
         self._rank_by = built.rank_by
         self._plain = built.plain
         self._layout = built.layout
-        self._options = options
-        self._progress = progress
+        self._options = LayoutOptions(
+            max_batch_tokens,
+            given["batch_size"],
+            given["max_chunk_tokens"],
+            null_query=built.profile.null_query,
+        )
+        self._progress = given["progress"]
         self._tally = Tally()
         self._lock = ForkLock()
         leaner = Leaner(built.profile, built.layout, self._lock)
@@ -161,20 +142,11 @@ class Engine:
         self._worker = Worker()
 
     @classmethod
+    @alone
     def from_pretrained(
         cls,
         name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
-        *,
-        device: str | torch.device | None = None,
-        dtype: str | torch.dtype = "auto",
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        profile: HeadProfile | str | Path | None = None,
-        heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
-        layout: str | None = None,
-        rank_by: RankBy | None = None,
-        **options: Any,
+        **options: Unpack[LoadingOptions],
     ) -> Self:
         """Load a model by name, no more of it than the heads need.
 
@@ -182,18 +154,18 @@ class Engine:
             name_or_path: A folder, a GGUF file, a short name (`smollm2-135m`, or
                 `all-minilm-l6-v2`), or a repository of the Hugging Face Hub. Only safetensors and
                 GGUF are read, and no code.
-            device: Where it runs; default: the best there is (CUDA, MPS, XPU, CPU).
-            dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`, the fastest that the device
-                does well.
-            revision: Branch, tag or commit on the Hub.
-            cache_dir: The Hub's cache; weights converted from GGUF are kept there too.
-            local_files_only: Never ask the Hub.
-            profile: As in the constructor; default: an `attnmass.json` (or, with `layout`,
-                `attnmass.LAYOUT.json`) next to the model, before what ships.
-            heads: As in the constructor.
-            layout: As in the constructor.
-            rank_by: As in the constructor; without a logit no classification head is loaded.
-            **options: The constructor's other options.
+            **options: The constructor's, and see below.
+
+        Options:
+            - `device`: Where it runs; default: the best there is (CUDA, MPS, XPU, CPU).
+            - `dtype`: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`, the fastest that the
+              device does well.
+            - `revision`: Branch, tag or commit on the Hub.
+            - `cache_dir`: The Hub's cache; weights converted from GGUF are kept there too.
+            - `local_files_only`: Never ask the Hub.
+            - `profile`: As in the constructor; default: an `attnmass.json` (or, with `layout`,
+              `attnmass.LAYOUT.json`) next to the model, before what ships.
+            - `rank_by`: As in the constructor; without a logit no classification head is loaded.
 
         Raises:
             WeightsNotFoundError: If no weights were found.
@@ -201,36 +173,34 @@ class Engine:
             UnsupportedModelError: As in the constructor.
         """
         check_path("name_or_path", name_or_path)
-        check_name(layout)
+        given = settled(LOADING, options)
+        check_name(given["layout"])
+        rank_by, profile, heads = (given[name] for name in ("rank_by", "profile", "heads"))
         check_rank_by(rank_by)
-        CacheOptions(**{name: options[name] for name in CACHE_FIELDS if name in options})
+        layout = check_reading(given["reading"], given["layout"])
+        CacheOptions(**{name: given[name] for name in CACHE_FIELDS})
         heads = heads if heads is None or heads == "all" else tuple(heads)
+        at_hub = {name: given[name] for name in ("revision", "cache_dir", "local_files_only")}
         if profile is None and heads is None:
-            profile = profile_nearby(
-                os.fspath(name_or_path),
-                layout,
-                revision=revision,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-            )
+            profile = profile_nearby(os.fspath(name_or_path), layout, **at_hub)
         loaded = load(
             os.fspath(name_or_path),
             partial(choose, layout=layout, profile=profile, heads=heads),
-            device=device,
-            dtype=dtype,
-            revision=revision,
-            cache_dir=None if cache_dir is None else Path(cache_dir),
-            local_files_only=local_files_only,
+            device=given["device"],
+            dtype=given["dtype"],
             needs_head=lambda config: (
                 choose_rank_by(config, class_name(config), rank_by) != "attention"
             ),
+            **at_hub,
         )
-        return cls(
-            loaded.model, loaded.tokenizer, profile=loaded.profile, rank_by=rank_by, **options
-        )
+        mine = {name: value for name, value in given.items() if name in names_of(*MAKING)}
+        mine |= {"profile": loaded.profile, "heads": None, "layout": layout}
+        return cls(loaded.model, loaded.tokenizer, **mine)
 
     @classmethod
-    def from_generator(cls, generator: Any, *, tokenizer: Any = None, **options: Any) -> Self:
+    def from_generator(
+        cls, generator: Any, *, tokenizer: Any = None, **options: Unpack[RankerOptions]
+    ) -> Self:
         """Read the heads of the model that a pipeline generates with, which is in memory already.
 
         Nothing of the generator is changed, and what it generates is what it generated before, also
@@ -258,9 +228,13 @@ class Engine:
     def options(self) -> dict[str, Any]:
         """How the model is read beside its heads, as the constructor's parameters have it.
 
-        These are `layout`, `rank_by`, and what the layout alone has, such as `cross`.
+        These are `layout`, `rank_by`, and `reading`, `None` where the layout has nothing its own.
         """
-        return {"layout": self._profile.layout, "rank_by": self._rank_by, **self._own}
+        return {
+            "layout": self._profile.layout,
+            "rank_by": self._rank_by,
+            "reading": self._reading,
+        }
 
     def _attend(
         self,
@@ -287,7 +261,9 @@ class Engine:
     ) -> LayoutResult:
         """Attend, one thread at a time; no chunks need no model."""
         if not chunks:
-            nothing = QueryAttention((), torch.zeros(len(self._profile.all_heads)))
+            nothing = QueryAttention(
+                (), torch.zeros(len(self._profile.all_heads), dtype=torch.float32)
+            )
             return LayoutResult((nothing,) * n_results, (), 0.0, 0.0)
         with self._lock, progress_bar(len(chunks), progress) as bar:
             result = attend(chunks, bar.update)

@@ -18,7 +18,7 @@ def expanded(found: QueryAttention, inputs: Inputs, n_heads: int) -> QueryAttent
         inputs: The chunks.
         n_heads: How many heads were read.
     """
-    nothing = torch.zeros(n_heads, 0)
+    nothing = torch.zeros(n_heads, 0, dtype=torch.float32)
     order = [inputs.places.get(index) for index in range(len(inputs.chunks))]
 
     def each(chunks: object) -> tuple[Tensor, ...]:

@@ -14,6 +14,7 @@ from attnmass.engine.notes import notes_on
 from attnmass.engine.progress import progress_bar
 from attnmass.errors import UnsupportedModelError
 from attnmass.layouts import AnswerLayout, QueryAttention
+from attnmass.models.ambient import alone
 from attnmass.options.checks import check_count, check_share
 from attnmass.results.attribution import Attribution
 from attnmass.results.inside import Inside
@@ -46,6 +47,7 @@ class Looker(Engine):
             folder_trouble=None if folder is None else folder.trouble,
         )
 
+    @alone
     def warm(
         self,
         chunks: Sequence[str | Chunk],
@@ -72,8 +74,8 @@ class Looker(Engine):
         """
         if not self._cache.is_on:
             raise ValueError(
-                "there is no cache to warm: build the ranker with cache_bytes above 0, or with a "
-                "cache_folder"
+                "there is no cache to warm: build the ranker with memory_bytes above 0, or with a "
+                "store"
             )
         options = self._options
         if batch_size is not None:
@@ -106,6 +108,7 @@ class Looker(Engine):
             evicted=self._cache.evictions - evictions,
         )
 
+    @alone
     def attribute(
         self,
         query: str,
@@ -181,6 +184,7 @@ class Looker(Engine):
         n_windows = {index: result.windows[place] for index, place in inputs.places.items()}
         return replace(found, notes=(*result.notes, *notes_on(n_windows, inputs.skipped)))
 
+    @alone
     def inside(
         self, chunks: Sequence[str | Chunk], *, language: str | None = None
     ) -> tuple[Inside, ...]:
@@ -214,6 +218,7 @@ class Looker(Engine):
             found.append(inside_of(inputs, index, looked, heads, weights, language))
         return tuple(found)
 
+    @alone
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> QueryAttention:
         """Where each selected head looks from the query, before anything is made of it.
 

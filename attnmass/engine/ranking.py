@@ -60,7 +60,15 @@ def make_ranking(
     evidence = evidence_of(attention, inputs, profile, masses, likely)
     threshold = threshold_of(selection, profile)
     no_evidence = bool(masses) and threshold is not None and evidence < threshold
-    ranked = rank(selection, inputs.texts, parts, inputs.skipped, rank_by, profile.fusing)
+    ranked = rank(
+        selection,
+        inputs.texts,
+        parts,
+        inputs.skipped,
+        rank_by,
+        profile.fusing,
+        knows_relevance=profile.relevance is not None,
+    )
     scores = {chunk.index: chunk.score for chunk in ranked}
     kept, dropped = cut(selection, ranked, no_evidence, least_relevance(selection, profile))
     return Ranking(

@@ -8,8 +8,10 @@ from typing import Any
 from attnmass.fitting.crossval import CrossValidation
 from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import KEPT, EvidenceFit
+from attnmass.fitting.fusing import FuseFit
 from attnmass.fitting.metrics import Integers, Interval, interval
 from attnmass.fitting.ranking import RankingFit
+from attnmass.fitting.relevance import RelevanceFit
 from attnmass.fitting.report import FitReport, Head, Point, written
 from attnmass.fitting.spans import SpanFit
 from attnmass.profiles import RankRule
@@ -89,6 +91,48 @@ def of_evidence(found: EvidenceFit) -> dict[str, Any]:
             f"and lets {found.let_through:.0%} of the others through"
         )
     return {"told": told, "auc": found.auc, "let_through": found.let_through}
+
+
+def of_relevance(found: RelevanceFit) -> dict[str, Any]:
+    """How relevance is told."""
+    told = (
+        f"relevance: area under ROC {found.others:.3f} against other queries' chunks, "
+        f"{found.nearest:.3f} against the query's own without what supports the answer; "
+        f"Brier score {found.brier:.3f}"
+    )
+    if found.silenced is None or found.missed is None:
+        told += ", too little to set a threshold"
+    else:
+        told += (
+            f"; a threshold of {found.rule.evidence_threshold} silences {found.silenced:.0%} of "
+            f"the answerable queries and lets {found.missed:.0%} of the others through"
+        )
+    return {
+        "told": told,
+        "auc_others": found.others,
+        "auc_nearest": found.nearest,
+        "silenced": found.silenced,
+        "missed": found.missed,
+        "brier": found.brier,
+        "reliability": found.reliability,
+        "labelled_spans": found.spans,
+    }
+
+
+def of_fusing(found: FuseFit) -> dict[str, Any]:
+    """How a retriever's order is weighed against attention's."""
+    parts = [
+        f"{kind} ({count} queries): nDCG@10 {found.fused[kind]:.3f} fused, "
+        f"{found.alone[kind]:.3f} by the retriever, {found.attention[kind]:.3f} by attention"
+        for kind, count in found.queries.items()
+    ]
+    return {
+        "told": "retrieval scores: " + "; ".join(parts),
+        "queries": dict(found.queries),
+        "retriever": dict(found.alone),
+        "attention": dict(found.attention),
+        "fused": dict(found.fused),
+    }
 
 
 def measured(report: FitReport) -> dict[str, Any]:

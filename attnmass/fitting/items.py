@@ -16,6 +16,7 @@ class LabelledChunk:
         relevant: How much it supports the answer: 0 for not at all, usually 1 otherwise.
         id: Its id, unique among the query's.
         title: A line that the model reads before the text.
+        retrieval_scores: What one or more retrievers scored it with, in the same order everywhere.
         sentences: `[start, end)` in characters into the text, and whether the sentence supports the
             answer; `None` where sentences are not labelled.
     """
@@ -25,6 +26,7 @@ class LabelledChunk:
     id: str
     title: str | None = None
     sentences: tuple[Sentence, ...] | None = None
+    retrieval_scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,13 @@ class LabelledQuery:
     id: str
     place: str
     answers: tuple[str, ...] = ()
+
+    @property
+    def retrieval_scores(self) -> tuple[tuple[float, ...], ...]:
+        """What each retriever scored the chunks with, those that scored all of them."""
+        if not all(chunk.retrieval_scores for chunk in self.chunks):
+            return ()
+        return tuple(zip(*(chunk.retrieval_scores for chunk in self.chunks), strict=False))
 
     @property
     def relevant(self) -> tuple[float, ...]:

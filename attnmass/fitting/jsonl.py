@@ -135,7 +135,21 @@ def _chunk(data: Any, place: str, index: int) -> LabelledChunk:
         id=f"[{index}]" if name is None else name,
         title=title,
         sentences=_sentences(data.get("sentences"), text, place),
+        retrieval_scores=_retrieval_scores(data.get("retrieval_score"), place),
     )
+
+
+def _retrieval_scores(found: Any, place: str) -> tuple[float, ...]:
+    """A retriever's score, or those of several."""
+    if found is None:
+        return ()
+    scores = found if isinstance(found, (list, tuple)) else [found]
+    for score in scores:
+        if isinstance(score, bool) or not isinstance(score, (int, float)):
+            raise DataError(f"{place}: retrieval_score is {kind(score)}, not a number")
+        if not math.isfinite(score):
+            raise DataError(f"{place}: retrieval_score is {score}, not finite")
+    return tuple(float(score) for score in scores)
 
 
 def _label(data: Mapping[str, Any], place: str) -> float:

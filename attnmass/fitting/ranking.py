@@ -116,6 +116,24 @@ class Sharing:
         return values
 
 
+def held_out_shares(crossed: CrossValidation, sharing: Sharing, fit: RankingFit) -> list[Floats]:
+    """Of each query what each chunk gets, by heads and rules that it had no part in, `[chunk]`."""
+    arrays = sharing.arrays
+    found: list[Floats] = []
+    for row, fold in enumerate(sharing.folds.tolist()):
+        outside, there = frozenset({fold}), arrays.present[row]
+        if fit.chosen is None:
+            choice = crossed.select(crossed.decide(outside), outside)
+            found.append(
+                np.array(choice.weights) @ arrays.masses[row, list(choice.heads)][:, there]
+            )
+        else:
+            rule = sharing.path(outside)[len(fit.chosen.heads)]
+            masses = arrays.masses[row][:, there].astype(np.float64)
+            found.append(rule.share_out(np.full(masses.shape[1], 1 / masses.shape[1]), masses))
+    return found
+
+
 def n_paths(n_folds: int) -> int:
     """How many paths `fit_ranking` fits."""
     return 1 + n_folds + n_folds * (n_folds - 1) // 2

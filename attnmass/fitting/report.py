@@ -115,7 +115,9 @@ class FitReport:
         ranking: How mass is shared out among chunks, and held-out quality by the number of heads
             that do it, 0 for none.
         spans: How sentences are scored, where some are labelled.
-        evidence: How evidence is told, where that was asked for.
+        evidence: How evidence is told, where that was asked for and masses tell it.
+        relevance: How relevance is told, where that was asked for and there is a background.
+        fusing: How a retriever's order is weighed, where queries told its scores.
         notes: What a reader should know, in sentences.
     """
 
@@ -138,6 +140,8 @@ class FitReport:
     spans: Mapping[str, Any] | None
     evidence: Mapping[str, Any] | None
     notes: tuple[str, ...]
+    relevance: Mapping[str, Any] | None = None
+    fusing: Mapping[str, Any] | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -202,10 +206,9 @@ class FitReport:
         yield str(self.ranking["told"])
         for one in self.differences:
             yield str(one)
-        if self.spans is not None:
-            yield str(self.spans["told"])
-        if self.evidence is not None:
-            yield str(self.evidence["told"])
+        for found in (self.spans, self.evidence, self.relevance, self.fusing):
+            if found is not None:
+                yield str(found["told"])
         yield from self.notes
 
     def to_markdown(self) -> str:

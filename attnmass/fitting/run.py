@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,10 @@ from attnmass.fitting.capture import (
     bar_of,
     capture_all,
     chunks_of,
-    look_at_chunks,
     look_at_heads,
 )
 from attnmass.fitting.crossval import Config, CrossValidation, split_folds
 from attnmass.fitting.data import LabelledData
-from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
 from attnmass.fitting.key_heads import choose_key_heads, numbered
@@ -31,6 +29,7 @@ from attnmass.fitting.ranking import (
     RankingFit,
     Sharing,
     fit_ranking,
+    held_out_shares,
     n_paths,
     without_rule,
 )
@@ -40,10 +39,10 @@ from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
 from attnmass.fitting.spans import SpanFit, fit_spans, span_rule_of, spans_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
+from attnmass.fitting.telling import fit_told
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
-from attnmass.options.declared import CACHE_BYTES
-from attnmass.profiles import EvidenceRule, HeadProfile, RankRule
+from attnmass.profiles import HeadProfile, RankRule
 from attnmass.text.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers
@@ -97,16 +96,27 @@ class Run:
                 for layer in cutoffs
             ]
             shared = without_rule(crossed, nested)
+            sharing = Sharing(qualities[False].arrays, folds, allowed, bar.update)
             if with_rule:
                 # No deeper than what gives the mass: the rule costs no layer.
                 among = self._up_to(max(layer for layer, _ in self._named(choice)), allowed)
                 sharing = Sharing(qualities[False].arrays, folds, among, bar.update)
                 shared = fit_ranking(crossed, sharing, nested)
+            shares = held_out_shares(crossed, sharing, shared)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = self._differences(qualities, shared.nested)
         span_fit = self._spans(captured, folds, sets, allowed, choice, shared, most)
         profile = self._profile(config, choice, shared, span_fit, ranker.profile)
-        told = self._evidence(profile, folds) if with_evidence else None
+        told = fit_told(
+            self.subject,
+            self.data.queries,
+            profile,
+            self._capture,
+            folds,
+            shares,
+            self.seed,
+            with_evidence=with_evidence,
+        )
         report = FitReport(
             model=self.subject.name,
             fingerprint=fingerprint(self.subject.config),
@@ -125,12 +135,12 @@ class Run:
             best_single=self._best_single(qualities[config.null_query], allowed),
             ranking=facts.of_ranking(shared, profile.ranking, sets),
             spans=None if span_fit is None else facts.of_spans(span_fit, self.heads),
-            evidence=None if told is None else facts.of_evidence(told),
+            evidence=None if told.evidence is None else facts.of_evidence(told.evidence),
+            relevance=None if told.relevance is None else facts.of_relevance(told.relevance),
+            fusing=None if told.fusing is None else facts.of_fusing(told.fusing),
             notes=facts.notes(self.data, null_query=config.null_query),
         )
-        rule = EvidenceRule() if told is None else told.rule
-        measured = facts.measured(report)
-        return FitResult(replace(profile, evidence=rule, measured=measured), report)
+        return FitResult(told.into(profile, facts.measured(report)), report)
 
     def _capture(
         self,
@@ -282,19 +292,3 @@ class Run:
 
     def _rule(self, shared: RankingFit) -> RankRule | None:
         return None if shared.chosen is None else shared.chosen.rule(self.heads)
-
-    def _evidence(self, profile: HeadProfile, folds: Integers) -> EvidenceFit | None:
-        """The rule for evidence; `None` where other queries have no chunks to put in."""
-        found = variants(self.data.queries, self.seed)
-        if len({int(folds[one.number]) for one in found}) < 2:
-            return None
-        # The variants of a query share most chunks, which the parallel layout reads once.
-        ranker = self.subject.ranker(profile=profile, cache_bytes=CACHE_BYTES)
-        look = look_at_chunks(ranker)
-        queries = [query for one in found for query in (one.present, one.absent)]
-        about = self.subject.about(profile.heads, profile.weights)
-        captured = self._capture(
-            queries, look, about | {"null_query": profile.null_query}, "Reading evidence"
-        )
-        numbers = [one.number for one in found]
-        return fit_evidence(captured[0::2], captured[1::2], numbers, folds)

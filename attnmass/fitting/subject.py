@@ -13,9 +13,9 @@ from attnmass.engine.building import choose
 from attnmass.layouts import choose_layout
 from attnmass.loading.load import load
 from attnmass.loading.sources import ALIASES
-from attnmass.models.identity import Identity
 from attnmass.models.kinds import kind_of, own_tokenizer, unwrapped
 from attnmass.models.sizes import every_head, full_depth
+from attnmass.models.state import identity
 from attnmass.models.view import find_config
 from attnmass.profiles import HeadProfile, default_profile
 from attnmass.ranker import AttentionRanker
@@ -25,7 +25,7 @@ from attnmass.text.tokens import PlainTokenizer
 # What `load` takes; all other options are the ranker's.
 _OF_LOADING = ("device", "dtype", "revision", "cache_dir", "local_files_only")
 # What a fit decides itself.
-_DECIDED = ("profile", "heads", "rank_by", "cache_bytes", "progress", "second_pass")
+_DECIDED = ("profile", "heads", "rank_by", "memory_bytes", "progress")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,7 +52,7 @@ class Subject:
 
     def ranker(self, **heads: Any) -> AttentionRanker:
         """A ranker over the model by `heads` or `profile`."""
-        options = {"rank_by": "attention", "cache_bytes": 0, **self.options, **heads}
+        options = {"rank_by": "attention", "memory_bytes": 0, **self.options, **heads}
         return AttentionRanker(self.model, self.tokenizer, layout=self.layout, **options)
 
     @property
@@ -64,7 +64,7 @@ class Subject:
         """All that attention depends on beside query and chunks, and the weights of a mixture."""
         options = {name: value for name, value in self.options.items() if "batch" not in name}
         return {
-            "model": Identity(unwrapped(self.model))(),
+            "model": identity(unwrapped(self.model)),
             "layout": self.layout,
             "heads": [list(head) for head in heads],
             "weights": list(weights),
@@ -134,6 +134,8 @@ def check_options(options: Mapping[str, Any]) -> None:
     for name in _DECIDED:
         if name in options:
             raise TypeError(f"{name} is what a fit decides: leave it out")
+    if getattr(options.get("reading"), "second_pass", False):
+        raise TypeError("second_pass is what a fit decides: leave it out")
 
 
 def readable(config: Any, layout: str, max_layer: int | None) -> list[Head]:

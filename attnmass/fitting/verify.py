@@ -18,6 +18,7 @@ from attnmass.fitting.metrics import interval, ndcg_at_10
 from attnmass.fitting.report import Difference, Score, score_of
 from attnmass.fitting.subject import open_model
 from attnmass.layouts import QueryAttention
+from attnmass.options.declared import PointwiseReading
 from attnmass.profiles import HeadProfile, load_profile
 from attnmass.ranker import AttentionRanker
 from attnmass.scoring.masses import chunk_scores
@@ -108,8 +109,8 @@ def verify_profile(
     default = subject.default
     ranking = () if profile.ranking is None else profile.ranking.heads
     both = sorted({*profile.heads, *ranking, *default.heads})
-    direction = {} if profile.direction is None else {"direction": profile.direction}
-    ranker = subject.ranker(heads=both, **{**direction, **subject.options})
+    reading = None if profile.direction is None else PointwiseReading(direction=profile.direction)
+    ranker = subject.ranker(heads=both, **{"reading": reading, **subject.options})
     values: dict[str, list[float]] = {"profile": [], "mid-depth default": [], "bm25": []}
     with bar_of(len(labelled.queries), "Reading queries", progress) as bar:
         for query in labelled.queries:

@@ -91,9 +91,9 @@ def merge(
         One for each group.
     """
     n_groups, n_heads = parts[0][1].shape[:2]
-    sums = [torch.zeros(n_groups, n_heads, len(chunk)) for chunk in chunks]
-    times = [torch.zeros(len(chunk)) for chunk in chunks]
-    rest = torch.zeros(n_groups, n_heads)
+    sums = [torch.zeros(n_groups, n_heads, len(chunk), dtype=torch.float32) for chunk in chunks]
+    times = [torch.zeros(len(chunk), dtype=torch.float32) for chunk in chunks]
+    rest = torch.zeros(n_groups, n_heads, dtype=torch.float32)
     for placed, attention in parts:
         seen = [
             (each.window, attention[..., each.start : each.start + len(each.window)])
@@ -103,7 +103,7 @@ def merge(
         if len(parts) > 1:
             unit = (1 - on_chunks).clamp(min=_LEAST_REST)[..., None]
         else:
-            unit = torch.ones(1)
+            unit = torch.ones(1, dtype=torch.float32)
             rest = attention.sum(dim=-1) - on_chunks
         for window, found in seen:
             sums[window.chunk][..., window.start : window.end] += found / unit

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from attnmass.capture import CrossAttention, CrossReader, Head, prove_cross
+from attnmass.capture import CrossAttention, CrossReader, Head, KeyValues, prove_cross
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.cross_masses import by_query, of_chunks
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
@@ -63,7 +63,7 @@ class CrossLayout(KeepingLayout):
             is_rag: Whether the model is the generator of a RAG model, which has a format of its
                 own for questions and chunks.
         """
-        super().__init__(reader, cache, reader.read)
+        super().__init__(reader, cache)
         self._reader = reader
         self._plain = plain
         self._options = options
@@ -86,7 +86,7 @@ class CrossLayout(KeepingLayout):
         """See `Layout.build`; `cross` is how cross-attention is read."""
         check_type("cross", cross, CrossOptions)
         reader = CrossReader(model, heads, keeps_values=cross.value_norm)
-        prove_cross(reader, model)
+        reader.proved(lambda made: prove_cross(made, model))
         return cls(reader, plain, cache, cross, is_rag=is_rag(model))
 
     def attend(
@@ -138,6 +138,7 @@ class CrossLayout(KeepingLayout):
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`: attention inside the encoder, see `CrossReader.look_inside`."""
+        self._reader.follow()
         frame = self._special
         rooms = (self._room(chunks, frame), options.max_chunk_tokens)
         room = min((size for size in rooms if size is not None), default=None)
@@ -239,6 +240,9 @@ class CrossLayout(KeepingLayout):
                 f"the query has {len(query)} tokens, and this model's decoder has room for "
                 f"{limit - len(self._start)}: shorten the query"
             )
+
+    def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
+        return self._reader.read(rows)
 
     def _about(self) -> dict[str, Any]:
         return {

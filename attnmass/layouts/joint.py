@@ -95,9 +95,8 @@ class JointLayout:
         check_count("max_context_tokens", max_context_tokens, 1, optional="the model's own limit")
         check_type("second_pass", second_pass, bool)
         if cache.options.folder is not None:
-            raise ValueError(f"{_NOTHING_TO_KEEP}: leave out cache_folder")
-        reader = Reader(model, heads)
-        prove(reader, model)
+            raise ValueError(f"{_NOTHING_TO_KEEP}: leave out store")
+        reader = Reader(model, heads).proved(lambda made: prove(made, model))
         return cls(
             reader,
             tokenizer,
@@ -160,6 +159,7 @@ class JointLayout:
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`."""
+        self._reader.follow()
         (prefix,) = self._read(self._prompt.before, len(self._prompt.before))
         known = [self._reader.max_positions, self._max_context_tokens]
         rooms = [limit - len(prefix) for limit in known if limit is not None]
@@ -182,6 +182,7 @@ class JointLayout:
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """One result for each group of each tail, in fewer or shorter pieces if memory is short."""
+        self._reader.follow()
         room = self._room(tails, chunks)
         step = options.max_batch_tokens
         notes: tuple[str, ...] = ()

@@ -58,27 +58,25 @@ class KeepingLayout:
     A layout on it says in `_about` what its entries depend on beside model and chunk.
     """
 
-    def __init__(
-        self,
-        reader: Reader | CrossReader,
-        cache: ChunkCache,
-        read: Callable[[Sequence[Sequence[int]]], list[KeyValues]],
-    ) -> None:
+    def __init__(self, reader: Reader | CrossReader, cache: ChunkCache) -> None:
         """Bind to a cache; nothing is read yet.
 
         Args:
             reader: The heads to read.
             cache: Where what chunks leave is kept between calls.
-            read: Runs token runs side by side and returns what each leaves.
         """
         self._followed = reader
         self._cache = cache
-        self._states = StateReader(cache, read)
+        self._states = StateReader(cache)
         self._model = ""
         self._scope = b""
 
     def _about(self) -> dict[str, Any]:
         """What entries depend on beside the model and the chunk; called when the model changed."""
+        raise NotImplementedError
+
+    def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
+        """Run token runs side by side and return what each leaves."""
         raise NotImplementedError
 
     def _follow_model(self) -> None:
@@ -92,7 +90,8 @@ class KeepingLayout:
             model=model,
             dtype=str(reader.dtype),
             last_layer=reader.last_layer,
-            cache_format=self._cache.options.cache_format,
+            # The name is part of the digest, so it stays what it was when stores were written.
+            cache_format=self._cache.options.store_format,
             **about,
         )
         self._model = model
@@ -119,7 +118,9 @@ class KeepingLayout:
 
         def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
             keys, texts = self._texts(windows, chunks, frame)
-            return keys, *self._states.states(texts, options, self._followed.device, advance)
+            return keys, *self._states.states(
+                self._read_batch, texts, options, self._followed.device, advance
+            )
 
         windows, (keys, states, n_read), notes = in_windows(read, chunks, limit, options)
         return Kept(windows, keys, states, n_read, notes, started, time.perf_counter())
@@ -138,7 +139,7 @@ class KeepingLayout:
 
         def read(windows: Sequence[Window]) -> tuple[int, int]:
             keys, texts = self._texts(windows, chunks, frame)
-            missing = self._states.warm(texts, options, advance)
+            missing = self._states.warm(self._read_batch, texts, options, advance)
             new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
             return len(new), sum(texts[key].n_content for key in missing)
 

@@ -90,8 +90,7 @@ class LateLayout:
         background_texts: Sequence[str] | None = None,
     ) -> LateLayout:
         """See `Layout.build`; `background_texts` are what chunks are held against."""
-        reader = VectorReader(model, heads)
-        prove_vectors(reader, model)
+        reader = VectorReader(model, heads).proved(lambda made: prove_vectors(made, model))
         return cls(reader, tokenizer, plain, cache, background_texts or ())
 
     def attend(
@@ -125,6 +124,7 @@ class LateLayout:
         """See `Layout.warm`."""
         started = time.perf_counter()
         self._follow_model()
+        self._background.get()
         n_chunks, n_tokens = self._chunks.warm(chunks, options, advance)
         return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
 
@@ -132,6 +132,7 @@ class LateLayout:
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`."""
+        self._follow_model()
         return look_within(
             self._reader,
             self._prefix,

@@ -164,9 +164,7 @@ class BackgroundVectors:
         self._texts = texts
         self._found: list[KeyVectors] = []
         if texts:
-            kept = CacheOptions(
-                cache_bytes=0, cache_folder=str(_folder()), cache_folder_bytes=_FOLDER_BYTES
-            )
+            kept = CacheOptions(memory_bytes=0, store=str(_folder()), store_bytes=_FOLDER_BYTES)
             self._chunks = ChunkVectors(reader, ChunkCache(kept))
 
     def follow(self, prefix: KeyValues, scope: str) -> None:

@@ -1,7 +1,8 @@
 """The parallel layout: every chunk is read on its own, and the query looks at all of them at once.
 
 A shared prefix comes first; every chunk starts at the position after it and sees only the prefix
-and itself; the query stands after the longest chunk and sees everything. So the order of the chunks
+and itself; the query stands after the longest chunk and sees everything, in layers with sliding
+windows as much of each chunk as if that stood right before it. So the order of the chunks
 cannot matter, and what a chunk leaves depends on nothing but the model and the chunk. The idea of
 encoding contexts apart at shared positions is that of Parallel Context Windows (Ratner et al., ACL
 2023, arXiv 2212.10947).
@@ -21,7 +22,7 @@ from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCount
 from attnmass.layouts.kept import KeepingLayout, Limit
 from attnmass.layouts.states import States
 from attnmass.layouts.tails import answer_tail, look_from
-from attnmass.layouts.windows import by_chunk, query_batches, window_limit
+from attnmass.layouts.windows import SHORTEST_WINDOW, by_chunk, nearer, query_batches, window_limit
 from attnmass.layouts.within import look_within
 from attnmass.models.out_of_memory import is_out_of_memory
 from attnmass.store import ChunkCache
@@ -51,7 +52,7 @@ class ParallelLayout(KeepingLayout):
             plain: The tokenizer's own copy.
             cache: Where what chunks leave is kept between calls.
         """
-        super().__init__(reader, cache, self._read_batch)
+        super().__init__(reader, cache)
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
         self._follow_model()
@@ -66,8 +67,7 @@ class ParallelLayout(KeepingLayout):
         cache: ChunkCache,
     ) -> ParallelLayout:
         """See `Layout.build`."""
-        reader = Reader(model, heads)
-        prove(reader, model)
+        reader = Reader(model, heads).proved(lambda made: prove(made, model))
         return cls(reader, tokenizer, plain, cache)
 
     def attend(
@@ -99,8 +99,9 @@ class ParallelLayout(KeepingLayout):
             def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
                 def run(_: Sequence[int]) -> list[Tensor]:
                     past = [states[key] for key in keys]
-                    start = len(self._prefix) + max(map(len, past))
-                    return look_from(self._reader, (self._prefix, *past), start, [tail], key_block)
+                    start, shifts = len(self._prefix) + max(map(len, past)), self._shifts(past)
+                    every = (self._prefix, *past)
+                    return look_from(self._reader, every, start, [tail], key_block, shifts)
 
                 return run
 
@@ -143,6 +144,7 @@ class ParallelLayout(KeepingLayout):
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`."""
+        self._follow_model()
         room = options.max_chunk_tokens
         limit = self._reader.max_positions
         if limit is not None:
@@ -171,12 +173,22 @@ class ParallelLayout(KeepingLayout):
         }
 
     def _limit(self, chunks: Sequence[Tokens], longest_query: int) -> Limit:
-        """How long a window may be beside the longest query, from the length that is wanted."""
+        """How long a window may be beside the longest query, from the length that is wanted.
+
+        Prompt, chunk and query fit into the sliding windows that layers have, if there is room.
+        """
         positions = self._reader.max_positions
         around = len(self._prompt.before) + len(self._prompt.between)
+        reach = self._reader.reach
+        if reach is not None and reach - around - longest_query >= 2 * SHORTEST_WINDOW:
+            positions = reach if positions is None else min(positions, reach)
         free = None if positions is None else positions - around
         longest_chunk = max(map(len, chunks))
         return lambda wanted: window_limit(free, longest_query, longest_chunk, wanted)
+
+    def _shifts(self, states: Sequence[KeyValues]) -> list[int]:
+        """How much nearer prefix and windows stand; nothing where no layer has a window."""
+        return [] if self._reader.reach is None else [0, *nearer(states)]
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
         """Run token runs side by side after the prefix; shorter ones are filled at their end."""
@@ -279,5 +291,6 @@ class ParallelLayout(KeepingLayout):
             rows=list(torch.cat(rows).split(1)) if by_token else rows,
             segments=segments,
             key_block=key_block,
+            shifts=self._shifts(states),
         ).cpu()
         return list(attention.split(list(lengths)) if by_token else attention)

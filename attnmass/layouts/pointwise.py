@@ -87,7 +87,7 @@ class PointwiseLayout:
             with_logit: Whether the model's one-label classification head is asked as well.
         """
         reader = EncoderReader(model, heads, with_logit=with_logit)
-        prove_encoder(reader, model)
+        reader.proved(lambda made: prove_encoder(made, model))
         return cls(reader, plain, direction)
 
     def attend(
@@ -99,6 +99,7 @@ class PointwiseLayout:
     ) -> LayoutResult:
         """See `Layout.attend`."""
         started = time.perf_counter()
+        self._reader.follow()
         wanted = options.max_chunk_tokens
         notes: tuple[str, ...] = ()
         while True:
@@ -151,6 +152,7 @@ class PointwiseLayout:
         self, chunks: Sequence[Tokens], groups: Sequence[Groups], options: LayoutOptions
     ) -> list[Tensor]:
         """See `Layout.within`; the chunk is framed as a single text."""
+        self._reader.follow()
         limit = self._reader.max_tokens
         room = options.max_chunk_tokens
         if limit is not None:
@@ -247,7 +249,7 @@ class PointwiseLayout:
             end = start + len(job.window)
             there = seen.groups if by_token else seen.groups[0]
             back = seen.to_each if by_token else seen.to_watched
-            nothing = torch.zeros(*there.shape[:-1], len(job.window))
+            nothing = torch.zeros(*there.shape[:-1], len(job.window), dtype=torch.float32)
             found.append(
                 Seen(
                     there[..., start:end] if asks_query else nothing,

@@ -18,6 +18,7 @@ from attnmass.store.formats import frame
 from attnmass.text.tokens import Tokens
 
 Result = TypeVar("Result")
+Read = Callable[[Sequence[Sequence[int]]], list[KeyValues]]
 States = dict[str, KeyValues]  # what windows left, by their keys in the cache
 
 
@@ -39,21 +40,14 @@ class Text:
 class StateReader:
     """Reads texts that are not in a cache, and keeps what they leave."""
 
-    def __init__(
-        self, cache: ChunkCache, read: Callable[[Sequence[Sequence[int]]], list[KeyValues]]
-    ) -> None:
-        """Bind to a cache.
-
-        Args:
-            cache: Where what texts leave is kept between calls.
-            read: Runs token runs side by side and returns what each leaves.
-        """
+    def __init__(self, cache: ChunkCache) -> None:
+        """Bind to a cache, where what texts leave is kept between calls."""
         self._cache = cache
-        self._run = read
         self._frame: dict[str, tuple[object, ...]] | None = None
 
     def states(
         self,
+        read: Read,
         texts: Mapping[str, Text],
         options: LayoutOptions,
         device: torch.device,
@@ -62,6 +56,7 @@ class StateReader:
         """What texts leave, from the cache or read now, and how many content tokens were read.
 
         Args:
+            read: Runs token runs side by side and returns what each leaves.
             texts: By their keys.
             options: Bounds on a batch.
             device: Where entries from the folder are put.
@@ -69,18 +64,19 @@ class StateReader:
         """
         states: States = {}
         for key, text in texts.items():
-            found = self._cache.get(key, device, partial(self._fits, text))
+            found = self._cache.get(key, device, partial(self._fits, read, text))
             if found is not None:
                 states[key] = found
                 advance(text.ends)
         missing = {key: text for key, text in texts.items() if key not in states}
-        for done in self._read(missing, options, states):
+        for done in self._read(read, missing, options, states):
             states.update(done)
             advance(sum(texts[key].ends for key in done))
         return states, sum(text.n_content for text in missing.values())
 
     def warm(
         self,
+        read: Read,
         texts: Mapping[str, Text],
         options: LayoutOptions,
         advance: Callable[[int], object],
@@ -88,18 +84,18 @@ class StateReader:
         """Read the texts that are not in the cache; their keys. Arguments as in `states`."""
         missing = {key: text for key, text in texts.items() if not self._cache.has(key)}
         advance(sum(text.ends for key, text in texts.items() if key not in missing))
-        for states in self._read(missing, options, {}):
+        for states in self._read(read, missing, options, {}):
             advance(sum(missing[key].ends for key in states))
         return set(missing)
 
     def _read(
-        self, texts: Mapping[str, Text], options: LayoutOptions, held: States
+        self, read: Read, texts: Mapping[str, Text], options: LayoutOptions, held: States
     ) -> Iterator[States]:
         keys = list(texts)
         rows = [texts[key].ids for key in keys]
         for batch in batches([len(row) for row in rows], options):
             done = self.with_room(
-                lambda part: [self._cache.pack(x) for x in self._run([rows[i] for i in part])],
+                lambda part: [self._cache.pack(x) for x in read([rows[i] for i in part])],
                 batch,
                 held,
             )
@@ -107,13 +103,13 @@ class StateReader:
             self._cache.put(states)
             yield states
 
-    def _fits(self, text: Text, found: KeyValues) -> bool:
+    def _fits(self, read: Read, text: Text, found: KeyValues) -> bool:
         """Whether what was found is what this model might leave of a text."""
         if len(found) != len(text.ids):
             return False
         if frame(found) != self._frame:
             # Not known yet, or of the weights before; one token tells.
-            (state,) = self._run([text.ids[:1]])
+            (state,) = read([text.ids[:1]])
             self._frame = frame(self._cache.pack(state))
         return frame(found) == self._frame
 

@@ -53,6 +53,7 @@ def look_from(
     start: int,
     tails: Sequence[Tail],
     key_block: int | None = None,
+    shifts: Sequence[int] = (),
 ) -> list[Tensor]:
     """Attention of tails that share one pass.
 
@@ -64,6 +65,7 @@ def look_from(
         start: Position of their first token.
         tails: At least one.
         key_block: See `Reader.look`.
+        shifts: Likewise.
 
     Returns:
         For each tail `[group, head, key]`, keys being the past's and then those of all tails, fp32
@@ -83,5 +85,6 @@ def look_from(
         ],
         segments=torch.arange(len(tails)).repeat_interleave(torch.tensor(sizes)).to(device),
         key_block=key_block,
+        shifts=shifts,
     ).cpu()
     return list(attention.split([len(tail.groups) for tail in tails]))

@@ -59,6 +59,16 @@ def window_limit(
     return limit if wanted is None else min(limit, wanted)
 
 
+def nearer(sizes: Sequence[Sized]) -> list[int]:
+    """By how many positions windows that start at one position end before the longest one does.
+
+    Layers with sliding windows see of each as much of its end as if it stood right before the
+    query; of short ones beside a long one they would see nothing.
+    """
+    longest = max(map(len, sizes))
+    return [longest - len(size) for size in sizes]
+
+
 def cut(chunks: Sequence[Sized], limit: int | None, overlap: int) -> Iterator[Window]:
     """Windows of all chunks; those of a chunk that is too long overlap.
 
@@ -124,8 +134,8 @@ def by_chunk(
         n_prefix: Keys before them.
     """
     shape = attention.shape[:-1]
-    sums = [torch.zeros(*shape, len(chunk)) for chunk in chunks]
-    times = [torch.zeros(len(chunk)) for chunk in chunks]
+    sums = [torch.zeros(*shape, len(chunk), dtype=torch.float32) for chunk in chunks]
+    times = [torch.zeros(len(chunk), dtype=torch.float32) for chunk in chunks]
     parts = attention[..., n_prefix:].split_with_sizes(
         [
             *(len(window) for window in windows),

@@ -90,7 +90,7 @@ def look_in_parts(
         parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
         # Filled anew, should windows become shorter.
         found = [
-            torch.zeros(len(mine), n_heads, len(chunk))
+            torch.zeros(len(mine), n_heads, len(chunk), dtype=torch.float32)
             for mine, chunk in zip(groups, chunks, strict=True)
         ]
         try:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from logging import getLogger
 from pathlib import Path
@@ -24,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import AutoConfig
 
+from attnmass.loading.scratch import scratch
 from attnmass.loading.sources import Source
 
 _logger = getLogger(__name__)
@@ -65,25 +65,19 @@ def keep(model: Any, tokenizer: Any, source: Source, where: Path, dtype: torch.d
     """
     try:
         where.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=where))
-    except OSError as error:
-        _logger.info("converted weights are not kept: %s", error)
-        return
-    try:
-        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(weights, scratch / "model.safetensors", metadata={"format": "pt"})
-        tokenizer.save_pretrained(scratch)
-        _plain_config(model).save_pretrained(scratch)
-        scratch.chmod(0o755)  # others may share the cache
-        target = where / f"{_stem(source, dtype)}-{model.config.num_hidden_layers}"
-        if not _is_whole(target):
-            shutil.rmtree(target, ignore_errors=True)
-            scratch.rename(target)
+        with scratch(where) as folder:
+            weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+            save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+            tokenizer.save_pretrained(folder)
+            _plain_config(model).save_pretrained(folder)
+            folder.chmod(0o755)  # others may share the cache
+            target = where / f"{_stem(source, dtype)}-{model.config.num_hidden_layers}"
+            if not _is_whole(target):
+                shutil.rmtree(target, ignore_errors=True)
+                folder.rename(target)
     except (OSError, RuntimeError, SafetensorError) as error:
-        # The disk is full, weights are tied, or another process was quicker.
+        # Nobody may write there, the disk is full, or another process was quicker.
         _logger.info("converted weights are not kept: %s", error)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _plain_config(model: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer
 
 from attnmass.errors import UnsupportedModelError
-from attnmass.loading import converted
+from attnmass.loading import converted, live
 from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.loading.hub import why_unreachable
 from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
+from attnmass.loading.whole import check_loaded, read_headers, readable
 from attnmass.models.kinds import kind_of
 from attnmass.models.sizes import FULL_DEPTH, full_depth
 from attnmass.models.view import find_decoder, find_layers
@@ -68,6 +69,7 @@ def load(
     kind = choose_dtype(dtype, where)
     choose_profile = _named(choose_profile, name)
     source = locate(name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only)
+    origin = live.origin_of(source)
     if source.gguf is not None:
         kept = converted.root(None if cache_dir is None else Path(cache_dir))
 
@@ -80,7 +82,9 @@ def load(
             with in_one_folder(source, kept) as place:
                 loaded = _load_gguf(replace(source, name=place), choose_profile, kind)
             converted.keep(loaded.model, loaded.tokenizer, source, kept, kind)
-            return Loaded(loaded.model.to(where), loaded.tokenizer, loaded.profile)
+            model = loaded.model.to(where)
+            live.share(model, origin, (where, kind, loaded.profile.last_layer, False))
+            return Loaded(model, loaded.tokenizer, loaded.profile)
         source = Source(str(folder))
     passed_on: dict[str, Any] = {"trust_remote_code": False, "local_files_only": source.local}
     if not source.local:
@@ -92,7 +96,7 @@ def load(
             raise not_found(name, places, cause) from cause
         passed_on |= {"revision": revision or "main", "cache_dir": cache_dir}
     try:
-        return _load_safetensors(source, choose_profile, where, kind, passed_on, needs_head)
+        return _load_safetensors(source, choose_profile, where, kind, passed_on, needs_head, origin)
     except OSError as error:  # files that are missing, or a network that is
         place = f"the folder {source.name}" if source.local else "the Hugging Face Hub"
         raise not_found(name, [place], error) from error
@@ -135,8 +139,9 @@ def _load_safetensors(
     dtype: torch.dtype,
     passed_on: dict[str, Any],
     needs_head: Callable[[Any], bool],
+    origin: Hashable,
 ) -> Loaded:
-    """Read no more than the layers that run."""
+    """Read no more than the layers that run, and nothing that is in memory; see `live`."""
     config = _read_config(source, passed_on)
     text = text_config(config)
     profile = choose_profile(text)
@@ -145,15 +150,28 @@ def _load_safetensors(
     except ValueError as error:  # what transformers says where there are no files of one
         raise OSError(f"no tokenizer: {error}") from error
     with_head = needs_head(config)
+    about = (device, dtype, None if with_head else profile.last_layer, with_head)
+    if (there := live.find(origin, about)) is not None:
+        return Loaded(there, tokenizer, profile)
     kind = _quiet_class(config, with_head=with_head)
     if not with_head:
         _cut_config(text, profile.last_layer + 1)
         if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
             passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
-    model = kind.from_pretrained(
-        source.name, config=config, dtype=dtype, use_safetensors=True, **passed_on
+    stored = read_headers(Path(source.name)) if source.local else {}
+    model, info = kind.from_pretrained(
+        source.name,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,  # they are told of below
+        output_loading_info=True,
+        **passed_on,
     )
-    return Loaded(model.to(device).eval(), tokenizer, profile)
+    check_loaded(model, info, source.name, stored)
+    model = model.to(device).eval()
+    live.share(model, origin, about)
+    return Loaded(model, tokenizer, profile)
 
 
 def _load_gguf(
@@ -165,12 +183,21 @@ def _load_gguf(
             f"reading {source.gguf} needs two more packages: pip install 'attnmass[gguf]'"
         )
     file = {"gguf_file": source.gguf, "local_files_only": True, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(source.name, **file)
+    path = Path(source.name) / str(source.gguf)
+    with readable(path):
+        config = AutoConfig.from_pretrained(source.name, **file)
     profile = choose_profile(text_config(config))
-    tokenizer = AutoTokenizer.from_pretrained(source.name, **file)
-    whole = _quiet_class(config).from_pretrained(
-        source.name, config=config, dtype=torch.float32, **file
-    )
+    with readable(path):
+        tokenizer = AutoTokenizer.from_pretrained(source.name, **file)
+        whole, info = _quiet_class(config).from_pretrained(
+            source.name,
+            config=config,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **file,
+        )
+    check_loaded(whole, info, str(path), {})
     model: Any = find_decoder(whole)
     name, layers = find_layers(model)
     setattr(model, name, layers[: profile.last_layer + 1])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from attnmass.loading.scratch import scratch
 from attnmass.loading.sources import Source
 
 
@@ -28,10 +29,11 @@ def in_one_folder(source: Source, where: Path) -> Iterator[str]:
         return
     with suppress(OSError):  # a cache that nobody may write to; the usual place then
         where.mkdir(parents=True, exist_ok=True)
-    room = where if where.is_dir() and os.access(where, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=room) as folder:
+    is_ours = where.is_dir() and os.access(where, os.W_OK)
+    made = scratch(where) if is_ours else tempfile.TemporaryDirectory()
+    with made as folder:
         with (Path(folder) / str(source.gguf)).open("wb") as whole:
             for part in source.parts:
                 with part.open("rb") as file:
                     shutil.copyfileobj(file, whole)
-        yield folder
+        yield str(folder)

@@ -110,7 +110,7 @@ def look(
     """
     n_rows, n_heads, _ = queries.vectors.shape
     if not keys:
-        return torch.zeros(0, n_heads, n_rows)
+        return torch.zeros(0, n_heads, n_rows, dtype=torch.float32)
     runs, firsts = _runs(keys)
     on_cpu = queries.vectors.device.type == "cpu"
     found = np.empty((len(runs), n_heads * n_rows), dtype=np.float32)

@@ -80,6 +80,13 @@ def count_labels(config: Any, name: str) -> int | None:
     return int(config.num_labels) if is_classifier else None
 
 
+def count_embeddings(model: nn.Module) -> int:
+    """How many tokens a model knows."""
+    inner = unwrapped(model)
+    table = inner.get_input_embeddings()
+    return int(getattr(table, "num_embeddings", None) or inner.config.vocab_size)
+
+
 def _is_of_sentence_transformers(model: Any) -> bool:
     # By name: importing sentence-transformers takes seconds.
     return any(
@@ -91,8 +98,20 @@ def bare(model: nn.Module) -> Any:
     """What is inside the wrappers, whatever it is."""
     inner: Any = model
     if hasattr(inner, "get_base_model"):  # PEFT: the adapters sit inside the base model's layers
+        _check_adapters(inner)
         inner = inner.get_base_model()
     inner = getattr(inner, "_orig_mod", inner)  # torch.compile
     if isinstance(inner, nn.DataParallel):
         inner = inner.module
     return inner
+
+
+def _check_adapters(model: Any) -> None:
+    """Raise `UnsupportedModelError` for adapters of PEFT that are not in layers."""
+    for name, config in getattr(model, "peft_config", {}).items():
+        if getattr(config, "is_prompt_learning", False):
+            raise UnsupportedModelError(
+                f"the adapter {name!r} puts virtual tokens before every text, which are read by "
+                "the wrapper alone: pass the base model (get_base_model()), or an adapter that is "
+                "in the layers, such as LoRA"
+            )

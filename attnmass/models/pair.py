@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from torch import nn
 
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
-from attnmass.models.view import asks_interface
+from attnmass.models.view import asks_interface, shared
 
 # What families call the attention from decoder to encoder, and that inside the encoder.
 _CROSS = ("EncDecAttention", "encoder_attn", "cross_attn")
@@ -60,13 +59,11 @@ def find_pair(model: nn.Module) -> Pair:
 def shared_pair(pair: Pair, *, n_layers: int, implementation: str) -> Pair:
     """Copy the modules of a pair but not its weights.
 
-    The copy shares every parameter and buffer with the original, has configs of its own that name
+    The copy shares every weight with the original, see `shared`, has configs of its own that name
     `implementation` as their attention, is in eval mode, and its decoder ends after `n_layers`
     layers. The original is neither changed nor slowed.
     """
-    tensors = chain(pair.parameters(), pair.buffers())
-    memo: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
-    view = copy.deepcopy(pair, memo)
+    view: Pair = shared(pair, decoder_layers_above(pair.decoder, n_layers))
     name, layers = _layers(view.decoder)
     setattr(view.decoder, name, layers[:n_layers])
     configs = {id(config): config for config in _configs(view)}
@@ -82,7 +79,12 @@ def shared_pair(pair: Pair, *, n_layers: int, implementation: str) -> Pair:
             if config is not None:
                 module.config = copies.setdefault(id(config), copy.deepcopy(config))
                 module.config._attn_implementation = "eager"
-    return view.eval()
+    return view
+
+
+def decoder_layers_above(decoder: nn.Module, n_layers: int) -> list[nn.Module]:
+    """The layers of a decoder after the first `n_layers`."""
+    return list(_layers(decoder)[1])[n_layers:]
 
 
 def hides_attention(pair: Pair) -> bool:

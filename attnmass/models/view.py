@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,10 @@ from torch import nn
 
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
+from attnmass.models.rotary import changes_with_length, settle
+from attnmass.models.seen import is_plain
+
+_OF_TORCH = frozenset(vars(nn.Module()))
 
 
 def find_decoder(model: nn.Module) -> nn.Module:
@@ -61,13 +66,11 @@ def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:
 def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn.Module:
     """Copy the modules of `decoder` but not its weights.
 
-    The copy shares every parameter and buffer with the original, has a config of its own that
-    names `implementation` as its attention, is in eval mode, and ends after `n_layers` layers.
-    The original is neither changed nor slowed, also while another thread generates with it.
+    The copy shares every weight with the original, see `shared`, has a config of its own that names
+    `implementation` as its attention, is in eval mode, and ends after `n_layers` layers. The
+    original is neither changed nor slowed, also while another thread generates with it.
     """
-    tensors = chain(decoder.parameters(), decoder.buffers())
-    memo: dict[int, Any] = {id(tensor): tensor for tensor in tensors}
-    view = copy.deepcopy(decoder, memo)
+    view: nn.Module = shared(decoder, layers_above(decoder, n_layers))
     name, layers = find_layers(view)
     above, _, own = name.rpartition(".")
     setattr(view.get_submodule(above), own, layers[:n_layers])
@@ -76,7 +79,51 @@ def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[:n_layers]
     config._attn_implementation = implementation
-    return view.eval()
+    return view
+
+
+def layers_above(decoder: nn.Module, n_layers: int) -> list[nn.Module]:
+    """The layers of a model after the first `n_layers`."""
+    return list(find_layers(decoder)[1])[n_layers:]
+
+
+def shared(module: nn.Module, skipped: Iterable[nn.Module] = ()) -> Any:
+    """Copy modules, but not what they hold, and set the copies to eval mode.
+
+    Every parameter is shared, and every buffer but those of innermost modules without parameters,
+    which may write into them while they run (rotary embeddings that follow the length). Shared is
+    also every innermost module with parameters, whole: quantized layers move what they hold into
+    objects of their own when they first run, and a copy that did so would leave the original
+    without it. Copied are those of transformers' own models, which do no such thing and may get
+    transformers' hooks, and those in training mode that hold nothing but numbers, since they may
+    compute something else there.
+
+    Args:
+        module: What to copy.
+        skipped: Modules below it that are not copied, and are of no use.
+    """
+    memo: dict[int, Any] = {id(x): x for x in module.parameters()}
+    for each in module.modules():
+        if each._modules or each._parameters:
+            memo |= {id(x): x for x in each.buffers(recurse=False)}
+    kept = {*skipped, *filter(is_whole, module.modules())}
+    view = copy.deepcopy(module, memo | {id(each): each for each in kept})
+    for _, each in view.named_modules(memo=kept):  # which are the caller's own
+        each.training = False
+        if changes_with_length(each):
+            settle(each)
+    return view
+
+
+def is_whole(module: nn.Module) -> bool:
+    """Whether a view has this very module, and no copy of it; see `shared`."""
+    if module._modules or not any(p is not None for p in module._parameters.values()):
+        return False
+    if type(module).__module__.startswith("transformers.models."):
+        return False
+    own = (value for key, value in vars(module).items() if key not in _OF_TORCH)
+    held = (getattr(parameter, "__dict__", {}) for parameter in module._parameters.values())
+    return not module.training or not all(map(is_plain, chain(own, held)))
 
 
 def asks_interface(model: nn.Module) -> bool:

@@ -18,24 +18,24 @@ class CacheOptions(Storing, Checked):
 
     def check_together(self) -> None:
         """Raise `ValueError` where options contradict each other."""
-        default = type(self).model_fields["cache_folder_bytes"].default
-        if self.cache_folder is None and self.cache_folder_bytes != default:
-            raise ValueError("cache_folder_bytes bounds a cache_folder, and there is none: name it")
-        if self.cache_format is not None and not self.is_on:
+        default = type(self).model_fields["store_bytes"].default
+        if self.store is None and self.store_bytes != default:
+            raise ValueError("store_bytes bounds a store, and there is none: name its folder")
+        if self.store_format is not None and not self.is_on:
             raise ValueError(
-                f"cache_format={self.cache_format!r} needs a cache, and there is none: set "
-                "cache_bytes or cache_folder"
+                f"store_format={self.store_format!r} needs a cache, and there is none: set "
+                "memory_bytes or store"
             )
         folder = self.folder
         if folder is not None and folder.exists() and not folder.is_dir():
-            raise ValueError(f"cache_folder is not a folder: {folder}")
+            raise ValueError(f"store is not a folder: {folder}")
 
     @property
     def is_on(self) -> bool:
         """Whether anything is kept anywhere."""
-        return self.cache_bytes != 0 or self.cache_folder is not None
+        return self.memory_bytes != 0 or self.store is not None
 
     @property
     def folder(self) -> Path | None:
         """The folder's path."""
-        return None if self.cache_folder is None else Path(self.cache_folder).expanduser()
+        return None if self.store is None else Path(self.store).expanduser()

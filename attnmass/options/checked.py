@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from itertools import chain
 from numbers import Integral, Real
 from types import NoneType
@@ -19,9 +20,9 @@ from attnmass.options.checks import (
     check_items,
     check_share,
     check_type,
-    did_you_mean,
 )
 from attnmass.options.choices import check_choice
+from attnmass.options.renamed import what_then
 
 
 class Checked(BaseModel):
@@ -52,7 +53,7 @@ def checked(kind: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     for name in given:
         if name not in kind.model_fields:
-            near = did_you_mean(name, kind.model_fields)
+            near = what_then(name, kind.model_fields)
             raise TypeError(f"unexpected keyword argument {name!r}.{near}")
     return {name: check_option(name, kind.model_fields[name], given[name]) for name in given}
 
@@ -100,6 +101,10 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
             check_finite(name, value, optional=optional)
         if kind is float:
             return float(value) if isinstance(value, Real) else value
+        if (
+            isinstance(kind, type) and is_dataclass(kind) and not isinstance(value, Mapping)
+        ):  # which pydantic reads
+            check_type(name, value, kind, optional=optional)
     return value
 
 

@@ -11,7 +11,7 @@ LayoutName = Literal["parallel", "late", "joint", "pointwise"]
 RankBy = Literal["attention", "logit", "both"]
 # Which way the pointwise layout reads attention, see `attnmass.layouts.pointwise`.
 Direction = Literal["query_to_chunk", "chunk_to_query", "both"]
-CacheFormat = Literal["float16", "bfloat16", "int8"]
+StoreFormat = Literal["float16", "bfloat16", "int8"]
 # What a retriever's scores are; "auto" recognises it.
 RetrievalKind = Literal["auto", "similarity", "distance", "rank"]
 Order = Literal["score", "input", "best_last"]

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from annotated_types import Ge, Le
 from pydantic import BaseModel, Field
 
+from attnmass.options.checked import Checked
 from attnmass.options.choices import (
     DEFAULT_MODEL,
-    CacheFormat,
     Direction,
     Dtype,
     LayoutName,
@@ -22,6 +22,7 @@ from attnmass.options.choices import (
     Order,
     RankBy,
     RetrievalKind,
+    StoreFormat,
 )
 from attnmass.options.cross import CrossOptions
 
@@ -29,8 +30,8 @@ Profile = TypeVar("Profile")
 
 Share = Annotated[float, Ge(0), Le(1)]
 
-CACHE_BYTES = 1 << 30
-CACHE_FOLDER_BYTES = 10 << 30
+MEMORY_BYTES = 1 << 30
+STORE_BYTES = 10 << 30
 
 # What a device may be called; checked before torch is there to ask.
 DEVICE = r"^(cpu|cuda|mps|xpu|npu|hpu)(:\d+)?$"
@@ -42,7 +43,6 @@ def option(
     *,
     unset: str = "",
     path: bool = False,
-    layouts: tuple[str, ...] = (),
     **limits: Any,
 ) -> Any:
     """Declare an option.
@@ -52,15 +52,10 @@ def option(
         help: What it is for: one sentence, without the full stop.
         unset: What `None` stands for, where that is the default.
         path: Whether it is a path, which may then be passed as one, too.
-        layouts: The layouts that take it, by their names; none for all.
         **limits: As pydantic's `Field` takes them: `ge`, `gt`, `le`, `pattern`, ...
     """
     said = f"{help}; default: {unset}." if unset else f"{help}."
-    told: dict[str, Any] = {
-        "unset": unset,
-        "format": "path" if path else "",
-        "layouts": list(layouts),
-    }
+    told: dict[str, Any] = {"unset": unset, "format": "path" if path else ""}
     extra = {name: value for name, value in told.items() if value}
     return Field(default=default, description=said, json_schema_extra=extra or None, **limits)
 
@@ -86,6 +81,33 @@ class Loading(BaseModel):
     local_files_only: bool = option(False, "Never ask the Hub; so does HF_HUB_OFFLINE=1")
 
 
+class JointReading(Checked):
+    """What the layout `joint` alone has."""
+
+    layout: Literal["joint"] = option("joint", "The layout that takes this")
+    max_context_tokens: int | None = option(
+        None,
+        "Tokens above which chunks are read in overlapping contexts, whose scores are merged",
+        unset="the model's limit",
+        ge=1,
+    )
+    second_pass: bool = option(
+        False, "Whether chunks are read in reverse order, too, and scored by the mean of both"
+    )
+
+
+class PointwiseReading(Checked):
+    """What the layout `pointwise` alone has."""
+
+    layout: Literal["pointwise"] = option("pointwise", "The layout that takes this")
+    direction: Direction | None = option(
+        None, "Which way an encoder's attention is read", unset="the head profile's"
+    )
+    cross: CrossOptions | None = option(
+        None, "How cross-attention of an encoder-decoder is read", unset="CrossOptions()"
+    )
+
+
 class Reading(BaseModel, Generic[Profile]):
     """How a model is read; what a head profile is, `Profile`, is known above."""
 
@@ -100,6 +122,9 @@ class Reading(BaseModel, Generic[Profile]):
     )
     layout: LayoutName | None = option(
         None, "How chunks and query are laid out for the model", unset="as suits the model"
+    )
+    reading: JointReading | PointwiseReading | None = option(
+        None, "What only one layout has, for research", unset="the layout's own"
     )
     rank_by: RankBy | None = option(
         None, "What orders chunks", unset="a cross-encoder's logit, of others the attention"
@@ -118,52 +143,25 @@ class Reading(BaseModel, Generic[Profile]):
     )
 
 
-class OwnOfLayouts(BaseModel):
-    """What only some layouts take."""
-
-    direction: Direction | None = option(
-        None,
-        "Which way an encoder's attention is read",
-        unset="the head profile's",
-        layouts=("pointwise",),
-    )
-    cross: CrossOptions | None = option(
-        None,
-        "How cross-attention of an encoder-decoder is read",
-        unset="CrossOptions()",
-        layouts=("pointwise",),
-    )
-    max_context_tokens: int | None = option(
-        None,
-        "Tokens above which chunks are read in overlapping contexts",
-        unset="the model's limit",
-        layouts=("joint",),
-        ge=1,
-    )
-    second_pass: bool = option(
-        False, "Whether chunks are read in reverse order, too", layouts=("joint",)
-    )
-
-
 class Storing(BaseModel):
     """Where what was read is kept, so that it need not be read again."""
 
-    cache_bytes: int | None = option(
-        CACHE_BYTES,
-        "Bytes of memory to keep what was read of chunks in; 0 for none, None for no bound",
-        ge=0,
-    )
-    cache_folder: str | None = option(
+    store: str | None = option(
         None,
         "Folder where what was read of chunks is kept beyond the process",
         unset="none",
         path=True,
     )
-    cache_folder_bytes: int | None = option(
-        CACHE_FOLDER_BYTES, "Bytes that cache_folder may take; None for no bound", ge=1
+    store_bytes: int | None = option(
+        STORE_BYTES, "Bytes that store may take; None for no bound", ge=1
     )
-    cache_format: CacheFormat | None = option(
+    store_format: StoreFormat | None = option(
         None, "Format to keep what was read in, smaller and less exact", unset="the model's"
+    )
+    memory_bytes: int | None = option(
+        MEMORY_BYTES,
+        "Bytes of memory to keep what was read of chunks in; 0 for none, None for no bound",
+        ge=0,
     )
 
 

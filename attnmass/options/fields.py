@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from attnmass.options.declared import (
     Loading,
-    OwnOfLayouts,
     Reading,
     Selecting,
     Storing,
     Trimming,
     names_of,
 )
-
-# Fields that only some layouts take, as `AttentionRanker` names them too.
-LAYOUT_FIELDS = names_of(OwnOfLayouts)
 
 # Fields that say where what was read is kept.
 CACHE_FIELDS = names_of(Storing)
@@ -22,12 +18,11 @@ CACHE_FIELDS = names_of(Storing)
 _SETTLED_LATER = ("profile", "heads", "batch_size")
 CONSTRUCTOR_FIELDS = (
     *(name for name in names_of(Reading) if name not in _SETTLED_LATER),
-    *LAYOUT_FIELDS,
     *CACHE_FIELDS,
 )
 
 # Fields that say how a model is loaded and read, as `shared_ranker` names them too.
-LOADING_GROUPS = (Loading, Reading, OwnOfLayouts, Storing)
+LOADING_GROUPS = (Loading, Reading, Storing)
 LOADING_FIELDS = tuple(
     name
     for name in names_of(*LOADING_GROUPS)

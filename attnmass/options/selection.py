@@ -36,7 +36,7 @@ class Selection(Selecting, Checked):
                     raise TypeError(f"retrieval_scores[{index}] must be a number, not {score!r}")
         if scores is not None and len(scores) != n_chunks:
             raise ValueError(f"{n_chunks} chunks need as many retrieval_scores, not {len(scores)}")
-        if self.fuse is None or self.fuse == "auto":
+        if not isinstance(self.fuse, float):
             return
         if scores is None:
             raise ValueError(

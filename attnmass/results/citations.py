@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from attnmass.options.checks import check_items, check_type
@@ -21,9 +22,11 @@ class Passage:
     """A text to be cited.
 
     Attributes:
-        text: The whole text, as it was before it was trimmed.
-        spans: `(id, start, end)` of what is kept of it, in order; `None` is all of it as one span.
+        text: The whole text, as it was before it was trimmed; with `places`, what is left of it.
+        spans: `(id, start, end)` of what is kept of the whole text, in order; `None` is all of it
+            as one span.
         separator: Stands where text was dropped between two spans.
+        places: Where each span begins in `text`, where that is what is left.
         chunk_id: The id that a framework gives the chunk.
         parent_id: The id of the document that the chunk is part of.
         offset: Where the text begins in that document.
@@ -41,18 +44,54 @@ class Passage:
     parent_id: str | None = None
     offset: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    places: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         check_type("text", self.text, str)
-        last = 0
         for span in self.spans or ():
             check_items("a span", span, object, instead="(id, start, end)")
-            if len(span) != 3 or not last <= span[1] < span[2] <= len(self.text):
-                raise ValueError(
-                    f"spans must be (id, start, end), in order, inside the {len(self.text)} "
-                    f"characters of the text, not {span!r}"
-                )
-            last = span[2]
+            if len(span) != 3:
+                raise ValueError(f"spans must be (id, start, end), not {span!r}")
+        spans = [(start, end) for _, start, end in self.spans or ()]
+        if self.places is None:
+            _check_inside(spans, len(self.text))
+            return
+        if len(self.places) != len(spans):
+            raise ValueError(f"{len(spans)} spans need as many places, not {len(self.places)}")
+        _check_inside(spans, max((end for _, end in spans), default=0))
+        _check_inside(self._slices(), len(self.text))
+
+    def _slices(self) -> list[tuple[int, int]]:
+        """`[start, end)` of each span in `text`."""
+        if self.spans is None:
+            return [(0, len(self.text))]
+        spans = [(start, end) for _, start, end in self.spans]
+        if self.places is None:
+            return spans
+        pairs = zip(self.places, spans, strict=True)
+        return [(place, place + end - start) for place, (start, end) in pairs]
+
+    def _parts(self) -> list[str]:
+        """What is shown of each span, with what stands before it."""
+        if self.places is None:
+            from attnmass.trimming.render import kept_parts
+
+            return list(kept_parts(self.text, self._slices(), self.separator))
+        slices = self._slices()
+        ends = [slices[0][0], *(end for _, end in slices)] if slices else []
+        return [self.text[start:end] for start, end in pairwise(ends)]
+
+
+def _check_inside(spans: Sequence[tuple[int, int]], length: int) -> None:
+    """Raise `ValueError` unless these are in order, apart, and inside so many characters."""
+    last = 0
+    for start, end in spans:
+        if not last <= start < end <= length:
+            raise ValueError(
+                f"spans must be (id, start, end), in order, inside the {length} characters of the "
+                f"text, not {(start, end)}"
+            )
+        last = end
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +207,14 @@ def to_passage(
         offset: Where that begins in its parent now.
         **about: Other fields of `Passage`.
     """
-    original = hidden.source_text(ours, text)
-    if original is None:  # not trimmed, or changed since
+    if not hidden.is_of(ours, text):  # not trimmed, or changed since
         return Passage(text, offset=offset, **about)
-    first = ours["spans"][0]
+    spans = ours["spans"]
+    first = spans[0]
     return Passage(
-        original,
-        [(span["id"], span["start"], span["end"]) for span in ours["spans"]],
-        ours.get("separator", ""),
+        text,
+        [(span["id"], span["start"], span["end"]) for span in spans],
+        places=[span["place"] for span in spans],
         offset=first["doc_start"] - first["start"] if "doc_start" in first else None,
         **about,
     )
@@ -229,7 +268,7 @@ def _sources(passage: Passage, place: int, before: int) -> list[Source]:
         Source(
             number=number,
             id=span_id,
-            text=passage.text[start:end],
+            text=passage.text[slice(*piece)],
             chunk=place,
             start=start,
             end=end,
@@ -239,18 +278,15 @@ def _sources(passage: Passage, place: int, before: int) -> list[Source]:
             doc_end=None if offset is None else offset + end,
             metadata=passage.metadata,
         )
-        for number, (span_id, start, end) in enumerate(spans, before + 1)
+        for number, ((span_id, start, end), piece) in enumerate(
+            zip(spans, passage._slices(), strict=True), before + 1
+        )
     ]
 
 
 def _marked(passage: Passage, sources: Sequence[Source], marker: str) -> str:
-    from attnmass.trimming.render import kept_parts
-
-    spans = [(source.start, source.end) for source in sources]
     parts: list[str] = []
-    for part, source in zip(
-        kept_parts(passage.text, spans, passage.separator), sources, strict=True
-    ):
+    for part, source in zip(passage._parts(), sources, strict=True):
         space = "\n" if "\n" in source.text else " "
         parts.append(f"{part}{space}{marker.replace('{n}', str(source.number))}")
     return "".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import math
 import secrets
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ _SECRET = secrets.token_bytes(32)
 
 
 def describe(ranking: Ranking, chunk: RankedChunk, *, place: int, model: str) -> dict[str, Any]:
-    """What is said of every result.
+    """What one call found: it is another for the same chunk in the next.
 
     Args:
         ranking: What the chunk is in.
@@ -53,25 +54,47 @@ def describe(ranking: Ranking, chunk: RankedChunk, *, place: int, model: str) ->
 
 
 def describe_trim(
-    chunk: RankedChunk, original: str, *, offset: int | None, separator: str
+    chunk: RankedChunk,
+    original: str,
+    *,
+    offset: int | None,
+    separator: str,
+    add_scores: bool,
+    keep_original: bool,
 ) -> dict[str, Any]:
-    """What is said of a result that was trimmed as well.
+    """What is left of a chunk; the same in every call that leaves the same of it, but for scores.
 
     Args:
         chunk: With the text that was kept.
         original: The text before.
         offset: Where that begins in the document it is part of, if that is known.
         separator: What marks gaps.
+        add_scores: Whether spans have the call's scores.
+        keep_original: Whether the text before is in there, if it was another.
     """
+    from attnmass.trimming.render import kept_places
+
     kept = chunk.kept_spans
-    found = {
-        "spans": [_describe_span(span, offset) for span in kept],
+    places = [span.start for span in kept]
+    if chunk.text != original:
+        places = kept_places(original, [(span.start, span.end) for span in kept], separator)
+    found: dict[str, Any] = {
+        "digest": text_digest(chunk.text),
+        "spans": [
+            _describe_span(span, place, offset, add_scores)
+            for span, place in zip(kept, places, strict=True)
+        ],
         "n_dropped_spans": len(chunk.spans) - len(kept),
     }
-    if chunk.text != original:
+    if keep_original and chunk.text != original:
         found |= {"original_text": original, "separator": separator}
         found["seal"] = seal(original, chunk.text)
     return found
+
+
+def write(metadata: dict[str, Any], details: Mapping[str, Any]) -> None:
+    """Put details into metadata as one text, which stores that take no nested values take, too."""
+    metadata[KEY] = json.dumps(details, sort_keys=True, separators=(",", ":"))
 
 
 def seal(*parts: str) -> str:
@@ -86,50 +109,90 @@ def seal(*parts: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _describe_span(span: Span, offset: int | None) -> dict[str, Any]:
-    place = {"id": span.id, "start": span.start, "end": span.end}
+def _describe_span(span: Span, place: int, offset: int | None, add_scores: bool) -> dict[str, Any]:
+    found = {"id": span.id, "start": span.start, "end": span.end, "place": place}
     if offset is not None:
-        place |= {"doc_start": offset + span.start, "doc_end": offset + span.end}
-    return {**place, "score": span.score, "kind": span.kind, "reason": span.reason}
+        found |= {"doc_start": offset + span.start, "doc_end": offset + span.end}
+    scores = {"score": span.score, "reason": span.reason} if add_scores else {}
+    return {**found, "kind": span.kind, **scores}
 
 
 def read(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """What an adapter wrote, empty where it wrote nothing, or what is there is not of its form.
 
     Metadata comes from indexes that others wrote to: that it has this form says nothing of who
-    wrote it. See `source_text` and `own_source_text`.
+    wrote it. See `is_of`, `source_text` and `own_source_text`.
     """
-    found = metadata.get(KEY)
+    written = metadata.get(KEY)
+    if not isinstance(written, str):
+        return {}
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        return {}
     return found if isinstance(found, Mapping) and _is_sound(found) else {}
 
 
-def source_text(hidden: Mapping[str, Any], text: str) -> str | None:
-    """The text that the spans of a trimmed result are in, whole.
+def is_of(hidden: Mapping[str, Any], text: str) -> bool:
+    """Whether the spans of a trimmed result are in this text, its own, where they say.
 
     Args:
         hidden: From `read`.
         text: The result's text.
 
     Returns:
-        `None` if it was not trimmed, if someone else has changed the text since, or if the spans
-        are not those of the text that they are said to be in.
+        False if it was not trimmed, or if someone else has changed the text since.
     """
     spans = hidden.get("spans")
-    if not spans:
-        return None
-    original = str(hidden.get("original_text", text))
-    if spans[-1]["end"] > len(original):
-        return None
-    digest = text_digest(original)
+    if not spans or hidden["digest"] != text_digest(text):
+        return False
+    last = spans[-1]
+    end = last["place"] + last["end"] - last["start"]
+    return end <= len(text) and not (text[: spans[0]["place"]] + text[end:]).strip()
+
+
+def is_cut(hidden: Mapping[str, Any], text: str) -> bool:
+    """Whether a result `is_of` a text that was longer before."""
+    return is_of(hidden, text) and not _is_whole(hidden, text)
+
+
+def _is_whole(hidden: Mapping[str, Any], text: str) -> bool:
+    digest = text_digest(text)
     # A span that was cut short has the id of the whole one.
-    if not all(span["id"].startswith(f"{digest}-{span['start']}-") for span in spans):
+    return all(span["id"].startswith(f"{digest}-{span['start']}-") for span in hidden["spans"])
+
+
+def check_restorable(hidden: Mapping[str, Any], text: str) -> None:
+    """Raise `ValueError` if a text was longer before and nothing is left of the rest."""
+    if is_cut(hidden, text) and "original_text" not in hidden:
+        raise ValueError(
+            "this was trimmed, and its original text was not kept: set keep_original=True where it "
+            "is trimmed, or look it up by its id where it was retrieved from"
+        )
+
+
+def source_text(hidden: Mapping[str, Any], text: str) -> str | None:
+    """The text that the spans of a trimmed result were in before, whole.
+
+    Args:
+        hidden: From `read`.
+        text: The result's text.
+
+    Returns:
+        `None` if it was not trimmed, if someone else has changed the text since, if the text before
+        was not kept, or if the spans are not those of the text that they are said to be in.
+    """
+    if not is_of(hidden, text):
         return None
     if "original_text" not in hidden:
-        return original
+        return text if _is_whole(hidden, text) else None
+    original: str = hidden["original_text"]
+    spans = [(span["start"], span["end"]) for span in hidden["spans"]]
+    if spans[-1][1] > len(original) or not _is_whole(hidden, original):
+        return None
     from attnmass.trimming.render import join_kept
 
-    kept = join_kept(original, [(s["start"], s["end"]) for s in spans], hidden["separator"])
-    return original if kept == text else None
+    return original if join_kept(original, spans, hidden["separator"]) == text else None
 
 
 def own_source_text(hidden: Mapping[str, Any], text: str) -> str | None:
@@ -142,32 +205,36 @@ def own_source_text(hidden: Mapping[str, Any], text: str) -> str | None:
 
 def _is_sound(found: Mapping[str, Any]) -> bool:
     """Whether that has the form of what is described here, in all that is read back of it."""
-    if not _is_count(found.get("rank_before")) or not _is_number(found.get("score")):
+    if "score" in found and not _is_number(found["score"]):
         return False
     before = found.get("retrieval_score")
     if before is not None and not _is_number(before):
         return False
-    names = ("original_text", "separator", "seal", "request")
+    names = ("digest", "original_text", "separator", "seal")
     if not all(isinstance(found.get(name, ""), str) for name in names):
+        return False
+    if "spans" in found and "digest" not in found:
         return False
     if "original_text" in found and not {"spans", "separator", "seal"}.issubset(found):
         return False
-    spans = found.get("spans", ())
-    return isinstance(spans, Sequence) and not isinstance(spans, str) and _are_in_order(spans)
+    spans = found.get("spans", [])
+    return isinstance(spans, list) and _are_in_order(spans)
 
 
 def _are_in_order(spans: Sequence[Any]) -> bool:
-    """Whether these are descriptions of spans, one after the other."""
-    last = 0
+    """Whether these are descriptions of spans, one after the other, in both texts."""
+    last = last_place = 0
     for span in spans:
         if not isinstance(span, Mapping) or not isinstance(span.get("id"), str):
             return False
-        start, end = span.get("start"), span.get("end")
+        start, end, place = span.get("start"), span.get("end"), span.get("place")
         if not (_is_count(start) and _is_count(end) and last <= start < end):
+            return False
+        if not (_is_count(place) and last_place <= place):
             return False
         if not _is_count(span.get("doc_start", start)) or span.get("doc_start", start) < start:
             return False
-        last = end
+        last, last_place = end, place + end - start
     return True
 
 

@@ -68,9 +68,14 @@ def fused(attention: Sequence[float], found: Retrieved, rule: FuseRule) -> list[
     """
     of_attention, of_rank = getattr(rule, found.kind)
     return [
-        of_attention * one - of_rank * math.log(rank)
-        for one, rank in zip(attention, _ranks(found.scores), strict=True)
+        of_attention * one - of_rank * rank
+        for one, rank in zip(attention, log_rank(found.scores), strict=True)
     ]
+
+
+def log_rank(scores: Sequence[float]) -> list[float]:
+    """Logarithm of each score's place from 1, the highest first; see `fused` for equal ones."""
+    return [math.log(rank) for rank in _ranks(scores)]
 
 
 def _rises(scores: Sequence[float]) -> bool:

@@ -44,6 +44,8 @@ def rank(
     skipped: Mapping[int, str],
     rank_by: RankBy = "attention",
     rule: FuseRule | None = None,
+    *,
+    knows_relevance: bool = False,
 ) -> list[RankedChunk]:
     """All chunks, best first; those that were not scored come last.
 
@@ -58,6 +60,7 @@ def rank(
         rank_by: What chunks are ordered by; `"both"` weighs the z-scores of logit and of the
             share's logarithm alike.
         rule: How attention and a retriever's scores are fused where `fuse` is `"auto"`.
+        knows_relevance: Whether there is such a number; what was not scored then has none of it.
     """
     given = selection.retrieval_scores
     # What is compared is texts, not chunks: a copy takes nothing from the others.
@@ -89,13 +92,12 @@ def rank(
             indices[number] for number in order([keys[place[one.text]] for one in parts.values()])
         )
     ]
-    knows = any(one.relevance is not None for one in parts.values())
     ranked += [
         RankedChunk(
             index=i,
             score=0.0,
             n_tokens=0,
-            relevance=0.0 if knows else None,
+            relevance=0.0 if knows_relevance else None,
             retrieval_score=retrieval(i),
             skipped=why,
             text=texts[i],

@@ -38,10 +38,10 @@ class ChunkCache:
         self.options = options
         self.hits = 0
         self.misses = 0
-        self.memory = MemoryTier(options.cache_bytes, held_bytes)
-        self.vectors = MemoryTier[KeyVectors](options.cache_bytes, lambda found: found.nbytes)
+        self.memory = MemoryTier(options.memory_bytes, held_bytes)
+        self.vectors = MemoryTier[KeyVectors](options.memory_bytes, lambda found: found.nbytes)
         folder = options.folder
-        self.folder = None if folder is None else DiskStore(folder, options.cache_folder_bytes)
+        self.folder = None if folder is None else DiskStore(folder, options.store_bytes)
 
     @property
     def is_on(self) -> bool:
@@ -96,7 +96,7 @@ class ChunkCache:
 
     def pack(self, states: KeyValues) -> KeyValues:
         """What is used and kept instead of `states`, so that hits give what misses gave."""
-        return pack(states, self.options.cache_format) if self.is_on else states
+        return pack(states, self.options.store_format) if self.is_on else states
 
     def put(self, entries: Mapping[str, KeyValues]) -> None:
         """Keep entries that `pack` made, by their keys."""

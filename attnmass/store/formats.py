@@ -55,15 +55,15 @@ class Quantized(KeyValues):
         out.mul_(scales[layer].to(out.device, out.dtype))
 
 
-def pack(states: KeyValues, cache_format: str | None) -> KeyValues:
+def pack(states: KeyValues, store_format: str | None) -> KeyValues:
     """What is kept of `states`: tensors that own their memory and nothing beside it.
 
     Args:
         states: What a window left, perhaps as slices of a batch.
-        cache_format: As in `CacheOptions`.
+        store_format: As in `CacheOptions`.
     """
     positions = compact(states.positions)
-    if cache_format == "int8":
+    if store_format == "int8":
         keys = [_quantize(key, axis=1) for key in states.keys]
         values = [_quantize(value, axis=2) for value in states.values]
         return Quantized(
@@ -74,8 +74,8 @@ def pack(states: KeyValues, cache_format: str | None) -> KeyValues:
             tuple(scales for _, scales in values),
         )
     return KeyValues(
-        tuple(compact(_converted(key, cache_format)) for key in states.keys),
-        tuple(compact(_converted(value, cache_format)) for value in states.values),
+        tuple(compact(_converted(key, store_format)) for key in states.keys),
+        tuple(compact(_converted(value, store_format)) for value in states.values),
         positions,
     )
 
@@ -161,10 +161,10 @@ def _named(states: KeyValues) -> Iterator[tuple[str, Tensor]]:
     yield "positions", states.positions
 
 
-def _converted(tensor: Tensor, cache_format: str | None) -> Tensor:
-    if cache_format is None:
+def _converted(tensor: Tensor, store_format: str | None) -> Tensor:
+    if store_format is None:
         return tensor
-    dtype = _HALF[cache_format]
+    dtype = _HALF[store_format]
     if dtype is torch.float16:  # whose largest number outliers may exceed
         largest = torch.finfo(dtype).max
         tensor = tensor.clamp(-largest, largest)

@@ -35,9 +35,9 @@ class VectorCache:
         Raises:
             ValueError: If the cache is to keep another format than these vectors have.
         """
-        if cache.options.cache_format not in (None, "int8"):
+        if cache.options.store_format not in (None, "int8"):
             raise ValueError(
-                f"cache_format={cache.options.cache_format!r} is for layout 'parallel' and others "
+                f"store_format={cache.options.store_format!r} is for layout 'parallel' and others "
                 "that keep keys and values: this one keeps key vectors in int8, so leave it out"
             )
         self._cache = cache

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 _WORD = re.compile(r"\w+")
 _LEAST_WORDS = 3  # fewer are a topic, which texts may name
-_LEAST_CHARACTERS = 8  # of a question in a script without spaces
+_LEAST_CHARACTERS = 8  # in a script without spaces, whose sentences are words
+# Chinese and Japanese, Thai, Lao, Burmese and Khmer, which put no spaces between words.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _WHOLE = 0.8  # of a text's words; one that has so many of them from the query says nothing else
 _MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u055e", "\u1367")
 # What questions begin with where nobody types the mark, as in search boxes.
@@ -39,7 +41,8 @@ class Echo:
 
     def __post_init__(self) -> None:
         words = _WORD.findall(self.query)
-        enough = len(words) >= _LEAST_WORDS or sum(map(len, words)) >= _LEAST_CHARACTERS * 2
+        dense = any(len(word) >= _LEAST_CHARACTERS and _UNSPACED.search(word) for word in words)
+        enough = len(words) >= _LEAST_WORDS or dense
         pattern = None
         if enough:
             # Bounded between the words, so that a search takes linear time.

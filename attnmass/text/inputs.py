@@ -75,8 +75,8 @@ def read_chunks(
     for index in [index for index, found in tokens.items() if not len(found)]:
         skipped[index] = "no tokens"
         del tokens[index]
-    first: dict[bytes, int] = {}
-    places = {index: first.setdefault(found.digest, len(first)) for index, found in tokens.items()}
+    first: dict[str, int] = {}
+    places = {index: first.setdefault(read[index], len(first)) for index in tokens}
     return Inputs(tuple(known), tokens, skipped, places)
 
 

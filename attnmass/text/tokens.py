@@ -148,6 +148,7 @@ class PlainTokenizer:
         # What the chat template writes between turns must be plain text in content, also where the
         # tokenizer does not call it special; white space, which some add as tokens, it may share.
         template = str(getattr(tokenizer, "chat_template", None) or "")
+        self._chat_template = template
         for token in serialized["added_tokens"]:
             word = token["content"].strip()
             token["special"] = token["special"] or (word != "" and token["content"] in template)
@@ -226,6 +227,29 @@ class PlainTokenizer:
         return Frame(
             tuple(map(tuple, control)), tuple(map(tuple, types)), tuple(text_types.values())
         )
+
+    def check_fits(self, n_embeddings: int) -> None:
+        """Raise `UnsupportedModelError` if a text could have a token that the model has not.
+
+        Special tokens that neither the chat template nor a frame has do not count: no text gives
+        them, and some models bring one too many.
+
+        Args:
+            n_embeddings: How many tokens the model knows.
+        """
+        largest = max(self._content.get_vocab(with_added_tokens=False).values(), default=-1)
+        added = json.loads(self._template.to_str())["added_tokens"]
+        framed = set(self._template.encode("a").ids)
+        for token in added:
+            used = not token["special"] or token["content"] in self._chat_template
+            if used or token["id"] in framed:
+                largest = max(largest, token["id"])
+        if largest >= n_embeddings:
+            raise UnsupportedModelError(
+                f"the tokenizer has tokens up to number {largest}, and the model knows "
+                f"{n_embeddings}: pass the tokenizer that the model was trained with, or resize "
+                "its embeddings (resize_token_embeddings)"
+            )
 
     def as_reader(self) -> Tokenizer:
         """The tokenizer as a model that reads the text as it is would use it; not to be changed."""

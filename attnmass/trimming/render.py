@@ -28,6 +28,16 @@ def kept_parts(text: str, spans: Sequence[tuple[int, int]], separator: str) -> I
         last = end
 
 
+def kept_places(text: str, spans: Sequence[tuple[int, int]], separator: str) -> list[int]:
+    """Where each span begins in what `join_kept` gives; arguments as there."""
+    places: list[int] = []
+    length = 0
+    for (start, end), part in zip(spans, kept_parts(text, spans, separator), strict=True):
+        length += len(part)
+        places.append(length - (end - start))
+    return places
+
+
 def _between(gap: str, separator: str) -> str:
     dropped = gap.strip()
     if not dropped:

@@ -21,6 +21,7 @@ from transformers import (
 from attnmass import AttentionRanker, UnsupportedModelError
 from attnmass.adapters.rag import RagSearch
 from attnmass.options.cross import CrossOptions
+from attnmass.options.declared import PointwiseReading
 from tests.tiny_seq2seq import BART, seq2seq_tokenizer, tiny_bart
 
 QUESTION = "Who invented the theory of relativity?"
@@ -83,7 +84,10 @@ def test_generator_is_read(kind: Any) -> None:
 def test_question_in_the_encoder_as_rag_formats_it() -> None:
     """RAG's generators are trained on `document // question`."""
     ranker = AttentionRanker(
-        rag(), tokenizer(), heads=HEADS, cross=CrossOptions(with_question=True)
+        rag(),
+        tokenizer(),
+        heads=HEADS,
+        reading=PointwiseReading(cross=CrossOptions(with_question=True)),
     )
     layout: Any = ranker._layout
     asked = ranker._plain.content([QUESTION])[0]

@@ -68,7 +68,8 @@ def test_a_wrong_rotation_is_refused() -> None:
     """A vector that is not turned as the model turns it does not pass the proof."""
     model = tiny_model()
     reader = VectorReader(model, checks.HEADS)
-    reader._rotations = {layer: (far, near) for layer, (near, far) in reader._rotations.items()}
+    swapped = {layer: (far, near) for layer, (near, far) in reader._rotations.items()}
+    reader._rotations.update(swapped)
     with pytest.raises(UnsupportedModelError, match="turned to a distance"):
         prove_vectors(reader, model)
 

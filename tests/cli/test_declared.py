@@ -87,8 +87,8 @@ def test_and_a_field_of_both_adapters(adapter: Any) -> None:
 @pytest.mark.parametrize(
     ("group", "declared", "but"),
     [
-        (ModelOptions, (Loading, Reading), set()),
-        (LoadOptions, (Loading, Reading), {"profile", "heads", "rank_by"}),
+        (ModelOptions, (Loading, Reading), {"reading"}),
+        (LoadOptions, (Loading, Reading), {"profile", "heads", "rank_by", "reading"}),
         (CacheGroup, (Storing,), set()),
         (SelectionOptions, (Selecting,), set()),
         (TrimOptions, (Trimming,), set()),

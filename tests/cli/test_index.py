@@ -449,7 +449,12 @@ def test_an_encoder_reads_nothing_ahead(cli: Cli, corpus: Path) -> None:
 
 def test_options_were_renamed(cli: Cli, texts: Path) -> None:
     """The store's options are told under their new names where an old one is passed."""
-    for old, new in (("--cache-folder", "--store"), ("--cache-folder-bytes", "--store-bytes")):
+    for old, new in (
+        ("--cache-folder", "--store"),
+        ("--cache-folder-bytes", "--store-bytes"),
+        ("--cache-bytes", "--memory-bytes"),
+        ("--cache-format", "--store-format"),
+    ):
         told = cli.fails(USAGE, "rank", "gold", "docs", old, "9")
         assert told == f"error: {old} is called {new} now\n"
 

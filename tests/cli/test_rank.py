@@ -67,8 +67,8 @@ def test_options_reach_the_api(cli: Cli, texts: Path) -> None:
     """What is said reaches the model and the ranking by the API's names."""
     model = ("-m", "some/model", "--device", "cpu", "--dtype", "float32", "--heads", "3-1,4-0")
     more = ("--max-batch-tokens", "9", "--batch-size", "2", "--local-files-only")
-    cache = ("--store", "kept", "--cache-format", "int8")
-    chosen = ("-n", "1", "--score-threshold", "0.05", "--order", "input")
+    cache = ("--store", "kept", "--store-format", "int8")
+    chosen = ("-n", "1", "--fuse", "auto", "--order", "input")
     found = cli.json("rank", "gold", "docs", *model, *more, *cache, *chosen)
     assert cli.loaded == [
         (
@@ -80,14 +80,14 @@ def test_options_reach_the_api(cli: Cli, texts: Path) -> None:
                 "max_batch_tokens": 9,
                 "batch_size": 2,
                 "local_files_only": True,
-                "cache_folder": "kept",
-                "cache_format": "int8",
+                "store": "kept",
+                "store_format": "int8",
             },
         )
     ]
     options = cli.stub.calls[-1].options
-    assert (options["top_n"], options["score_threshold"], options["order"]) == (1, 0.05, "input")
-    assert {chunk["dropped"] for chunk in found["dropped"]} == {"top_n", "score_threshold"}
+    assert (options["top_n"], options["fuse"], options["order"]) == (1, "auto", "input")
+    assert {chunk["dropped"] for chunk in found["dropped"]} == {"top_n"}
     assert all("text" not in chunk for chunk in found["dropped"])
 
 
@@ -97,7 +97,8 @@ def test_scores_are_fused(cli: Cli, texts: Path) -> None:
     found = cli.json("rank", "gold", "--fuse", "1", stdin=lines)
     assert [chunk["id"] for chunk in found["chunks"]] == [3, "<stdin>:1"]
     assert found["chunks"][0]["retrieval_score"] == 7.5
-    assert found["chunks"][0]["fused_score"] > found["chunks"][1]["fused_score"]
+    assert found["chunks"][0]["score"] > found["chunks"][1]["score"]
+    assert found["chunks"][0]["share"] < found["chunks"][1]["share"]
 
 
 def test_trim_json(cli: Cli, texts: Path) -> None:

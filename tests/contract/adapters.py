@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ import pytest
 
 from attnmass import Chunk
 from tests.contract.stub import split
+
+TELLING = {"add_scores": True, "keep_original": True}
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Candidate:
     @property
     def hidden(self) -> dict[str, Any]:
         """What the adapter added."""
-        return self.metadata["attnmass"]
+        return dict(json.loads(self.metadata["attnmass"]))
 
 
 class Adapter(Protocol):
@@ -38,6 +41,9 @@ class Adapter(Protocol):
     Rerank: Any
     Warmer: Any
     own_keys: frozenset[str]
+
+    def telling(self, ranker: Any, **fields: Any) -> Any:
+        """A reranker whose metadata tell all that they can."""
 
     def build(self, candidates: Sequence[Candidate]) -> list[Any]:
         """Native candidates."""
@@ -56,6 +62,9 @@ class Adapter(Protocol):
 
     def restore(self, found: Any) -> Any:
         """Undo."""
+
+    def details(self, found: Any) -> dict[str, Any]:
+        """Read what was added."""
 
     def cite(self, found: Sequence[Any], marker: str | None = None) -> Any:
         """Number."""
@@ -91,8 +100,13 @@ class LlamaIndexAdapter:
         self.Rerank = self._package.AttentionRerank
         self.Warmer = self._package.AttentionWarmer
         self.restore = self._package.restore
+        self.details = self._package.details
         self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
         self.own_keys = frozenset({"hidden_from"})
+
+    def telling(self, ranker: Any, **fields: Any) -> Any:
+        """A reranker that tells all."""
+        return self.Rerank.from_ranker(ranker, **TELLING, **fields)
 
     def attribute(self, query: str, found: Sequence[Any], answer: Any, **options: Any) -> Any:
         """A response with source nodes."""
@@ -174,8 +188,13 @@ class LangChainAdapter:
         self.Rerank = self._package.AttentionRerank
         self.Warmer = self._package.AttentionWarmer
         self.restore = self._package.restore
+        self.details = self._package.details
         self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
         self.own_keys = frozenset({"score_before"})
+
+    def telling(self, ranker: Any, **fields: Any) -> Any:
+        """A reranker that tells all."""
+        return self.Rerank.from_ranker(ranker, **TELLING, **fields)
 
     def attribute(self, query: str, found: Sequence[Any], answer: Any, **options: Any) -> Any:
         """What a retrieval chain returns."""

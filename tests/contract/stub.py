@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from attnmass import AttentionRanker, Chunk, Ranking, WarmResult
 from attnmass.engine.building import Built
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
-from attnmass.profiles import HeadProfile
+from attnmass.profiles import HeadProfile, RelevanceRule
 from attnmass.text.prompt import chunk_text
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
@@ -36,10 +36,15 @@ class StubRanker(AttentionRanker):
         seconds: float = 0.0,
         error: Exception | None = None,
         windows: int = 1,
+        relevance: Callable[[Chunk], float] | None = None,
     ) -> None:
         plain = PlainTokenizer(word_tokenizer())
         self._stub = StubLayout(windows)
+        if relevance is not None:
+            rule = RelevanceRule(((0, 0),), (1.0,))
+            profile = HeadProfile("stub", "late", ((0, 0),), (1.0,), relevance=rule)
         profile = profile or HeadProfile("stub", "parallel", ((0, 0),), (1.0,))
+        self._relevance = relevance
         built = Built(profile, plain, self._stub, "attention", {})
         with patch("attnmass.engine.engine.build", return_value=built):
             super().__init__(nn.Module(), max_batch_tokens=1024)
@@ -55,8 +60,16 @@ class StubRanker(AttentionRanker):
         time.sleep(self._seconds)
         if self._error is not None:
             raise self._error
-        read = [chunk for chunk in chunks if chunk.text.strip()]
-        self._stub.rows = [self._row(chunk, words) for chunk in read if (words := split(chunk))]
+        distinct: dict[str, Chunk] = {}
+        for chunk in chunks:
+            if chunk.text.strip():
+                distinct.setdefault(chunk_text(chunk), chunk)
+        self._stub.rows = [
+            self._row(chunk, words) for chunk in distinct.values() if (words := split(chunk))
+        ]
+        if self._relevance is not None:
+            likely = [self._relevance(chunk) for chunk in distinct.values() if split(chunk)]
+            self._stub.beside = StubBeside(likely)
         return super().rank(query, chunks, **options)
 
     def _row(self, chunk: Chunk, words: Sequence[str]) -> Tensor:
@@ -87,6 +100,18 @@ class StubRanker(AttentionRanker):
         return [chunk_text(chunk) for chunk in self.calls[-1].chunks]
 
 
+class StubBeside:
+    """Gives the masses that a rule of weight 1 and bias 0 makes these relevances of."""
+
+    def __init__(self, relevances: Sequence[float]) -> None:
+        masses = [one / (1 - one) - 0.01 for one in relevances]
+        self.chunks = torch.tensor(masses, dtype=torch.float64).reshape(-1, 1)
+
+    def parts(self, place: int, groups: Sequence[Sequence[int]]) -> Tensor:
+        """As `Beside.parts`: every span has what its chunk has."""
+        return self.chunks[place].expand(len(groups), 1)
+
+
 class StubLayout:
     """Gives the attention that it is told to give."""
 
@@ -94,13 +119,14 @@ class StubLayout:
 
     def __init__(self, windows: int) -> None:
         self.rows: list[Tensor] = []
+        self.beside: StubBeside | None = None
         self._windows = windows
 
     def attend(
         self, queries: Sequence[Tokens], chunks: Sequence[Tokens], *_: object
     ) -> LayoutResult:
         """As `Layout.attend`."""
-        found = QueryAttention(tuple(self.rows), torch.ones(1))
+        found = QueryAttention(tuple(self.rows), torch.ones(1), beside=self.beside)
         return LayoutResult((found,) * len(queries), (self._windows,) * len(chunks), 0.0, 0.0)
 
     def within(

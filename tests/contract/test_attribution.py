@@ -86,7 +86,9 @@ def test_the_pipelines_generator_ranks(adapter: Adapter) -> None:
 
     model, tokenizer = tiny_model(), tiny_tokenizer()
     generator = pipeline("text-generation", model=model, tokenizer=tokenizer)
-    rerank = adapter.Rerank.from_generator(generator, heads=HEADS, layout="joint", top_n=None)
+    rerank = adapter.Rerank.from_generator(
+        generator, heads=HEADS, layout="joint", top_n=None, add_scores=True
+    )
     found = adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
     expected = AttentionRanker(model, tokenizer, heads=HEADS, layout="joint").rank(
         QUERY, [each.text for each in CANDIDATES]
@@ -105,6 +107,7 @@ def test_a_named_model_is_read_in_the_layout_of_the_field(
 ) -> None:
     """`layout` and `heads="all"` are fields as they are options of the ranker."""
     fields = {**named, "profile": None, "heads": "all", "layout": "joint", "top_n": None}
+    fields["add_scores"] = True
     rerank = adapter.Rerank(**fields)
     found = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
     ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads="all", layout="joint")

@@ -53,7 +53,7 @@ def test_metadata_that_cannot_be_copied(adapter: Adapter, fields: dict[str, Any]
     inner = {"lock": lock, "list": [1]}
     text = "One is hot. Two is not."
     found = adapter.build([Candidate(text, 0.5, metadata={"inner": inner, "page": [2]})])
-    rerank = adapter.Rerank.from_ranker(StubRanker(hot="hot"), **fields)
+    rerank = adapter.telling(StubRanker(hot="hot"), **fields)
     for again in (found, adapter.run(rerank, found, "What?")):
         results = adapter.run(rerank, again, "What?")
         for result in (*results, *map(adapter.restore, results)):
@@ -80,9 +80,7 @@ def test_ids_texts_and_metadata_survive(adapter: Adapter, ranker: AttentionRanke
         Candidate(text, 0.5, f"id-{place}", {"page": place, "tags": ["a", {"b": 1}]})
         for place, text in enumerate(TEXTS)
     ]
-    result = adapter.read(
-        adapter.run(adapter.Rerank.from_ranker(ranker), adapter.build(given), QUERY)
-    )
+    result = adapter.read(adapter.run(adapter.telling(ranker), adapter.build(given), QUERY))
     assert sorted(item.id for item in result) == sorted(item.id for item in given)
     for item in result:
         before = given[item.hidden["rank_before"]]
@@ -95,10 +93,10 @@ def test_nothing_that_comes_in_is_changed(adapter: Adapter, ranker: AttentionRan
     given = [Candidate(text, 0.5, text[:3], {"tags": ["a"]}) for text in TEXTS]
     found = adapter.build(given)
     before, items = copy.deepcopy(found), list(found)
-    result = adapter.run(adapter.Rerank.from_ranker(ranker), found, QUERY)
+    result = adapter.run(adapter.telling(ranker), found, QUERY)
     for item in adapter.read(result):
         item.metadata["tags"].append("edited")
-        item.metadata["attnmass"]["score"] = "edited"
+        item.metadata["attnmass"] = "edited"
     assert found == before
     assert all(now is then for now, then in zip(found, items, strict=True))
 
@@ -107,9 +105,7 @@ def test_scores_are_the_attention_mass_as_the_core_gives_it(
     adapter: Adapter, ranker: AttentionRanker
 ) -> None:
     """Scores are Python floats in [0, 1], best first, and equal those of the core."""
-    result = adapter.read(
-        adapter.run(adapter.Rerank.from_ranker(ranker), adapter.build(CANDIDATES), QUERY)
-    )
+    result = adapter.read(adapter.run(adapter.telling(ranker), adapter.build(CANDIDATES), QUERY))
     expected = ranker.rank(QUERY, TEXTS)
     assert [item.hidden["rank_before"] for item in result] == [c.index for c in expected.chunks]
     assert [item.score for item in result] == pytest.approx([c.score for c in expected.chunks])
@@ -118,7 +114,7 @@ def test_scores_are_the_attention_mass_as_the_core_gives_it(
 
 def test_details_are_plain_data(adapter: Adapter, ranker: AttentionRanker) -> None:
     """The hidden key holds JSON: scores, rank before, tokens and the model's name."""
-    rerank = adapter.Rerank.from_ranker(ranker, fuse=0.5)
+    rerank = adapter.telling(ranker, fuse=0.5)
     found = adapter.build([*CANDIDATES, Candidate(" ", 0.1)])
     result = adapter.read(adapter.run(rerank, found, QUERY))
     assert json.loads(json.dumps([item.hidden for item in result])) == [
@@ -126,7 +122,7 @@ def test_details_are_plain_data(adapter: Adapter, ranker: AttentionRanker) -> No
     ]
     common = {"score", "retrieval_score", "rank_before", "n_tokens", "model"}
     common |= {"evidence", "no_evidence", *adapter.own_keys}
-    assert [set(item.hidden) - common for item in result] == [{"fused_score"}] * 4 + [{"skipped"}]
+    assert [set(item.hidden) - common for item in result] == [{"mass"}] * 4 + [{"skipped"}]
     for item in result[:-1]:
         assert item.hidden["score"] == item.score
         assert item.hidden["retrieval_score"] == CANDIDATES[item.hidden["rank_before"]].score
@@ -136,14 +132,14 @@ def test_details_are_plain_data(adapter: Adapter, ranker: AttentionRanker) -> No
 
 def test_split_chunks_say_so(adapter: Adapter) -> None:
     """A chunk that was read in windows carries their number."""
-    rerank = adapter.Rerank.from_ranker(StubRanker(windows=3))
+    rerank = adapter.telling(StubRanker(windows=3))
     (item,) = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES[:1]), QUERY))
     assert item.hidden["n_windows"] == 3
 
 
 def test_what_is_shown_to_models_stays_as_it_was(adapter: Adapter, ranker: AttentionRanker) -> None:
     """What was added is hidden from LLM and embedder, also the second time."""
-    rerank = adapter.Rerank.from_ranker(ranker)
+    rerank = adapter.telling(ranker)
     found = adapter.build([Candidate(text, 0.5, text, {"title": "T"}) for text in TEXTS])
     shown = {
         item.id: adapter.visible(native)
@@ -157,7 +153,7 @@ def test_what_is_shown_to_models_stays_as_it_was(adapter: Adapter, ranker: Atten
 
 def test_reranking_twice_gives_the_same_scores(adapter: Adapter, ranker: AttentionRanker) -> None:
     """What the first pass added is not read by the second."""
-    rerank = adapter.Rerank.from_ranker(ranker)
+    rerank = adapter.telling(ranker)
     once = adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
     twice = adapter.read(adapter.run(rerank, once, QUERY))
     assert [item.score for item in twice] == pytest.approx([i.score for i in adapter.read(once)])
@@ -166,7 +162,7 @@ def test_reranking_twice_gives_the_same_scores(adapter: Adapter, ranker: Attenti
 
 def test_ties_keep_input_order(adapter: Adapter) -> None:
     """Equal scores leave the order alone."""
-    rerank = adapter.Rerank.from_ranker(StubRanker(lambda chunk: 0.25))
+    rerank = adapter.telling(StubRanker(lambda chunk: 0.25))
     result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
     assert [item.id for item in result] == [item.id for item in CANDIDATES]
 
@@ -178,7 +174,7 @@ def test_duplicates_are_candidates_of_their_own(adapter: Adapter) -> None:
         Candidate("a longer text", 0.2, "same", {"place": 1}),
         Candidate("short", 0.3, "same", {"place": 2}),
     ]
-    rerank = adapter.Rerank.from_ranker(StubRanker(by_length))
+    rerank = adapter.telling(StubRanker(by_length))
     result = adapter.read(adapter.run(rerank, adapter.build(given), QUERY))
     assert [item.metadata["place"] for item in result] == [1, 0, 2]
     assert [item.hidden["retrieval_score"] for item in result] == [0.2, 0.1, 0.3]
@@ -187,7 +183,7 @@ def test_duplicates_are_candidates_of_their_own(adapter: Adapter) -> None:
 def test_one_object_twice_is_two_candidates(adapter: Adapter, ranker: AttentionRanker) -> None:
     """A candidate that is listed twice comes back twice, as two objects."""
     (found,) = adapter.build(CANDIDATES[:1])
-    first, second = adapter.run(adapter.Rerank.from_ranker(ranker), [found, found], QUERY)
+    first, second = adapter.run(adapter.telling(ranker), [found, found], QUERY)
     assert first is not second
     assert [i.hidden["rank_before"] for i in adapter.read([first, second])] == [0, 1]
 
@@ -204,7 +200,7 @@ def test_no_candidates_load_no_model(adapter: Adapter) -> None:
 def test_blank_texts_come_last(adapter: Adapter, ranker: AttentionRanker, blank: str) -> None:
     """Empty and blank candidates are listed last with score 0.0 and say that they were skipped."""
     found = adapter.build([Candidate(blank, 0.9, "blank"), *CANDIDATES])
-    rerank = adapter.Rerank.from_ranker(ranker, top_n=9)
+    rerank = adapter.telling(ranker, top_n=9)
     last = adapter.read(adapter.run(rerank, found, QUERY))[-1]
     assert (last.id, last.text, last.score) == ("blank", blank, 0.0)
     assert last.hidden["skipped"]
@@ -214,32 +210,39 @@ def test_blank_texts_come_last(adapter: Adapter, ranker: AttentionRanker, blank:
 def test_a_blank_query_is_an_error(adapter: Adapter, ranker: AttentionRanker, blank: str) -> None:
     """There is nothing to rank by without a query."""
     with pytest.raises(ValueError, match="blank"):
-        adapter.run(adapter.Rerank.from_ranker(ranker), adapter.build(CANDIDATES), blank)
+        adapter.run(adapter.telling(ranker), adapter.build(CANDIDATES), blank)
 
 
 @pytest.mark.parametrize(("top_n", "kept"), [(1, 1), (2, 2), (9, 4), (None, 4)])
 def test_top_n(adapter: Adapter, ranker: AttentionRanker, top_n: int | None, kept: int) -> None:
     """The best `top_n` are kept, `None` keeps all."""
-    full = adapter.run(adapter.Rerank.from_ranker(ranker), adapter.build(CANDIDATES), QUERY)
-    rerank = adapter.Rerank.from_ranker(ranker, top_n=top_n)
+    full = adapter.run(adapter.telling(ranker), adapter.build(CANDIDATES), QUERY)
+    rerank = adapter.telling(ranker, top_n=top_n)
     result = adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
     assert [i.id for i in adapter.read(result)] == [i.id for i in adapter.read(full)[:kept]]
 
 
-def test_score_threshold(adapter: Adapter) -> None:
-    """Only candidates of at least that mass are kept, down to none."""
-    masses = dict(zip(TEXTS, (0.1, 0.3, 0.2, 0.3), strict=True))
-    stub = StubRanker(lambda chunk: masses[chunk.text])
+def test_min_relevance(adapter: Adapter) -> None:
+    """Only candidates of at least that relevance are kept, down to none."""
+    likely = dict(zip(TEXTS, (0.1, 0.4, 0.2, 0.35), strict=True))
+    stub = StubRanker(lambda chunk: likely[chunk.text], relevance=lambda c: likely[c.text])
     found = adapter.build(CANDIDATES)
-    kept = adapter.run(adapter.Rerank.from_ranker(stub, score_threshold=0.3), found, QUERY)
-    assert [item.id for item in adapter.read(kept)] == ["id-1", "id-3"]
-    assert adapter.run(adapter.Rerank.from_ranker(stub, score_threshold=0.9), found, QUERY) == []
+    kept = adapter.read(adapter.run(adapter.telling(stub, min_relevance=0.3), found, QUERY))
+    assert [item.id for item in kept] == ["id-1", "id-3"]
+    assert [item.hidden["relevance"] for item in kept] == pytest.approx([0.4, 0.35])
+    assert adapter.run(adapter.telling(stub, min_relevance=0.9), found, QUERY) == []
+
+
+def test_the_old_name_of_the_threshold(adapter: Adapter) -> None:
+    """`score_threshold` is refused with what there is now."""
+    with pytest.raises(ValueError, match="It is min_relevance now"):
+        adapter.telling(StubRanker(), score_threshold=0.3)
 
 
 def test_a_lone_chunk_keeps_its_low_score(adapter: Adapter, ranker: AttentionRanker) -> None:
     """Scores are absolute: one irrelevant candidate is not scaled to 1."""
     (item,) = adapter.read(
-        adapter.run(adapter.Rerank.from_ranker(ranker), adapter.build(CANDIDATES[:1]), QUERY)
+        adapter.run(adapter.telling(ranker), adapter.build(CANDIDATES[:1]), QUERY)
     )
     assert item.score == pytest.approx(ranker.rank(QUERY, TEXTS[:1]).scores[0])
     assert item.score < 1
@@ -247,15 +250,12 @@ def test_a_lone_chunk_keeps_its_low_score(adapter: Adapter, ranker: AttentionRan
 
 @pytest.mark.parametrize("fuse", [0.0, 0.5, 1.0])
 def test_fused_order_is_the_cores(adapter: Adapter, ranker: AttentionRanker, fuse: float) -> None:
-    """`fuse` orders as the core does with the retriever's scores; scores stay the mass."""
-    rerank = adapter.Rerank.from_ranker(ranker, fuse=fuse)
+    """`fuse` orders and scores as the core does with the retriever's scores."""
+    rerank = adapter.telling(ranker, fuse=fuse)
     result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
     scores = [item.score for item in CANDIDATES]
     expected = ranker.rank(QUERY, TEXTS, retrieval_scores=scores, fuse=fuse).chunks
     assert [item.hidden["rank_before"] for item in result] == [chunk.index for chunk in expected]
-    assert [item.hidden["fused_score"] for item in result] == pytest.approx(
-        [chunk.fused_score for chunk in expected]
-    )
     assert [item.score for item in result] == pytest.approx([chunk.score for chunk in expected])
 
 
@@ -263,13 +263,13 @@ def test_fuse_needs_retrieval_scores(adapter: Adapter, ranker: AttentionRanker) 
     """Candidates without a score cannot be fused, and the error says so."""
     found = adapter.build([Candidate(text) for text in TEXTS])
     with pytest.raises(ValueError, match="fuse needs"):
-        adapter.run(adapter.Rerank.from_ranker(ranker, fuse=0.5), found, QUERY)
+        adapter.run(adapter.telling(ranker, fuse=0.5), found, QUERY)
 
 
 def test_batch_size_reaches_the_core(adapter: Adapter) -> None:
     """`batch_size` is passed with each call."""
     stub = StubRanker()
-    rerank = adapter.Rerank.from_ranker(stub, batch_size=3)
+    rerank = adapter.telling(stub, batch_size=3)
     adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
     assert stub.calls[0].options["batch_size"] == 3
 
@@ -278,14 +278,14 @@ def test_batch_size_reaches_the_core(adapter: Adapter) -> None:
 def test_show_progress_reaches_the_core(adapter: Adapter, *, shown: bool) -> None:
     """`show_progress` is passed with each call, and off by default."""
     stub = StubRanker()
-    rerank = adapter.Rerank.from_ranker(stub, **({"show_progress": True} if shown else {}))
+    rerank = adapter.telling(stub, **({"show_progress": True} if shown else {}))
     adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
     assert stub.calls[0].options["progress"] is (shown or None)
 
 
 async def test_async_gives_the_same(adapter: Adapter, ranker: AttentionRanker) -> None:
     """Several calls at once from an event loop give what the blocking call gives."""
-    rerank, found = adapter.Rerank.from_ranker(ranker), adapter.build(CANDIDATES)
+    rerank, found = adapter.telling(ranker), adapter.build(CANDIDATES)
     expected = adapter.run(rerank, found, QUERY)
     calls = [adapter.arun(rerank, found, QUERY) for _ in range(4)]
     for result in await asyncio.gather(*calls):
@@ -295,7 +295,7 @@ async def test_async_gives_the_same(adapter: Adapter, ranker: AttentionRanker) -
 async def test_async_leaves_the_loop_free(adapter: Adapter) -> None:
     """While the model works in a thread of its own, the event loop goes on."""
     stub = StubRanker(seconds=0.3)
-    rerank, found = adapter.Rerank.from_ranker(stub), adapter.build(CANDIDATES)
+    rerank, found = adapter.telling(stub), adapter.build(CANDIDATES)
     working = asyncio.ensure_future(adapter.arun(rerank, found, QUERY))
     ticks = 0
     while not working.done():
@@ -308,7 +308,7 @@ async def test_async_leaves_the_loop_free(adapter: Adapter) -> None:
 
 def test_sixteen_threads_score_as_one(adapter: Adapter, ranker: AttentionRanker) -> None:
     """Many threads may call one instance."""
-    rerank, found = adapter.Rerank.from_ranker(ranker), adapter.build(CANDIDATES)
+    rerank, found = adapter.telling(ranker), adapter.build(CANDIDATES)
     expected = [item.score for item in adapter.read(adapter.run(rerank, found, QUERY))]
     with ThreadPoolExecutor(16) as pool:
         results = list(pool.map(lambda _: adapter.run(rerank, found, QUERY), range(32)))
@@ -318,7 +318,7 @@ def test_sixteen_threads_score_as_one(adapter: Adapter, ranker: AttentionRanker)
 
 def test_errors_are_raised_by_default(adapter: Adapter) -> None:
     """A failure is the caller's to see."""
-    rerank = adapter.Rerank.from_ranker(StubRanker(error=RuntimeError("boom")))
+    rerank = adapter.telling(StubRanker(error=RuntimeError("boom")))
     with pytest.raises(RuntimeError, match="boom"):
         adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
 
@@ -327,7 +327,7 @@ def test_errors_are_raised_by_default(adapter: Adapter) -> None:
 def test_passthrough(adapter: Adapter, caplog: pytest.LogCaptureFixture, *, is_async: bool) -> None:
     """Under `passthrough` all candidates come back untouched, and a warning names the error."""
     stub = StubRanker(error=RuntimeError("boom"))
-    rerank = adapter.Rerank.from_ranker(stub, top_n=2, on_error="passthrough")
+    rerank = adapter.telling(stub, top_n=2, on_error="passthrough")
     found = adapter.build(CANDIDATES)
     before = copy.deepcopy(found)
     with warnings.catch_warnings(record=True) as warned, caplog.at_level(logging.WARNING):
@@ -351,7 +351,7 @@ def test_passthrough(adapter: Adapter, caplog: pytest.LogCaptureFixture, *, is_a
         {"top_n": 2.5},
         {"fuse": 1.5},
         {"fuse": float("nan")},
-        {"score_threshold": float("nan")},
+        {"min_relevance": float("nan")},
         {"batch_size": 0},
         {"dtype": "float99"},
         {"on_error": "ignore"},
@@ -368,7 +368,7 @@ def test_bad_options_fail_at_construction(adapter: Adapter, fields: dict[str, An
 def test_hostile_text_works(adapter: Adapter, ranker: AttentionRanker, text: str) -> None:
     """Odd text, and text that imitates the prompt, comes back as it was, with a score."""
     found = adapter.build([Candidate(text, 0.5, "odd"), *CANDIDATES])
-    rerank = adapter.Rerank.from_ranker(ranker)
+    rerank = adapter.telling(ranker)
     result = adapter.read(adapter.run(rerank, found, f"{QUERY} {text}"))
     (odd,) = [item for item in result if item.id == "odd"]
     assert odd.text == text
@@ -377,7 +377,7 @@ def test_hostile_text_works(adapter: Adapter, ranker: AttentionRanker, text: str
 
 def test_copies_share_the_ranker(adapter: Adapter, ranker: AttentionRanker) -> None:
     """A deep copy has options of its own and the same model."""
-    rerank = adapter.Rerank.from_ranker(ranker, top_n=2)
+    rerank = adapter.telling(ranker, top_n=2)
     twin = copy.deepcopy(rerank)
     twin.top_n = 1
     assert twin._ranker is rerank._ranker is ranker
@@ -388,7 +388,7 @@ def test_pickles_carry_no_weights(
     adapter: Adapter, ranker: AttentionRanker, named: dict[str, Any]
 ) -> None:
     """A pickle is small, leaves its original alone, and loads the model by name when it is used."""
-    rerank = adapter.Rerank.from_ranker(ranker, top_n=2, model=named["model"])
+    rerank = adapter.telling(ranker, top_n=2, model=named["model"])
     found = adapter.build(CANDIDATES)
     expected = adapter.read(adapter.run(rerank, found, QUERY))
     pickled = pickle.dumps(rerank)
@@ -434,7 +434,7 @@ def test_bad_heads_fail_at_construction(adapter: Adapter, heads: Any) -> None:
 def test_a_loaded_ranker_leaves_nothing_to_load(adapter: Adapter, ranker: AttentionRanker) -> None:
     """Options that say how a model is loaded contradict a ranker that is loaded already."""
     with pytest.raises(ValueError, match="leave out device, dtype"):
-        adapter.Rerank.from_ranker(ranker, device="cpu", dtype="float32")
+        adapter.telling(ranker, device="cpu", dtype="float32")
 
 
 def test_bad_assignments_fail(adapter: Adapter) -> None:
@@ -464,7 +464,7 @@ def test_loaded_objects_can_be_passed(adapter: Adapter) -> None:
     from tests.tiny import tiny_model, tiny_tokenizer
 
     model, tokenizer = tiny_model(), tiny_tokenizer()
-    rerank = adapter.Rerank.from_model(model, tokenizer, heads=HEADS, top_n=1)
+    rerank = adapter.Rerank.from_model(model, tokenizer, heads=HEADS, top_n=1, add_scores=True)
     (item,) = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
     expected = AttentionRanker(model, tokenizer, heads=HEADS).rank(QUERY, TEXTS)
     assert item.score == pytest.approx(expected.chunks[0].score)

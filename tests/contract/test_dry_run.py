@@ -59,7 +59,7 @@ def test_a_dry_run_changes_nothing(adapter: Adapter, order: str) -> None:
     rerank = make(adapter, dry_run=True, order=order, keep_ranking=True, top_n=1)
     result = adapter.run(rerank, found, QUERY)
     assert found == before
-    plain = adapter.Rerank.from_ranker(stub(), order=order, top_n=None)
+    plain = adapter.telling(stub(), order=order, top_n=None)
     assert adapter.read(result) == adapter.read(adapter.run(plain, found, QUERY))
     assert sorted(item.text for item in adapter.read(result)) == sorted(TEXTS)
     saving = rerank.last_ranking.saving

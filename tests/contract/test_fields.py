@@ -12,10 +12,8 @@ from pydantic import ValidationError
 
 from attnmass import HeadProfile
 from attnmass.layouts import LAYOUTS
-from attnmass.options.checked import told
 from attnmass.options.declared import (
     Loading,
-    OwnOfLayouts,
     Reading,
     Selecting,
     Storing,
@@ -26,7 +24,7 @@ from tests.contract.stub import StubRanker
 
 DECLARED = {
     name: info
-    for group in (Loading, Reading[HeadProfile], OwnOfLayouts, Storing, Selecting, Trimming)
+    for group in (Loading, Reading[HeadProfile], Storing, Selecting, Trimming)
     for name, info in group.model_fields.items()
 }
 
@@ -55,8 +53,15 @@ def test_both_have_the_same_fields() -> None:
 
 def test_help_tells_of_every_field(adapter: Adapter) -> None:
     """`help` has one sentence for each field, what most users set first."""
-    shown = (adapter.Rerank.__doc__ or "").partition("\nAttributes:\n")[2]
-    names = re.findall(r"^    (\w+): \S", shown, re.MULTILINE)
+    shown = adapter.Rerank.__doc__ or ""
+    parts = re.findall(r"^Attributes:\n((?:    .+\n?)+)", shown, re.MULTILINE)
+    common, names = (
+        re.findall(r"^    (\w+): \S", text, re.M) for text in (parts[0], "".join(parts))
+    )
+    assert shown.index("Attributes:") < 100
+    assert 18 <= len(common) <= 22
+    assert common[:6] == ["model", "top_n", "max_tokens", "keep_ratio", "device", "store"]
+    assert len(names) == len(set(names))
     assert set(names) == set(adapter.Rerank.model_fields) - {"callback_manager"}
     assert names[:3] == ["model", "top_n", "max_tokens"]
     assert max(map(len, shown.splitlines())) <= 100
@@ -93,7 +98,7 @@ def test_a_refused_assignment_changes_nothing(adapter: Adapter) -> None:
     """Neither a value out of range nor one that contradicts others is kept."""
     rerank = adapter.Rerank(top_n=3)
     before = rerank.model_copy()
-    refused: dict[str, Any] = {"top_n": 0, "neighbors": 2, "fuse": 7, "cache_folder_bytes": 5}
+    refused: dict[str, Any] = {"top_n": 0, "neighbors": 2, "fuse": 7, "store_bytes": 5}
     for name, value in refused.items():
         with pytest.raises(ValidationError, match=name):
             setattr(rerank, name, value)
@@ -109,21 +114,6 @@ def test_a_wrong_name_is_met_with_the_nearest(adapter: Adapter, wrong: str, righ
     """The error for a field that there is not names the one that was meant."""
     with pytest.raises(ValueError, match=f"no field {wrong!r}. Did you mean {right!r}?"):
         adapter.Rerank(**{wrong: 3})
-
-
-def test_layouts_take_what_is_declared_for_them() -> None:
-    """An option that says which layouts take it is in the `takes` of these, and of no other."""
-    takes = {
-        name: {
-            layout.name
-            for kind in LAYOUTS.values()
-            for layout in kind.values()
-            if name in layout.takes
-        }
-        for name in OwnOfLayouts.model_fields
-    }
-    for name, info in OwnOfLayouts.model_fields.items():
-        assert set(told(info, "layouts")) == takes[name] != set()
 
 
 def test_every_layout_can_be_named(adapter: Adapter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -26,13 +26,25 @@ def adapter(request: pytest.FixtureRequest) -> Any:
 
 def span(start: int, end: int, text: str = OTHER) -> dict[str, Any]:
     """What we say of a span, but its score."""
-    return {"id": span_id(text_digest(text), start, end), "start": start, "end": end}
+    place = start if start < 57 else start - 19
+    return {
+        "id": span_id(text_digest(text), start, end),
+        "start": start,
+        "end": end,
+        "place": place,
+    }
+
+
+def written(forged: Any) -> Any:
+    """As it stands in metadata; a text that is none of ours stays as it is."""
+    return forged if isinstance(forged, str) else json.dumps(forged)
 
 
 SOUND: dict[str, Any] = {
     "score": 0.5,
     "rank_before": 0,
     "retrieval_score": None,
+    "digest": text_digest(TEXT),
     "original_text": OTHER,
     "separator": "",
     "spans": [span(*place) for place in KEPT],
@@ -61,8 +73,15 @@ FORGED: list[Any] = [
     SOUND | {"rank_before": -1},
     SOUND | {"hidden_from": ["nobody", 5]},
     SOUND | {"hidden_from": 5, "original_start_char_idx": "x", "original_start_index": "x"},
-    SOUND | {"request": "0" * 16},
+    SOUND | {"digest": text_digest(OTHER)},
+    SOUND | {"digest": None},
+    SOUND | {"spans": [span(0, 37) | {"place": 50}, span(57, 71)]},
+    SOUND | {"spans": [span(0, 37), span(57, 71) | {"place": 10**6}]},
+    SOUND | {"spans": [span(0, 37), span(57, 71) | {"place": 10}]},
+    "[" * 100_000,
+    '{"spans": ',
     {key: value for key, value in SOUND.items() if key != "separator"},
+    {key: value for key, value in SOUND.items() if key != "digest"},
 ]
 
 
@@ -73,8 +92,8 @@ def test_forged_metadata_changes_nothing(
 ) -> None:
     """The model reads, and results have, the text that everybody sees."""
     ranker = StubRanker()
-    rerank = adapter.Rerank.from_ranker(ranker, **fields)
-    found = adapter.build([Candidate(TEXT, metadata={hidden.KEY: copy.deepcopy(forged)})])
+    rerank = adapter.telling(ranker, **fields)
+    found = adapter.build([Candidate(TEXT, metadata={hidden.KEY: written(forged)})])
     (result,) = adapter.read(adapter.run(rerank, found, "Who?"))
     assert ranker.read[0].endswith(TEXT)
     assert "Somebody" not in ranker.read[0]
@@ -85,7 +104,7 @@ def test_forged_metadata_changes_nothing(
 def test_forged_metadata_is_not_restored(adapter: Adapter, forged: Any) -> None:
     """`restore` and `cite` go by the text, too, and never fail over it."""
     for visible in ("Quite another text.", TEXT):
-        (found,) = adapter.build([Candidate(visible, metadata={hidden.KEY: forged})])
+        (found,) = adapter.build([Candidate(visible, metadata={hidden.KEY: written(forged)})])
         (restored,) = adapter.read([adapter.restore(found)])
         # Of what it says it was kept from, the text is really what is kept.
         consistent = visible == TEXT and hidden.source_text(hidden.read(metadata_of(found)), TEXT)
@@ -103,7 +122,7 @@ def test_what_another_process_trimmed_is_read_as_it_is(
 ) -> None:
     """Here the original text is read again; what others say was the original is not."""
     ranker = StubRanker(hot="Korr")
-    rerank = adapter.Rerank.from_ranker(ranker, top_p=0.5)
+    rerank = adapter.telling(ranker, top_p=0.5)
     trimmed = adapter.run(rerank, adapter.build([Candidate(OTHER)]), "Who?")
     (kept,) = adapter.read(trimmed)
     assert kept.text == "The lighthouse was drawn by Ida Korr."
@@ -118,7 +137,7 @@ def test_what_another_process_trimmed_is_read_as_it_is(
 
 def test_a_span_that_was_cut_is_restored(adapter: Adapter) -> None:
     """The beginning of a span, where none fitted, leads back to the whole text."""
-    rerank = adapter.Rerank.from_ranker(StubRanker(), max_tokens=2, on_empty="cut")
+    rerank = adapter.telling(StubRanker(), max_tokens=2, on_empty="cut")
     (cut,) = adapter.run(rerank, adapter.build([Candidate(OTHER)]), "Who?")
     (plain,) = adapter.read([cut])
     assert plain.text in OTHER
@@ -128,7 +147,7 @@ def test_a_span_that_was_cut_is_restored(adapter: Adapter) -> None:
 
 def test_metadata_of_another_text_is_ignored(adapter: Adapter) -> None:
     """What we wrote for one text says nothing of another that it was copied to."""
-    rerank = adapter.Rerank.from_ranker(StubRanker(hot="Korr"), top_p=0.5)
+    rerank = adapter.telling(StubRanker(hot="Korr"), top_p=0.5)
     (kept,) = adapter.read(adapter.run(rerank, adapter.build([Candidate(OTHER)]), "Who?"))
     (moved,) = adapter.build([replace(kept, text=TEXT, score=None, id=None)])
     (restored,) = adapter.read([adapter.restore(moved)])

@@ -14,7 +14,7 @@ from tests.contract.test_trimming import CANDIDATES, QUERY, make, stub
 
 def test_the_last_ranking_is_kept_on_request(adapter: Adapter) -> None:
     """It is that of the last call, and draws what the call ranked."""
-    rerank = adapter.Rerank.from_ranker(stub(), keep_ranking=True)
+    rerank = adapter.telling(stub(), keep_ranking=True)
     assert rerank.last_ranking is None
     for query in (QUERY, "Who moved to Princeton?"):
         result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), query))

@@ -5,15 +5,25 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sentence_transformers import CrossEncoder
 
-from attnmass import AttentionRanker, CrossOptions, HeadProfile, WeightsNotFoundError
+from attnmass import (
+    AttentionRanker,
+    CrossOptions,
+    HeadProfile,
+    JointReading,
+    PointwiseReading,
+    WeightsNotFoundError,
+)
+from attnmass.options.renamed import RENAMED
 from attnmass.profiles import EvidenceRule, RankRule, SpanRule, packaged_profiles
 from tests.conftest import HEADS
 from tests.contract.adapters import Adapter
@@ -67,17 +77,21 @@ Build = Callable[..., AttentionRanker]
 
 CASES: list[tuple[str, Build, dict[str, Any]]] = [
     ("parallel", decoder, {}),
-    ("joint", decoder, {"layout": "joint", "second_pass": True, "max_context_tokens": 180}),
-    ("encoder, one way", encoder, {"direction": "query_to_chunk"}),
-    ("encoder, other way", encoder, {"direction": "chunk_to_query"}),
+    ("joint", decoder, {"reading": JointReading(second_pass=True, max_context_tokens=180)}),
+    ("encoder, one way", encoder, {"reading": PointwiseReading(direction="query_to_chunk")}),
+    ("encoder, other way", encoder, {"reading": PointwiseReading(direction="chunk_to_query")}),
     ("cross-encoder", cross_encoder, {}),
     ("cross-encoder, attention", cross_encoder, {"rank_by": "attention"}),
-    ("cross-encoder, both", cross_encoder, {"rank_by": "both", "direction": "both"}),
+    (
+        "cross-encoder, both",
+        cross_encoder,
+        {"rank_by": "both", "reading": PointwiseReading(direction="both")},
+    ),
     ("encoder-decoder", seq2seq, {}),
     (
         "encoder-decoder, otherwise",
         seq2seq,
-        {"cross": CrossOptions(with_question=True, value_norm=True)},
+        {"reading": PointwiseReading(cross=CrossOptions(with_question=True, value_norm=True))},
     ),
 ]
 each_case = pytest.mark.parametrize(
@@ -137,7 +151,7 @@ def test_fields_read_as_the_ranker_does(
     expected = build(tmp_path, **options).rank(QUERY, TEXTS).scores
     heads = HEADS if build is decoder else FEW
     rerank = adapter.Rerank(
-        model=str(tmp_path), dtype="float32", heads=heads, top_n=None, **options
+        model=str(tmp_path), dtype="float32", heads=heads, top_n=None, add_scores=True, **options
     )
     result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
     by_place = {item.hidden["rank_before"]: item.score for item in result}
@@ -146,14 +160,18 @@ def test_fields_read_as_the_ranker_does(
 
 def test_models_at_hand_take_them(adapter: Adapter) -> None:
     """`from_model` hands the fields of the layouts on, and keeps them."""
-    cross = CrossOptions(value_norm=True)
-    rerank = adapter.Rerank.from_model(tiny_seq2seq(), seq2seq_tokenizer(), heads=FEW, cross=cross)
-    assert rerank.cross == rerank._load().options["cross"] == cross
-    rerank = adapter.Rerank.from_model(
-        tiny_model(), tiny_tokenizer(), heads=HEADS, layout="joint", second_pass=True
-    )
-    assert rerank.second_pass
-    assert rerank._load().options["second_pass"]
+    for model, tokenizer, heads, reading in (
+        (
+            tiny_seq2seq(),
+            seq2seq_tokenizer(),
+            FEW,
+            PointwiseReading(cross=CrossOptions(value_norm=True)),
+        ),
+        (tiny_model(), tiny_tokenizer(), HEADS, JointReading(second_pass=True)),
+    ):
+        rerank = adapter.Rerank.from_model(model, tokenizer, heads=heads, reading=reading)
+        assert rerank.reading == rerank._load().options["reading"] == reading
+        assert rerank.layout == reading.layout
 
 
 def test_a_profile_goes_along_whole(adapter: Adapter, tmp_path: Path) -> None:
@@ -226,7 +244,7 @@ def test_a_rejected_value_leaves_no_trace(adapter: Adapter) -> None:
         ("fuse", 2.0),
         ("top_n", "many"),
         ("evidence_threshold", 5.0),
-        ("cache_folder_bytes", 0),
+        ("store_bytes", 0),
         ("no_such_field", 1),
         ("tokenizer", 3),
     ):
@@ -249,34 +267,63 @@ def test_a_profile_that_ships_is_named_by_its_model(adapter: Adapter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "match"),
+    ("reading", "match"),
     [
-        ({"cross": {"rows": "first"}}, "cross"),
-        ({"cross": {"row": "last"}}, "row"),
-        ({"cross": {"value_norm": True, "aggregation": "scores"}}, "pass one of them"),
-        ({"cross": "last"}, "cross"),
-        ({"max_context_tokens": 0}, "max_context_tokens"),
-        ({"second_pass": "perhaps"}, "second_pass"),
-        ({"direction": "sideways"}, "direction"),
+        ({"layout": "pointwise", "cross": {"rows": "first"}}, r"reading\.cross\.rows"),
+        ({"layout": "pointwise", "cross": {"row": "last"}}, "row"),
+        (
+            {"layout": "pointwise", "cross": {"value_norm": True, "aggregation": "scores"}},
+            "pass one of them",
+        ),
+        ({"layout": "pointwise", "cross": "last"}, "cross must be a CrossOptions"),
+        ({"layout": "joint", "max_context_tokens": 0}, "max_context_tokens must be at least 1"),
+        ({"layout": "joint", "second_pass": "perhaps"}, "second_pass must be a bool"),
+        ({"layout": "joint", "second_pas": True}, "Did you mean 'second_pass'"),
+        ({"layout": "joint", "direction": "both"}, r"It is reading=PointwiseReading\(direction"),
+        ({"layout": "pointwise", "direction": "sideways"}, "direction must be one of"),
+        ({"layout": "pointwize"}, "Did you mean 'pointwise'"),
+        ({"second_pass": True}, "reading needs its layout"),
+        ("joint", "reading"),
     ],
     ids=str,
 )
-def test_bad_values_fail_at_construction(
-    adapter: Adapter, fields: dict[str, Any], match: str
-) -> None:
+def test_bad_values_fail_at_construction(adapter: Adapter, reading: Any, match: str) -> None:
     """Options of a layout are checked before there is a model."""
-    with pytest.raises(ValueError, match=match):
-        adapter.Rerank(**fields)
+    with pytest.raises(ValidationError, match=match):
+        adapter.Rerank(reading=reading)
 
 
 def test_a_mapping_is_an_option_too(adapter: Adapter) -> None:
-    """`cross` comes as `CrossOptions` or as its fields, as JSON has it."""
-    one = adapter.Rerank(cross={"value_norm": True})
-    assert one.cross == CrossOptions(value_norm=True)
-    assert copy.deepcopy(one).cross == one.cross
+    """`reading` comes as an object or as its fields, as JSON has it."""
+    one = adapter.Rerank(reading={"layout": "pointwise", "cross": {"value_norm": True}})
+    assert one.reading == PointwiseReading(cross=CrossOptions(value_norm=True))
+    assert copy.deepcopy(one).reading == one.reading
+    assert hash(one.reading) == hash(copy.deepcopy(one.reading))
+
+
+def test_a_reading_is_of_one_layout(adapter: Adapter) -> None:
+    """It says which layout, and another one contradicts it, at construction and later."""
+    with pytest.raises(ValidationError, match="JointReading is for layout='joint', not 'late'"):
+        adapter.Rerank(reading=JointReading(), layout="late")
+    rerank = adapter.Rerank(reading=JointReading(), layout="joint")
+    with pytest.raises(ValidationError, match="leave out one of them"):
+        rerank.reading = PointwiseReading()
+    assert rerank.reading == JointReading()
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_old_names_say_the_new_ones(adapter: Adapter, old: str, new: str) -> None:
+    """What an option was called before is told with what to write now, from adapter and core."""
+    said = re.escape(f"{old!r}. It is {new} now.")
+    with pytest.raises(ValidationError, match=said):
+        adapter.Rerank(**{old: 1})
+    with pytest.raises(TypeError, match=said):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), **{old: 1})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=said):
+        AttentionRanker.from_pretrained("nowhere", **{old: 1})  # type: ignore[arg-type]
 
 
 def test_a_ranker_has_its_options_already(adapter: Adapter, ranker: AttentionRanker) -> None:
     """Options that say how a model is read contradict a ranker that reads it already."""
-    with pytest.raises(ValueError, match="leave out direction, second_pass"):
-        adapter.Rerank.from_ranker(ranker, second_pass=True, direction="both")
+    with pytest.raises(ValueError, match="leave out reading, store"):
+        adapter.Rerank.from_ranker(ranker, reading=JointReading(), store="folder")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.adapters import Adapter, Candidate, LangChainAdapter, LlamaIndexAdapter
-from tests.contract.test_trimming import QUERY, counter, make, words
+from tests.contract.adapters import Candidate, LangChainAdapter, LlamaIndexAdapter
+from tests.contract.checks import trim_and_check
+from tests.contract.test_trimming import QUERY, words
 from tests.tiny import tiny_tokenizer
 
 WORDS = [
@@ -80,50 +79,4 @@ def test_any_texts_any_budget(
     build: type[Any], candidates: list[Candidate], options: dict[str, Any]
 ) -> None:
     """The ceiling holds, kept text is verbatim, twice is once, and `restore` undoes it all."""
-    adapter: Adapter = build()
-    found = adapter.build(candidates)
-    before = copy.deepcopy(found)
-    rerank = make(adapter, **options)
-    try:
-        result = adapter.run(rerank, found, QUERY)
-    except ValueError as error:
-        assert "for any span" in str(error)  # noqa: PT017 - else it is one more result
-        assert options.get("on_empty", "raise") == "raise"
-        result = []
-    assert found == before
-
-    tokenizer = options["tokenizer"]
-    count = adapter.count
-    if tokenizer is not None:
-        count = tokenizer if tokenizer in (words, len) else counter(tokenizer)
-    shown = [adapter.visible(native)[0] for native in result]
-    if shown:
-        assert count("\n\n".join(shown)) <= options["max_tokens"]
-        assert sum(map(count, shown)) <= options["max_tokens"]
-
-    for native, item in zip(result, adapter.read(result), strict=True):
-        hidden = item.hidden
-        assert json.loads(json.dumps(hidden)) == hidden
-        source = candidates[hidden["rank_before"]]
-        assert hidden.get("original_text", item.text) == source.text
-        at = 0
-        for span in hidden["spans"]:
-            kept = source.text[span["start"] : span["end"]]
-            assert kept
-            at = item.text.index(kept, at) + len(kept)
-            assert span.get("doc_start") == (
-                None if source.offset is None else source.offset + span["start"]
-            )
-        offset = adapter.offset(native)
-        if offset is not None:
-            start = offset - source.offset
-            assert source.text[start : start + len(item.text)] == item.text
-        assert adapter.restore(native) == found[hidden["rank_before"]]
-    assert adapter.run(rerank, result, QUERY) == result
-    cited = adapter.cite(result)
-    assert len(cited.sources) == sum(len(item.hidden["spans"]) for item in adapter.read(result))
-    for item, native in zip(adapter.read(result), result, strict=True):
-        assert [source.text for source in adapter.cite([native]).sources] == [
-            candidates[item.hidden["rank_before"]].text[span["start"] : span["end"]]
-            for span in item.hidden["spans"]
-        ]
+    trim_and_check(build(), candidates, options, QUERY)

@@ -51,9 +51,9 @@ def halves(text: str) -> int:
 
 
 def make(adapter: Adapter, ranker: Any = None, **fields: Any) -> Any:
-    """A reranker that trims, by default to 40 words."""
+    """A reranker that trims, by default to 40 words, and tells all that it can."""
     fields = {"max_tokens": 40, "tokenizer": words, **fields}
-    return adapter.Rerank.from_ranker(ranker or stub(), **fields)
+    return adapter.telling(ranker or stub(), **fields)
 
 
 def trimmed(adapter: Adapter, **fields: Any) -> list[Candidate]:
@@ -76,11 +76,9 @@ def test_only_the_best_sentences_are_left(adapter: Adapter) -> None:
 
 def test_without_a_request_nothing_is_trimmed(adapter: Adapter) -> None:
     """By default texts stay whole and no span is told."""
-    result = adapter.read(
-        adapter.run(adapter.Rerank.from_ranker(stub()), adapter.build(CANDIDATES), QUERY)
-    )
+    result = adapter.read(adapter.run(adapter.telling(stub()), adapter.build(CANDIDATES), QUERY))
     assert sorted(item.text for item in result) == sorted(TEXTS)
-    assert not {"spans", "request", "original_text"} & set(result[0].hidden)
+    assert not {"spans", "original_text"} & set(result[0].hidden)
 
 
 def test_ids_and_metadata_survive(adapter: Adapter) -> None:
@@ -111,12 +109,12 @@ def test_spans_are_told_verbatim(adapter: Adapter) -> None:
     for item in result:
         original = item.hidden.get("original_text", item.text)
         assert original == CANDIDATES[item.hidden["rank_before"]].text
-        at = 0
         for span in item.hidden["spans"]:
             assert set(span) == {
-                "id", "start", "end", "doc_start", "doc_end", "score", "kind", "reason",
+                "id", "start", "end", "place", "doc_start", "doc_end", "score", "kind", "reason",
             }  # fmt: skip
-            at = item.text.index(original[span["start"] : span["end"]], at)
+            at = span["place"]
+            assert item.text[at:].startswith(original[span["start"] : span["end"]])
             assert (span["doc_start"], span["doc_end"]) == (100 + span["start"], 100 + span["end"])
             assert (span["kind"], type(span["score"])) == ("sentence", float)
     told = [span["id"] for item in result for span in item.hidden["spans"]]
@@ -238,7 +236,7 @@ def test_trimming_is_the_cores(adapter: Adapter, ranker: AttentionRanker) -> Non
     """Over a real model the texts, scores and spans are those that the core gives."""
     options: dict[str, Any] = {"keep_ratio": 0.5, "neighbors": 1, "resolve_context": True}
     options["tokenizer"] = words
-    rerank = adapter.Rerank.from_ranker(ranker, **options, top_n=2)
+    rerank = adapter.telling(ranker, **options, top_n=2)
     bare = [Candidate(text) for text in TEXTS]
     result = adapter.read(adapter.run(rerank, adapter.build(bare), QUERY))
     expected = ranker.trim(QUERY, TEXTS, **options, top_n=2).chunks
@@ -267,8 +265,9 @@ def test_every_option_reaches_the_core(adapter: Adapter) -> None:
     }
     which = {
         "top_n": 2,
-        "score_threshold": 0.001,
+        "min_relevance": None,
         "fuse": 0.5,
+        "retrieval_kind": "similarity",
         "order": "input",
         "evidence_threshold": 0.25,
         "on_no_evidence": "empty",
@@ -286,7 +285,7 @@ class TestEvidence:
     def test_it_is_told(self, adapter: Adapter, trim: dict[str, Any]) -> None:
         """Evidence of the whole ranking is in the metadata of each result."""
         ranker = stub()
-        rerank = adapter.Rerank.from_ranker(ranker, evidence_threshold=0.9, **trim)
+        rerank = adapter.telling(ranker, evidence_threshold=0.9, **trim)
         result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
         expected = ranker.rank(QUERY, [attnmass.Chunk(text) for text in TEXTS]).evidence
         assert 0 < expected < 0.9
@@ -300,9 +299,7 @@ class TestEvidence:
 
     def test_empty(self, adapter: Adapter, trim: dict[str, Any]) -> None:
         """`empty` returns nothing where there is none, and everything as ever where there is."""
-        rerank = adapter.Rerank.from_ranker(
-            stub(), evidence_threshold=0.9, on_no_evidence="empty", **trim
-        )
+        rerank = adapter.telling(stub(), evidence_threshold=0.9, on_no_evidence="empty", **trim)
         assert adapter.run(rerank, adapter.build(CANDIDATES), QUERY) == []
         rerank.evidence_threshold = 0.001
         assert adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
@@ -310,7 +307,7 @@ class TestEvidence:
     @pytest.mark.parametrize("on_error", ["raise", "passthrough"])
     async def test_raise(self, adapter: Adapter, trim: dict[str, Any], on_error: str) -> None:
         """`raise` is an answer that was asked for: it is raised whatever `on_error` says."""
-        rerank = adapter.Rerank.from_ranker(
+        rerank = adapter.telling(
             stub(), evidence_threshold=0.9, on_no_evidence="raise", on_error=on_error, **trim
         )
         found = adapter.build(CANDIDATES)
@@ -435,7 +432,7 @@ def test_a_text_that_others_changed_is_not_restored(adapter: Adapter) -> None:
 def test_restore(adapter: Adapter, trim: dict[str, Any]) -> None:
     """`restore` gives back what came in, and leaves its argument alone."""
     found = adapter.build([*CANDIDATES, Candidate(TEXTS[0], None, "bare")])
-    rerank = adapter.Rerank.from_ranker(stub(), top_n=None, **trim)
+    rerank = adapter.telling(stub(), top_n=None, **trim)
     result = adapter.run(rerank, found, QUERY)
     before = copy.deepcopy(result)
     restored = [adapter.restore(native) for native in result]
@@ -451,3 +448,61 @@ def test_metadata_of_others_under_our_key_is_left_alone(adapter: Adapter) -> Non
     assert adapter.restore(found[0]) == found[0]
     assert adapter.cite(found).sources[0].metadata["attnmass"] == "theirs"
     assert adapter.run(make(adapter), found, QUERY)
+
+
+@pytest.mark.parametrize("told", [{}, {"add_scores": True, "keep_original": True}], ids=str)
+@pytest.mark.parametrize("trim", [{}, {"max_tokens": 40}], ids=["rerank", "trim"])
+def test_metadata_stay_flat(adapter: Adapter, trim: dict[str, Any], told: dict[str, Any]) -> None:
+    """What is added are texts and numbers alone, as flat vector stores take them."""
+    rerank = adapter.Rerank.from_ranker(stub(), **trim, **told)
+    given = [Candidate(text, 0.5, str(n)) for n, text in enumerate(TEXTS)]
+    result = adapter.read(adapter.run(rerank, adapter.build(given), QUERY))
+    assert result
+    for item in result:
+        assert all(type(value) in (str, int, float, bool) for value in item.metadata.values())
+        assert ("attnmass" in item.metadata) is bool(trim or told)
+
+
+def test_what_is_left_alike_is_told_alike(adapter: Adapter) -> None:
+    """By default metadata are the same for the same sentences of a chunk, whatever the call."""
+    calls = [
+        (QUERY, CANDIDATES, stub()),
+        ("Whose theory is it?", CANDIDATES[1:], StubRanker(lambda chunk: 0.3, hot="theory")),
+    ]
+    found = []
+    for query, candidates, ranker in calls:
+        rerank = adapter.Rerank.from_ranker(ranker, top_p=0.9)
+        result = adapter.read(adapter.run(rerank, adapter.build(candidates), query))
+        found.append({item.id: (item.text, item.metadata) for item in result})
+    assert found[0]["id-1"] == found[1]["id-1"]
+    assert set(adapter.details(adapter.run(rerank, adapter.build(candidates), query)[0])) == {
+        "digest", "n_dropped_spans", "spans", *(adapter.own_keys & {"hidden_from"}),
+    }  # fmt: skip
+
+
+def test_the_original_is_kept_on_request(adapter: Adapter) -> None:
+    """Else what was dropped is nowhere, and `restore` says what to set."""
+    found = adapter.build(CANDIDATES)
+    natives = adapter.run(adapter.Rerank.from_ranker(stub(), top_p=0.6), found[1:2], QUERY)
+    (native,) = natives
+    (item,) = adapter.read(natives)
+    assert item.text != TEXTS[1]
+    assert "violin" not in json.dumps(item.metadata)
+    with pytest.raises(ValueError, match="set keep_original=True"):
+        adapter.restore(native)
+    sources = adapter.cite(natives).sources
+    assert [TEXTS[1][each.start : each.end] for each in sources] == item.text.split(" … ")
+    assert [each.text for each in sources] == item.text.split(" … ")
+    whole = adapter.run(adapter.Rerank.from_ranker(stub(), keep_ratio=1.0), found, QUERY)
+    texts = sorted(each.text for each in adapter.read([adapter.restore(each) for each in whole]))
+    assert texts == sorted(TEXTS)
+
+
+def test_twice_is_once_without_a_word_in_the_metadata(adapter: Adapter) -> None:
+    """What a reranker gave stays as it is, with the scores and originals in no metadata."""
+    rerank = adapter.Rerank.from_ranker(stub(), top_p=0.5)
+    once = adapter.run(rerank, adapter.build(CANDIDATES), QUERY)
+    assert adapter.run(rerank, once, QUERY) == once
+    n_calls = len(rerank._load().calls)
+    assert adapter.run(rerank, adapter.build(CANDIDATES), QUERY) == once
+    assert len(rerank._load().calls) == n_calls + 1

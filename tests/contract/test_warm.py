@@ -97,9 +97,9 @@ def test_options_reach_the_core(adapter: Adapter) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"cache_bytes": -1},
-        {"cache_folder_bytes": 0, "cache_folder": "chunks"},
-        {"cache_format": "int4"},
+        {"memory_bytes": -1},
+        {"store_bytes": 0, "store": "chunks"},
+        {"store_format": "int4"},
     ],
     ids=str,
 )
@@ -115,9 +115,9 @@ def test_bad_values_fail_at_construction(
 def test_contradictions_fail_at_construction(adapter: Adapter) -> None:
     """Options of a cache that is not there are refused, too."""
     with pytest.raises(ValueError, match="there is none"):
-        adapter.Rerank(cache_folder_bytes=1000)
+        adapter.Rerank(store_bytes=1000)
     with pytest.raises(ValueError, match="needs a cache"):
-        adapter.Rerank(cache_bytes=0, cache_format="int8")
+        adapter.Rerank(memory_bytes=0, store_format="int8")
 
 
 def test_a_folder_outlives_the_model(
@@ -127,13 +127,13 @@ def test_a_folder_outlives_the_model(
 ) -> None:
     """What was warmed is there for a reranker that is unpickled, or loads its model again."""
     rerank = adapter.Rerank(
-        model=tiny_folder, heads=HEADS, dtype="float32", cache_folder=tmp_path, cache_bytes=0
+        model=tiny_folder, heads=HEADS, dtype="float32", store=tmp_path, memory_bytes=0
     )
     found = adapter.build(CANDIDATES)
     rerank.warm(adapter.stored(found))
     rerank.release()
     other = pickle.loads(pickle.dumps(rerank))
-    assert other.cache_folder == str(tmp_path)
+    assert other.store == str(tmp_path)
     adapter.run(other, found, QUERY)
     stats = other._load().stats
     assert (stats.hits, stats.misses, stats.memory_bytes) == (len(TEXTS), 0, 0)
@@ -142,25 +142,37 @@ def test_a_folder_outlives_the_model(
 def test_a_model_in_memory_gets_a_cache(adapter: Adapter, tmp_path: Path) -> None:
     """`from_model` takes the options of the cache, and keeps them for what is serialized."""
     rerank = adapter.Rerank.from_model(
-        tiny_model(), tiny_tokenizer(), heads=HEADS, cache_folder=tmp_path, cache_bytes=1000
+        tiny_model(), tiny_tokenizer(), heads=HEADS, store=tmp_path, memory_bytes=1000
     )
     rerank.warm(adapter.stored(adapter.build(CANDIDATES)))
     assert list(tmp_path.iterdir())
-    assert (rerank.cache_folder, rerank.cache_bytes) == (str(tmp_path), 1000)
-    with pytest.raises(ValueError, match="leave out cache_bytes"):
-        adapter.Rerank.from_ranker(rerank._load(), cache_bytes=1000)
+    assert (rerank.store, rerank.memory_bytes) == (str(tmp_path), 1000)
+    with pytest.raises(ValueError, match="leave out memory_bytes"):
+        adapter.Rerank.from_ranker(rerank._load(), memory_bytes=1000)
 
 
-@pytest.mark.parametrize("cache_bytes", [0, None])
+@pytest.mark.parametrize("memory_bytes", [0, None])
 def test_bounds_that_are_not_the_default_are_kept(
     adapter: Adapter,
     tiny_folder: Path,
-    cache_bytes: int | None,
+    memory_bytes: int | None,
 ) -> None:
     """0 and `None` reach the shared ranker, and make it another one than the default."""
     fields: dict[str, Any] = {"model": tiny_folder, "heads": HEADS, "dtype": "float32"}
     plain = adapter.Rerank(**fields)._load()
-    other = adapter.Rerank(**fields, cache_bytes=cache_bytes)._load()
+    other = adapter.Rerank(**fields, memory_bytes=memory_bytes)._load()
     assert other is not plain
-    assert other._cache.options.cache_bytes == cache_bytes
+    assert other._cache.options.memory_bytes == memory_bytes
     assert adapter.Rerank(**fields)._load() is plain
+
+
+def test_a_warmer_takes_a_reranker_alone(adapter: Adapter) -> None:
+    """What is assigned to it later is checked, and what is refused is not kept."""
+    rerank = adapter.Rerank.from_ranker(StubRanker())
+    warmer = adapter.Warmer(rerank=rerank)
+    for wrong in (5, "rerank"):
+        with pytest.raises((ValueError, TypeError), match="rerank"):
+            warmer.rerank = wrong
+        assert warmer.rerank is rerank
+    warmer.rerank = other = adapter.Rerank()
+    assert warmer.rerank is other

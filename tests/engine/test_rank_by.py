@@ -13,7 +13,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from transformers import BertConfig
 
 from attnmass import AttentionRanker, Ranking
-from attnmass.scoring.order import fuse, sigmoid
+from attnmass.scoring.order import fuse, softmax
 from langchain_attn import AttentionRerank as LangChainRerank
 from llama_index_attn import AttentionRerank as LlamaIndexRerank
 from tests.capture.encoders import READ, Encoder
@@ -113,10 +113,10 @@ def test_both_weighs_z_scores_alike(cross_encoder: CrossEncoder, predicted: list
     ranking = AttentionRanker(cross_encoder, heads=HEADS, rank_by="both").rank(QUERY, CHUNKS)
     chunks = by_index(ranking)
     expected = fuse([math.log(chunk.mass) for chunk in chunks], predicted, 0.5)
-    assert [chunk.fused_score for chunk in chunks] == pytest.approx(expected, abs=1e-4)
+    assert [chunk.score for chunk in chunks] == pytest.approx(softmax(expected), abs=1e-4)
     order = sorted(range(4), key=lambda i: -expected[i])
     assert [chunk.index for chunk in ranking.chunks] == [*order, 4]
-    assert chunks[0].score == pytest.approx(sigmoid(predicted[0]), abs=1e-5)
+    assert [chunk.logit for chunk in chunks] == pytest.approx(predicted, abs=1e-5)
 
 
 def test_logit_fuses_with_the_retrievers_score(
@@ -127,7 +127,7 @@ def test_logit_fuses_with_the_retrievers_score(
     ranker = AttentionRanker(cross_encoder, heads=HEADS)
     ranking = ranker.rank(QUERY, CHUNKS, retrieval_scores=given, fuse=0.3)
     expected = fuse(predicted, given[:4], 0.3)
-    assert [c.fused_score for c in by_index(ranking)] == pytest.approx(expected, abs=1e-4)
+    assert [c.score for c in by_index(ranking)] == pytest.approx(softmax(expected), abs=1e-4)
 
 
 def test_attention_trims(cross_encoder: CrossEncoder) -> None:

@@ -264,16 +264,16 @@ class TestWithSelection:
     """Together with the options that choose chunks."""
 
     def test_chunks_are_chosen_first(self) -> None:
-        """Evidence, threshold and `top_n` say which chunks there are to trim."""
+        """Evidence and `top_n` say which chunks there are to trim."""
         ranker = StubRanker(lambda chunk: 0.1 * len(chunk.text.split()), hot="hot")
         texts = ["Tea is cold.", "It was hot. Milk is cold.", "Ice is cold.", " "]
         chunks = [Chunk(text) for text in texts]
-        found = ranker.trim(QUERY, chunks, top_n=2, score_threshold=0.3, keep_ratio=0.5)
+        found = ranker.trim(QUERY, chunks, top_n=2, keep_ratio=0.5)
         assert [(c.index, c.text) for c in found.chunks] == [(1, "It was hot.")]
         assert [(c.index, c.dropped) for c in found.dropped] == [
             (0, "keep_ratio"),
             (2, "top_n"),
-            (3, "score_threshold"),
+            (3, "top_n"),
         ]
         assert [span.reason for span in found.dropped[1].spans] == ["top_n"]
 

@@ -221,7 +221,6 @@ def test_evidence_is_said_in_words(ranker: AttentionRanker, threshold: float, sa
     ("options", "said"),
     [
         ({"top_n": 1}, "not among the top_n"),
-        ({"score_threshold": 0.99}, "below score_threshold"),
         ({"evidence_threshold": 1.0, "on_no_evidence": "empty"}, "Left out: no evidence"),
         ({"trim": Trim(max_tokens=30, on_empty="cut")}, "no room in max_tokens"),
         ({"trim": Trim(top_p=0.3)}, "not needed for top_p"),

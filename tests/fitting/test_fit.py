@@ -14,7 +14,7 @@ from sklearn.metrics import ndcg_score
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import attnmass
-from attnmass import AttentionRanker, CrossOptions, fit_profile, load_profile
+from attnmass import AttentionRanker, CrossOptions, PointwiseReading, fit_profile, load_profile
 from attnmass.fitting import DataError, NotBetterError, read_data, run, verify_profile
 from attnmass.fitting.capture import capture_all, look_at_heads
 from attnmass.fitting.data import digest
@@ -134,7 +134,7 @@ def test_a_trained_model_and_a_perfect_rival(tmp_path: Path) -> None:
         data,
         model=AutoModelForSeq2SeqLM.from_pretrained(folder),
         tokenizer=AutoTokenizer.from_pretrained(folder),
-        cross=CrossOptions(rows="last"),
+        reading=PointwiseReading(cross=CrossOptions(rows="last")),
         captures=tmp_path,
         progress=False,
         **QUICK,

@@ -24,7 +24,7 @@ def documents() -> list[Document]:
 @pytest.fixture
 def rerank(ranker: AttentionRanker) -> AttentionRerank:
     """An adapter over the tiny ranker."""
-    return AttentionRerank.from_ranker(ranker, top_n=3)
+    return AttentionRerank.from_ranker(ranker, top_n=3, add_scores=True)
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ def word_ranker(**options: Any) -> StubRanker:
 
 def fake(ranker: StubRanker | None = None, **fields: Any) -> AttentionRerank:
     """An adapter over a ranker without a model."""
-    return AttentionRerank.from_ranker(ranker or word_ranker(), **fields)  # type: ignore[arg-type]
+    told = {"add_scores": True, **fields}
+    return AttentionRerank.from_ranker(ranker or word_ranker(), **told)  # type: ignore[arg-type]
 
 
 class CountingHandler(BaseCallbackHandler):

@@ -34,6 +34,7 @@ def test_public_names() -> None:
         "AttentionWarmer",
         "attribute",
         "cite",
+        "details",
         "restore",
     ]
     assert langchain_attn.__all__ == expected

@@ -17,9 +17,9 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
 
-from attnmass import AttentionRanker, CrossOptions, HeadProfile, shared_ranker
+from attnmass import AttentionRanker, HeadProfile, JointReading, shared_ranker
 from attnmass.options.fields import LOADING_FIELDS
-from langchain_attn import AttentionRerank
+from langchain_attn import AttentionRerank, details
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
 from tests.langchain.support import QUERY, CountingHandler, ListRetriever, fake, word_ranker
@@ -70,15 +70,15 @@ class TestResults:
     ) -> None:
         """The one added key holds data that JSON can hold, with Python floats."""
         first = rerank.compress_documents(documents, QUERY)[0]
-        details = first.metadata["attnmass"]
-        assert json.loads(json.dumps(details)) == details
+        found = details(first)
+        assert json.loads(first.metadata["attnmass"]) == found
         common = {"score", "retrieval_score", "rank_before", "n_tokens", "model"}
-        assert set(details) == common | {"evidence", "no_evidence"}
+        assert set(found) == common | {"evidence", "no_evidence"}
         assert type(first.metadata["relevance_score"]) is float
-        assert details["score"] == first.metadata["relevance_score"]
-        assert first.id == f"id-{details['rank_before']}"
-        assert details["model"] == rerank.model
-        assert details["n_tokens"] > 0
+        assert found["score"] == first.metadata["relevance_score"]
+        assert first.id == f"id-{found['rank_before']}"
+        assert found["model"] == rerank.model
+        assert found["n_tokens"] > 0
 
     def test_nothing_is_changed(self, rerank: AttentionRerank, documents: list[Document]) -> None:
         """List, documents and metadata stay as they were, even when results are edited."""
@@ -110,30 +110,26 @@ class TestResults:
         ranked = rerank.compress_documents([Document(" \n"), *documents], QUERY)
         assert len(ranked) == len(documents) + 1
         assert ranked[-1].metadata["relevance_score"] == 0.0
-        assert ranked[-1].metadata["attnmass"]["skipped"] == "blank"
+        assert details(ranked[-1])["skipped"] == "blank"
 
     def test_split_documents_say_so(self) -> None:
         """A document that is longer than the window names how many parts were read."""
         ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, max_chunk_tokens=32)
-        rerank = AttentionRerank.from_ranker(ranker)
+        rerank = AttentionRerank.from_ranker(ranker, add_scores=True)
         [found] = rerank.compress_documents([Document("A river and a city. " * 20)], QUERY)
-        assert found.metadata["attnmass"]["n_windows"] > 1
-
-    def test_score_threshold(self, documents: list[Document]) -> None:
-        """Documents below the threshold are left out."""
-        ranked = fake(score_threshold=0.6).compress_documents(documents, QUERY)
-        assert [document.id for document in ranked] == ["id-1"]
+        assert details(found)["n_windows"] > 1
 
     def test_options_reach_the_ranker(self, documents: list[Document]) -> None:
         """Every option of ranking is passed on as it was given."""
         ranker = word_ranker()
-        rerank = fake(ranker, top_n=2, score_threshold=0.1, batch_size=4, show_progress=True)
+        rerank = fake(ranker, top_n=2, fuse=None, batch_size=4, show_progress=True)
         rerank.compress_documents(documents, QUERY)
         assert ranker.calls[0].options == {
             "top_n": 2,
-            "score_threshold": 0.1,
+            "min_relevance": "auto",
             "batch_size": 4,
             "fuse": None,
+            "retrieval_kind": "auto",
             "retrieval_scores": [None] * 8,
             "progress": True,
             "order": "score",
@@ -165,7 +161,7 @@ class TestConstruction:
             {"batch_size": 0},
             {"fuse": 1.5},
             {"fuse": float("nan")},
-            {"score_threshold": float("nan")},
+            {"min_relevance": float("nan")},
             {"dtype": "int3"},
             {"on_error": "ignore"},
             {"document_template": "{title}"},
@@ -195,7 +191,9 @@ class TestConstruction:
 
     def test_from_model(self, ranker: AttentionRanker, documents: list[Document]) -> None:
         """A loaded model and its tokenizer score as a ranker over them does."""
-        rerank = AttentionRerank.from_model(tiny_model(), tiny_tokenizer(), heads=HEADS, top_n=1)
+        rerank = AttentionRerank.from_model(
+            tiny_model(), tiny_tokenizer(), heads=HEADS, top_n=1, add_scores=True
+        )
         [found] = rerank.compress_documents(documents, QUERY)
         expected = ranker.rank(QUERY, [document.page_content for document in documents], top_n=1)
         assert found.metadata["relevance_score"] == pytest.approx(expected.chunks[0].score)
@@ -242,7 +240,7 @@ class TestTemplate:
         """A title alone does not make a blank document worth reading."""
         rerank = fake(document_template="{t}\n{page_content}")
         [found] = rerank.compress_documents([Document(" ", metadata={"t": "T"})], QUERY)
-        assert found.metadata["attnmass"]["skipped"] == "blank"
+        assert details(found)["skipped"] == "blank"
 
     def test_missing_metadata(self, documents: list[Document]) -> None:
         """A document that lacks what the template names is an error with its index and the key."""
@@ -261,17 +259,17 @@ class TestFuse:
             document.metadata["bm25"] = float(place)
         ranked = fake(fuse=1.0, score_key="bm25", top_n=2).compress_documents(documents, QUERY)
         assert [document.id for document in ranked] == ["id-7", "id-6"]
-        details = ranked[0].metadata["attnmass"]
-        assert details["retrieval_score"] == 7.0
-        assert type(details["fused_score"]) is float
-        assert ranked[0].metadata["relevance_score"] == details["score"]
+        told = details(ranked[0])
+        assert told["retrieval_score"] == 7.0
+        assert told["score"] > told["mass"]
+        assert ranked[0].metadata["relevance_score"] == told["score"]
         assert ranked[0].metadata["bm25"] == 7.0
 
     def test_second_reranker_takes_the_score_of_the_first(self, documents: list[Document]) -> None:
         """The default key is where another reranker leaves its score."""
         first = fake(top_n=None).compress_documents(documents, QUERY)
         [best] = fake(fuse=0.5, top_n=1).compress_documents(first, QUERY)
-        assert best.metadata["attnmass"]["retrieval_score"] == first[0].metadata["relevance_score"]
+        assert details(best)["retrieval_score"] == first[0].metadata["relevance_score"]
 
     @pytest.mark.parametrize(
         ("value", "expected"),
@@ -289,7 +287,7 @@ class TestFuse:
         """Any finite number counts as a score, and becomes a Python float."""
         document = Document("text", metadata={"relevance_score": value})
         [found] = fake().compress_documents([document], QUERY)
-        score = found.metadata["attnmass"]["retrieval_score"]
+        score = details(found)["retrieval_score"]
         assert score == expected
         assert expected is None or type(score) is float
 
@@ -438,17 +436,14 @@ class TestLoading:
             "rank_by": "attention",
             "max_batch_tokens": 4096,
             "max_chunk_tokens": 300,
-            "direction": "both",
-            "cross": CrossOptions(value_norm=True),
-            "max_context_tokens": 2000,
-            "second_pass": True,
+            "reading": JointReading(max_context_tokens=2000, second_pass=True),
             "revision": "abc",
             "cache_dir": "/cache",
             "local_files_only": True,
-            "cache_bytes": 10_000,
-            "cache_folder": "/chunks",
-            "cache_folder_bytes": 20_000,
-            "cache_format": "int8",
+            "memory_bytes": 10_000,
+            "store": "/chunks",
+            "store_bytes": 20_000,
+            "store_format": "int8",
         }
         assert set(options) == set(LOADING_FIELDS)
         seen: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 from pydantic import ValidationError
 
-from langchain_attn import AttentionRerank, AttentionRetriever
+from langchain_attn import AttentionRerank, AttentionRetriever, details
 from tests.conftest import HEADS
 from tests.langchain.support import (
     QUERY,
@@ -230,7 +230,7 @@ class TestFuse:
         expected = [document.id for document in store.similarity_search(QUERY, k=8)]
         found = retriever.invoke(QUERY)
         assert [document.id for document in found] == expected
-        scores = [document.metadata["attnmass"]["retrieval_score"] for document in found]
+        scores = [details(document)["retrieval_score"] for document in found]
         assert scores == sorted(scores, reverse=True)
         assert len(set(scores)) > 1
         assert [document.id for document in await retriever.ainvoke(QUERY)] == expected
@@ -337,3 +337,39 @@ def test_the_last_ranking_is_told() -> None:
         assert len(retriever.last_ranking.chunks) == k
     asyncio.run(retriever.ainvoke("What is old?"))
     assert retriever.last_ranking.query == "What is old?"
+
+
+class TestAssignment:
+    """Fields that are set later."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("k", 0),
+            ("k", 21),
+            ("k", "many"),
+            ("fetch_k", 4),
+            ("fetch_k", 0),
+            ("rerank", None),
+            ("retriever", "a store"),
+            ("top_k", 3),
+        ],
+    )
+    def test_what_is_refused_changes_nothing(self, name: str, value: Any) -> None:
+        """An assignment is held to what the constructor is, and a refused one is not kept."""
+        retriever = AttentionRetriever(retriever=ListRetriever(documents=[]), rerank=fake())
+        before, known = dict(vars(retriever)), set(retriever.model_fields_set)
+        with pytest.raises(ValueError, match=name):
+            setattr(retriever, name, value)
+        assert vars(retriever) == before
+        assert retriever.model_fields_set == known
+
+    def test_what_is_right_is_kept(self, documents: list[Document]) -> None:
+        """A new number counts from the next call on."""
+        source = StubbornRetriever(documents=documents)
+        retriever = AttentionRetriever(retriever=source, rerank=fake())
+        retriever.k = 2
+        assert len(retriever.invoke(QUERY)) == 2
+        retriever.fetch_k = 2
+        retriever.rerank = fake(top_n=1)
+        assert (len(retriever.invoke(QUERY)), retriever.k) == (2, 2)

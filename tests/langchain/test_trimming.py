@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 
 from attnmass import Chunk
 from attnmass.text.prompt import chunk_text, text_start
-from langchain_attn import AttentionRerank, AttentionRetriever, cite, restore
+from langchain_attn import AttentionRerank, AttentionRetriever, cite, details, restore
 from langchain_attn.template import Template
 from tests.contract.stub import StubRanker
 from tests.langchain.support import QUERY, StubbornRetriever
@@ -32,7 +32,9 @@ def make(**fields: Any) -> AttentionRerank:
     """A compressor that keeps the sentences about theories."""
     if not {"max_tokens", "keep_ratio", "top_p"} & set(fields):
         fields["top_p"] = 0.5
-    return AttentionRerank.from_ranker(StubRanker(by_theories, hot="theory"), **fields)
+    told = {"add_scores": True, "keep_original": True}
+    ranker = StubRanker(by_theories, hot="theory")
+    return AttentionRerank.from_ranker(ranker, **{**told, **fields})
 
 
 def trim(document: Document, **fields: Any) -> Document:
@@ -64,19 +66,19 @@ class TestStartIndex:
         result = make(top_p=0.9).compress_documents(documents, QUERY)
         assert len(result) == 2
         for document in result:
-            for span in document.metadata["attnmass"]["spans"]:
+            for span in details(document)["spans"]:
                 assert "theory" in source[span["doc_start"] : span["doc_end"]]
             start = document.metadata["start_index"]
             assert source[start : start + len(document.page_content)] == document.page_content
             assert restore(document) in documents
 
     @pytest.mark.parametrize("start", [-1, None, "7", True])
-    def test_what_is_no_place_is_taken_out_and_restored(self, start: Any) -> None:
+    def test_what_is_no_place_stays_as_it_is(self, start: Any) -> None:
         """Splitters write -1 where they lost the place."""
         document = Document(TEXT, metadata={"start_index": start})
         result = trim(document)
-        assert "start_index" not in result.metadata
-        assert "doc_start" not in result.metadata["attnmass"]["spans"][0]
+        assert result.metadata["start_index"] == start
+        assert "doc_start" not in details(result)["spans"][0]
         assert restore(result) == document
 
     def test_a_gap_has_no_place(self) -> None:
@@ -86,7 +88,7 @@ class TestStartIndex:
         result = trim(document, top_p=0.9)
         assert result.page_content == f"{KEPT} … {KEPT}"
         assert "start_index" not in result.metadata
-        assert [span["doc_start"] for span in result.metadata["attnmass"]["spans"]] == [
+        assert [span["doc_start"] for span in details(result)["spans"]] == [
             7, 7 + text.rindex(KEPT),
         ]  # fmt: skip
         assert restore(result) == document
@@ -138,7 +140,7 @@ class TestDocumentTemplate:
         start = text_start(chunk)
         assert chunk_text(chunk)[start : start + len(text)] == text
         assert result.page_content == "The theory {title} holds."
-        [span] = result.metadata["attnmass"]["spans"]
+        [span] = details(result)["spans"]
         assert text[span["start"] : span["end"]] == result.page_content
 
     @pytest.mark.parametrize("template", ["{page_content!r}", "{page_content:>99}", "{title}"])
@@ -256,7 +258,7 @@ class TestCustomEvent:
         [(name, data)] = told
         assert name == "attnmass_trim"
         evidence = data.pop("evidence")
-        assert evidence == result[0].metadata["attnmass"]["evidence"]
+        assert evidence == details(result[0])["evidence"]
         assert data == {**self.EXPECTED, "dry_run": False, "no_evidence": False}
 
     async def test_it_is_streamed(self) -> None:
@@ -348,7 +350,8 @@ class TestClassesOfDocuments:
     def test_frozen_documents(self, options: dict[str, Any]) -> None:
         """A frozen class is ranked, trimmed and restored as others are."""
         document = FrozenDocument(page_content=TEXT, metadata={"start_index": 3}, pages=[1])
-        rerank = AttentionRerank.from_ranker(StubRanker(by_theories, hot="theory"), **options)
+        ranker = StubRanker(by_theories, hot="theory")
+        rerank = AttentionRerank.from_ranker(ranker, keep_original=True, **options)
         [result] = rerank.compress_documents([document], QUERY)
         assert type(result) is FrozenDocument
         assert result.page_content == (KEPT if options else TEXT)

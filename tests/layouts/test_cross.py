@@ -14,6 +14,8 @@ from attnmass import AttentionRanker
 from attnmass.capture import CrossReader
 from attnmass.layouts import CrossLayout
 from attnmass.options.cross import CrossOptions
+from attnmass.options.declared import PointwiseReading
+from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_seq2seq import EOS, PAD, seq2seq_tokenizer, tiny_bart, tiny_seq2seq
 
@@ -24,7 +26,7 @@ CHUNKS = [
     "The river runs through the city.",
     "Trains, books and music.",
     "words",
-    "The river runs through the city.",
+    "A city lies on that river.",
     "Numbers are made of numbers, and the query is made of words; " * 3,
 ]
 KINDS = ["t5", "bart"]
@@ -34,8 +36,8 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 def build(kind: str, **options: Any) -> AttentionRanker:
     """A ranker over a tiny model, which keeps nothing unless `options` say otherwise."""
     model = tiny_seq2seq() if kind == "t5" else tiny_bart()
-    given_options = {"heads": HEADS, "cache_bytes": 0, **options}
-    return AttentionRanker(model, seq2seq_tokenizer(kind), **given_options)
+    given_options = {"heads": HEADS, "memory_bytes": 0, **options}
+    return AttentionRanker(model, seq2seq_tokenizer(kind), **grouped(given_options))
 
 
 def by_hand(
@@ -106,34 +108,34 @@ def test_cold_warm_and_half_full_give_the_same(
 ) -> None:
     """What is in the cache, in memory or in a folder, changes no score."""
     cold = build(kind, cross=cross).rank(QUERY, CHUNKS).scores
-    warm = build(kind, cross=cross, cache_bytes=None, cache_folder=tmp_path)
+    warm = build(kind, cross=cross, memory_bytes=None, store=tmp_path)
     assert warm.warm(CHUNKS).read == len(CHUNKS)
     assert warm.rank(QUERY, CHUNKS).scores == pytest.approx(cold, abs=1e-5)
     assert (warm.stats.hits, warm.stats.misses) == (len(set(CHUNKS)), 0)
-    folder = build(kind, cross=cross, cache_bytes=None, cache_folder=tmp_path)
+    folder = build(kind, cross=cross, memory_bytes=None, store=tmp_path)
     assert folder.warm(CHUNKS).skipped == len(CHUNKS)
     assert folder.rank(QUERY, CHUNKS).scores == pytest.approx(cold, abs=1e-5)
     assert folder.stats.tokens_encoded == 0
-    half = build(kind, cross=cross, cache_bytes=None)
+    half = build(kind, cross=cross, memory_bytes=None)
     half.warm(CHUNKS[:3])
     assert half.rank(QUERY, CHUNKS).scores == pytest.approx(cold, abs=1e-5)
-    assert (half.stats.hits, half.stats.misses) == (3, 2)
+    assert (half.stats.hits, half.stats.misses) == (3, 3)
 
 
 def test_cache_of_other_options_is_not_used(tmp_path: Path) -> None:
     """A ranker that needs the last layer's values does not take entries without them."""
-    build("t5", cache_folder=tmp_path).warm(CHUNKS)
-    other = build("t5", cache_folder=tmp_path, cross=CrossOptions(value_norm=True))
+    build("t5", store=tmp_path).warm(CHUNKS)
+    other = build("t5", store=tmp_path, cross=CrossOptions(value_norm=True))
     assert other.rank(QUERY, CHUNKS).scores == pytest.approx(
         build("t5", cross=CrossOptions(value_norm=True)).rank(QUERY, CHUNKS).scores, abs=1e-5
     )
     assert other.stats.hits == 0
 
 
-@pytest.mark.parametrize("cache_format", ["float16", "int8"])
-def test_smaller_formats_come_close(cache_format: str) -> None:
+@pytest.mark.parametrize("store_format", ["float16", "int8"])
+def test_smaller_formats_come_close(store_format: str) -> None:
     """States kept in fewer bytes give nearly the same scores."""
-    found = build("bart", cache_bytes=None, cache_format=cache_format)
+    found = build("bart", memory_bytes=None, store_format=store_format)
     expected = _shared("bart").rank(QUERY, CHUNKS).scores
     assert found.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=0.05)
 
@@ -213,8 +215,8 @@ def test_with_question(kind: str) -> None:
     ranker = build(kind, cross=CrossOptions(with_question=True, rows="query"))
     seen: list[Any] = []
     layout: Any = ranker._layout
-    read = layout._states._run
-    layout._states._run = lambda rows: (seen.extend(rows), read(rows))[1]
+    read = layout._read_batch
+    layout._read_batch = lambda rows: (seen.extend(rows), read(rows))[1]
     ranking = ranker.rank(QUERY, CHUNKS[:1])
     tokenizer = seq2seq_tokenizer(kind)
     text = tokenizer.decode(seen[0], skip_special_tokens=True)
@@ -226,7 +228,7 @@ def test_with_question(kind: str) -> None:
 
 def test_with_question_queries_do_not_mix() -> None:
     """Several queries, each with its own states, score as each of them alone."""
-    ranker = build("t5", cross=CrossOptions(with_question=True), cache_bytes=None)
+    ranker = build("t5", cross=CrossOptions(with_question=True), memory_bytes=None)
     queries = [QUERY, "numbers?"]
     together = ranker.rank_batch(queries, CHUNKS)
     for query, ranking in zip(queries, together, strict=True):
@@ -236,7 +238,7 @@ def test_with_question_queries_do_not_mix() -> None:
 
 def test_with_question_cannot_be_warmed() -> None:
     """What is read with the question cannot be read before there is one."""
-    ranker = build("t5", cross=CrossOptions(with_question=True), cache_bytes=None)
+    ranker = build("t5", cross=CrossOptions(with_question=True), memory_bytes=None)
     with pytest.raises(ValueError, match="with_question=False"):
         ranker.warm(CHUNKS)
 
@@ -247,8 +249,8 @@ def test_text_cannot_pose_as_control_tokens(kind: str) -> None:
     ranker = build(kind)
     seen: list[Any] = []
     layout: Any = ranker._layout
-    read = layout._states._run
-    layout._states._run = lambda rows: (seen.extend(rows), read(rows))[1]
+    read = layout._read_batch
+    layout._read_batch = lambda rows: (seen.extend(rows), read(rows))[1]
     ranker.rank(QUERY, ["words <|im_end|> and <|im_start|> numbers"])
     assert list(seen[0]).count(EOS) == 1
     assert list(seen[0]).count(1) == (kind == "bart")
@@ -333,7 +335,7 @@ def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None
     """Where a batch of chunks does not fit, smaller ones are read, with the same scores."""
     ranker = build("bart")
     expected = ranker.rank(QUERY, CHUNKS).scores
-    run, sizes = ranker._layout._states._run, []
+    run, sizes = ranker._layout._read_batch, []
 
     def small(rows: Any) -> Any:
         sizes.append(len(rows))
@@ -341,7 +343,7 @@ def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None
             raise torch.OutOfMemoryError("CUDA out of memory")
         return run(rows)
 
-    monkeypatch.setattr(ranker._layout._states, "_run", small)
+    monkeypatch.setattr(ranker._layout, "_read_batch", small)
     assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
     assert max(sizes) > 1
 
@@ -393,8 +395,8 @@ def test_options_contradict() -> None:
 
 def test_options_are_for_encoder_decoders() -> None:
     """A decoder does not take options of cross-attention."""
-    with pytest.raises(ValueError, match="encoder-decoders"):
-        AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, cross=CrossOptions())
+    with pytest.raises(ValueError, match="layout 'pointwise' is not for a decoder"):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, reading=PointwiseReading())
 
 
 def test_layout_is_chosen_by_the_model() -> None:

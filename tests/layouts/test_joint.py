@@ -13,6 +13,7 @@ from attnmass import AttentionRanker, HeadProfile
 from attnmass.capture import Reader
 from tests.conftest import HEADS
 from tests.layouts.icr import icr, token_attention
+from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 
 QUERY = "Who developed the theory of relativity?"
@@ -21,7 +22,7 @@ CHUNKS = [
     "The river runs through the city.",
     "Trains, books and music.",
     "words",
-    "The river runs through the city.",
+    "A city lies on that river.",
     "Numbers are made of numbers, and the query is made of words; " * 4,
 ]
 EVERY_HEAD = [(layer, head) for layer in range(3) for head in range(4)]
@@ -30,14 +31,14 @@ EVERY_HEAD = [(layer, head) for layer in range(3) for head in range(4)]
 def build(**options: Any) -> AttentionRanker:
     """A ranker of the tiny model with in-context re-ranking's heads, all of them."""
     return AttentionRanker(
-        tiny_model(), tiny_tokenizer(), layout="joint", **{"heads": "all", **options}
+        tiny_model(), tiny_tokenizer(), layout="joint", **grouped({"heads": "all", **options})
     )
 
 
 def without_null(**options: Any) -> AttentionRanker:
     """A ranker of a few heads with nothing subtracted."""
     profile = HeadProfile.from_heads(HEADS, model="tiny", layout="joint")
-    return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, **options)
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, **grouped(options))
 
 
 @pytest.mark.parametrize("options", [{}, {"heads": EVERY_HEAD}, {"max_batch_tokens": 7}])
@@ -54,7 +55,7 @@ def test_all_heads_are_the_published_algorithm(options: dict[str, Any]) -> None:
 
 def test_no_score_is_below_that_of_a_blank_chunk() -> None:
     """Mass below zero is a score of 0: blank chunks come last and beat nothing, cut or not."""
-    ranking = build().rank(QUERY, ["", *CHUNKS, " "], score_threshold=0.0)
+    ranking = build().rank(QUERY, ["", *CHUNKS, " "])
     assert [chunk.index for chunk in ranking.chunks[-2:]] == [0, 7]
     assert len(ranking.chunks) == 8
     scores = [chunk.score for chunk in ranking.chunks]
@@ -137,7 +138,7 @@ def test_a_chunk_longer_than_a_context_is_split() -> None:
 
 def test_chunks_beyond_the_models_positions_are_read() -> None:
     """The model's own limit bounds contexts where the caller sets none."""
-    ranking = without_null().rank(QUERY, ["numbers and words " * 60] * 6)
+    ranking = without_null().rank(QUERY, [f"{i} numbers and words " * 40 for i in range(6)])
     assert "overlapping contexts" in " ".join(ranking.notes)
     assert 0 < sum(ranking.scores) <= 1
     assert ranking.split == ()
@@ -199,8 +200,8 @@ def test_nothing_is_kept_to_be_read_again(tmp_path: Path) -> None:
     """There is nothing to warm, and a cache folder, which would stay empty, is refused."""
     with pytest.raises(ValueError, match="layout='parallel'"):
         build().warm(CHUNKS)
-    with pytest.raises(ValueError, match="leave out cache_folder"):
-        build(cache_folder=tmp_path / "cache")
+    with pytest.raises(ValueError, match="leave out store"):
+        build(store=tmp_path / "cache")
     ranker = build()
     ranker.rank(QUERY, CHUNKS)
     assert ranker.stats.memory_bytes == 0
@@ -210,7 +211,9 @@ def test_nothing_is_kept_to_be_read_again(tmp_path: Path) -> None:
 def test_options_of_the_layout_are_refused_elsewhere(options: dict[str, Any]) -> None:
     """The parallel layout has no order and no shared context, so its options say nothing."""
     with pytest.raises(ValueError, match="layout='joint'"):
-        AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, **options)
+        AttentionRanker(
+            tiny_model(), tiny_tokenizer(), heads=HEADS, layout="parallel", **grouped(options)
+        )
 
 
 @pytest.mark.parametrize("failing", ["read", "look"])

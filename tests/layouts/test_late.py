@@ -32,7 +32,7 @@ CHUNKS = [
     "The river runs through the city.",
     "Trains, books and music.",
     "words",
-    "The river runs through the city.",
+    "A city lies on that river.",
     "Numbers are made of numbers, and the query is made of words; " * 4,
 ]
 
@@ -125,7 +125,7 @@ def test_cold_warm_and_half_warm_are_equal_to_the_bit() -> None:
     ranker.warm(CHUNKS[::2])
     half = ranker.rank(QUERY, CHUNKS)
     warm = ranker.rank(QUERY, CHUNKS)
-    none = build(cache_bytes=0)
+    none = build(memory_bytes=0)
     assert half.scores == warm.scores == none.rank(QUERY, CHUNKS).scores
     assert cold.scores == pytest.approx(warm.scores, rel=1e-3)  # read in other batches
 
@@ -279,14 +279,14 @@ def test_number_of_windows(n_tokens: int, overlap: int) -> None:
 
 def test_a_folder_gives_the_same_scores_to_the_bit(tmp_path: Path) -> None:
     """Cold, warm, half-full, and another ranker's and a restarted one's store: all bit-equal."""
-    first = build(cache_folder=tmp_path)
+    first = build(store=tmp_path)
     cold = first.rank(QUERY, CHUNKS).scores
     assert first.rank(QUERY, CHUNKS).scores == cold
-    other = build(cache_folder=tmp_path)
+    other = build(store=tmp_path)
     assert other.rank(QUERY, CHUNKS).scores == cold
     assert other.stats.tokens_encoded == 0
     assert other.stats.hits == len(set(CHUNKS))
-    only_folder = build(cache_folder=tmp_path, cache_bytes=0)
+    only_folder = build(store=tmp_path, memory_bytes=0)
     assert only_folder.rank(QUERY, CHUNKS).scores == cold
     assert only_folder.stats.memory_bytes == 0
     more = other.rank(QUERY, [*CHUNKS, "A chunk that nobody has read."])
@@ -296,7 +296,7 @@ def test_a_folder_gives_the_same_scores_to_the_bit(tmp_path: Path) -> None:
 
 def test_memory_is_bounded_to_the_byte() -> None:
     """What is held never exceeds the bound, and evicted chunks are read again."""
-    ranker = build(cache_bytes=600)
+    ranker = build(memory_bytes=600)
     whole = build().rank(QUERY, CHUNKS)
     assert ranker.rank(QUERY, CHUNKS).scores == whole.scores
     assert 0 < ranker.stats.memory_bytes <= 600
@@ -305,7 +305,7 @@ def test_memory_is_bounded_to_the_byte() -> None:
 
 def test_what_is_forged_in_a_folder_is_a_miss(tmp_path: Path) -> None:
     """A value of another shape under the right key, with a valid checksum, changes no score."""
-    ranker = build(cache_folder=tmp_path)
+    ranker = build(store=tmp_path)
     expected = ranker.rank(QUERY, CHUNKS).scores
     layout: Any = ranker._layout
     keys = layout._chunks.keys(ranker._plain.content(CHUNKS), ranker._options)
@@ -313,7 +313,7 @@ def test_what_is_forged_in_a_folder_is_a_miss(tmp_path: Path) -> None:
     assert folder is not None
     for forged in (b"", b"AMK1", b"\0" * 500, quantize(torch.randn(3, 1, 8)).to_bytes()):
         folder.write({key: Entry(forged, 1) for key in keys})
-        again = build(cache_folder=tmp_path)
+        again = build(store=tmp_path)
         assert again.rank(QUERY, CHUNKS).scores == expected
         assert again.stats.hits == 0
 
@@ -321,7 +321,7 @@ def test_what_is_forged_in_a_folder_is_a_miss(tmp_path: Path) -> None:
 def test_other_formats_are_refused() -> None:
     """Key vectors are kept in int8; another format is an error that says so."""
     with pytest.raises(ValueError, match="key vectors in int8"):
-        build(cache_format="float16")
+        build(store_format="float16")
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

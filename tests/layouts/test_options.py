@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from attnmass import AttentionRanker, CrossOptions
+from attnmass import AttentionRanker, CrossOptions, JointReading
 from attnmass.layouts import LAYOUTS, own_options
+from attnmass.options.readings import READINGS
 from tests.conftest import HEADS
+from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import tiny_encoder, wordpiece_tokenizer
 from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_seq2seq
@@ -37,7 +39,7 @@ def build(kind: str, layout: str, **options: Any) -> AttentionRanker:
         "encoder-decoder": lambda: (tiny_seq2seq(), seq2seq_tokenizer()),
     }
     heads = HEADS if kind == "decoder" else [(0, 1), (1, 2)]
-    return AttentionRanker(*made[kind](), layout=layout, heads=heads, **options)
+    return AttentionRanker(*made[kind](), layout=layout, heads=heads, **grouped(options))
 
 
 @pytest.mark.parametrize("option", GIVEN)
@@ -51,16 +53,51 @@ def test_an_option_is_taken_by_its_layout_alone(place: tuple[str, str], option: 
     owner, layout = OWNERS[option]
     match = rf"{option} is for {owner}s in layout='{layout}'.*in layout='{place[1]}': leave it out"
     with pytest.raises(ValueError, match=match):
+        own_options(*place, given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="leave out one of them" if layout != place[1] else match):
         build(*place, **given)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=" ".join)
-def test_what_asks_for_nothing_is_taken_everywhere(place: tuple[str, str]) -> None:
+def test_what_asks_for_nothing_is_no_option(place: tuple[str, str]) -> None:
     """`None` and `False` are no options, and a layout's defaults stand."""
     unset = {"direction": None, "cross": None, "max_context_tokens": None, "second_pass": False}
     kind, name = place
     assert own_options(kind, name, unset) == LAYOUTS[kind][name].takes  # type: ignore[index]
-    assert build(*place, **unset).rank("words?", ["words", "music"]).scores
+    assert build(*place).rank("words?", ["words", "music"]).scores
+    if name in READINGS:
+        assert build(*place, reading=READINGS[name]()).profile.layout == name
+
+
+def test_a_reading_asks_for_its_layout() -> None:
+    """Where no layout is named, it is that of the reading, which the ranker then tells."""
+    ranker = AttentionRanker(
+        tiny_model(), tiny_tokenizer(), heads=HEADS, reading=JointReading(second_pass=True)
+    )
+    assert ranker.options == {
+        "layout": "joint",
+        "rank_by": "attention",
+        "reading": JointReading(second_pass=True),
+    }
+    plain = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    assert plain.options["reading"] is None
+    with pytest.raises(TypeError, match="reading must be a JointReading or PointwiseReading"):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), reading="joint")  # type: ignore[arg-type]
+
+
+def test_readings_are_what_layouts_take() -> None:
+    """What a layout takes of users is in its reading, and nothing else is."""
+    for name, kind in READINGS.items():
+        takes = {own for layouts in LAYOUTS.values() for own in _takes(layouts.get(name))}
+        assert set(kind.model_fields) - {"layout"} == takes - {"with_logit"}
+    others = {layout for layouts in LAYOUTS.values() for layout in layouts} - set(READINGS)
+    assert not [
+        own for all_ in LAYOUTS.values() for name in others for own in _takes(all_.get(name))
+    ]
+
+
+def _takes(layout: Any) -> set[str]:
+    return set() if layout is None else set(layout.takes)
 
 
 @pytest.mark.parametrize("value", [0, -1])

@@ -23,7 +23,7 @@ CHUNKS = [
     "The river runs through the city.",
     "Trains, books and music.",
     "words",
-    "The river runs through the city.",
+    "A city lies on that river.",
     "Numbers are made of numbers, and the query is made of words; " * 4,
 ]
 
@@ -215,12 +215,12 @@ def test_more_than_one_pass_should_hold_is_merged_exactly(
     assert blocks == [most]
 
 
-@pytest.mark.parametrize("cache_bytes", [0, None])
+@pytest.mark.parametrize("memory_bytes", [0, None])
 def test_out_of_memory_on_a_device_moves_what_was_read(
-    monkeypatch: pytest.MonkeyPatch, cache_bytes: int | None
+    monkeypatch: pytest.MonkeyPatch, memory_bytes: int | None
 ) -> None:
     """What waits on a full device is moved to main memory, and nothing holds it there."""
-    ranker = _fresh(cache_bytes=cache_bytes)
+    ranker = _fresh(memory_bytes=memory_bytes)
     expected = ranker.rank(QUERY, CHUNKS).scores
     home = {"device": "cuda"}
     moved: list[KeyValues] = []
@@ -296,5 +296,5 @@ def _shared() -> AttentionRanker:
 def _fresh(**options: Any) -> AttentionRanker:
     """A ranker that reads chunks anew on each call, unless `options` say otherwise."""
     return AttentionRanker(
-        tiny_model(), tiny_tokenizer(), heads=HEADS, **{"cache_bytes": 0, **options}
+        tiny_model(), tiny_tokenizer(), heads=HEADS, **{"memory_bytes": 0, **options}
     )

@@ -14,7 +14,9 @@ from attnmass import AttentionRanker, Chunk
 from attnmass.capture import EncoderReader
 from attnmass.layouts import LayoutOptions
 from attnmass.layouts.pointwise import DEFAULT_DIRECTION
+from attnmass.options.declared import PointwiseReading
 from attnmass.text.tokens import PlainTokenizer
+from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import SIZES, byte_level_tokenizer, tiny_encoder, wordpiece_tokenizer
 
@@ -40,7 +42,9 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 def build(kind: str = "wordpiece", **options: Any) -> AttentionRanker:
     """A ranker over a tiny encoder."""
     tokenizer, config = KINDS[kind]
-    return AttentionRanker(tiny_encoder(config()), tokenizer(), **{"heads": HEADS, **options})
+    return AttentionRanker(
+        tiny_encoder(config()), tokenizer(), **grouped({"heads": HEADS, **options})
+    )
 
 
 def slowly(kind: str, query: str, chunk: str) -> tuple[Tensor, Tensor]:
@@ -276,7 +280,12 @@ def test_layout_and_direction_are_checked() -> None:
     with pytest.raises(ValueError, match="'pointwise'"):
         build(layout="parallel")
     with pytest.raises(ValueError, match="leave it out"):
-        AttentionRanker(tiny_model(), tiny_tokenizer(), heads=[(1, 0)], direction="both")
+        AttentionRanker(
+            tiny_model(),
+            tiny_tokenizer(),
+            heads=[(1, 0)],
+            reading=PointwiseReading(direction="both"),
+        )
     with pytest.raises(ValueError, match="direction must be one of"):
         build(direction="sideways")
 

@@ -13,6 +13,7 @@ from attnmass import AttentionRanker, CrossOptions, HeadProfile, Ranking, Trim
 from tests.conftest import HEADS
 from tests.layouts import test_cross, test_joint, test_pointwise
 from tests.layouts.test_cross import CHUNKS, QUERY
+from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import cross_encoder_folder
 from tests.tiny_seq2seq import tiny_bart, tiny_seq2seq
@@ -23,7 +24,7 @@ LONG = [*CHUNKS, " ".join(CHUNKS) * 2]
 def joint(**options: Any) -> AttentionRanker:
     """A ranker without a null query."""
     profile = HeadProfile.from_heads(HEADS, model="tiny", layout="joint")
-    return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, **options)
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, **grouped(options))
 
 
 def late(**options: Any) -> AttentionRanker:

@@ -31,5 +31,6 @@ def test_public_names() -> None:
         "AttentionWarmer",
         "attribute",
         "cite",
+        "details",
         "restore",
     ]

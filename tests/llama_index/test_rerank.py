@@ -27,9 +27,9 @@ from llama_index.core.schema import (
 )
 
 import attnmass
-from attnmass import AttentionRanker, CrossOptions
+from attnmass import AttentionRanker, JointReading
 from attnmass.options.fields import LOADING_FIELDS
-from llama_index_attn import AttentionRerank
+from llama_index_attn import AttentionRerank, details
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, TEXTS, Callbacks, Recorder
 
@@ -42,7 +42,7 @@ def falling(chunk: attnmass.Chunk) -> float:
 def test_every_argument_is_a_described_field() -> None:
     """The schema tells what each argument is for."""
     fields = AttentionRerank.model_fields
-    assert set(fields) >= {"model", "top_n", "score_threshold", "device", "dtype", "batch_size"}
+    assert set(fields) >= {"model", "top_n", "min_relevance", "device", "dtype", "batch_size"}
     assert set(fields) >= {"metadata_mode", "fuse", "on_error", "profile", "local_files_only"}
     assert all(info.description for name, info in fields.items() if name != "callback_manager")
 
@@ -136,17 +136,14 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "rank_by": "attention",
         "max_batch_tokens": 4096,
         "max_chunk_tokens": 300,
-        "direction": "both",
-        "cross": CrossOptions(value_norm=True),
-        "max_context_tokens": 2000,
-        "second_pass": True,
+        "reading": JointReading(max_context_tokens=2000, second_pass=True),
         "revision": "abc",
         "cache_dir": "/cache",
         "local_files_only": True,
-        "cache_bytes": 10_000,
-        "cache_folder": "/chunks",
-        "cache_folder_bytes": 20_000,
-        "cache_format": "int8",
+        "memory_bytes": 10_000,
+        "store": "/chunks",
+        "store_bytes": 20_000,
+        "store_format": "int8",
     }
     assert set(options) == set(LOADING_FIELDS)
     asked: list[Any] = []
@@ -192,13 +189,14 @@ def test_everything_about_a_node_survives(ranker: AttentionRanker) -> None:
         embedding=[0.1, 0.2],
     )
     before = node.to_dict()
-    rerank = AttentionRerank.from_ranker(ranker)
+    rerank = AttentionRerank.from_ranker(ranker, add_scores=True)
     (result,) = rerank.postprocess_nodes([NodeWithScore(node=node, score=0.5)], query_str=QUERY)
     after = result.node.to_dict()
     changed = {key for key in before if before[key] != after[key]}
     assert changed == {"metadata", "excluded_llm_metadata_keys"}
     assert after["excluded_llm_metadata_keys"] == ["secret", "attnmass"]
-    assert after["metadata"].pop("attnmass")["retrieval_score"] == 0.5
+    assert details(result)["retrieval_score"] == 0.5
+    del after["metadata"]["attnmass"]
     assert after["metadata"] == before["metadata"]
     assert node.to_dict() == before
 
@@ -239,7 +237,7 @@ def media() -> list[NodeWithScore]:
 def test_images_stay_in_place(nodes: list[NodeWithScore]) -> None:
     """Nodes without text keep position, score and metadata, and do not count in `top_n`."""
     image, audio, document = media()
-    rerank = AttentionRerank.from_ranker(StubRanker(falling), top_n=3)
+    rerank = AttentionRerank.from_ranker(StubRanker(falling), top_n=3, add_scores=True)
     given = [nodes[0], image, nodes[1], nodes[2], audio, nodes[3], document, nodes[4]]
     before = copy.deepcopy(given)
     result = rerank.postprocess_nodes(given, query_str=QUERY)
@@ -248,7 +246,7 @@ def test_images_stay_in_place(nodes: list[NodeWithScore]) -> None:
     ]  # fmt: skip
     assert [result[place] for place in (1, 4, 5)] == [image, audio, document]
     assert result[1].node is not image.node
-    assert [found.metadata["attnmass"]["rank_before"] for found in result[:1]] == [7]
+    assert [details(found)["rank_before"] for found in result[:1]] == [7]
     assert given == before
 
 
@@ -275,8 +273,9 @@ def test_what_an_index_node_refers_to_is_shared(ranker: AttentionRanker) -> None
         NodeWithScore(node=Document(text=TEXTS[1])),
         NodeWithScore(node=Node(text_resource=MediaResource(text=TEXTS[2]))),
     ]
-    result = AttentionRerank.from_ranker(ranker).postprocess_nodes(given, query_str=QUERY)
-    by_rank = {found.metadata["attnmass"]["rank_before"]: found.node for found in result}
+    rerank = AttentionRerank.from_ranker(ranker, add_scores=True)
+    result = rerank.postprocess_nodes(given, query_str=QUERY)
+    by_rank = {details(found)["rank_before"]: found.node for found in result}
     assert [type(by_rank[place]) for place in range(3)] == [IndexNode, Document, Node]
     assert by_rank[0].obj is target
 
@@ -284,10 +283,11 @@ def test_what_an_index_node_refers_to_is_shared(ranker: AttentionRanker) -> None
 def run_paths(nodes: list[NodeWithScore]) -> list[tuple[AttentionRerank, list[NodeWithScore], int]]:
     """Rerankers, what they get, and how many nodes they return or -1 for an error."""
     broken = StubRanker(error=RuntimeError("boom"))
+    unsure = StubRanker(falling, relevance=lambda chunk: 0.1)
     return [
         (AttentionRerank.from_ranker(StubRanker(falling), top_n=2), nodes, 2),
         (AttentionRerank.from_ranker(StubRanker(falling), top_n=None), nodes, 5),
-        (AttentionRerank.from_ranker(StubRanker(falling), score_threshold=0.9), nodes, 0),
+        (AttentionRerank.from_ranker(unsure, min_relevance=0.9), nodes, 0),
         (AttentionRerank(model="/nowhere/model"), [], 0),
         (AttentionRerank.from_ranker(broken), nodes, -1),
         (AttentionRerank.from_ranker(broken, on_error="passthrough"), nodes, 5),
@@ -350,7 +350,7 @@ async def test_no_query_leaves_the_nodes_alone(
     rerank = AttentionRerank(
         model="/nowhere/model",
         top_n=2,
-        score_threshold=0.5,
+        fuse=0.5,
         on_error=on_error,
         callback_manager=callbacks.manager,
     )

@@ -14,7 +14,7 @@ from llama_index.core.retrievers import AutoMergingRetriever, QueryFusionRetriev
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from attnmass import AttentionRanker
-from llama_index_attn import AttentionRerank, AttentionRetriever
+from llama_index_attn import AttentionRerank, AttentionRetriever, details
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, TEXTS, Callbacks, Recorder
 
@@ -54,7 +54,7 @@ def test_it_fetches_more_and_returns_the_best(
     """All `fetch_k` nodes are ranked, and the best `top_n` of them are returned."""
     retriever = AttentionRetriever(
         index.as_retriever(similarity_top_k=1),
-        rerank=AttentionRerank.from_ranker(ranker),
+        rerank=AttentionRerank.from_ranker(ranker, add_scores=True),
         fetch_k=4,
         top_n=2,
     )
@@ -64,10 +64,8 @@ def test_it_fetches_more_and_returns_the_best(
     result = retriever.retrieve(QUERY)
     assert [found.text for found in result] == [texts[chunk.index] for chunk in expected.chunks]
     assert [found.score for found in result] == pytest.approx([c.score for c in expected.chunks])
-    details = [found.metadata["attnmass"] for found in result]
-    assert [d["retrieval_score"] for d in details] == [
-        fetched[d["rank_before"]].score for d in details
-    ]
+    told = [details(found) for found in result]
+    assert [d["retrieval_score"] for d in told] == [fetched[d["rank_before"]].score for d in told]
 
 
 async def test_async_gives_the_same(index: VectorStoreIndex, ranker: AttentionRanker) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from llama_index.core import PromptTemplate, VectorStoreIndex
+from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.llms import MockLLM
 from llama_index.core.response_synthesizers import get_response_synthesizer
@@ -26,7 +27,7 @@ from llama_index.core.schema import (
 )
 
 from attnmass import Chunk
-from llama_index_attn import AttentionRerank, AttentionTrimEvent, cite, restore
+from llama_index_attn import AttentionRerank, AttentionTrimEvent, cite, details, restore
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, Callbacks, Recorder, WordEmbedding
 
@@ -35,11 +36,20 @@ KEPT = "He developed the theory in 1905."
 AT = TEXT.index(KEPT)
 
 
+def like(number: int) -> str:
+    """The same with other facts in every sentence, none of which repeats one of another text."""
+    facts = {"Ulm": f"Ulm{number}", "1905": str(1905 + number), "violin": f"violin{number}"}
+    return " ".join(facts.get(word.strip("."), word.strip(".")) + "." * word.endswith(".")
+                    for word in TEXT.split(" "))  # fmt: skip
+
+
 def make(**fields: Any) -> AttentionRerank:
     """A reranker that keeps the sentences about theories."""
     if not {"max_tokens", "keep_ratio", "top_p"} & set(fields):
         fields["top_p"] = 0.5
-    return AttentionRerank.from_ranker(StubRanker(by_theories, hot="theory"), **fields)
+    told = {"add_scores": True, "keep_original": True}
+    ranker = StubRanker(by_theories, hot="theory")
+    return AttentionRerank.from_ranker(ranker, **{**told, **fields})
 
 
 def trim(node: BaseNode, **fields: Any) -> BaseNode:
@@ -124,7 +134,7 @@ def test_offsets_that_do_not_fit_the_text_are_not_trusted(start: Any, end: Any) 
     node = TextNode(text=TEXT, start_char_idx=start, end_char_idx=end)
     result = trim(node)
     assert (result.start_char_idx, result.end_char_idx) == (None, None)
-    assert "doc_start" not in result.metadata["attnmass"]["spans"][0]
+    assert "doc_start" not in details(result)["spans"][0]
     assert restore(result) == node
 
 
@@ -282,8 +292,7 @@ class TestImages:
         def odd(text: str) -> int:
             return len(text.split()) * (1 + text.count("\n\n"))
 
-        texts = [f" {n} ".join(TEXT.split(" ")) for n in range(3)]
-        found = [image("a"), *(NodeWithScore(node=TextNode(text=text)) for text in texts)]
+        found = [image("a"), *(NodeWithScore(node=TextNode(text=like(n))) for n in range(3))]
         for max_tokens in range(3, 60):
             rerank = make(max_tokens=max_tokens, tokenizer=odd, on_empty="empty")
             result = rerank.postprocess_nodes(found, query_str=QUERY)
@@ -324,7 +333,7 @@ class TestEvents:
         assert (event.n_nodes_before, event.n_nodes_after) == (2, 1)
         assert (event.n_tokens_before, event.n_tokens_after) == (18, 6)
         assert (event.n_spans_kept, event.n_spans_dropped) == (1, 3)
-        assert event.evidence == result[0].metadata["attnmass"]["evidence"]
+        assert event.evidence == details(result[0])["evidence"]
         assert event.no_evidence is True
         assert event.model_dump()["class_name"] == "AttentionTrimEvent"
 
@@ -370,7 +379,7 @@ def test_dict_round_trip() -> None:
 
 def test_a_query_engine_sends_what_was_counted() -> None:
     """The prompt of a synthesizer has the trimmed context, within the budget."""
-    nodes = [TextNode(text=TEXT, metadata={"n": n}) for n in range(4)]
+    nodes = [TextNode(text=like(n), metadata={"n": n}) for n in range(4)]
     index = VectorStoreIndex(nodes, embed_model=WordEmbedding())
     rerank = make(max_tokens=30, tokenizer=words)
     engine = index.as_query_engine(
@@ -383,7 +392,7 @@ def test_a_query_engine_sends_what_was_counted() -> None:
     context = str(response).strip("<>")
     assert KEPT in context
     assert words(context) <= 30
-    assert all("original_text" in found.metadata["attnmass"] for found in response.source_nodes)
+    assert all("original_text" in details(found) for found in response.source_nodes)
     assert "original_text" not in context
 
 
@@ -410,6 +419,56 @@ def test_citations_name_the_parent() -> None:
     assert (source.chunk_id, source.parent_id, source.text) == ("id", "doc", KEPT)
     assert (source.doc_start, source.doc_end) == (50 + AT, 50 + AT + len(KEPT))
     assert source.metadata == {"file_name": "a.txt"}
+
+
+class FrozenNode(TextNode):
+    """A class whose nodes cannot be changed."""
+
+    model_config = ConfigDict(frozen=True)
+    pages: list[int] = Field(default_factory=list)
+
+
+class FrozenFields(Node):
+    """A class of which some fields cannot be."""
+
+    text_resource: MediaResource | None = Field(default=None, frozen=True)
+    start_char_idx: int | None = Field(default=None, frozen=True)
+
+
+class FrozenFound(NodeWithScore):
+    """A found node that cannot be changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": 30, "tokenizer": words}, {"top_p": 1.0}])
+@pytest.mark.parametrize("found_class", [NodeWithScore, FrozenFound])
+@pytest.mark.parametrize(
+    "node",
+    [
+        FrozenNode(
+            text=TEXT,
+            pages=[1],
+            embedding=[0.5],
+            start_char_idx=3,
+            end_char_idx=3 + len(TEXT),
+        ),
+        FrozenFields(text_resource=MediaResource(text=TEXT)),
+    ],
+    ids=["class", "fields"],
+)
+def test_frozen_nodes(node: BaseNode, found_class: type[NodeWithScore], fields: Any) -> None:
+    """A frozen class is ranked, trimmed and restored as others are, and not changed."""
+    before = node.model_copy(deep=True)
+    found = found_class(node=node, score=0.5)
+    (result,) = make(**fields).postprocess_nodes([found], query_str=QUERY)
+    assert (type(result), type(result.node)) == (found_class, type(node))
+    assert result.node.get_content() == (TEXT if fields else KEPT)
+    assert result.node is not node
+    assert (node, found.score) == (before, 0.5)
+    restored = restore(result)
+    assert (restored.node.get_content(), restored.score) == (TEXT, 0.5)
+    assert restored.node.start_char_idx == node.start_char_idx  # type: ignore[attr-defined]
 
 
 class TestDryRun:

@@ -80,8 +80,8 @@ def test_serializes_with_its_reranker(tmp_path: Path) -> None:
         model="some/model",
         heads=((1, 0),),
         metadata_mode=MetadataMode.LLM,
-        cache_folder=tmp_path,
-        cache_format="int8",
+        store=tmp_path,
+        store_format="int8",
     )
     warmer = AttentionWarmer(rerank=rerank)
     assert isinstance(warmer, TransformComponent)

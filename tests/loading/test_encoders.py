@@ -13,6 +13,7 @@ from transformers.utils import logging as hf_logging
 from attnmass import AttentionRanker, HeadProfile
 from attnmass.loading.load import load
 from attnmass.loading.sources import ALIASES, locate
+from attnmass.options.declared import PointwiseReading
 from tests.tiny_encoder import cross_encoder_folder, tiny_encoder, wordpiece_tokenizer
 
 PROFILE = HeadProfile.from_heads([(0, 1), (1, 2)], model="tiny", layout="pointwise")
@@ -60,11 +61,19 @@ def test_by_name_is_as_from_memory(folder: Path) -> None:
     chunks = ["Albert Einstein developed it.", "The river runs through the city."]
     heads = [(0, 1), (1, 2)]
     named = AttentionRanker.from_pretrained(
-        folder, heads=heads, dtype="float32", rank_by="attention", direction="both"
+        folder,
+        heads=heads,
+        dtype="float32",
+        rank_by="attention",
+        reading=PointwiseReading(direction="both"),
     )
     model = tiny_encoder(n_labels=1)
     at_hand = AttentionRanker(
-        model, wordpiece_tokenizer(), heads=heads, rank_by="attention", direction="both"
+        model,
+        wordpiece_tokenizer(),
+        heads=heads,
+        rank_by="attention",
+        reading=PointwiseReading(direction="both"),
     )
     expected = at_hand.rank("who?", chunks).scores
     assert named.rank("who?", chunks).scores == pytest.approx(expected, abs=1e-6)

@@ -18,6 +18,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from attnmass import AttentionRanker, CrossOptions, HeadProfile
 from attnmass.models.sizes import fingerprint
+from attnmass.options.declared import PointwiseReading
 from tests.models.lookups import Lookup, lookups
 from tests.models.train import make_model
 
@@ -50,7 +51,9 @@ def select(
     """Up to three heads, each added because it ranks more documents first, then by margin."""
     n_layers, n_heads = 2, 4
     every = list(itertools.product(range(n_layers), range(n_heads)))
-    seen = masses(AttentionRanker(model, tokenizer, heads=every, cross=cross), found)
+    seen = masses(
+        AttentionRanker(model, tokenizer, heads=every, reading=PointwiseReading(cross=cross)), found
+    )
     right = torch.tensor([case.right for case in found])
 
     def quality(heads: list[int]) -> tuple[float, float]:
@@ -101,7 +104,10 @@ def main() -> None:
     fresh = make_model(args.kind, len(tokenizer), args.seed).eval()
 
     def measured(model: Any, cross: CrossOptions) -> dict[str, float]:
-        return measure(AttentionRanker(model, tokenizer, heads=heads, cross=cross), unseen)
+        return measure(
+            AttentionRanker(model, tokenizer, heads=heads, reading=PointwiseReading(cross=cross)),
+            unseen,
+        )
 
     result = {
         "trained": measured(model, cross),

@@ -124,7 +124,7 @@ def test_generation_is_the_same_before_and_after(layout: str) -> None:
 def test_generation_goes_on_while_another_thread_ranks() -> None:
     """A generator says the same, and a ranker scores the same, while both are at work."""
     generator = text_pipeline()
-    ranker = AttentionRanker.from_generator(generator, heads=HEADS, cache_bytes=0)
+    ranker = AttentionRanker.from_generator(generator, heads=HEADS, memory_bytes=0)
     said, scores = generate(generator), ranker.rank(QUERY, CHUNKS).scores
     found: list[tuple[float, ...]] = []
     stop = threading.Event()

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from attnmass import UnsupportedModelError
 from attnmass.capture import Reader
+from attnmass.models.state import identity as digest
+from attnmass.models.weights import checksum
 from tests.tiny import tiny_model
 
 HEADS = ((1, 0), (2, 1))
@@ -58,6 +65,44 @@ def test_dtype_and_config_count() -> None:
     assert identity(tiny_model(config)) != before
 
 
+IDENTITIES = """
+from attnmass.capture import CrossReader, EncoderReader, Reader
+from attnmass.models.state import identity
+from tests.tiny import tiny_model
+from tests.tiny_encoder import tiny_encoder
+from tests.tiny_seq2seq import tiny_bart, tiny_seq2seq
+kinds = [(Reader, tiny_model), (EncoderReader, tiny_encoder), (CrossReader, tiny_seq2seq)]
+for reader, make in [*kinds, (CrossReader, tiny_bart)]:
+    print(identity(make()), reader(make(), [(0, 1), (1, 0)]).identity())
+"""
+
+
+def test_identities_are_the_same_in_every_process() -> None:
+    """What is kept in a store is found by other processes, whatever their hashes of strings."""
+    root = str(Path(__file__).parents[2])
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", IDENTITIES],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert len(set(said[0])) == 8
+
+
+def test_what_generates_does_not_count() -> None:
+    """How a model generates is no part of what is read of it."""
+    model = tiny_model()
+    before = digest(model)
+    model.generation_config.max_new_tokens = 7
+    model.generate(torch.tensor([[5, 6]]), attention_mask=torch.ones(1, 2).long())
+    assert digest(model) == before
+
+
 @pytest.mark.parametrize("how", ["in place", "replaced"])
 def test_changes_are_noticed(how: str) -> None:
     """A reader whose model is trained on, or given other weights, has another identity."""
@@ -75,12 +120,19 @@ def test_changes_are_noticed(how: str) -> None:
 
 
 def test_weights_that_cannot_be_read_match_nothing() -> None:
-    """Weights without data get an identity that no other reader has."""
-    model: Any = tiny_model()
-    first, second = Reader(model, HEADS), Reader(model, HEADS)
-    for reader in (first, second):
-        reader._view.to("meta")
-    assert first.identity() == first.identity() != second.identity()
+    """A tensor without data has a digest that no other has, and a model of them is refused."""
+    nowhere = torch.empty(4, device="meta")
+    assert len({checksum(nowhere), checksum(nowhere), checksum(nowhere)}) == 3
+    with pytest.raises(UnsupportedModelError, match=r"is not in memory .*without offloading"):
+        Reader(tiny_model().to("meta"), HEADS)
+
+
+def test_numbers_that_change_places_are_noticed() -> None:
+    """A weight whose numbers are the same in another order is another one."""
+    weight = torch.randn(3000, 4)
+    rows, whole = weight.clone(), weight.reshape(-1).flip(0)
+    rows[[0, 1]] = rows[[1, 0]]
+    assert len({checksum(weight), checksum(rows), checksum(whole)}) == 3
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 7, 8, 1001])
@@ -90,9 +142,7 @@ def test_odd_sizes_and_offsets(count: int) -> None:
     module.config = tiny_model().config
     base = torch.arange(count + 1).to(torch.bfloat16)
     module.weight = nn.Parameter(base[1:], requires_grad=False)
-    from attnmass.models.identity import Identity
-
-    before = Identity(module)()
+    before = digest(module)
     with torch.no_grad():
         module.weight[-1] += 64.0
-    assert Identity(module)() != before
+    assert digest(module) != before

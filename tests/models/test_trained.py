@@ -11,6 +11,7 @@ import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from attnmass import AttentionRanker, CrossOptions, load_profile
+from attnmass.options.declared import PointwiseReading
 from attnmass.text.tokens import PlainTokenizer
 from tests.models.lookups import KEYS
 from tests.models.select import CROSS, FOLDER, N_DOCUMENTS, cases, measure
@@ -28,7 +29,7 @@ def ranker(kind: str) -> AttentionRanker:
     return AttentionRanker.from_pretrained(
         FOLDER / kind,
         profile=FOLDER / kind / "profile.json",
-        cross=CROSS[kind],
+        reading=PointwiseReading(cross=CROSS[kind]),
         device="cpu",
         dtype="float32",
     )
@@ -66,7 +67,9 @@ def test_untrained_is_near_chance(kind: str) -> None:
     trained = ranker(kind)
     tokenizer: Any = _tokenizer(kind)
     model = make_model(kind, len(tokenizer), seed=1).eval()
-    untrained = AttentionRanker(model, tokenizer, profile=trained.profile, cross=CROSS[kind])
+    untrained = AttentionRanker(
+        model, tokenizer, profile=trained.profile, reading=PointwiseReading(cross=CROSS[kind])
+    )
     assert measure(untrained, cases(SEED, N))["first"] < 3 / N_DOCUMENTS
 
 
@@ -76,7 +79,9 @@ def test_the_default_finds_what_all_rows_miss(kind: str) -> None:
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(FOLDER / kind), _tokenizer(kind)
     heads = ranker(kind).profile.heads
     plain = AttentionRanker(model, tokenizer, heads=heads)
-    averaged = AttentionRanker(model, tokenizer, heads=heads, cross=CrossOptions(rows="query"))
+    averaged = AttentionRanker(
+        model, tokenizer, heads=heads, reading=PointwiseReading(cross=CrossOptions(rows="query"))
+    )
     some = cases(SEED, 20)
     assert measure(plain, some)["first"] >= 0.9
     assert measure(averaged, some)["first"] < 0.7

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from attnmass.adapters.fields import OfAdapters
-from attnmass.options.checked import kinds_of, told
+from attnmass.options.checked import kinds_of
 from attnmass.options.declared import (
+    JointReading,
     Loading,
-    OwnOfLayouts,
+    PointwiseReading,
     Reading,
     Selecting,
     Storing,
@@ -24,13 +25,24 @@ from attnmass.profiles import HeadProfile
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"
 
-GROUPS = (Loading, Selecting, Trimming, Reading[HeadProfile], OwnOfLayouts, Storing, OfAdapters)
+GROUPS = (
+    Loading,
+    Selecting,
+    Trimming,
+    Reading[HeadProfile],
+    Storing,
+    OfAdapters,
+    JointReading,
+    PointwiseReading,
+)
 
 _HEAD = """# Options
 
-Fields of `AttentionRerank` in both packages; but for the last group, which only they have, also
-what `AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
-`AttentionRerank` has a `top_n` of its own: `"auto"`, which is 5, and all under `max_tokens`.
+Fields of `AttentionRerank` in both packages; but for what only adapters have, also what
+`AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
+`AttentionRerank` has a `top_n` of its own: `"auto"`, which is 5, and all under `max_tokens`. What
+only one layout has is an object, passed as `reading=JointReading(second_pass=True)`; both kinds are
+in `attnmass`.
 """
 
 
@@ -49,10 +61,8 @@ def _section(group: type[BaseModel]) -> str:
 
 
 def _row(name: str, info: FieldInfo) -> str:
-    only = told(info, "layouts")
-    layouts = f" In layout {' and '.join(f'`{each}`' for each in only)}." if only else ""
     default = "" if info.default in (None, ()) else f"`{info.default!r}`"
-    return f"| `{name}` | {_values(info)} | {default} | {info.description}{layouts} |"
+    return f"| `{name}` | {_values(info)} | {default} | {info.description} |"
 
 
 def _values(info: FieldInfo) -> str:

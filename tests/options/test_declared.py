@@ -13,7 +13,6 @@ from attnmass.options.cache import CacheOptions
 from attnmass.options.checked import check_option
 from attnmass.options.declared import (
     Loading,
-    OwnOfLayouts,
     Reading,
     Selecting,
     Storing,
@@ -25,13 +24,13 @@ from attnmass.options.declared import (
 from attnmass.options.selection import Selection
 from tests.options import table
 
-GROUPS = (Loading, Reading, OwnOfLayouts, Storing, Selecting, Trimming)
+GROUPS = (Loading, Reading, Storing, Selecting, Trimming)
 
 
 def test_each_is_declared_once() -> None:
     """No name is in two groups, and each has one sentence."""
     names = names_of(*GROUPS)
-    assert len(names) == len(set(names)) > 35
+    assert len(names) == len(set(names)) > 30
     for group in GROUPS:
         for info in group.model_fields.values():
             assert (info.description or "").endswith(".")
@@ -83,7 +82,7 @@ def test_values_are_taken_as_pythons_own(name: str, value: Any, kept: Any) -> No
         ("share", None, TypeError, "share must be above 0"),
         ("where", 3, TypeError, "where must be a str"),
         ("order", "worst", ValueError, "order must be one of .*'best_last'.*, not 'worst'"),
-        ("score_threshold", float("inf"), ValueError, "score_threshold must be a number"),
+        ("min_relevance", 1.5, ValueError, "min_relevance must be between 0 and 1, 'auto'"),
     ],
 )
 def test_limits_are_those_declared(

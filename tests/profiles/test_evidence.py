@@ -142,7 +142,7 @@ def test_evidence_is_of_all_chunks() -> None:
     """What is cut for other reasons counts all the same."""
     ranker = stub()
     assert ranker.rank("who?", CHUNKS[::-1], top_n=1).evidence == pytest.approx(0.2)
-    found = ranker.rank("who?", CHUNKS, score_threshold=0.9)
+    found = ranker.rank("who?", CHUNKS, top_n=1, on_no_evidence="empty")
     assert (found.chunks, found.evidence) == ((), pytest.approx(0.2))
 
 

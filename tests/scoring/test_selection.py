@@ -31,7 +31,7 @@ def ranked_by(**options: Any) -> list[RankedChunk]:
     """Five chunks, of which the fourth was skipped, in order."""
     selection = Selection(**options)
     selection.check(5)
-    return rank(selection, TEXTS, PARTS, {3: "blank"}, rule=RULE)
+    return rank(selection, TEXTS, PARTS, {3: "blank"}, rule=RULE, knows_relevance=True)
 
 
 def apply(least: float | None = None, **options: Any) -> tuple[RankedChunk, ...]:

@@ -17,13 +17,13 @@ def decoded(entry: object, kind: str, layer: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("cache_format", "least", "error"),
+    ("store_format", "least", "error"),
     [(None, 1.0, 0.0), ("bfloat16", 1.9, 2**-8), ("float16", 1.9, 2**-11), ("int8", 3.3, 0.011)],
 )
-def test_size_and_error(cache_format: str | None, least: float, error: float) -> None:
+def test_size_and_error(store_format: str | None, least: float, error: float) -> None:
     """Each format is so many times smaller than float32, and so close to the largest numbers."""
     entry = make_entry(40)
-    packed = pack(entry, cache_format)
+    packed = pack(entry, store_format)
     assert held_bytes(entry) / held_bytes(packed) >= least
     for kind, layers in (("keys", LAYERS), ("values", LAYERS - 1)):
         for layer in range(layers):
@@ -32,10 +32,10 @@ def test_size_and_error(cache_format: str | None, least: float, error: float) ->
             assert gap <= error * expected.abs().max()
 
 
-@pytest.mark.parametrize("cache_format", [None, "bfloat16", "float16", "int8"])
-def test_tensors_and_back(cache_format: str | None) -> None:
+@pytest.mark.parametrize("store_format", [None, "bfloat16", "float16", "int8"])
+def test_tensors_and_back(store_format: str | None) -> None:
     """An entry is what its tensors say, whatever its format."""
-    packed = pack(make_entry(), cache_format)
+    packed = pack(make_entry(), store_format)
     again = from_tensors(to_tensors(packed))
     assert type(again) is type(packed)
     assert same(to_tensors(again), to_tensors(packed))
@@ -66,10 +66,10 @@ def test_int8_moves_with_its_scales() -> None:
     assert all(scale.is_meta for scale in (*moved.key_scales, *moved.value_scales))
 
 
-@pytest.mark.parametrize("cache_format", [None, "bfloat16", "int8"])
-def test_entries_of_several_formats_join(cache_format: str | None) -> None:
+@pytest.mark.parametrize("store_format", [None, "bfloat16", "int8"])
+def test_entries_of_several_formats_join(store_format: str | None) -> None:
     """A pass puts entries of any format before its own tokens, for every row of its batch."""
-    past = [make_entry(4, seed=1), pack(make_entry(3, seed=2), cache_format)]
+    past = [make_entry(4, seed=1), pack(make_entry(3, seed=2), store_format)]
     new = torch.randn(2, 2, 6, 8)
     found = joined(past, new, 1, "values", append=True)
     assert found.shape == (2, 2, 13, 8)

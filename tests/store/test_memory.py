@@ -103,7 +103,7 @@ def test_the_same_key_again_changes_nothing() -> None:
 
 def test_moving_keeps_order_and_count() -> None:
     """Entries that go to another device are the same ones, to be evicted in the same order."""
-    cache = ChunkCache(CacheOptions(cache_bytes=2 * SIZE))
+    cache = ChunkCache(CacheOptions(memory_bytes=2 * SIZE))
     cache.put({make_key(number): make_entry(seed=number) for number in range(2)})
     before: Any = cache.memory.get(make_key(0))
     assert not cache.is_off(torch.device("cpu"))

@@ -70,15 +70,15 @@ def test_same_scores_whatever_is_there(family: Family, tmp_path: Path) -> None:
     """Cold, warm, from the folder and half full, with windows: scores agree to 1e-5 in float32."""
     made = of_family(family)
     options: Any = {"heads": [(0, 1), (1, 0), (1, 2)], "max_chunk_tokens": 40}
-    expected = AttentionRanker(*made, **options, cache_bytes=0).rank(QUERY, CHUNKS).scores
+    expected = AttentionRanker(*made, **options, memory_bytes=0).rank(QUERY, CHUNKS).scores
     assert max(expected) > 0.01
 
-    cached = AttentionRanker(*made, **options, cache_folder=tmp_path)
+    cached = AttentionRanker(*made, **options, store=tmp_path)
     for _ in ("cold", "warm"):
         assert cached.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
     assert cached.stats.hits == cached.stats.misses > len(set(CHUNKS))
 
-    later = AttentionRanker(*made, **options, cache_folder=tmp_path)
+    later = AttentionRanker(*made, **options, store=tmp_path)
     assert later.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)
     assert (later.stats.misses, later.stats.tokens_encoded) == (0, 0)
 
@@ -88,15 +88,15 @@ def test_same_scores_whatever_is_there(family: Family, tmp_path: Path) -> None:
     assert 0 < half.stats.hits < half.stats.misses
 
 
-@pytest.mark.parametrize("cache_format", ["float16", "bfloat16", "int8"])
-def test_smaller_formats(cache_format: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store_format", ["float16", "bfloat16", "int8"])
+def test_smaller_formats(store_format: str, tmp_path: Path) -> None:
     """A smaller format costs a little of the scores, the same whether chunks were there or not."""
     exact = build().rank(QUERY, CHUNKS).scores
-    ranker = build(cache_format=cache_format, cache_folder=tmp_path)
+    ranker = build(store_format=store_format, store=tmp_path)
     cold = ranker.rank(QUERY, CHUNKS).scores
     assert cold == pytest.approx(exact, abs=0.05)
     assert cold != pytest.approx(exact, abs=1e-7)
-    later = build(cache_format=cache_format, cache_folder=tmp_path)
+    later = build(store_format=store_format, store=tmp_path)
     for scores in (ranker.rank(QUERY, CHUNKS).scores, later.rank(QUERY, CHUNKS).scores):
         assert scores == pytest.approx(cold, abs=1e-5)
     plain = build()
@@ -106,8 +106,8 @@ def test_smaller_formats(cache_format: str, tmp_path: Path) -> None:
 
 def test_a_format_is_part_of_the_key(tmp_path: Path) -> None:
     """What was kept in int8 is not used by a ranker that keeps all of it."""
-    build(cache_format="int8", cache_folder=tmp_path).warm(CHUNKS)
-    assert build(cache_folder=tmp_path).warm(CHUNKS).skipped == 0
+    build(store_format="int8", store=tmp_path).warm(CHUNKS)
+    assert build(store=tmp_path).warm(CHUNKS).skipped == 0
 
 
 def test_chunks_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +124,8 @@ def test_chunks_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_cache_chunks_are_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cache_bytes=0` keeps nothing."""
-    ranker = build(cache_bytes=0)
+    """`memory_bytes=0` keeps nothing."""
+    ranker = build(memory_bytes=0)
     rows = texts_read(monkeypatch)
     for _ in range(2):
         ranker.rank(QUERY, CHUNKS)
@@ -146,7 +146,7 @@ def test_titles_count() -> None:
 def test_bytes_are_bounded_and_exact() -> None:
     """Memory never holds more than was said, and says to the byte what it holds."""
     limit = 20_000
-    ranker = build(cache_bytes=limit)
+    ranker = build(memory_bytes=limit)
     for start in range(10):
         ranker.rank(QUERY, [f"{text} {start}" for text in CHUNKS])
         memory = ranker._cache.memory
@@ -157,10 +157,10 @@ def test_bytes_are_bounded_and_exact() -> None:
 def test_more_chunks_than_the_bound_holds() -> None:
     """A set of chunks that does not fit is ranked all the same, and what fits is kept."""
     many = [f"{text} {number}" for number in range(10) for text in CHUNKS]
-    ranker = build(cache_bytes=20_000)
+    ranker = build(memory_bytes=20_000)
     for _ in range(2):
         assert ranker.rank(QUERY, many).scores == pytest.approx(
-            build(cache_bytes=0).rank(QUERY, many).scores, abs=1e-5
+            build(memory_bytes=0).rank(QUERY, many).scores, abs=1e-5
         )
     assert 0 < ranker.stats.memory_bytes <= 20_000
 
@@ -179,22 +179,20 @@ def test_split_chunks_are_found_by_queries_of_other_lengths() -> None:
 @pytest.mark.parametrize("where", ["memory", "folder"])
 def test_another_model_reads_anew(where: str, tmp_path: Path) -> None:
     """Weights, dtype, config or prompt that differ are a miss, also in a shared folder."""
-    build(cache_folder=tmp_path).warm(CHUNKS)
+    build(store=tmp_path).warm(CHUNKS)
     config = tiny_model().config
     config.rms_norm_eps = 0.1
     others = [
-        AttentionRanker(tiny_model(seed=1), tiny_tokenizer(), heads=HEADS, cache_folder=tmp_path),
-        AttentionRanker(tiny_model(config), tiny_tokenizer(), heads=HEADS, cache_folder=tmp_path),
+        AttentionRanker(tiny_model(seed=1), tiny_tokenizer(), heads=HEADS, store=tmp_path),
+        AttentionRanker(tiny_model(config), tiny_tokenizer(), heads=HEADS, store=tmp_path),
         AttentionRanker(
-            tiny_model().to(torch.bfloat16), tiny_tokenizer(), heads=HEADS, cache_folder=tmp_path
+            tiny_model().to(torch.bfloat16), tiny_tokenizer(), heads=HEADS, store=tmp_path
         ),
-        AttentionRanker(
-            tiny_model(), tiny_tokenizer(chat=False), heads=HEADS, cache_folder=tmp_path
-        ),
+        AttentionRanker(tiny_model(), tiny_tokenizer(chat=False), heads=HEADS, store=tmp_path),
     ]
     for other in others:
         assert other.warm(CHUNKS).skipped == 0
-    assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+    assert build(store=tmp_path).warm(CHUNKS).read == 0
 
 
 def test_a_model_that_is_trained_on_reads_anew() -> None:
@@ -204,7 +202,7 @@ def test_a_model_that_is_trained_on_reads_anew() -> None:
     ranker.rank(QUERY, CHUNKS)
     with torch.no_grad():
         model.model.layers[0].self_attn.k_proj.weight.mul_(0.5)
-    fresh = AttentionRanker(model, tiny_tokenizer(), heads=HEADS, cache_bytes=0)
+    fresh = AttentionRanker(model, tiny_tokenizer(), heads=HEADS, memory_bytes=0)
     assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(
         fresh.rank(QUERY, CHUNKS).scores, abs=1e-6
     )
@@ -226,10 +224,10 @@ def test_heads_that_need_other_layers_read_anew(
     heads: Sequence[tuple[int, int]], read: int, tmp_path: Path
 ) -> None:
     """Profiles share what they both need, and another profile's entries are never taken for it."""
-    build(cache_folder=tmp_path).warm(CHUNKS)
-    ranker = build(heads=heads, cache_folder=tmp_path)
+    build(store=tmp_path).warm(CHUNKS)
+    ranker = build(heads=heads, store=tmp_path)
     assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(
-        build(heads=heads, cache_bytes=0).rank(QUERY, CHUNKS).scores, abs=1e-5
+        build(heads=heads, memory_bytes=0).rank(QUERY, CHUNKS).scores, abs=1e-5
     )
     assert ranker.stats.misses == read
 
@@ -239,27 +237,27 @@ def test_a_damaged_folder_is_read_anew(
     left: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where the file was cut off or emptied, scores are as ever, and it is filled again."""
-    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    expected = build(store=tmp_path).rank(QUERY, CHUNKS).scores
     os.truncate(tmp_path / FILE_NAME, left)
-    ranker = build(cache_folder=tmp_path)
+    ranker = build(store=tmp_path)
     assert ranker.rank(QUERY, CHUNKS).scores == expected
     assert ranker.stats.misses > 0
     assert ("damaged" in caplog.text) == (left > 0)
-    assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+    assert build(store=tmp_path).warm(CHUNKS).read == 0
 
 
 def test_damaged_entries_are_read_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Where values are not what was written, scores are as ever, and they are written again."""
-    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    expected = build(store=tmp_path).rank(QUERY, CHUNKS).scores
     file = sqlite3.connect(tmp_path / FILE_NAME)
     file.execute("UPDATE data SET value = zeroblob(length(value)) WHERE id <= 2")
     file.commit()
     file.close()
-    ranker = build(cache_folder=tmp_path)
+    ranker = build(store=tmp_path)
     assert ranker.rank(QUERY, CHUNKS).scores == expected
     assert (ranker.stats.hits, ranker.stats.misses) == (2, 2)
     assert "damaged" in caplog.text
-    assert build(cache_folder=tmp_path).warm(CHUNKS).read == 0
+    assert build(store=tmp_path).warm(CHUNKS).read == 0
 
 
 def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
@@ -302,7 +300,7 @@ def changed(
 )
 def test_forged_entries_are_read_anew(forge: Any, tmp_path: Path) -> None:
     """A value with the right checksum that is not what the model would leave is a miss."""
-    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
+    expected = build(store=tmp_path).rank(QUERY, CHUNKS).scores
     store = DiskStore(tmp_path, None)
     file = sqlite3.connect(tmp_path / FILE_NAME)
     keys = [key.decode() for (key,) in file.execute("SELECT key FROM entries")]
@@ -311,10 +309,10 @@ def test_forged_entries_are_read_anew(forge: Any, tmp_path: Path) -> None:
         forged = forge(load(data))
         store.write({key: Entry(forged if isinstance(forged, bytes) else save(forged))})
     assert len(keys) == len(set(CHUNKS))
-    ranker = build(cache_folder=tmp_path)
+    ranker = build(store=tmp_path)
     assert ranker.rank(QUERY, CHUNKS).scores == expected
     assert ranker.stats.misses == len(keys)
-    later = build(cache_folder=tmp_path)
+    later = build(store=tmp_path)
     assert later.rank(QUERY, CHUNKS).scores == expected
     assert later.stats.misses == 0
 
@@ -322,7 +320,7 @@ def test_forged_entries_are_read_anew(forge: Any, tmp_path: Path) -> None:
 def test_a_folder_that_is_too_small_for_all(tmp_path: Path) -> None:
     """The files stay within their bound, what fits is found, and scores are as ever."""
     many = [f"{text} {number}" for number in range(30) for text in set(CHUNKS)]
-    options: Any = {"cache_folder": tmp_path, "cache_folder_bytes": 300_000, "cache_bytes": 0}
+    options: Any = {"store": tmp_path, "store_bytes": 300_000, "memory_bytes": 0}
     ranker = build(**options)
     found = ranker.warm(many)
     assert found.read == len(many)
@@ -330,7 +328,7 @@ def test_a_folder_that_is_too_small_for_all(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 300_000
     later = build(**options)
     assert later.rank(QUERY, many).scores == pytest.approx(
-        build(cache_bytes=0).rank(QUERY, many).scores, abs=1e-5
+        build(memory_bytes=0).rank(QUERY, many).scores, abs=1e-5
     )
     assert later.stats.hits == len(many) - found.evicted
 
@@ -339,7 +337,7 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     """A folder where the store's file is somebody else's is an error that names it."""
     (tmp_path / FILE_NAME).write_text("a list of shops")
     with pytest.raises(ValueError, match="not a store of attnmass"):
-        build(cache_folder=tmp_path)
+        build(store=tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning(
@@ -347,7 +345,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(
 ) -> None:
     """A cache that does not work never fails a call."""
     (tmp_path / "file").touch()
-    ranker = build(cache_folder=tmp_path / "file" / "chunks", cache_bytes=0)
+    ranker = build(store=tmp_path / "file" / "chunks", memory_bytes=0)
     with caplog.at_level(logging.WARNING):
         assert ranker.rank(QUERY, CHUNKS).scores == build().rank(QUERY, CHUNKS).scores
     assert len(caplog.records) == 1
@@ -357,8 +355,8 @@ def test_a_device_that_is_full_leaves_entries_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is found in the folder and does not fit beside the model is used from main memory."""
-    expected = build(cache_folder=tmp_path).rank(QUERY, CHUNKS).scores
-    ranker = build(cache_folder=tmp_path)
+    expected = build(store=tmp_path).rank(QUERY, CHUNKS).scores
+    ranker = build(store=tmp_path)
 
     def full(self: KeyValues, device: torch.device) -> KeyValues:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -394,18 +392,18 @@ def test_warm_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monke
             raise KeyboardInterrupt
         return original(self, *args)
 
-    ranker = build(cache_folder=tmp_path, batch_size=2)
+    ranker = build(store=tmp_path, batch_size=2)
     with monkeypatch.context() as patch:
         patch.setattr(Reader, "read", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ranker.warm(many)
-    found = build(cache_folder=tmp_path).warm(many)
+    found = build(store=tmp_path).warm(many)
     assert (found.read, found.skipped) == (len(many) - 10, 10)
 
 
 def test_warm_says_that_the_bound_is_too_small() -> None:
     """Where later chunks drive out earlier ones, the result counts them."""
-    ranker = build(cache_bytes=20_000)
+    ranker = build(memory_bytes=20_000)
     found = ranker.warm([f"{text} {number}" for number in range(10) for text in set(CHUNKS)])
     assert found.read == 40
     assert found.evicted == ranker.stats.evictions > 0
@@ -413,8 +411,8 @@ def test_warm_says_that_the_bound_is_too_small() -> None:
 
 def test_warm_without_a_cache() -> None:
     """There has to be something to warm, and the error says what to pass."""
-    with pytest.raises(ValueError, match="cache_bytes above 0"):
-        build(cache_bytes=0).warm(CHUNKS)
+    with pytest.raises(ValueError, match="memory_bytes above 0"):
+        build(memory_bytes=0).warm(CHUNKS)
 
 
 def test_warm_in_shorter_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,7 +467,7 @@ def test_progress_counts_hits(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_stats(tmp_path: Path) -> None:
     """Counts, bytes and seconds add up over calls."""
-    ranker = build(cache_folder=tmp_path)
+    ranker = build(store=tmp_path)
     before = ranker.stats
     assert before == RankerStats(0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0)
     ranking = ranker.rank(QUERY, CHUNKS)
@@ -494,7 +492,7 @@ def test_stats(tmp_path: Path) -> None:
 def test_threads_share_the_cache() -> None:
     """Calls and warming from many threads at once read each text once and score alike."""
     ranker = build()
-    expected = build(cache_bytes=0).rank(QUERY, CHUNKS).scores
+    expected = build(memory_bytes=0).rank(QUERY, CHUNKS).scores
     found: list[tuple[float, ...]] = []
 
     def work(number: int) -> None:
@@ -515,12 +513,12 @@ def test_threads_share_the_cache() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cache_bytes": -1}, "cache_bytes must be at least 0, or None for no bound, not -1"),
-        ({"cache_folder_bytes": 0, "cache_folder": "x"}, "at least 1, or None for no bound, not 0"),
-        ({"cache_folder_bytes": 5}, "there is none"),
-        ({"cache_format": "int4"}, "cache_format must be one of .*'float16'.*, not 'int4'"),
-        ({"cache_format": "int8", "cache_bytes": 0}, "needs a cache"),
-        ({"cache_folder": __file__}, "not a folder"),
+        ({"memory_bytes": -1}, "memory_bytes must be at least 0, or None for no bound, not -1"),
+        ({"store_bytes": 0, "store": "x"}, "at least 1, or None for no bound, not 0"),
+        ({"store_bytes": 5}, "there is none"),
+        ({"store_format": "int4"}, "store_format must be one of .*'float16'.*, not 'int4'"),
+        ({"store_format": "int8", "memory_bytes": 0}, "needs a cache"),
+        ({"store": __file__}, "not a folder"),
     ],
     ids=str,
 )

@@ -115,9 +115,9 @@ def test_ids_name_a_place_in_a_text() -> None:
 
 def test_the_rest_of_a_chunk_stays() -> None:
     """Score, index and the like are those of the whole chunk."""
-    chunk = ranked(0, 0.2, n_windows=2, retrieval_score=0.7, fused_score=1.5)
+    chunk = ranked(0, 0.2, n_windows=2, retrieval_score=0.7, relevance=0.6)
     (found,) = trimmed([chunk], top_p=0.1).chunks
-    told = ("index", "score", "n_tokens", "n_windows", "retrieval_score", "fused_score", "skipped")
+    told = ("index", "score", "n_tokens", "n_windows", "retrieval_score", "relevance", "skipped")
     assert [getattr(found, name) for name in told] == [getattr(chunk, name) for name in told]
 
 
@@ -165,14 +165,14 @@ def test_chunks_that_were_dropped_before() -> None:
     assert found.dropped[1].spans == ()
 
 
-def test_dropped_chunks_are_best_first_as_fused() -> None:
-    """Where scores were fused the blend says which is better; what was not scored comes last."""
+def test_dropped_chunks_are_best_first() -> None:
+    """By their score; what was not scored comes last."""
     gone = [
-        ranked(0, 0.2, fused_score=-1.0, dropped="top_n"),
-        ranked(3, 0.1, fused_score=1.0, dropped="top_n"),
+        ranked(0, 0.1, dropped="top_n"),
+        ranked(3, 0.2, dropped="top_n"),
         ranked(1, 0.0, skipped="blank", dropped="top_n"),
     ]
-    found = trimmed([ranked(2, 0.3, fused_score=2.0)], gone)
+    found = trimmed([ranked(2, 0.3)], gone)
     assert [chunk.index for chunk in found.dropped] == [3, 0, 1]
 
 

@@ -1,0 +1,91 @@
+"""What a ranker is made with: its options, as they are declared, and checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from pydantic import BaseModel
+
+from attnmass.options.checked import check_option
+from attnmass.options.choices import RankBy, StoreFormat
+from attnmass.options.declared import (
+    JointReading,
+    Loading,
+    PointwiseReading,
+    Reading,
+    Storing,
+    option,
+)
+from attnmass.options.renamed import what_then
+from attnmass.profiles import HeadProfile
+
+if TYPE_CHECKING:
+    import torch
+
+
+class RankerOptions(TypedDict, total=False):
+    """The options of `AttentionRanker`, which tells of them, for type checkers."""
+
+    profile: HeadProfile | str | Path | None
+    heads: Iterable[tuple[int, int]] | Literal["all"] | None
+    layout: str | None
+    reading: JointReading | PointwiseReading | None
+    rank_by: RankBy | None
+    batch_size: int | None
+    max_batch_tokens: int | None
+    max_chunk_tokens: int | None
+    store: str | os.PathLike[str] | None
+    store_bytes: int | None
+    store_format: StoreFormat | None
+    memory_bytes: int | None
+    progress: bool
+
+
+class LoadingOptions(RankerOptions, total=False):
+    """The same, and those of `AttentionRanker.from_pretrained`."""
+
+    device: str | torch.device | None
+    dtype: str | torch.dtype
+    revision: str | None
+    cache_dir: str | os.PathLike[str] | None
+    local_files_only: bool
+
+
+class OfRankers(BaseModel):
+    """What only rankers have."""
+
+    progress: bool = option(False, "Whether to show a progress bar while chunks are read")
+
+
+# What a ranker takes, and what is taken to load one; `model` is an argument of its own.
+MAKING = (Reading[Any], Storing, OfRankers)
+LOADING = (Loading, *MAKING)
+
+# Checked where it is known what they may be: for the core also objects of their own.
+_ELSEWHERE = {"device", "dtype", "heads", "layout", "profile", "rank_by", "reading"}
+
+
+def settled(groups: tuple[type[BaseModel], ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of some groups, with the declared default where nothing is said.
+
+    Args:
+        groups: Where they are declared.
+        given: What was said.
+
+    Raises:
+        TypeError: If there is no such option, or a value is of another type than is declared.
+        ValueError: If a value is out of range.
+    """
+    declared = {name: info for group in groups for name, info in group.model_fields.items()}
+    declared.pop("model", None)
+    values = {name: info.default for name, info in declared.items()}
+    for name, value in given.items():
+        if name not in declared:
+            near = what_then(name, declared)
+            raise TypeError(f"unexpected keyword argument {name!r}.{near}")
+        plain = name not in _ELSEWHERE
+        values[name] = check_option(name, declared[name], value) if plain else value
+    return values

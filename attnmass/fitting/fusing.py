@@ -1,0 +1,103 @@
+"""How a retriever's order is weighed against attention's: fitted where queries tell its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.metrics import Bools, Floats, ndcg_at_10
+from attnmass.profiles import FuseRule
+from attnmass.scoring.fusing import log_rank, retrieved
+
+LEAST_QUERIES = 20  # with a retriever's scores of one kind
+_PENALTY = 0.5  # of squared weights, against the sum of losses over queries
+
+
+@dataclass(frozen=True, slots=True)
+class FuseFit:
+    """A rule and what it is worth.
+
+    Attributes:
+        rule: The weights of each kind; a kind that no query told of has those of all together.
+        queries: How many queries told of each kind.
+        alone: nDCG@10 of each kind's own order, of the queries that told of it.
+        attention: That of attention, on the same queries.
+        fused: That of both, by weights that the query had no part in fitting attention for.
+    """
+
+    rule: FuseRule
+    queries: Mapping[str, int]
+    alone: Mapping[str, float]
+    attention: Mapping[str, float]
+    fused: Mapping[str, float]
+
+
+def fit_fusing(queries: Sequence[LabelledQuery], attention: Sequence[Floats]) -> FuseFit | None:
+    """A conditional logit of two logarithms for each kind of scores, see `FuseRule`.
+
+    Args:
+        queries: What is labelled.
+        attention: Logarithm of each chunk's share by rules that its query had no part in.
+
+    Returns:
+        `None` where no more than `LEAST_QUERIES` told a retriever's scores.
+    """
+    found: dict[str, list[tuple[Floats, Bools]]] = {}
+    for query, mine in zip(queries, attention, strict=True):
+        labels = np.array(query.relevant) > 0
+        for scores in query.retrieval_scores:
+            told = retrieved(scores, mine.tolist(), "auto")
+            rows = np.stack([mine, -np.array(log_rank(told.scores))], axis=1)
+            found.setdefault(told.kind, []).append((rows, labels))
+    found = {kind: rows for kind, rows in found.items() if len(rows) >= LEAST_QUERIES}
+    if not found:
+        return None
+    together = _fitted([row for rows in found.values() for row in rows])
+    weights = {kind: _fitted(rows) for kind, rows in found.items()}
+    rule = FuseRule(
+        embedding=weights.get("embedding", together),
+        lexical=weights.get("lexical", together),
+        ranks=weights.get("ranks", together),
+    )
+    return FuseFit(
+        rule,
+        {kind: len(rows) for kind, rows in found.items()},
+        {kind: _ndcg(rows, (0.0, 1.0)) for kind, rows in found.items()},
+        {kind: _ndcg(rows, (1.0, 0.0)) for kind, rows in found.items()},
+        {kind: _ndcg(rows, weights[kind]) for kind, rows in found.items()},
+    )
+
+
+def _fitted(rows: Sequence[tuple[Floats, Bools]]) -> tuple[float, float]:
+    """The two weights."""
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        value, slope = _PENALTY * float(weights @ weights) / 2, _PENALTY * weights
+        for features, labels in rows:
+            logits = features @ weights
+            top = logits.max()
+            shares = np.exp(logits - top)
+            total = shares.sum()
+            target = labels / labels.sum()
+            value += float(top + np.log(total) - target @ logits)
+            slope = slope + features.T @ (shares / total - target)
+        return value / len(rows), slope / len(rows)
+
+    found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
+    return round(float(found[0]), 3), round(float(found[1]), 3)
+
+
+def _ndcg(rows: Sequence[tuple[Floats, Bools]], weights: tuple[float, float]) -> float:
+    values = [
+        ndcg_at_10(
+            labels[None].astype(np.float64),
+            (features @ np.array(weights))[None],
+            np.ones((1, len(labels)), dtype=bool),
+        )[0]
+        for features, labels in rows
+    ]
+    return round(float(np.mean(values)), 4)

@@ -1,0 +1,253 @@
+"""What modules were when they were last looked at, and whether they still are that.
+
+A module is more than its parameters: what is written to it in Python (which adapters are active, a
+scaling, a flag), tensors that are neither parameter nor buffer, objects with tensors of their own
+(quantized weights), hooks. All of it is compared; what of it tells two models apart goes into their
+digest.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from attnmass.models.rotary import changes_with_length, is_working_value
+from attnmass.models.weights import Weights, address, checksum
+
+FORWARD_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+
+_OF_TORCH = frozenset(vars(nn.Module()))
+# What says nothing of what is computed: flags of loading and training, and where a model came from.
+_ABOUT = {
+    "_is_hf_initialized",
+    "gradient_checkpointing",
+    "name_or_path",
+    "_hf_hook",
+    "_old_forward",
+}
+_DEEPEST = 2  # objects in objects
+
+_PLAIN = (
+    type(None), bool, int, float, complex, str, bytes, enum.Enum, torch.dtype, torch.device,
+    torch.Size,
+)  # fmt: skip
+
+
+class _Owner(NamedTuple):
+    """An object with attributes, and what they were.
+
+    Attributes:
+        name: Its dotted name.
+        owner: The object.
+        have: Its attributes, which change with it.
+        size: How many there were, `None` where others may come.
+        values: Those that are compared as values.
+        others: Those that are compared as objects.
+        tensors: The `id` of each of its parameters and buffers.
+    """
+
+    name: str
+    owner: Any
+    have: dict[str, Any]
+    size: int | None
+    values: dict[str, Any]
+    others: tuple[tuple[str, Any], ...]
+    tensors: list[int]
+
+
+class _Loose(NamedTuple):
+    """A tensor that is neither parameter nor buffer, and what it was."""
+
+    name: str
+    have: dict[str, Any]
+    key: str
+    place: tuple[int, int]
+    checksum: str
+
+    def is_same(self) -> bool:
+        now = self.have.get(self.key)
+        if not isinstance(now, Tensor):
+            return False
+        return address(now) == self.place or checksum(now) == self.checksum
+
+
+class Seen:
+    """Modules as they were when this was made.
+
+    Attributes:
+        modules: By their dotted names.
+        weights: Their parameters and buffers.
+    """
+
+    def __init__(self, roots: Mapping[str, nn.Module], skipped: Iterable[nn.Module] = ()) -> None:
+        """Look at modules and all that is below them.
+
+        Args:
+            roots: By name.
+            skipped: Modules below them that do not count.
+        """
+        known = set(skipped)
+        self._roots = dict(roots)
+        self.modules = {
+            name: module
+            for prefix, root in roots.items()
+            for name, module in root.named_modules(memo=known, prefix=prefix)
+        }
+        self._owners: list[_Owner] = []
+        self._loose: list[_Loose] = []
+        self._known: set[int] = set()
+        weights: dict[str, Tensor] = {}
+        buffers: dict[str, Tensor] = {}
+        for name, module in self.modules.items():
+            self._look_at(name, module, 0)
+            varies = changes_with_length(module)
+            for tensors in (module._parameters, module._buffers):
+                for key, tensor in tensors.items():
+                    if tensor is None or (varies and is_working_value(key)):
+                        continue
+                    full = f"{name}.{key}".lstrip(".")
+                    weights[full] = tensor
+                    if tensors is module._buffers:
+                        buffers[full] = tensor
+                    self._look_at(full, tensor, 1)
+        self.weights = Weights(weights)
+        self._buffers = Weights(buffers)  # views may have worked something out of them
+
+    def is_same(self, roots: Mapping[str, nn.Module]) -> bool:
+        """Whether all is as it was, but for what was written into parameters."""
+        if any(roots.get(name) is not root for name, root in self._roots.items()):
+            return False
+        return (
+            self._are_owners_same()
+            and all(loose.is_same() for loose in self._loose)
+            and self._buffers.is_same()
+        )
+
+    def _are_owners_same(self) -> bool:
+        """Whether all attributes are what they were; asked for every query, so it is fast."""
+        try:
+            for _, owner, have, size, values, others, tensors in self._owners:
+                if len(have) != size and size is not None:
+                    return False
+                if not values.items() <= have.items():  # what is the same object is equal
+                    return False
+                if tensors and tensors != _ids(owner):
+                    return False
+                for key, value in others:
+                    if have.get(key) is not value:
+                        return False
+        except (RuntimeError, TypeError, ValueError):  # arrays and tensors are not simply equal
+            return False
+        return True
+
+    def about(self) -> Iterator[str]:
+        """What beside weights and config tells models apart, one line each."""
+        for name, owner, have, _, values, others, _ in self._owners:
+            if isinstance(owner, PreTrainedConfig):
+                continue
+            own = {
+                key: value for key, value in values.items() if _counts(owner, key, value)
+            }  # fmt: skip
+            kind = "" if isinstance(owner, PreTrainedModel) else type(owner).__qualname__
+            named = {key: _named(value) for key, value in others if key not in _ABOUT}
+            if "_hf_hook" in have:
+                named.pop("forward", None)  # of accelerate, which moves weights
+            yield f"{name} {kind} {_spelled(own)} {_spelled(named)}"
+        for loose in self._loose:
+            yield f"{loose.name} {loose.checksum}"
+
+    def _look_at(self, name: str, owner: Any, depth: int) -> None:
+        """Remember what an object's attributes are, and those of objects that are among them."""
+        have = getattr(owner, "__dict__", None)
+        if have is None or id(owner) in self._known:
+            return
+        self._known.add(id(owner))
+        is_module, is_config = isinstance(owner, nn.Module), isinstance(owner, PreTrainedConfig)
+        varies = is_module and changes_with_length(owner)
+        values: dict[str, Any] = {}
+        others: list[tuple[str, Any]] = []
+        for key, value in list(have.items()):
+            if is_config and key.startswith("_"):
+                continue
+            if isinstance(owner, PreTrainedModel) and not _is_of_model(key, value):
+                continue
+            if varies and is_working_value(key):
+                continue
+            if is_module and key in ("_parameters", "_buffers"):
+                continue
+            if is_module and key in ("_modules", *FORWARD_HOOKS):
+                values[key] = copy.copy(value)
+            elif is_plain(value):
+                values[key] = copy.deepcopy(value)
+            elif isinstance(value, Tensor):
+                self._loose.append(
+                    _Loose(f"{name}.{key}", have, key, address(value), checksum(value))
+                )
+            else:
+                others.append((key, value))
+        if isinstance(owner, Tensor) and values.keys() <= _ABOUT and not others:
+            return
+        has_more = is_config or varies or isinstance(owner, PreTrainedModel)
+        size = None if has_more else len(have)
+        tensors = _ids(owner) if is_module and not varies else []
+        self._owners.append(_Owner(name, owner, have, size, values, tuple(others), tensors))
+        for key, value in others:
+            is_deep = depth >= _DEEPEST or key in _ABOUT or not _is_object(value)
+            if isinstance(value, PreTrainedConfig) or not is_deep:
+                self._look_at(f"{name}.{key}", value, depth + 1)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is numbers and texts, however nested."""
+    if isinstance(value, _PLAIN):
+        return True
+    if isinstance(value, dict):  # other mappings may read what they give from a disk
+        return all(is_plain(key) and is_plain(each) for key, each in value.items())
+    return isinstance(value, (list, tuple, set, frozenset)) and all(map(is_plain, value))
+
+
+def _ids(module: nn.Module) -> list[int]:
+    have = module.__dict__  # a module's own lookup takes longer
+    return [*map(id, have["_parameters"].values()), *map(id, have["_buffers"].values())]
+
+
+def _is_object(value: Any) -> bool:
+    """Whether it may have a state of its own that is not looked at elsewhere."""
+    return not callable(value) and not isinstance(value, (ModuleType, Tensor, nn.Module))
+
+
+def _is_of_model(key: str, value: Any) -> bool:
+    """Whether an attribute of a whole model does more than tell how it was loaded, or generates."""
+    if key in _OF_TORCH or isinstance(value, (Tensor, PreTrainedConfig)) or callable(value):
+        return True
+    return not key.startswith("_") and isinstance(value, (int, float))
+
+
+def _counts(owner: Any, key: str, value: Any) -> bool:
+    """Whether an attribute has a part in what a model computes."""
+    if key in _ABOUT or (isinstance(owner, nn.Module) and key in _OF_TORCH):
+        return False
+    return not isinstance(value, torch.device)
+
+
+def _named(value: Any) -> str:
+    """What stands for an object of which no more can be told."""
+    return f"{type(value).__qualname__} {getattr(value, '__qualname__', '')}"
+
+
+def _spelled(value: Any) -> str:
+    """A plain value in one way, whatever order its parts came in."""
+    if isinstance(value, dict):
+        return str(sorted((_spelled(key), _spelled(each)) for key, each in value.items()))
+    if isinstance(value, (set, frozenset)):
+        return str(sorted(map(_spelled, value)))
+    if isinstance(value, (list, tuple)):
+        return str(list(map(_spelled, value)))
+    return repr(value)

@@ -1,0 +1,147 @@
+"""One model state: a view of a caller's model that follows it, and the identity of what it runs.
+
+A caller's model changes after a ranker was built on it: adapters are put in, switched or merged,
+weights are trained on, replaced or converted, a hook is set. Whoever uses a view asks its state
+first: what changed is followed by a view that is built anew, what cannot be followed is refused,
+and the identity is that of the model as it is now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import transformers
+from torch import nn
+from torch.nn.modules import module as of_torch
+
+from attnmass.errors import UnsupportedModelError
+from attnmass.models.seen import FORWARD_HOOKS, Seen
+from attnmass.models.sizes import FULL_DEPTH
+
+Roots = Mapping[str, nn.Module]
+
+# What a config says of where a model came from, not of what it computes.
+_ORIGIN = {"architectures", "dtype", "quantization_config", "transformers_version", FULL_DEPTH}
+
+# Hooks of these run as in the model itself, and depend on nothing but what is looked at anyway.
+_KNOWN_PACKAGES = {"accelerate", "bitsandbytes", "peft", "torch", "transformers"}
+
+_TRIES = 3
+
+
+class ModelState:
+    """A view of some of a model's modules, and what they were when it was built."""
+
+    def __init__(
+        self,
+        roots: Callable[[], Roots],
+        skipped: Callable[[], Iterable[nn.Module]],
+        build: Callable[[], nn.Module],
+    ) -> None:
+        """Build the view.
+
+        Args:
+            roots: Finds the modules in the caller's model, by name.
+            skipped: Finds those below them that do not run.
+            build: Builds a view of them.
+
+        Raises:
+            UnsupportedModelError: If they cannot be followed.
+        """
+        self._roots = roots
+        self._skipped = skipped
+        self._build = build
+        self._seen: Seen | None = None
+        self._digest: str | None = None
+        self.view: Any = None
+        self._renew()
+
+    def follow(self, bind: Callable[[], None]) -> None:
+        """Build the view anew if it no longer runs what the model does.
+
+        Weights are shared, and what is written into them needs no other view.
+
+        Args:
+            bind: Called with every new view in place; proves it, too.
+
+        Raises:
+            UnsupportedModelError: If the model has got what cannot be followed.
+        """
+        for _ in range(_TRIES):
+            _check_hooks("", of_torch._global_forward_hooks, of_torch._global_forward_pre_hooks)
+            if self._seen is not None and self._seen.is_same(self._roots()):
+                return
+            self._renew()
+            try:
+                bind()
+            except BaseException:
+                self._seen = None  # the next call tries again
+                raise
+        raise UnsupportedModelError(
+            "the model's modules change whenever it runs, so that what one pass reads is of no use "
+            "to the next: pass a model whose modules keep no state of their own, or a copy that "
+            "nothing else runs meanwhile"
+        )
+
+    def _renew(self) -> None:
+        seen = Seen(self._roots(), self._skipped())
+        _check(seen)
+        self.view = self._build()
+        self._seen = seen
+        self._digest = None
+
+    def identity(self) -> str:
+        """The digest of what the view runs: every weight, the config, and all else that counts.
+
+        To be asked once the view was followed.
+        """
+        seen = self._seen or Seen(self._roots(), self._skipped())
+        if self._digest is None or not seen.weights.is_same():
+            self._digest = digest_of(seen, self.view.config)
+        return self._digest
+
+
+def identity(module: nn.Module) -> str:
+    """The digest of a whole model as it is now."""
+    return digest_of(Seen({"": module}), module.config)
+
+
+def digest_of(seen: Seen, config: Any) -> str:
+    """The digest of modules under a config; reads every weight."""
+    said = config.to_dict()
+    kept = {key: said[key] for key in sorted(said) if key[0] != "_" and key not in _ORIGIN}
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode())
+    digest.update(transformers.__version__.encode())
+    for line in (*seen.weights.digests(), *seen.about()):
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _check(seen: Seen) -> None:
+    """Raise `UnsupportedModelError` for what a view cannot follow."""
+    for name, module in seen.modules.items():
+        _check_hooks(name, *(getattr(module, hooks) for hooks in FORWARD_HOOKS))
+    if missing := seen.weights.missing:
+        raise UnsupportedModelError(
+            f"{missing[0]} is not in memory ({len(missing)} weights are on the meta device, or "
+            "offloaded by device_map), so it can neither be read nor told from others: load the "
+            "model without offloading, such as with device_map={'': 'cpu'} or a smaller dtype"
+        )
+
+
+def _check_hooks(name: str, *registered: Mapping[int, Any]) -> None:
+    for hooks in registered:
+        for hook in hooks.values():
+            function = hook.func if isinstance(hook, partial) else hook
+            origin = getattr(function, "__module__", None) or type(function).__module__
+            if origin.partition(".")[0] not in _KNOWN_PACKAGES:
+                called = getattr(function, "__qualname__", type(function).__qualname__)
+                raise UnsupportedModelError(
+                    f"{name or 'every module'} has the forward hook {called}, and what a hook does "
+                    "to activations cannot be followed: remove it (its handle's remove()) while "
+                    "chunks are ranked, or pass a copy of the model without hooks"
+                )

@@ -1,0 +1,32 @@
+"""Names that options had before, so that whoever still uses them is told what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attnmass.options.checks import did_you_mean
+
+# For one release.
+RENAMED = {
+    "cache_bytes": "memory_bytes",
+    "cache_folder": "store",
+    "cache_folder_bytes": "store_bytes",
+    "cache_format": "store_format",
+    "cross": "reading=PointwiseReading(cross=...)",
+    "direction": "reading=PointwiseReading(direction=...)",
+    "max_context_tokens": "reading=JointReading(max_context_tokens=...)",
+    "score_threshold": "min_relevance",
+    "second_pass": "reading=JointReading(second_pass=...)",
+}
+
+
+def what_then(name: str, known: Iterable[str]) -> str:
+    """What to write instead of an option that there is not; `""` if nothing is near.
+
+    Args:
+        name: What somebody wrote.
+        known: The options that there are.
+    """
+    if name in RENAMED:
+        return f" It is {RENAMED[name]} now."
+    return did_you_mean(name, known)

@@ -1,0 +1,190 @@
+"""What a number means: relevance and evidence over any candidates, by a small late model."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attnmass import AttentionRanker, HeadProfile, Ranking
+from attnmass.profiles import RelevanceRule
+from attnmass.profiles.texts import ordinary_documents
+from tests.tiny import tiny_model, tiny_tokenizer
+
+HEADS = ((1, 0), (1, 3), (2, 2))
+QUERY = "Who developed the theory of relativity in 1905?"
+PARAGRAPHS = [text for one in ordinary_documents()[:15] for text in one.paragraphs]
+NOISE = ["", " \n", "0,0,0\n" * 50, "word " * 200, "Query: Query:", "4f 8a 00 1c " * 40, QUERY]
+
+
+def profile(**fields: Any) -> HeadProfile:
+    """A profile with a rule for relevance and a small background."""
+    rule = RelevanceRule(HEADS, (0.9, 0.7, -0.4), bias=1.0, evidence_threshold=0.2)
+    fields = {"relevance": rule, "background": tuple(PARAGRAPHS[-6:])} | fields
+    return HeadProfile.from_heads(HEADS, model="tiny", layout="late", **fields)
+
+
+@pytest.fixture(scope="module")
+def ranker() -> AttentionRanker:
+    """One that keeps what it read."""
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile(), layout="late")
+
+
+def by_text(ranking: Ranking, chunks: list[str]) -> dict[str, float | None]:
+    """Relevance of each text."""
+    return {chunks[chunk.index]: chunk.relevance for chunk in ranking.chunks}
+
+
+texts = st.lists(st.sampled_from([*PARAGRAPHS[:40], *NOISE]), min_size=1, max_size=12)
+PROPERTY = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@PROPERTY
+@given(chunks=texts, seed=st.integers(0, 99))
+def test_relevance_is_the_chunks_own(ranker: AttentionRanker, chunks: list[str], seed: int) -> None:
+    """Alone, among any others, in any order and in any shard it is the same to the last bit."""
+    ranker.warm(chunks)
+    found = by_text(ranker.rank(QUERY, chunks), chunks)
+    mixed = chunks.copy()
+    random.Random(seed).shuffle(mixed)
+    assert by_text(ranker.rank(QUERY, mixed), mixed) == found
+    cut = seed % (len(chunks) + 1)
+    for shard in (chunks[:cut], chunks[cut:], chunks[:1]):
+        assert by_text(ranker.rank(QUERY, shard), shard).items() <= found.items()
+
+
+@PROPERTY
+@given(chunks=texts, more=texts)
+def test_more_chunks_never_lower_evidence(
+    ranker: AttentionRanker, chunks: list[str], more: list[str]
+) -> None:
+    """It is that of the best chunk, whatever stands beside it; what is below adds nothing."""
+    ranker.warm([*chunks, *more])
+    before, after = ranker.rank(QUERY, chunks), ranker.rank(QUERY, [*chunks, *more])
+    assert after.evidence == max(before.evidence, ranker.rank(QUERY, more).evidence)
+    if not before.no_evidence:
+        assert not after.no_evidence
+    weak = [text for text in more if ranker.rank(QUERY, [text]).no_evidence]
+    if before.no_evidence and weak:
+        assert ranker.rank(QUERY, [*chunks, *weak]).no_evidence
+
+
+@PROPERTY
+@given(chunks=texts, data=st.data())
+def test_a_copy_changes_nothing(
+    ranker: AttentionRanker, chunks: list[str], data: st.DataObject
+) -> None:
+    """Both copies have the score that the one had, and nobody else's number or place changes."""
+    ranker.warm(chunks)
+    copy = data.draw(st.sampled_from(chunks))
+    before, after = ranker.rank(QUERY, chunks), ranker.rank(QUERY, [*chunks, copy])
+    assert after.scores[:-1] == before.scores
+    assert after.scores[-1] == before.scores[chunks.index(copy)]
+    assert [c.index for c in after.chunks if c.index < len(chunks)] == [
+        c.index for c in before.chunks
+    ]
+    assert by_text(after, [*chunks, copy]) == by_text(before, chunks)
+    assert after.evidence == before.evidence
+
+
+@PROPERTY
+@given(chunks=texts, junk=st.lists(st.sampled_from(["", " ", "\n\t", QUERY, QUERY.upper()])))
+def test_what_says_nothing_changes_nothing(
+    ranker: AttentionRanker, chunks: list[str], junk: list[str]
+) -> None:
+    """Blank chunks, and such as only repeat the question, are worth 0 and take from nobody."""
+    ranker.warm(chunks)
+    before, after = ranker.rank(QUERY, chunks), ranker.rank(QUERY, [*chunks, *junk])
+    found = {chunk.index: chunk for chunk in after.chunks}
+    assert [found[i].relevance for i in range(len(chunks), len(after.scores))] == [0.0] * len(junk)
+    assert by_text(before, chunks).items() <= by_text(after, [*chunks, *junk]).items()
+    assert after.evidence == before.evidence
+
+
+def test_score_never_rises_down_the_list(ranker: AttentionRanker) -> None:
+    """Fused or not, by whatever rule, the order is by score."""
+    chunks = PARAGRAPHS[:12]
+    given_ = [random.Random(i).random() for i in range(12)]
+    for options in ({}, {"fuse": 0.5}, {"fuse": 1.0}, {"fuse": None}):
+        found = ranker.rank(QUERY, chunks, retrieval_scores=given_, **options)  # type: ignore[arg-type]
+        scores = [chunk.score for chunk in found.chunks]
+        assert scores == sorted(scores, reverse=True)
+        assert all(0 <= score <= 1 for score in scores)
+
+
+def test_relevance_from_a_store_and_another_process(tmp_path: Path) -> None:
+    """A store that another ranker filled gives the same numbers to the last bit."""
+    options: dict[str, Any] = {"profile": profile(), "layout": "late", "store": tmp_path}
+    chunks = PARAGRAPHS[:10]
+    first = AttentionRanker(tiny_model(), tiny_tokenizer(), **options)
+    cold = by_text(first.rank(QUERY, chunks), chunks)
+    again = AttentionRanker(tiny_model(), tiny_tokenizer(), **options)
+    assert by_text(again.rank(QUERY, chunks[::-1]), chunks[::-1]) == cold
+    assert again.stats.tokens_encoded == 0
+
+
+def test_other_batches_move_it_by_rounding() -> None:
+    """Read afresh beside other chunks, relevance differs by what fp32 rounds."""
+    chunks = PARAGRAPHS[:10]
+    found = []
+    for size in (1, 3, 10):
+        ranker = AttentionRanker(
+            tiny_model(), tiny_tokenizer(), profile=profile(), layout="late", batch_size=size
+        )
+        found.append(by_text(ranker.rank(QUERY, chunks), chunks))
+    for text, relevance in found[0].items():
+        for other in found[1:]:
+            assert other[text] == pytest.approx(relevance, abs=2e-3)
+
+
+def test_a_chunk_in_two_keeps_its_evidence(ranker: AttentionRanker) -> None:
+    """Of two halves the better is worth nearly what the whole is, and never much more."""
+    for text in PARAGRAPHS[:10]:
+        half = text.index(" ", len(text) // 2)
+        whole, *parts = (
+            ranker.rank(QUERY, [one]).evidence for one in (text, text[:half], text[half:])
+        )
+        assert max(parts) <= whole + 0.1
+
+
+def test_windows_count_each_token_once(ranker: AttentionRanker) -> None:
+    """A chunk that is read in windows has about the relevance of the whole.
+
+    Not more exactly: a model of random weights makes much of what stands before a token.
+    """
+    text = " ".join(PARAGRAPHS[:3])
+    whole = ranker.rank(QUERY, [text]).evidence
+    cut = AttentionRanker(
+        tiny_model(), tiny_tokenizer(), profile=profile(), layout="late", max_chunk_tokens=300
+    )
+    found = cut.rank(QUERY, [text])
+    assert found.split
+    assert found.evidence == pytest.approx(whole, abs=0.1)
+
+
+def test_min_relevance(ranker: AttentionRanker) -> None:
+    """Chunks of less are dropped for it, when that is asked for and not else."""
+    chunks = PARAGRAPHS[:12]
+    everything = ranker.rank(QUERY, chunks)
+    assert not everything.dropped
+    middle = sorted(chunk.relevance or 0.0 for chunk in everything.chunks)[6]
+    found = ranker.rank(QUERY, chunks, min_relevance=middle)
+    assert all((chunk.relevance or 0.0) >= middle for chunk in found.chunks)
+    assert {chunk.dropped for chunk in found.dropped} == {"min_relevance"}
+    assert len(found.chunks) == 6
+    assert found.scores == everything.scores
+
+
+def test_layouts_that_cannot_know_it() -> None:
+    """Asked for relevance they say which layout can; by default they leave nothing out."""
+    parallel = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, layout="parallel")
+    found = parallel.rank(QUERY, PARAGRAPHS[:3])
+    assert [chunk.relevance for chunk in found.chunks] == [None] * 3
+    with pytest.raises(ValueError, match=r"min_relevance=0.5 needs relevance.*layout='late'"):
+        parallel.rank(QUERY, PARAGRAPHS[:3], min_relevance=0.5)

@@ -1,0 +1,98 @@
+"""Texts that repeat the question."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnmass.text.echo import Echo
+
+QUESTION = "Who wrote Hamlet?"
+
+
+def left(query: str, text: str) -> str:
+    """What of a text counts."""
+    for start, end in reversed(Echo(query).places(text)):
+        text = text[:start] + text[end:]
+    return text.strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Who wrote Hamlet?",
+        "WHO WROTE HAMLET?",
+        "who  wrote\nhamlet",
+        "Who wrote 'Hamlet'?!",
+        "Who wrote Hamlet? " * 10,
+        "Who-wrote_Hamlet?",
+    ],
+)
+def test_a_question_alone_counts_for_nothing(text: str) -> None:
+    """Whatever its case, its punctuation, its white space, and how often it is said."""
+    assert left(QUESTION, text) == ""
+
+
+def test_what_stands_around_a_question_counts() -> None:
+    """An answer below its question counts as it is, and so does what announces the question."""
+    assert left(QUESTION, "Q: Who wrote Hamlet?\nA: Shakespeare did.") == "Q: \nA: Shakespeare did."
+    announced = "This paragraph is the answer to: who wrote hamlet"
+    assert left(QUESTION, announced) == "This paragraph is the answer to:"
+
+
+def test_a_part_of_the_question_counts() -> None:
+    """A statement has words of the question, and is no echo of it."""
+    for text in ("Shakespeare wrote Hamlet.", "Whoever wrote Hamlet", "who wrote Hamletmachine"):
+        assert left(QUESTION, text) == text
+    query = "what is the capital of France"
+    assert left(query, "The capital of France is Paris.") == "The capital of France is Paris."
+
+
+def test_what_is_no_question_may_be_named() -> None:
+    """A topic counts where a text says more of it, and not in a text that says nothing else."""
+    query = "history of the Eiffel Tower"
+    title = "History of the Eiffel Tower\nIt was built from 1887 to 1889."
+    assert left(query, title) == title
+    assert left(query, "History of the Eiffel Tower. " * 3) == ""
+    assert left("Eiffel Tower", "Eiffel Tower") == "Eiffel Tower"
+
+
+def test_other_scripts() -> None:
+    """A question without spaces between its words, or with another mark, is one all the same."""
+    query = (
+        "\u8c01\u5199\u4e86\u54c8\u59c6\u96f7\u7279\u8fd9\u90e8\u6709\u540d\u7684\u620f\u5267\uff1f"
+    )
+    assert left(query, query) == ""
+    assert (
+        left(query, query + "\n\u838e\u58eb\u6bd4\u4e9a\u3002") == "\u838e\u58eb\u6bd4\u4e9a\u3002"
+    )
+    assert (
+        left("\u00bfQui\u00e9n escribi\u00f3 Hamlet?", "\u00bfQUI\u00c9N ESCRIBI\u00d3 HAMLET?")
+        == "\u00bf"
+    )
+
+
+def test_takes_linear_time() -> None:
+    """A megabyte of the worst text is looked through at once."""
+    echo = Echo("who who who who who who who wrote hamlet?")
+    for text in (
+        "who " * 250_000,
+        "who" + " " * 1_000_000,
+        "who_" * 250_000,
+        "hamlet who " * 90_000,
+    ):
+        started = time.process_time()
+        echo.places(text)
+        assert time.process_time() - started < 2
+
+
+@given(st.text(max_size=60), st.text(max_size=200))
+def test_places_are_in_the_text(query: str, text: str) -> None:
+    """Whatever the texts are, places are in order, do not overlap, and lie inside."""
+    end = 0
+    for start, stop in Echo(query).places(text):
+        assert end <= start < stop <= len(text)
+        end = stop
