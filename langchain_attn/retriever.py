@@ -31,7 +31,8 @@ class AttentionRetriever(Sound, BaseRetriever):
 
     The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
     `search_kwargs`; what others give is cut to as many. Unless `rerank.fuse` is `None`, a vector
-    store is searched with scores: its relevance scores, else its own similarities or negated distances.
+    store is searched with scores: its relevance scores, else its own similarities or negated
+    distances.
 
     `invoke` and its like take `k` and `fetch_k` for one call, which fetches no fewer than `k`;
     other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents

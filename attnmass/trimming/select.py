@@ -167,14 +167,15 @@ class _Chooser:
         if i in self._accounts.kept[c]:
             return ""
         new = self._new(c, i)
-        if self._dropped.get((c, i)) == "max_tokens" and not self._accounts.may_have_room(c, new):
-            return "max_tokens"  # as before, and it need not be compared with others again
-        if self._copies is not None:
-            twin = self._copies.like(c, self._accounts.words(c, i))
-            if twin is not None:
-                self._duplicate_of[c, i] = twin
-                return "duplicate"
-        if self._accounts.size(c, new) > self._accounts.ratio_left and not exempt:
+        much = self._accounts.size(c, new) > self._accounts.ratio_left and not exempt
+        again = self._dropped.get((c, i)) == "max_tokens"
+        if again and not much and not self._accounts.may_have_room(c, new):
+            return "max_tokens"  # and need not be compared with others once more
+        twin = self._copies and self._copies.like(c, self._accounts.words(c, i))
+        if twin is not None:
+            self._duplicate_of[c, i] = twin
+            return "duplicate"
+        if much:
             return "keep_ratio"
         if not self._accounts.has_room(c, new):
             return "max_tokens"
