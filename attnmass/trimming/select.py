@@ -171,7 +171,8 @@ class _Chooser:
         again = self._dropped.get((c, i)) == "max_tokens"
         if again and not much and not self._accounts.may_have_room(c, new):
             return "max_tokens"  # and need not be compared with others once more
-        twin = self._copies and self._copies.like(c, self._accounts.words(c, i))
+        copies, words = self._copies, self._accounts.words(c, i)
+        twin = None if copies is None else copies.like(c, words)
         if twin is not None:
             self._duplicate_of[c, i] = twin
             return "duplicate"
@@ -216,8 +217,8 @@ class _Chooser:
         accounts = self._accounts
         while (over := accounts.over()) > 0 and self._taken:
             kept = sum(accounts.size(c, order) for c, order in enumerate(accounts.order))
-            used = over + (self._trim.max_tokens or 0)
-            enough = kept * (1 - over / used / 2)  # half of what is too much, then count
+            # Half of what is too much, then count.
+            enough = kept * (1 - over / (over + (self._trim.max_tokens or 0)) / 2)
             while True:
                 last = self._taken.pop()
                 self._let_go(last)
@@ -266,11 +267,9 @@ class _Chooser:
     def _nothing_fits(self, places: Sequence[Place]) -> None:
         """What `on_empty` says, where a budget is why nothing is kept."""
         places = [place for place in places if self._dropped[place] in _BUDGETS]
-        if not places:
-            return
-        if self._trim.on_empty == "cut":
+        if places and self._trim.on_empty == "cut":
             self._cut(places)
-        if self._trim.on_empty != "raise":
+        if not places or self._trim.on_empty != "raise":
             return
         asked = sorted({self._dropped[place] for place in places})
         told = " and ".join(f"{name}={getattr(self._trim, name)}" for name in asked)
