@@ -146,33 +146,42 @@ class AttentionRanker(Looker):
         attended = time.perf_counter()
         n_windows = {index: result.windows[place] for index, place in inputs.places.items()}
         notes = (*result.notes, *notes_on(n_windows, inputs.skipped))
-        rankings = [
-            make_ranking(
-                query,
-                tokens,
-                attention,
-                inputs,
-                n_windows,
-                asked,
-                self._profile,
-                self._rank_by,
+
+        def whole(selection: Asked) -> list[Ranking]:
+            return [
+                make_ranking(
+                    query,
+                    tokens,
+                    attention,
+                    inputs,
+                    n_windows,
+                    selection,
+                    self._profile,
+                    self._rank_by,
+                )
+                for query, tokens, attention in zip(queries, read, result.queries, strict=True)
+            ]
+
+        rankings, trim = whole(asked), asked.trim
+        if trim is not None and trim.dry_run:
+            rankings = self._trimmer.dry_run(
+                whole(asked.uncut), rankings, inputs, result.queries, asked, trim, bounds
             )
-            for query, tokens, attention in zip(queries, read, result.queries, strict=True)
-        ]
-        if asked.trim is not None:
-            rankings = self._trimmer.trim(
-                rankings, inputs, result.queries, asked.trim, asked.render, bounds
-            )
+        elif trim is not None:
+            rankings = self._trimmer.trim(rankings, inputs, result.queries, asked, trim, bounds)
         ended = time.perf_counter()
         timings = Timings(
             tokenize=tokenized - started,
             encode=result.encode_seconds,
             query=result.query_seconds,
             total=ended - started,
-            trim=ended - attended if asked.trim is not None else 0.0,
+            trim=ended - attended if trim is not None else 0.0,
         )
-        rankings = [replace(ranking, timings=timings, notes=notes) for ranking in rankings]
-        for ranking in rankings:
+        rankings = [
+            replace(ranking, timings=timings, notes=(*notes, *ranking.notes))
+            for ranking in rankings
+        ]
+        for ranking in rankings if trim is None or not trim.dry_run else ():
             if ranking.no_evidence and asked.on_no_evidence == "raise":
                 raise NoEvidenceError(ranking, threshold_of(asked, self._profile) or 0.0)
         return rankings

@@ -34,7 +34,8 @@ def rank_documents(
     if not documents:
         return []
     trim = rerank._trim()
-    if trim is not None and _has_trimmed(rerank, documents, query, trim):
+    dry_run = trim is not None and trim.dry_run
+    if trim is not None and not dry_run and _has_trimmed(rerank, documents, query, trim):
         return [convert.copy_document(document) for document in documents]
     documents = [convert.as_retrieved(document) for document in documents]
     scores = [convert.retrieval_score(document, rerank.score_key) for document in documents]
@@ -48,18 +49,19 @@ def rank_documents(
     render = _renderer(rerank, documents) if trim is not None else None
     chunks = convert.to_chunks(documents, template)
     ranking = rerank._rank_chunks(query, chunks, scores, trim, render)
-    separator = None if trim is None else trim.separator
+    separator = None if trim is None or dry_run else trim.separator
     results = [
         convert.to_document(
             documents[chunk.index], chunk, ranking, rerank=rerank, separator=separator
         )
         for chunk in ranking.chunks
     ]
-    if trim is not None:
+    if trim is not None and not dry_run:
         if any(chunk.text != documents[chunk.index].page_content for chunk in ranking.chunks):
             for result in results:
                 convert.forget_embedding(result)
         rerank._settle(query, _settled(results), _n_tokens(rerank, results, trim))
+    if trim is not None:
         told = _told(ranking, len(documents))
         dispatch_custom_event("attnmass_trim", told, config=config)
     return results
@@ -93,15 +95,17 @@ def _settled(documents: Sequence[Document]) -> list[Settled]:
 
 def _told(ranking: Ranking, n_documents: int) -> dict[str, Any]:
     """What the custom event says; the names are those of LlamaIndex's event."""
-    spans = [span for chunk in (*ranking.chunks, *ranking.dropped) for span in chunk.spans]
+    left = ranking if ranking.saving is None else ranking.saving
+    spans = [span for chunk in (*left.chunks, *left.dropped) for span in chunk.spans]
     n_kept = sum(span.kept for span in spans)
     return {
         "n_documents_before": n_documents,
-        "n_documents_after": len(ranking.chunks),
-        "n_tokens_before": ranking.n_tokens_before,
-        "n_tokens_after": ranking.n_tokens_after,
+        "n_documents_after": len(left.chunks),
+        "n_tokens_before": left.n_tokens_before,
+        "n_tokens_after": left.n_tokens_after,
         "n_spans_kept": n_kept,
         "n_spans_dropped": len(spans) - n_kept,
+        "dry_run": ranking.saving is not None,
         "evidence": ranking.evidence,
         "no_evidence": ranking.no_evidence,
     }

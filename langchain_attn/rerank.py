@@ -48,7 +48,9 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     A trimmed result that comes in again with the same query and options stays as it is; else
     documents that this process trimmed with `keep_original` are ranked, and trimmed if that is
     asked for, by their original text; what others wrote under `attnmass` is never read instead of
-    a text. Each trimming is told to callbacks as a custom event `attnmass_trim`.
+    a text. Each trimming is told to callbacks as a custom event `attnmass_trim`. With `dry_run` all
+    documents come back ranked and whole, and the event tells what trimming would have left; with
+    `keep_ranking`, `last_ranking.saving` tells of which spans.
 
     Raises:
         ValidationError: On unknown fields and bad values; a `ValueError`.

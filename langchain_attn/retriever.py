@@ -104,7 +104,7 @@ class AttentionRetriever(Sound, BaseRetriever):
     def _check_counts(self) -> Self:
         if "k" not in self.model_fields_set:
             # Not by assignment, which would check all again.
-            self.__dict__["k"] = self.rerank.top_n or self.fetch_k
+            self.__dict__["k"] = self.rerank._n_best or self.fetch_k
             self.model_fields_set.add("k")
         if self.fetch_k < self.k:
             raise ValueError(f"fetch_k ({self.fetch_k}) must not be less than k ({self.k})")
@@ -145,7 +145,7 @@ class AttentionRetriever(Sound, BaseRetriever):
 
     @staticmethod
     def _returned(ranked: Sequence[Document], rerank: AttentionRerank) -> list[Document]:
-        best = ranked[: rerank.top_n]
+        best = ranked[: rerank._n_best]
         return list(best) if rerank.add_scores else _without_scores(best, rerank.score_key)
 
     @property

@@ -44,7 +44,7 @@ def less(trim: Trim, taken: int) -> Trim:
         return trim
     if taken < trim.max_tokens:
         return replace(trim, max_tokens=trim.max_tokens - taken)
-    if trim.on_empty == "raise":
+    if trim.on_empty == "raise" and not trim.dry_run:
         raise ValueError(
             f"nodes without text take {taken} tokens of max_tokens={trim.max_tokens}, which leaves "
             "none for text: raise max_tokens, or pass on_empty='empty'"

@@ -15,6 +15,7 @@ class AttentionTrimEvent(BaseEvent):
     n_tokens_after: int = Field(description="What it gets.")
     n_spans_kept: int = Field(description="Spans (sentences and the like) that are returned.")
     n_spans_dropped: int = Field(description="Spans of all nodes that are not.")
+    dry_run: bool = Field(default=False, description="Whether nothing was trimmed, only told.")
     evidence: float = Field(description="How much the query's attention found, in [0, 1].")
     no_evidence: bool = Field(description="Whether that is too little.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.schema import MetadataMode, NodeWithScore
@@ -23,6 +23,7 @@ from llama_index_attn.events import AttentionTrimEvent
 if TYPE_CHECKING:
     from attnmass import Ranking, Trim
     from attnmass.adapters.base import Settled
+    from attnmass.results.saving import Saving
     from llama_index_attn.rerank import AttentionRerank
 
 dispatcher = get_dispatcher(__name__)
@@ -35,7 +36,7 @@ def rank_nodes(
     if not nodes:
         return []
     trim = rerank._trim(get_tokenizer)
-    if trim is not None and _has_trimmed(rerank, nodes, query, trim):
+    if trim is not None and not trim.dry_run and _has_trimmed(rerank, nodes, query, trim):
         return [copy_node(found) for found in nodes]
     nodes = [as_retrieved(found) for found in nodes]
     places = [place for place, found in enumerate(nodes) if is_text(found.node)]
@@ -43,6 +44,8 @@ def rank_nodes(
         return [copy_node(found) for found in nodes]
     if trim is None:
         return _rank_texts(rerank, nodes, places, query)[1]
+    if trim.dry_run:
+        return _dry_run(rerank, nodes, places, query, trim)
     return _trim_texts(rerank, nodes, places, query, trim)
 
 
@@ -65,7 +68,7 @@ def _rank_texts(
     result = []
     for chunk in ranking.chunks:
         place = places[chunk.index]
-        separator = None if trim is None else trim.separator
+        separator = None if trim is None or trim.dry_run else trim.separator
         node = to_node(
             nodes[place], chunk, ranking, place=place, rerank=rerank, separator=separator
         )
@@ -87,21 +90,45 @@ def _trim_texts(
             break
         taken += after - trim.max_tokens
     rerank._settle(query, _settled(result), after)
-    spans = [span for chunk in (*ranking.chunks, *ranking.dropped) for span in chunk.spans]
-    n_kept = sum(span.kept for span in spans)
-    dispatcher.event(
-        AttentionTrimEvent(
-            n_nodes_before=len(nodes),
-            n_nodes_after=len(result),
-            n_tokens_before=n_tokens(trim, nodes),
-            n_tokens_after=after,
-            n_spans_kept=n_kept,
-            n_spans_dropped=len(spans) - n_kept,
-            evidence=ranking.evidence,
-            no_evidence=ranking.no_evidence,
-        )
-    )
+    before = n_tokens(trim, nodes)
+    dispatcher.event(_event(ranking, len(nodes), len(result), before, after))
     return result
+
+
+def _dry_run(
+    rerank: AttentionRerank, nodes: list[NodeWithScore], places: list[int], query: str, trim: Trim
+) -> list[NodeWithScore]:
+    """All nodes ranked and whole, and the event of what `_trim_texts` would do.
+
+    Within what nodes without text leave of the budget, by the sum of what each of them takes.
+    """
+    others = [found for place, found in enumerate(nodes) if place not in places]
+    taken = n_tokens(trim, others)
+    ranking, result = _rank_texts(rerank, nodes, places, query, less(trim, taken))
+    saving = cast("Saving", ranking.saving)
+    n_left = len(saving.chunks) + len(others)
+    before, after = n_tokens(trim, nodes), saving.n_tokens_after + taken
+    dispatcher.event(_event(ranking, len(nodes), n_left, before, after))
+    return result
+
+
+def _event(
+    ranking: Ranking, n_before: int, n_after: int, tokens_before: int, tokens_after: int
+) -> AttentionTrimEvent:
+    left = ranking if ranking.saving is None else ranking.saving
+    spans = [span for chunk in (*left.chunks, *left.dropped) for span in chunk.spans]
+    n_kept = sum(span.kept for span in spans)
+    return AttentionTrimEvent(
+        n_nodes_before=n_before,
+        n_nodes_after=n_after,
+        n_tokens_before=tokens_before,
+        n_tokens_after=tokens_after,
+        n_spans_kept=n_kept,
+        n_spans_dropped=len(spans) - n_kept,
+        dry_run=ranking.saving is not None,
+        evidence=ranking.evidence,
+        no_evidence=ranking.no_evidence,
+    )
 
 
 def _has_trimmed(

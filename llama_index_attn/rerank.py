@@ -54,6 +54,9 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     and trimmed if that is asked for, by their original text; what others wrote under `"attnmass"`
     is never read instead of a text.
 
+    With `dry_run` all nodes come back ranked and whole, and `AttentionTrimEvent` tells what
+    trimming would have left; with `keep_ranking`, `last_ranking.saving` tells of which spans.
+
     Images and other nodes without text are neither ranked nor counted in `top_n`, and never left
     out: copies of them stay at their position in the list, and what metadata of them the LLM is
     shown counts in `max_tokens`. Blank texts come last with score 0.0.
@@ -67,7 +70,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     with `on_no_evidence="raise"`.
 
     Example:
-        >>> rerank = AttentionRerank(top_n=None, max_tokens=800)
+        >>> rerank = AttentionRerank(max_tokens=800)
         >>> engine = index.as_query_engine(similarity_top_k=20, node_postprocessors=[rerank])
     """
 
@@ -113,7 +116,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         check_found(nodes)
         check_type("query_bundle", query_bundle, QueryBundle, optional="no query")
         result: list[NodeWithScore] = []
-        top_n = len(nodes) if self.top_n is None else self.top_n
+        top_n = len(nodes) if self._n_best is None else self._n_best
         started = ReRankStartEvent(
             query=query_bundle, nodes=nodes, top_n=top_n, model_name=self.model
         )

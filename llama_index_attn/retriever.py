@@ -66,8 +66,8 @@ class AttentionRetriever(BaseRetriever):
         if top_n is not None:
             rerank = rerank.model_copy()
             rerank.top_n = top_n
-        if fetch_k < (rerank.top_n or 1):
-            raise ValueError(f"fetch_k must be at least top_n, but {fetch_k} < {rerank.top_n or 1}")
+        if fetch_k < (least := rerank._n_best or 1):
+            raise ValueError(f"fetch_k must be at least top_n, but {fetch_k} < {least}")
         self._retriever = retriever
         self._rerank = rerank
         self._fetch_k = fetch_k

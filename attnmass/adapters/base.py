@@ -212,7 +212,7 @@ class UsesRanker(RankerFields):
         ranking = self._load().rank(
             query,
             chunks,
-            **{name: getattr(self, name) for name in SELECTION_FIELDS},
+            **{name: getattr(self, name) for name in SELECTION_FIELDS} | {"top_n": self._n_best},
             retrieval_scores=scores,
             trim=trim,
             render=render,

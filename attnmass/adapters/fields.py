@@ -6,8 +6,9 @@ import inspect
 import os
 from collections.abc import Mapping
 from textwrap import fill
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator, model_validator
 from typing_extensions import Self
 
@@ -35,6 +36,9 @@ _PATHS = [
 
 # LlamaIndex's field of whom to tell of calls.
 _TOLD = "callback_manager"
+
+# What is kept where nothing is said.
+_N_BEST = 5
 
 # What users set, told first, and of that first what most of them set.
 COMMON = (
@@ -101,12 +105,22 @@ class RankerFields(Sound, OfAdapters, Storing, Reading[HeadProfile], Trimming, S
     Its docstring tells of the fields of each subclass that has one of its own.
     """
 
-    top_n: int | None = option(5, "Keep the best so many; None for all", ge=1)
+    # Wider than the core's, where no `top_n` is all.
+    top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
+        "auto", "Keep the best so many; auto is 5, or all under max_tokens, None for all"
+    )
 
     _ranker: Any = PrivateAttr(default=None)
     _counted: Any = PrivateAttr(default=None)
     _last_ranking: Any = PrivateAttr(default=None)
     _worker: Worker = PrivateAttr(default_factory=Worker)
+
+    @property
+    def _n_best(self) -> int | None:
+        """`top_n` as a number; a budget is for all candidates to compete for."""
+        if self.top_n != "auto":
+            return self.top_n
+        return _N_BEST if self.max_tokens is None else None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -96,6 +96,14 @@ class SelectionOptions(Given):
         kind=str,
         help="Count tokens as this folder or repository does, the reader's; default: the model's.",
     ),
+    must_keep=Shown(
+        metavar="PATTERN",
+        kind=list[str],
+        help="Keep spans with this whatever they score: a set (numbers, amounts, percentages, "
+        "dates, identifiers, error_codes, emails, urls, versions) or a regular expression; may be "
+        "repeated.",
+    ),
+    dry_run=Shown(alone=True, help="Only tell what would be saved and lost; chunks stay whole."),
     language=Shown(metavar="CODE"),
 )
 class TrimOptions(Given):

@@ -11,6 +11,7 @@ from typing import Any
 from attnmass.cli.items import Item, Question
 from attnmass.cli.printable import encodable, on_one_line
 from attnmass.results.ranking import Ranking
+from attnmass.results.saving import Saving
 from attnmass.scoring.ranked import RankedChunk
 from attnmass.text.prompt import chunk_text
 
@@ -35,6 +36,7 @@ def ranking_record(question: Question, ranking: Ranking) -> dict[str, Any]:
         "dropped": [
             chunk_record(None, chunk, question.items[chunk.index]) for chunk in ranking.dropped
         ],
+        "saving": None if ranking.saving is None else _saving_record(question, ranking.saving),
         "notes": list(ranking.notes),
         "profile": {
             "model": profile.model,
@@ -43,6 +45,21 @@ def ranking_record(question: Question, ranking: Ranking) -> dict[str, Any]:
             "heads": [list(head) for head in profile.heads],
         },
         "timings": asdict(ranking.timings),
+    }
+
+
+def _saving_record(question: Question, saving: Saving) -> dict[str, Any]:
+    """What a dry run did not return, for JSON."""
+    kept, dropped = (
+        [chunk_record(None, chunk, question.items[chunk.index]) for chunk in chunks]
+        for chunks in (saving.chunks, saving.dropped)
+    )
+    return {
+        "n_tokens_before": saving.n_tokens_before,
+        "n_tokens_after": saving.n_tokens_after,
+        "chunks": kept,
+        "dropped": dropped,
+        "error": saving.error,
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -12,7 +13,9 @@ from rich.text import Text
 
 from attnmass.cli.items import Question
 from attnmass.cli.printable import on_one_line, printable
+from attnmass.explain.shown import why_dropped
 from attnmass.results.ranking import Ranking
+from attnmass.results.saving import Saving
 
 if TYPE_CHECKING:
     from attnmass.fitting.report import Table as ReportTable
@@ -28,6 +31,8 @@ def print_ranking(question: Question, ranking: Ranking, *, trimmed: bool, labell
     if ranking.chunks:
         console.print(_table(question, ranking, trimmed, console.width))
     console.print(Text(summary(ranking)), style="yellow" if ranking.no_evidence else "dim")
+    if ranking.saving is not None:
+        print_table(("chunk", "spans kept", "left out"), _lost(question, ranking.saving))
     if labelled:
         console.print()
 
@@ -71,12 +76,28 @@ def summary(ranking: Ranking) -> str:
     parts.append(f"{len(ranking.chunks)} of {len(ranking.chunks) + len(ranking.dropped)} chunks")
     reasons = dict.fromkeys(chunk.dropped for chunk in ranking.dropped)
     counts = [
-        f"{sum(chunk.dropped == reason for chunk in ranking.dropped)} {reason}"
+        f"{sum(chunk.dropped == reason for chunk in ranking.dropped)} {_named(reason)}"
         for reason in reasons
     ]
     if counts:
         parts.append(f"dropped: {', '.join(counts)}")
     return " · ".join(parts)
+
+
+def _lost(question: Question, saving: Saving) -> Iterator[tuple[str, str, str]]:
+    """A row for each chunk: what a dry run would have left of it, and why no more."""
+    for chunk in sorted((*saving.chunks, *saving.dropped), key=lambda chunk: chunk.index):
+        reasons = Counter(span.reason for span in chunk.spans if not span.kept)
+        if not chunk.spans and chunk.dropped:
+            reasons[chunk.dropped] += 1
+        told = ", ".join(f"{n} {why_dropped(reason)}" for reason, n in reasons.most_common())
+        kept = f"{len(chunk.kept_spans)} of {len(chunk.spans)}" if chunk.spans else "none"
+        yield question.items[chunk.index].label, kept, told
+
+
+def _named(reason: str | None) -> str:
+    """A reason by the option that it comes of, or in words where no option was passed."""
+    return why_dropped(reason) if reason in ("min_relevance", "duplicate") else str(reason)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

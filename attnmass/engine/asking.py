@@ -58,3 +58,9 @@ class Asked(Selection):
             )
         if self.render is not None and not callable(self.render):
             raise TypeError(f"render must be a callable from index and text, not {self.render!r}")
+
+    @property
+    def uncut(self) -> Asked:
+        """The same, with all chunks kept."""
+        every = {"top_n": None, "min_relevance": None, "on_no_evidence": "keep"}
+        return self.model_copy(update=every)

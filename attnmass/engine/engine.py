@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 
 from attnmass.engine.building import build, choose
 from attnmass.engine.forking import ForkLock
+from attnmass.engine.leaning import Leaner
 from attnmass.engine.making import LOADING, MAKING, LoadingOptions, RankerOptions, settled
 from attnmass.engine.progress import progress_bar
 from attnmass.engine.rank_by import choose_rank_by, class_name
@@ -136,7 +137,8 @@ class Engine:
         self._progress = given["progress"]
         self._tally = Tally()
         self._lock = ForkLock()
-        self._trimmer = Trimmer(built.profile, built.layout, built.plain, self._lock)
+        leaner = Leaner(built.profile, built.layout, self._lock)
+        self._trimmer = Trimmer(built.profile, built.plain, leaner)
         self._worker = Worker()
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from attnmass.engine.asking import Asked
 from attnmass.engine.tracing import trace
 from attnmass.layouts import QueryAttention
 from attnmass.options.choices import RankBy
@@ -22,7 +23,7 @@ def make_ranking(
     attention: QueryAttention,
     inputs: Inputs,
     n_windows: Mapping[int, int],
-    selection: Selection,
+    selection: Asked,
     profile: HeadProfile,
     rank_by: RankBy,
 ) -> Ranking:
@@ -107,8 +108,10 @@ def threshold_of(selection: Selection, profile: HeadProfile) -> float | None:
     return profile.evidence.threshold if rule is None else rule.evidence_threshold
 
 
-def least_relevance(selection: Selection, profile: HeadProfile) -> float | None:
+def least_relevance(selection: Asked, profile: HeadProfile) -> float | None:
     """What is of less relevance is left out: as the user says, `None` for nothing.
+
+    Where the user says nothing, a ceiling is no quota: under `max_tokens` it is the profile's.
 
     Raises:
         ValueError: If the user says so and the profile cannot tell relevance.
@@ -120,6 +123,7 @@ def least_relevance(selection: Selection, profile: HeadProfile) -> float | None:
             f"{profile.layout!r} has no rule for: use layout='late' with a profile that has one, "
             "or leave it out"
         )
-    if isinstance(wanted, str):
-        return None
-    return wanted
+    if not isinstance(wanted, str):
+        return wanted
+    under_ceiling = selection.trim is not None and selection.trim.max_tokens is not None
+    return profile.relevance.min_relevance if under_ceiling and profile.relevance else None

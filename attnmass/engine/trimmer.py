@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from attnmass.engine.forking import ForkLock
-from attnmass.layouts import Layout, LayoutOptions, QueryAttention
+from attnmass.engine.asking import Asked
+from attnmass.engine.choosing import Call
+from attnmass.engine.leaning import Leaner
+from attnmass.engine.ranking import least_relevance
+from attnmass.layouts import LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking
-from attnmass.scoring.masses import token_masses
-from attnmass.scoring.ranked import RankedChunk
+from attnmass.results.saving import Saving
 from attnmass.text.inputs import Inputs
 from attnmass.text.prompt import chunk_text
-from attnmass.text.segmentation import Segment, segment
-from attnmass.text.tokens import PlainTokenizer, Tokens
-from attnmass.trimming import (
-    Leaning,
-    Render,
-    ScoredText,
-    TokenCounter,
-    Trim,
-    leaning,
-    tokens_of,
-    trim_chunks,
-)
-from attnmass.trimming.scored import scored_text
-
-_LARGEST_LOAD = 2**26  # numbers, of four bytes
+from attnmass.text.tokens import PlainTokenizer
+from attnmass.trimming import BudgetError, PatternError, TokenCounter, Trim
 
 
 class Trimmer:
     """Trims rankings of one ranker."""
 
-    def __init__(
-        self, profile: HeadProfile, layout: Layout, plain: PlainTokenizer, lock: ForkLock
-    ) -> None:
+    def __init__(self, profile: HeadProfile, plain: PlainTokenizer, leaner: Leaner) -> None:
         """Bind to a ranker's parts.
 
         Args:
             profile: The heads that are read.
-            layout: What reads them.
             plain: The tokenizer.
-            lock: Held while the model is used, and only then.
+            leaner: Looks inside chunks.
         """
         self._profile = profile
-        self._layout = layout
         self._count = TokenCounter(plain.as_reader())
-        self._lock = lock
+        self._leaner = leaner
 
     def trim(
         self,
         rankings: Sequence[Ranking],
         inputs: Inputs,
         attention: Sequence[QueryAttention],
+        asked: Asked,
         trim: Trim,
-        render: Render | None,
         options: LayoutOptions,
     ) -> list[Ranking]:
         """Rankings of one set of chunks with their chunks trimmed.
@@ -66,120 +49,70 @@ class Trimmer:
             rankings: As whole chunks gave them.
             inputs: What they were made of.
             attention: That of each query, on the chunks that were read.
-            trim: What was asked for.
-            render: As in `AttentionRanker.rank`.
+            asked: All that was asked for.
+            trim: What of it is about trimming.
             options: Bounds on a forward pass.
 
         Raises:
-            ValueError: If no span fits into the budget and `on_empty` is `"raise"`.
+            BudgetError: If no span, or not all that must stay, fits into the budget, and `on_empty`
+                is `"raise"`; a `ValueError`.
+            PatternError: If a pattern takes too long; a `ValueError`.
         """
-        segments = {
-            index: segment(inputs.chunks[index].text, language=trim.language)
-            for index in inputs.tokens
-        }
+        call = self._call(inputs, asked, trim, options)
+        return [
+            call.trimmed(ranking, looked)
+            for ranking, looked in zip(rankings, attention, strict=True)
+        ]
+
+    def dry_run(
+        self,
+        wholes: Sequence[Ranking],
+        rankings: Sequence[Ranking],
+        inputs: Inputs,
+        attention: Sequence[QueryAttention],
+        asked: Asked,
+        trim: Trim,
+        options: LayoutOptions,
+    ) -> list[Ranking]:
+        """What `trim`, whose arguments these are, would do, told on rankings of all chunks.
+
+        What it would raise is told, too. `wholes` are the rankings that nothing was cut from.
+        """
+        call = self._call(inputs, asked, trim, options)
         found = []
-        for ranking, looked in zip(rankings, attention, strict=True):
-            masses = looked.beyond_null
-            scored = {
-                index: scored_text(
-                    inputs,
-                    index,
-                    masses[place],
-                    ranking.scores[index],
-                    segments[index],
-                    self._profile,
-                    looked.beside,
+        for whole, ranking, looked in zip(wholes, rankings, attention, strict=True):
+            before = call.n_tokens_before
+            try:
+                trimmed = call.trimmed(ranking, looked)
+                saving = Saving(
+                    before, trimmed.n_tokens_after or 0, trimmed.chunks, trimmed.dropped
                 )
-                for index, place in inputs.places.items()
-            }
-            found.append(self._trim(ranking, inputs, scored, trim, render, options))
+                notes = trimmed.notes
+            except (BudgetError, PatternError) as error:
+                saving, notes = Saving(before, before, whole.chunks, (), str(error)), ()
+            found.append(
+                replace(
+                    whole,
+                    n_tokens_before=before,
+                    n_tokens_after=before,
+                    saving=saving,
+                    notes=(*notes, str(saving)),
+                )
+            )
         return found
 
-    def _trim(
-        self,
-        ranking: Ranking,
-        inputs: Inputs,
-        scored: Mapping[int, ScoredText],
-        trim: Trim,
-        render: Render | None,
-        options: LayoutOptions,
-    ) -> Ranking:
-        count = trim.counter or self._count
-
+    def _call(self, inputs: Inputs, asked: Asked, trim: Trim, options: LayoutOptions) -> Call:
         def as_read(index: int, text: str) -> str:
             return chunk_text(replace(inputs.chunks[index], text=text))
 
-        def run(leans: Mapping[int, Leaning]) -> Ranking:
-            kept, dropped = ranking.chunks, ranking.dropped
-            found = trim_chunks(kept, dropped, scored, trim, count, render or as_read, leans)
-            return replace(
-                ranking,
-                chunks=found.chunks,
-                dropped=found.dropped,
-                n_tokens_before=found.n_tokens_before,
-                n_tokens_after=found.n_tokens_after,
-            )
-
-        result = run({})
-        if not trim.resolve_context:
-            return result
-        return run(self._leaning(result.chunks, scored, inputs, options))
-
-    def _leaning(
-        self,
-        chunks: Sequence[RankedChunk],
-        scored: Mapping[int, ScoredText],
-        inputs: Inputs,
-        options: LayoutOptions,
-    ) -> Mapping[int, Leaning]:
-        """For each chunk what its spans lean on, by attention inside the chunk."""
-        groups = {
-            chunk.index: _groups(
-                inputs.tokens[chunk.index],
-                scored[chunk.index].segments,
-                inputs.start(chunk.index),
-            )
-            for chunk in chunks
-        }
-        groups = {i: mine for i, mine in groups.items() if len(mine) > 1}
-        weights = self._profile.context_weights
-        found: dict[int, dict[int, int]] = {i: {} for i in groups}
-        widths = {i: len(weights) * len(inputs.tokens[i]) for i in groups}
-        for load in _loads(groups, widths):
-            with self._lock:
-                looked = self._layout.within(
-                    [inputs.tokens[i] for i, _ in load],
-                    [[groups[i][number] for number in numbers] for i, numbers in load],
-                    options,
-                )
-            for (i, numbers), attention in zip(load, looked, strict=True):
-                rows = (token_masses(each, weights).numpy() for each in attention)
-                found[i] |= leaning(dict(zip(numbers, rows, strict=True)), groups[i])
-        return found
-
-
-def _loads(
-    groups: Mapping[int, Mapping[int, object]], widths: Mapping[int, int]
-) -> Iterator[list[tuple[int, list[int]]]]:
-    """Spans of chunks in parts whose attention can be held at once, by `widths` for each span."""
-    load: list[tuple[int, list[int]]] = []
-    size = 0
-    for i, mine in groups.items():
-        numbers, most = list(mine), max(1, _LARGEST_LOAD // widths[i])
-        for start in range(0, len(numbers), most):
-            part = numbers[start : start + most]
-            if load and size + len(part) * widths[i] > _LARGEST_LOAD:
-                yield load
-                load, size = [], 0
-            load.append((i, part))
-            size += len(part) * widths[i]
-    if load:
-        yield load
-
-
-def _groups(tokens: Tokens, segments: Sequence[Segment], start: int) -> dict[int, list[int]]:
-    """The tokens of each span that has some; headings, which come along anyway, left out."""
-    body = {i: (span.start, span.end) for i, span in enumerate(segments) if span.kind != "heading"}
-    offsets = np.array(tokens.offsets, dtype=np.int64)
-    groups = zip(body, tokens_of(offsets, start, list(body.values())), strict=True)
-    return {i: group for i, group in groups if group}
+        return Call(
+            profile=self._profile,
+            leaner=self._leaner,
+            inputs=inputs,
+            asked=asked,
+            trim=trim,
+            options=options,
+            count=trim.counter or self._count,
+            render=asked.render or as_read,
+            least=least_relevance(asked, self._profile),
+        )

@@ -18,6 +18,7 @@ _REASONS = {
     "keep_ratio": "no room in keep_ratio",
     "top_p": "not needed for top_p",
     "min_relevance": "not relevant",
+    "duplicate": "said in another chunk",
     "top_n": "not among the top_n",
     "no_evidence": "no evidence",
     "title": "heading over nothing that is kept",
@@ -27,6 +28,7 @@ _REASONS = {
 }
 _KEPT = {
     "score": "by its score",
+    "must_keep": "as must_keep says",
     "title": "as a title",
     "context": "as context",
     "neighbor": "as a neighbor",

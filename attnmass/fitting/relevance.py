@@ -204,14 +204,17 @@ def _loss(tables: Sequence[_Table], logits: Sequence[Floats]) -> float:
 
 
 def _spans(tables: Sequence[_Table], weights: Floats, bias: float) -> tuple[float, float, int]:
-    """Scale and bias of spans; the chunks' own where too few sentences are labelled."""
+    """Scale and bias of spans, and how many told it; else the chunks' own."""
     from sklearn.linear_model import LogisticRegression
 
     rows = np.concatenate([table.spans @ weights for table in tables])
     labels = np.concatenate([table.span_labels for table in tables])
     if min(int(labels.sum()), int((~labels).sum())) < 2 * _BINS:
         return 1.0, bias, 0
-    found = LogisticRegression(C=1e3, max_iter=1000).fit(rows[:, None], labels)
+    # Both kinds weigh alike, as those of chunks do, so that one threshold means one thing.
+    found = LogisticRegression(C=1e3, max_iter=1000, class_weight="balanced").fit(
+        rows[:, None], labels
+    )
     return float(found.coef_[0, 0]), float(found.intercept_[0]), len(labels)
 
 

@@ -14,7 +14,13 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from attnmass.options.checks import check_count, check_finite, check_share, check_type
+from attnmass.options.checks import (
+    check_count,
+    check_finite,
+    check_items,
+    check_share,
+    check_type,
+)
 from attnmass.options.choices import check_choice
 from attnmass.options.renamed import what_then
 
@@ -77,6 +83,9 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
     if told(declared, "format") == "path" and isinstance(value, os.PathLike):
         return os.fspath(value)
     for kind in kinds:
+        if kind == tuple[str, ...]:
+            check_items(name, value, str, instead="a list of texts")
+            return tuple(value)
         if get_origin(kind) is Literal:
             check_choice(name, value, kind, optional=optional)
             return value
@@ -102,7 +111,7 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
 def kinds_of(declared: FieldInfo) -> tuple[Any, ...]:
     """The types that an option may be of: the members of a union, else the one."""
     annotation = declared.annotation
-    if get_origin(annotation) is Literal or not get_args(annotation):
+    if get_origin(annotation) in (Literal, tuple) or not get_args(annotation):
         return (annotation,)
     return tuple(
         get_args(kind)[0] if get_origin(kind) is Annotated else kind

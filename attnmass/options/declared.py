@@ -230,6 +230,14 @@ class Trimming(BaseModel):
     on_empty: OnEmpty = option(
         "raise", "Where no span fits: an error, nothing (empty), or the best span's beginning (cut)"
     )
+    must_keep: tuple[str, ...] = option(
+        (),
+        "Patterns whose spans stay whatever they score: names of sets, such as amounts and dates, "
+        "and regular expressions",
+    )
+    dry_run: bool = option(
+        False, "Whether to return chunks whole and only tell what would be saved and lost"
+    )
     tokenizer: Any = option(
         None,
         "Counts max_tokens, the reader's: a tokenizer, or a callable; never serialized",

@@ -11,6 +11,7 @@ from attnmass.scoring.ranked import RankedChunk
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile
     from attnmass.results.explanation import Explanation
+    from attnmass.results.saving import Saving
     from attnmass.results.trace import Trace
 
 
@@ -43,7 +44,8 @@ class Ranking:
         scores: `RankedChunk.score` of every input chunk, in input order, whatever was cut.
         profile: The heads that were read.
         timings: Seconds by stage. In `AttentionRanker.rank_batch` the queries share one set.
-        notes: What a caller should know: chunks that were split or skipped, in sentences.
+        notes: What a caller should know, in sentences: chunks that were split or skipped, the best
+            span that a budget left no room for, what a dry run found.
         evidence: How much the query's attention found, in [0, 1]; see `HeadProfile.evidence`.
         no_evidence: Whether that is less than the threshold, so that the answer is likely not here.
         dropped: Chunks that are not kept, best first, each with its reason.
@@ -53,6 +55,7 @@ class Ranking:
         trace: The attention that it was made of; `None` on a ranking that was put together by hand.
         stability: Where the chunks were read in two orders, the rank correlation (Kendall's tau-b)
             of the two results, in [-1, 1]: the lower, the more the order of the chunks matters.
+        saving: In a dry run what trimming would have saved and lost; else `None`.
     """
 
     query: str
@@ -68,6 +71,7 @@ class Ranking:
     n_tokens_after: int | None = None
     trace: Trace | None = field(default=None, repr=False, compare=False)
     stability: float | None = None
+    saving: Saving | None = None
 
     @property
     def split(self) -> tuple[int, ...]:

@@ -18,10 +18,13 @@ class Span:
         mass: Share of the query's attention that it got, by the heads that score spans.
         relevance: As `RankedChunk.relevance`, of the span alone.
         kept: Whether it is in the trimmed text.
-        reason: Why. Kept: `"score"`, or with another span as its `"title"`, `"context"` or
-            `"neighbor"`. Dropped: `"max_tokens"`, `"keep_ratio"` or `"top_p"`; the reason of its
-            chunk where that was dropped; `"title"` for a heading over nothing that is kept.
+        reason: Why. Kept: `"score"`, `"must_keep"`, or with another span as its `"title"`,
+            `"context"` or `"neighbor"`. Dropped: `"max_tokens"`, `"keep_ratio"`, `"top_p"`,
+            `"min_relevance"` or `"duplicate"`; the reason of its chunk where that was dropped;
+            `"title"` for a heading over nothing that is kept.
         id: The same for the same place in the same text, whatever the query.
+        duplicate_of: The id of the kept span of another chunk that it repeats, where that is why it
+            was dropped.
     """
 
     start: int
@@ -33,6 +36,7 @@ class Span:
     reason: str
     id: str
     relevance: float | None = None
+    duplicate_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class RankedChunk:
             0.0 if skipped; `None` where the profile has no rule for it (`HeadProfile.relevance`).
         skipped: Why the chunk was not scored (it is then last, with score 0.0), else `None`.
         text: Its text, or what trimming kept of it; empty where that is nothing or there was none.
-        spans: All its spans in reading order where trimming was asked for, else none.
+        spans: All its spans in reading order where trimming was asked for, else none; none too
+            where the whole chunk was dropped for `"min_relevance"`, without a look into it.
         dropped: Why it is not in the result, on the chunks of `Ranking.dropped`: `"top_n"`,
             `"min_relevance"`, `"no_evidence"`, or what left none of its spans; where trimming was
             asked for and it was skipped, why that was.

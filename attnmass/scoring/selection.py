@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from attnmass.options.choices import RankBy
+from attnmass.options.choices import Order, RankBy
 from attnmass.options.selection import Selection
 from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.fusing import fused, retrieved
@@ -189,8 +189,16 @@ def cut(
         elif len(kept) == selection.top_n:
             why = "top_n"
         (dropped if why else kept).append(replace(chunk, dropped=why))
-    if selection.order == "input":
-        kept.sort(key=lambda chunk: chunk.index)
-    elif selection.order == "best_last":
-        kept.reverse()
-    return kept, dropped
+    return arranged(kept, selection.order), dropped
+
+
+def arranged(chunks: Sequence[RankedChunk], order: Order) -> list[RankedChunk]:
+    """Chunks that come best first in the order asked for."""
+    if order == "input":
+        return sorted(chunks, key=lambda chunk: chunk.index)
+    return list(chunks[::-1] if order == "best_last" else chunks)
+
+
+def best_first(chunk: RankedChunk) -> tuple[bool, float, int]:
+    """What chunks are sorted by that were parted: by score, what was not scored last."""
+    return chunk.skipped is not None, -chunk.score, chunk.index

@@ -10,11 +10,14 @@ from attnmass.trimming.chunks import (
     trim_chunks,
 )
 from attnmass.trimming.context import leaning
+from attnmass.trimming.errors import BudgetError, PatternError
 from attnmass.trimming.options import Trim
 from attnmass.trimming.scores import TokenMass, span_masses, span_scores, tokens_of
 
 __all__ = [
+    "BudgetError",
     "Leaning",
+    "PatternError",
     "Render",
     "ScoredText",
     "TokenCounter",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from attnmass.text.segmentation import Segment
 
+Place = tuple[int, int]  # chunk, span
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -20,6 +22,8 @@ class Candidate:
         render: What the reader gets of the chunk, given the text that is kept of it.
         leans_on: For a span the earlier one that it leans on, if any.
         index: Position in the input: of spans with equal scores those of the lower one go first.
+        irrelevant: The spans of too little relevance.
+        must: The spans that must stay.
     """
 
     text: str
@@ -29,6 +33,13 @@ class Candidate:
     render: Callable[[str], str]
     leans_on: Mapping[int, int] = field(default_factory=dict)
     index: int = 0
+    irrelevant: frozenset[int] = frozenset()
+    must: frozenset[int] = frozenset()
+
+    def taking_part(self, keep_titles: bool) -> list[int]:
+        """Spans that are chosen for themselves: not headings that come with what they head."""
+        body = [i for i, segment in enumerate(self.segments) if segment.kind != "heading"]
+        return body if keep_titles and body else list(range(len(self.segments)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +51,17 @@ class Choice:
         kept: For each candidate, for each span, `[start, end)` as it is kept, else `None`.
         texts: For each candidate its kept text.
         n_tokens: Tokens of what the reader gets.
+        duplicate_of: For spans that were dropped as duplicates what they repeat.
+        missed: The best span that `max_tokens` left no room for.
+        missed_tokens: What that one takes by itself.
+        over: By how many tokens that what must stay is more than `max_tokens`; 0 where it is not.
     """
 
     reasons: tuple[tuple[str, ...], ...]
     kept: tuple[tuple[tuple[int, int] | None, ...], ...]
     texts: tuple[str, ...]
     n_tokens: int
+    duplicate_of: Mapping[Place, Place] = field(default_factory=dict)
+    missed: Place | None = None
+    missed_tokens: int = 0
+    over: int = 0

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from attnmass.profiles import SpanRule
 from attnmass.scoring.ranked import RankedChunk, Span
+from attnmass.scoring.selection import best_first
 from attnmass.text.chunk import span_id, text_digest
 from attnmass.text.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
-from attnmass.trimming.candidates import Candidate, Choice
+from attnmass.trimming.candidates import Candidate, Choice, Place
 from attnmass.trimming.options import Trim
 from attnmass.trimming.scores import Floats, TokenMass, span_masses, span_scores
 from attnmass.trimming.select import choose
@@ -29,6 +30,7 @@ class ScoredText:
         masses: Attention mass of each, `[span]`.
         scores: What they are ordered by, `[span]`.
         relevances: Probability that each holds evidence by itself, where that is known.
+        must: The spans that must stay.
     """
 
     text: str
@@ -36,6 +38,7 @@ class ScoredText:
     masses: Floats
     scores: Floats
     relevances: Sequence[float] | None = None
+    must: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class Trimmed:
 
     chunks: tuple[RankedChunk, ...]
     dropped: tuple[RankedChunk, ...]
-    n_tokens_before: int
     n_tokens_after: int
+    notes: tuple[str, ...] = ()
 
 
 def score_text(
@@ -70,20 +73,26 @@ def trim_chunks(
     count: TokenCounter,
     render: Render,
     leaning: Mapping[int, Leaning] | None = None,
+    *,
+    min_relevance: float | None = None,
+    final: bool = True,
 ) -> Trimmed:
     """Choose the spans of the chunks that were kept, and mark those of all others.
 
     Args:
         kept: Chunks in the order that the reader gets them; those without text are let go.
         dropped: Chunks that were dropped already.
-        scored: Spans by input index, of every chunk that has text.
+        scored: Spans by input index, of every chunk that has text and was looked into.
         trim: What was asked for.
         count: Counts the reader's tokens.
         render: What the reader gets of a chunk, from its input index and its kept text.
         leaning: By input index, for a span the earlier one that it leans on.
+        min_relevance: Chunks and spans of less relevance stay out but for `min_keep` and
+            `must_keep`; those without relevance are not held to it.
+        final: As in `choose`.
 
     Raises:
-        ValueError: As in `choose`.
+        BudgetError: As in `choose`.
     """
     leaning = leaning or {}
     readable = [chunk for chunk in kept if chunk.index in scored]
@@ -97,33 +106,80 @@ def trim_chunks(
                 lambda text, index=chunk.index: render(index, text),  # type: ignore[misc]
                 leaning.get(chunk.index, {}),
                 chunk.index,
+                _irrelevant(chunk, scored[chunk.index], min_relevance),
+                scored[chunk.index].must,
             )
             for chunk in readable
         ],
         trim,
         count,
+        final=final,
     )
+    twins = {place: _id(readable, scored, twin) for place, twin in choice.duplicate_of.items()}
     result = [
-        _chosen(chunk, scored[chunk.index], choice, place) for place, chunk in enumerate(readable)
+        _chosen(chunk, scored[chunk.index], choice, place, twins)
+        for place, chunk in enumerate(readable)
     ]
     gone = [chunk for chunk in result if chunk.dropped]
     gone += [replace(c, text="", dropped=c.skipped) for c in kept if c.index not in scored]
     gone += [_marked(chunk, scored.get(chunk.index)) for chunk in dropped]
-    before = [render(index, source.text) for index, source in scored.items()]
     return Trimmed(
         tuple(chunk for chunk in result if not chunk.dropped),
-        tuple(sorted(gone, key=_best_first)),
-        count.total(before),
+        tuple(sorted(gone, key=best_first)),
         choice.n_tokens,
+        _notes(readable, scored, choice, trim),
     )
 
 
-def _best_first(chunk: RankedChunk) -> tuple[bool, float, int]:
-    return chunk.skipped is not None, -chunk.score, chunk.index
+def _irrelevant(
+    chunk: RankedChunk, source: ScoredText, min_relevance: float | None
+) -> frozenset[int]:
+    """The spans of a chunk that are not relevant: all of them where the chunk is not."""
+    if min_relevance is None or chunk.relevance is None:
+        return frozenset()
+    every = range(len(source.segments))
+    if chunk.relevance < min_relevance:
+        return frozenset(every)
+    likely = source.relevances
+    return frozenset(() if likely is None else (i for i in every if likely[i] < min_relevance))
 
 
-def _chosen(chunk: RankedChunk, source: ScoredText, choice: Choice, place: int) -> RankedChunk:
-    spans = _spans(source, choice.kept[place], choice.reasons[place])
+def _id(chunks: Sequence[RankedChunk], scored: Mapping[int, ScoredText], place: Place) -> str:
+    source = scored[chunks[place[0]].index]
+    segment = source.segments[place[1]]
+    return span_id(text_digest(source.text), segment.start, segment.end)
+
+
+def _notes(
+    chunks: Sequence[RankedChunk], scored: Mapping[int, ScoredText], choice: Choice, trim: Trim
+) -> tuple[str, ...]:
+    """What a caller should know of a choice."""
+    notes = []
+    if choice.over:
+        notes.append(
+            f"what must_keep names takes {choice.over} tokens more than max_tokens="
+            f"{trim.max_tokens}, and is not all kept"
+        )
+    if choice.missed is not None:
+        chunk = chunks[choice.missed[0]]
+        segment = scored[chunk.index].segments[choice.missed[1]]
+        notes.append(
+            f"chunk {chunk.index} has the best span that did not fit into max_tokens="
+            f"{trim.max_tokens}: characters {segment.start} to {segment.end}, "
+            f"{choice.missed_tokens} tokens"
+        )
+    return tuple(notes)
+
+
+def _chosen(
+    chunk: RankedChunk,
+    source: ScoredText,
+    choice: Choice,
+    place: int,
+    twins: Mapping[Place, str],
+) -> RankedChunk:
+    mine = [twins.get((place, i)) for i in range(len(source.segments))]
+    spans = _spans(source, choice.kept[place], choice.reasons[place], mine)
     if any(span.kept for span in spans):
         return replace(chunk, text=choice.texts[place], spans=spans)
     # The best span of a dropped chunk says what it was dropped for; a heading goes with others.
@@ -136,11 +192,15 @@ def _marked(chunk: RankedChunk, source: ScoredText | None) -> RankedChunk:
     if source is None:
         return replace(chunk, text="")
     why = [chunk.dropped or ""] * len(source.segments)
-    return replace(chunk, text="", spans=_spans(source, [None] * len(why), why))
+    none = [None] * len(why)
+    return replace(chunk, text="", spans=_spans(source, none, why, none))
 
 
 def _spans(
-    source: ScoredText, kept: Iterable[tuple[int, int] | None], reasons: Iterable[str]
+    source: ScoredText,
+    kept: Iterable[tuple[int, int] | None],
+    reasons: Iterable[str],
+    twins: Iterable[str | None],
 ) -> tuple[Span, ...]:
     digest = text_digest(source.text)
     likely: Sequence[float | None] = source.relevances or [None] * len(source.segments)
@@ -155,14 +215,16 @@ def _spans(
             reason,
             span_id(digest, segment.start, segment.end),
             relevance,
+            twin,
         )
-        for segment, score, mass, place, reason, relevance in zip(
+        for segment, score, mass, place, reason, relevance, twin in zip(
             source.segments,
             source.scores,
             source.masses,
             kept,
             reasons,
             likely,
+            twins,
             strict=True,
         )
     )

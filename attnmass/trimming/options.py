@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,32 +10,44 @@ from attnmass.options.checked import check_option
 from attnmass.options.choices import OnEmpty
 from attnmass.options.declared import Trimming, names_of
 from attnmass.trimming.budget import TokenCounter
+from attnmass.trimming.patterns import Patterns, read_patterns
 
 
 @dataclass(frozen=True, slots=True)
 class Trim:
     """Which spans of the chunks are kept.
 
-    Requests combine in this order, after `top_n`, `min_relevance` and `on_no_evidence` have
-    said which chunks there are:
+    Requests combine in this order, after `min_relevance`, `top_n` and `on_no_evidence` have said
+    which chunks there are:
 
-    1. The spans of all chunks are ordered by score. With `keep_titles`, headings do not take part:
-       they come with what they head, unless a chunk has nothing else.
-    2. `top_p` ends the list after the spans that together have that share of the list's mass.
-    3. Down the list, each span is taken with the headings over it, if with them `keep_ratio` and
-       `max_tokens` hold; one that does not fit is passed over, and shorter ones still may.
-    4. Until `min_keep` spans are taken, `top_p` and `keep_ratio` do not count, `max_tokens` does.
-    5. With each span taken, as far as both budgets allow: what it leans on (`resolve_context`),
-       then its `neighbors`, the nearest first, each with the headings over it.
-    6. All that is kept is counted as it will be sent. What came last goes if that is over
+    1. What `must_keep` names stays, with the headings over it, whatever it scores, in chunks that
+       are not relevant too. Where that is more than `max_tokens`, `on_empty` decides.
+    2. The spans of all chunks are ordered by score, those that are relevant (`min_relevance`)
+       before all others. With `keep_titles`, headings do not take part: they come with what they
+       head, unless a chunk has nothing else.
+    3. `top_p` ends the list after the spans that together have that share of the list's mass; what
+       is not relevant is not in it.
+    4. Down the list, each span is taken with the headings over it, if with them `keep_ratio` and
+       `max_tokens` hold; one that does not fit is passed over, and shorter ones still may. Under
+       `max_tokens`, one that another chunk's kept span repeats is left out (see below).
+    5. Until `min_keep` spans are taken, `min_relevance`, `top_p` and `keep_ratio` do not count,
+       `max_tokens` does: the best span is kept even where nothing is relevant.
+    6. With each span taken, as far as both budgets allow: what it leans on (`resolve_context`),
+       then its `neighbors`, the nearest first, each with the headings over it, relevant or not.
+    7. All that is kept is counted as it will be sent. What came last goes if that is over
        `max_tokens`, and what was passed over is taken, best first, if it fits now.
-    7. If nothing is kept, `on_empty` decides.
+    8. If nothing is kept, `on_empty` decides; where that is only for want of relevance, with
+       `min_keep=0`, the result is empty.
+
+    Spans of two chunks repeat each other if their words are the same, whatever their case, white
+    space and punctuation, or if they have the same numbers and share nine tenths of their runs of
+    three words (see `attnmass.trimming.duplicates`). The first one in the order above is kept.
 
     A chunk with no span taken is dropped. Kept spans stand in reading order whatever their scores.
 
     Attributes:
-        max_tokens: Ceiling on what the reader gets: all kept chunks as they are rendered, titles
-            and metadata included, joined by blank lines, counted by `tokenizer`.
+        max_tokens: Ceiling, and no quota, on what the reader gets: all kept chunks as they are
+            rendered, titles and metadata included, joined by blank lines, counted by `tokenizer`.
         keep_ratio: Share of the tokens of all spans to keep at most, each span counted on its own,
             in (0, 1].
         top_p: Keep the best spans that have this share of all spans' mass, in (0, 1].
@@ -47,16 +60,25 @@ class Trim:
         separator: Stands where text was dropped between two kept spans.
         on_empty: When no span fits: `"raise"` a `ValueError`, return an `"empty"` result, or
             `"cut"` the best span to its beginning, at a word's end; the result is empty all the
-            same where not a word fits.
+            same where not a word fits. When what `must_keep` names does not fit: the same, but
+            `"cut"` keeps the best of it, whole spans.
+        must_keep: What stays: names of ready-made sets (`"numbers"`, `"amounts"`,
+            `"percentages"`, `"dates"`, `"identifiers"`, `"error_codes"`, `"emails"`, `"urls"`,
+            `"versions"`; words in them are English), and regular expressions of the `regex`
+            package, which may take 5 seconds each in a call. Every span that a match touches
+            stays.
+        dry_run: Whether to return all chunks whole, in the order asked for, and only tell in
+            `Ranking.saving` what trimming would have saved and lost.
         tokenizer: The reader's: a transformers or tokenizers tokenizer, one with an `encode`
             method such as tiktoken's, or a callable that returns a text's tokens or their number.
             Default: the ranking model's.
         language: ISO 639-1 code of the chunks' language for the split into sentences; default:
             by script, English rules for Latin ones.
         counter: What `tokenizer` became; not an option.
+        patterns: What `must_keep` became; not an option.
 
     Raises:
-        ValueError: If an option is out of range.
+        ValueError: If an option is out of range, or a pattern is none.
         TypeError: If an option is of another type, or `tokenizer` is none.
     """
 
@@ -69,12 +91,17 @@ class Trim:
     resolve_context: bool = False
     separator: str = "…"
     on_empty: OnEmpty = "raise"
+    must_keep: Sequence[str] = ()
+    dry_run: bool = False
     tokenizer: Any = None
     language: str | None = None
     counter: TokenCounter | None = field(default=None, init=False, repr=False, compare=False)
+    patterns: Patterns = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in names_of(Trimming):
-            check_option(name, Trimming.model_fields[name], getattr(self, name))
+            value = check_option(name, Trimming.model_fields[name], getattr(self, name))
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "patterns", read_patterns(self.must_keep))
         if self.tokenizer is not None:
             object.__setattr__(self, "counter", TokenCounter(self.tokenizer))

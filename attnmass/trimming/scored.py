@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
@@ -24,6 +25,7 @@ def scored_text(
     segments: tuple[Segment, ...],
     profile: HeadProfile,
     beside: Beside | None = None,
+    must: frozenset[int] = frozenset(),
 ) -> ScoredText:
     """Scores of the spans of one chunk.
 
@@ -35,6 +37,7 @@ def scored_text(
         segments: Its spans.
         profile: The heads that are read.
         beside: What the distinct chunks got beside a background, for relevance.
+        must: The spans that must stay.
     """
     masses = token_masses(attention, profile.span_weights).double().clamp(min=0)
     offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
@@ -43,7 +46,8 @@ def scored_text(
     likely = None
     if profile.relevance is not None and beside is not None:
         likely = _relevances(inputs, index, segments, offsets, profile, profile.relevance, beside)
-    return score_text(text, segments, tokens, max(0.0, chunk_score), profile.span_rule, likely)
+    score = max(0.0, chunk_score)
+    return replace(score_text(text, segments, tokens, score, profile.span_rule, likely), must=must)
 
 
 def _relevances(

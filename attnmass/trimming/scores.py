@@ -16,6 +16,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Spans = Sequence[tuple[int, int]]
 
+# A chunk's mass and the sum of its tokens' are rounded in different places.
+_SLACK = 1.001
+
 
 @dataclass(frozen=True, slots=True)
 class TokenMass:
@@ -99,3 +102,15 @@ def span_scores(masses: Floats, counts: Floats, chunk_score: float, rule: SpanRu
     by_length = masses / np.maximum(counts, 1.0) ** rule.length_exponent
     mixed: Floats = by_length ** (1 - rule.chunk_share) * chunk_score**rule.chunk_share
     return np.asarray(np.clip(mixed, 0.0, 1.0))
+
+
+def best_possible(mass: float, chunk_score: float, rule: SpanRule) -> float:
+    """What no span of a chunk scores more than, without a look at its spans.
+
+    Args:
+        mass: The chunk's, by the heads that score spans.
+        chunk_score: As in `span_scores`.
+        rule: Likewise.
+    """
+    (bound,) = span_scores(np.array([max(mass, 0.0)]), np.ones(1), max(chunk_score, 0.0), rule)
+    return float(bound) * _SLACK

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import accumulate, islice
+from itertools import accumulate
 
-from attnmass.text.segmentation import Segment
+from attnmass.trimming.accounts import Accounts
 from attnmass.trimming.budget import TokenCounter
-from attnmass.trimming.candidates import Candidate, Choice
-from attnmass.trimming.cut import longest_beginning
+from attnmass.trimming.candidates import Candidate, Choice, Place
+from attnmass.trimming.duplicates import Copies
+from attnmass.trimming.errors import BudgetError
 from attnmass.trimming.options import Trim
-from attnmass.trimming.render import join_kept
 
-Place = tuple[int, int]  # chunk, span
-
-_MERGED = 2  # tokens that a span may take less of beside others than alone
+_BUDGETS = ("keep_ratio", "max_tokens")
 
 
-def choose(candidates: Sequence[Candidate], trim: Trim, count: TokenCounter) -> Choice:
+def choose(
+    candidates: Sequence[Candidate], trim: Trim, count: TokenCounter, *, final: bool = True
+) -> Choice:
     """Choose spans as `Trim` says.
 
     Args:
         candidates: In the order that the reader gets them.
         trim: What was asked for.
         count: Counts the reader's tokens.
+        final: Whether `on_empty` says what to do where no span fits; if not, none is kept.
 
     Raises:
-        ValueError: If no span is kept and `on_empty` is `"raise"`.
+        BudgetError: If no span is kept, or what must stay is more than `max_tokens`, and `on_empty`
+            is `"raise"`.
     """
-    return _Chooser(candidates, trim, count).run()
+    return _Chooser(candidates, trim, count).run(final)
 
 
 class _Chooser:
@@ -39,45 +40,42 @@ class _Chooser:
     def __init__(self, candidates: Sequence[Candidate], trim: Trim, count: TokenCounter) -> None:
         self._candidates = candidates
         self._trim = trim
-        self._count = count
-        self._listed = [_taking_part(chunk.segments, trim.keep_titles) for chunk in candidates]
-        budgets = trim.max_tokens is not None or trim.keep_ratio is not None
-        self._sizes = _sizes(candidates, count if budgets else None)
-        self._join = count("\n\n")
-        # What a span may take less, where it fills a gap that was marked.
-        self._less = _MERGED + count(trim.separator)
-        self._kept: list[dict[int, str]] = [{} for _ in candidates]
-        self._order: list[list[int]] = [[] for _ in candidates]  # what is kept, in reading order
+        self._listed = [chunk.taking_part(trim.keep_titles) for chunk in candidates]
+        self._accounts = Accounts(candidates, trim, count)
+        # Without a ceiling nothing is gained by leaving repetitions out.
+        self._copies = None if trim.max_tokens is None else Copies()
+        self._duplicate_of: dict[Place, Place] = {}
         self._beyond: set[Place] = set()  # what `top_p` leaves out
         self._dropped: dict[Place, str] = {}
-        self._ends: dict[Place, int] = {}  # of spans that are cut
         self._taken: list[list[Place]] = []  # what was added together, in order
         self._by_score = 0
-        self._used = 0  # tokens of what is kept, by the sum of its parts since they were counted
-        self._doubt = 0  # by how much that may be too much
-        self._ratio_left = float("inf")
-        if trim.keep_ratio is not None:
-            self._ratio_left = trim.keep_ratio * sum(map(sum, self._sizes)) + 1e-9
+        self._over = 0
 
-    def run(self) -> Choice:
+    def run(self, final: bool) -> Choice:
         places = self._ranked()
-        self._beyond = set(places[self._within_top_p(places) :])
-        for place in places:
-            self._take(place)
-        self._settle(places)
-        if places and not any(self._kept):
+        relevant = [place for place in places if not self._is_irrelevant(place)]
+        self._beyond = set(relevant[self._within_top_p(relevant) :])
+        if self._take_what_must_stay():
+            for place in places:
+                self._take(place)
+            self._settle(places)
+        else:
+            self._dropped |= dict.fromkeys(places, "max_tokens")
+        if final and places and not self._over and not any(self._accounts.kept):
             self._nothing_fits(places)
-        return self._result()
+        return self._result(places)
 
     def _ranked(self) -> list[Place]:
-        """Spans that take part, best first."""
+        """Spans that take part, what is relevant first, each best first."""
         places = [(c, i) for c, listed in enumerate(self._listed) for i in listed]
+        return sorted(places, key=self._rank)
 
-        def key(place: Place) -> tuple[float, int]:
-            chunk = self._candidates[place[0]]
-            return -chunk.scores[place[1]], chunk.index
+    def _rank(self, place: Place) -> tuple[bool, float, int]:
+        chunk = self._candidates[place[0]]
+        return self._is_irrelevant(place), -chunk.scores[place[1]], chunk.index
 
-        return sorted(places, key=key)
+    def _is_irrelevant(self, place: Place) -> bool:
+        return place[1] in self._candidates[place[0]].irrelevant
 
     def _within_top_p(self, places: Sequence[Place]) -> int:
         """How many of the ranked spans it takes to have `top_p` of their mass."""
@@ -86,22 +84,71 @@ class _Chooser:
         reached = list(accumulate(self._candidates[c].masses[i] for c, i in places))
         return bisect_left(reached, self._trim.top_p * reached[-1]) + 1
 
+    def _take_what_must_stay(self) -> bool:
+        """Keep what `must_keep` names before all else; whether the choice goes on."""
+        must = [(c, i) for c, chunk in enumerate(self._candidates) for i in chunk.must]
+        must.sort(key=self._rank)
+        for c, i in must:
+            twin = (
+                None if self._copies is None else self._copies.same(c, self._accounts.words(c, i))
+            )
+            if twin is not None:
+                self._dropped[c, i], self._duplicate_of[c, i] = "duplicate", twin
+                continue
+            new = self._new(c, i)
+            self._accounts.take(c, new, _why(new, i, "must_keep"))
+            self._remember(c, i)
+        over = self._accounts.over() if must else 0
+        if over <= 0:
+            return True
+        if self._trim.on_empty == "raise":
+            raise BudgetError(
+                f"what must_keep names takes {over + (self._trim.max_tokens or 0)} tokens with its "
+                f"titles and metadata, {over} more than max_tokens={self._trim.max_tokens}: raise "
+                "max_tokens, narrow the patterns, lower top_n, or pass on_empty='cut' for the best "
+                "of it, or on_empty='empty' for nothing"
+            )
+        self._over = over
+        self._accounts.clear()
+        self._copies = Copies()
+        self._duplicate_of.clear()
+        self._dropped.clear()
+        if self._trim.on_empty == "empty":
+            return False
+        for place in must:
+            if why_not := self._add(*place, "must_keep"):
+                self._dropped[place] = why_not
+        return True
+
     def _take(self, place: Place) -> bool:
         """Keep a span if the requests allow, and then what goes with it; whether it is kept."""
         c, i = place
+        kept = self._accounts.kept[c]
+        if i in self._candidates[c].must and self._is_said(place):
+            return False  # for good
+        why_not = ""
         least = self._by_score < self._trim.min_keep
-        if place in self._beyond and not least:
-            self._dropped[place] = "top_p"
-            return False
-        if i in self._kept[c]:  # came with another one
-            self._kept[c][i] = "score"
-        elif why_not := self._add(c, i, "score", exempt=least):
+        if not least and self._is_irrelevant(place):
+            why_not = "min_relevance"
+        elif not least and place in self._beyond:
+            why_not = "top_p"
+        elif i not in kept:
+            why_not = self._add(c, i, "score", exempt=least)
+        elif kept[i] != "must_keep":  # came with another one
+            kept[i] = "score"
+            self._remember(c, i)
+        if why_not:
             self._dropped[place] = why_not
             return False
         self._by_score += 1
         for other, why in self._beside(c, i):
             self._add(c, other, why)
         return True
+
+    def _is_said(self, place: Place) -> bool:
+        """Whether a span was found to repeat one that is kept."""
+        twin = self._duplicate_of.get(place)
+        return twin is not None and twin[1] in self._accounts.kept[twin[0]]
 
     def _beside(self, c: int, i: int) -> Iterator[tuple[int, str]]:
         """What a kept span brings along if there is room."""
@@ -117,58 +164,35 @@ class _Chooser:
 
     def _add(self, c: int, i: int, why: str, exempt: bool = False) -> str:
         """Keep a span with the headings over it, all or none; returns what forbids it, if any."""
-        kept = self._kept[c]
-        if i in kept:
+        if i in self._accounts.kept[c]:
             return ""
-        new = [place for place in (*self._titles(c, i), i) if place not in kept]
-        size = sum(self._sizes[c][place] for place in new)
-        if size > self._ratio_left and not exempt:
+        new = self._new(c, i)
+        much = self._accounts.size(c, new) > self._accounts.ratio_left and not exempt
+        again = self._dropped.get((c, i)) == "max_tokens"
+        if again and not much and not self._accounts.may_have_room(c, new):
+            return "max_tokens"  # and need not be compared with others once more
+        copies, words = self._copies, self._accounts.words(c, i)
+        twin = None if copies is None else copies.like(c, words)
+        if twin is not None:
+            self._duplicate_of[c, i] = twin
+            return "duplicate"
+        if much:
             return "keep_ratio"
-        if self._trim.max_tokens is not None:
-            if not self._fits(size - self._less * len(new)):  # spares an exact count
-                return "max_tokens"
-            more = self._growth(c, new)
-            if not self._fits(more):
-                return "max_tokens"
-            self._used += more
-            self._doubt += self._join + _MERGED * len(new)
-        for place in new:
-            kept[place] = why if place == i else "title"
-            insort(self._order[c], place)
-        self._ratio_left -= size
+        if not self._accounts.has_room(c, new):
+            return "max_tokens"
+        self._accounts.take(c, new, _why(new, i, why))
+        self._remember(c, i)
         self._taken.append([(c, place) for place in new])
         return ""
 
-    def _titles(self, c: int, i: int) -> Sequence[int]:
-        return self._candidates[c].segments[i].headings if self._trim.keep_titles else ()
+    def _new(self, c: int, i: int) -> list[int]:
+        """A span and the headings over it, those of them that are not kept yet."""
+        titles = self._candidates[c].segments[i].headings if self._trim.keep_titles else ()
+        return [place for place in (*titles, i) if place not in self._accounts.kept[c]]
 
-    def _fits(self, more: int) -> bool:
-        """Whether so many more tokens fit; where it is close, what is kept is counted first."""
-        room = (self._trim.max_tokens or 0) - self._used
-        if room < more <= room + self._doubt:
-            room = (self._trim.max_tokens or 0) - self._recount()
-        return more <= room
-
-    def _growth(self, c: int, new: Sequence[int]) -> int:
-        """Tokens that spans of a chunk add, each counted with what is kept on either side."""
-        if not self._order[c]:
-            first = self._count(self._render(c, sorted(new)))
-            return first + (self._join if any(self._order) else 0)
-        order = list(self._order[c])
-        more = 0
-        for i in new:
-            at = bisect_left(order, i)
-            before = order[max(at - 1, 0) : at + 1]
-            order.insert(at, i)
-            after = order[max(at - 1, 0) : at + 2]
-            more += self._count(self._text(c, after)) - self._count(self._text(c, before))
-        return more
-
-    def _recount(self) -> int:
-        """Count everything as it will be sent."""
-        sent = [self._render(c, order) for c, order in enumerate(self._order) if order]
-        self._used, self._doubt = self._count.total(sent), 0
-        return self._used
+    def _remember(self, c: int, i: int) -> None:
+        if self._copies is not None:
+            self._copies.add((c, i), self._accounts.words(c, i))
 
     def _settle(self, places: Sequence[Place]) -> None:
         """Let go of what is too much when all is counted, and take what fits after all.
@@ -190,63 +214,70 @@ class _Chooser:
     def _hold_ceiling(self) -> list[Place]:
         """Let go of what came last while it is too much; returns what went."""
         gone: list[Place] = []
-        while (over := self._recount() - (self._trim.max_tokens or 0)) > 0 and self._taken:
-            kept = sum(self._sizes[c][i] for c, order in enumerate(self._order) for i in order)
-            enough = kept * (1 - over / self._used / 2)  # half of what is too much, then count
+        accounts = self._accounts
+        while (over := accounts.over()) > 0 and self._taken:
+            kept = sum(accounts.size(c, order) for c, order in enumerate(accounts.order))
+            # Half of what is too much, then count.
+            enough = kept * (1 - over / (over + (self._trim.max_tokens or 0)) / 2)
             while True:
                 last = self._taken.pop()
                 self._let_go(last)
                 gone += last
-                kept -= sum(self._sizes[c][i] for c, i in last)
+                kept -= sum(accounts.sizes[c][i] for c, i in last)
                 if kept <= enough or not self._taken:
                     break
         return gone
 
     def _let_go(self, places: Sequence[Place]) -> None:
         for c, i in places:
-            self._by_score -= self._kept[c].pop(i) == "score"
-            self._order[c].remove(i)
-            self._dropped[c, i] = "max_tokens"
-            self._ratio_left += self._sizes[c][i]
+            why = self._accounts.let_go(c, i)
+            self._by_score -= why == "score"
+            if why != "title":
+                self._dropped[c, i] = "max_tokens"
+            if self._copies is not None:
+                self._copies.remove((c, i))
 
-    def _render(self, c: int, order: Sequence[int]) -> str:
-        return self._candidates[c].render(self._text(c, order))
-
-    def _text(self, c: int, order: Sequence[int]) -> str:
-        text = self._candidates[c].text
-        return join_kept(text, [self._span(c, i) for i in order], self._trim.separator)
-
-    def _span(self, c: int, i: int) -> tuple[int, int]:
-        segment = self._candidates[c].segments[i]
-        return segment.start, self._ends.get((c, i), segment.end)
-
-    def _result(self) -> Choice:
+    def _result(self, places: Sequence[Place]) -> Choice:
+        accounts = self._accounts
         kept: list[tuple[tuple[int, int] | None, ...]] = []
         reasons: list[tuple[str, ...]] = []
         for c, chunk in enumerate(self._candidates):
-            mine, listed, every = self._kept[c], set(self._listed[c]), range(len(chunk.segments))
-            kept.append(tuple(self._span(c, i) if i in mine else None for i in every))
+            mine, every = accounts.kept[c], range(len(chunk.segments))
+            kept.append(tuple(accounts.span(c, i) if i in mine else None for i in every))
             reasons.append(
-                tuple(
-                    mine.get(i) or (self._dropped[c, i] if i in listed else "title") for i in every
-                )
+                tuple(mine.get(i) or self._dropped.get((c, i)) or "title" for i in every)
             )
-        texts = tuple(self._text(c, order) for c, order in enumerate(self._order))
-        return Choice(tuple(reasons), tuple(kept), texts, self._recount())
+
+        def why(place: Place) -> str:
+            return reasons[place[0]][place[1]]
+
+        missed = next((place for place in places if why(place) == "max_tokens"), None)
+        twins = {p: twin for p, twin in self._duplicate_of.items() if why(p) == "duplicate"}
+        return Choice(
+            reasons=tuple(reasons),
+            kept=tuple(kept),
+            texts=accounts.texts,
+            n_tokens=accounts.recount(),
+            duplicate_of=twins,
+            missed=missed,
+            missed_tokens=0 if missed is None else accounts.sizes[missed[0]][missed[1]],
+            over=self._over,
+        )
 
     def _nothing_fits(self, places: Sequence[Place]) -> None:
-        """What `on_empty` says."""
-        if self._trim.on_empty == "cut":
+        """What `on_empty` says, where a budget is why nothing is kept."""
+        places = [place for place in places if self._dropped[place] in _BUDGETS]
+        if places and self._trim.on_empty == "cut":
             self._cut(places)
-        if self._trim.on_empty != "raise":
+        if not places or self._trim.on_empty != "raise":
             return
         asked = sorted({self._dropped[place] for place in places})
         told = " and ".join(f"{name}={getattr(self._trim, name)}" for name in asked)
         more = ""
         if self._trim.max_tokens is not None:
-            least = min(self._growth(c, [*self._titles(c, i), i]) for c, i in places)
+            least = min(self._accounts.growth(c, self._new(c, i)) for c, i in places)
             more = f": the shortest takes {least} tokens with its titles and metadata"
-        raise ValueError(
+        raise BudgetError(
             f"{told} is too few for any span{more}. Raise {' and '.join(asked)}, or pass "
             "on_empty='empty' or on_empty='cut'"
         )
@@ -260,34 +291,9 @@ class _Chooser:
         for c, i in places:
             best.setdefault(c, i)
         for c, i in best.items():
-            start, end = self._span(c, i)
-            text = self._candidates[c].text[start:end]
-            size = longest_beginning(text, partial(self._is_within, c))
-            if size:
-                self._kept[c][i] = "score"
-                self._order[c].append(i)
-                self._ends[c, i] = start + size
+            if self._accounts.take_beginning(c, i):
                 return
 
-    def _is_within(self, c: int, text: str) -> bool:
-        """Whether this much of a chunk, and nothing else, is within both budgets."""
-        if not self._trim.min_keep and self._count(text) > self._ratio_left:
-            return False
-        sent = self._candidates[c].render(text)
-        return self._trim.max_tokens is None or self._count.total([sent]) <= self._trim.max_tokens
 
-
-def _sizes(candidates: Sequence[Candidate], count: TokenCounter | None) -> list[list[int]]:
-    """Tokens of each span of each candidate, counted all at once; zeros where none count."""
-    if count is None:
-        return [[0] * len(chunk.segments) for chunk in candidates]
-    sizes = iter(
-        count.each([chunk.text[s.start : s.end] for chunk in candidates for s in chunk.segments])
-    )
-    return [list(islice(sizes, len(chunk.segments))) for chunk in candidates]
-
-
-def _taking_part(segments: Sequence[Segment], keep_titles: bool) -> list[int]:
-    """Spans that are chosen for themselves: not headings that come with what they head."""
-    body = [i for i, segment in enumerate(segments) if segment.kind != "heading"]
-    return body if keep_titles and body else list(range(len(segments)))
+def _why(new: Sequence[int], i: int, why: str) -> list[str]:
+    return [why if place == i else "title" for place in new]

@@ -31,13 +31,13 @@ DECLARED = {
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_an_option_is_a_field_as_it_is_declared(adapter: Adapter, name: str) -> None:
-    """Type, limits, default and description are the declaration's; `top_n` has its own default."""
+    """Type, limits, default and description are the declaration's; `top_n` has its own."""
     field, declared = adapter.Rerank.model_fields[name], DECLARED[name]
-    assert field.annotation == declared.annotation
-    assert field.metadata == declared.metadata
     if name == "top_n":
-        assert (field.default, declared.default) == (5, None)
+        assert (field.default, declared.default) == ("auto", None)
     else:
+        assert field.annotation == declared.annotation
+        assert field.metadata == declared.metadata
         assert field.default == declared.default
         assert field.description == declared.description
 

@@ -27,6 +27,8 @@ HOW = {
     "resolve_context": True,
     "separator": "~",
     "on_empty": "cut",
+    "must_keep": ("amounts",),
+    "dry_run": True,
     "tokenizer": words,
     "language": "en",
 }
@@ -42,7 +44,7 @@ def test_fields_are_those_of_the_core(adapter: Adapter) -> None:
     for name in (*TRIM_FIELDS, *TRIM_DETAILS):
         assert own[name].default == trim[name], name
     for name in SELECTION_FIELDS:
-        assert own[name].default == (5 if name == "top_n" else selection[name]), name
+        assert own[name].default == ("auto" if name == "top_n" else selection[name]), name
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import attnmass.engine.trimmer
+import attnmass.engine.choosing
+import attnmass.engine.leaning
 from attnmass import AttentionRanker, Chunk, HeadProfile, RankedChunk, Ranking, Trim
 from attnmass.capture import Reader
 from attnmass.layouts.parallel import ParallelLayout
@@ -151,7 +152,7 @@ def test_spans_are_found_once_for_a_batch(
     """Texts are cut into spans once, whatever the number of queries."""
     texts: list[str] = []
     monkeypatch.setattr(
-        attnmass.engine.trimmer,
+        attnmass.engine.choosing,
         "segment",
         lambda text, **o: texts.append(text) or segment(text, **o),
     )
@@ -174,7 +175,7 @@ def test_the_model_is_held_no_longer_than_it_is_used(
 
     for name in ("segment", "scored_text", "trim_chunks"):
         monkeypatch.setattr(
-            attnmass.engine.trimmer, name, spy(name, getattr(attnmass.engine.trimmer, name))
+            attnmass.engine.choosing, name, spy(name, getattr(attnmass.engine.choosing, name))
         )
     monkeypatch.setattr(ParallelLayout, "within", spy("within", ParallelLayout.within))
     ranker.trim(QUERY, CHUNKS, resolve_context=True)
@@ -368,7 +369,7 @@ class TestContext:
             return original(self, chunks, groups, options)
 
         monkeypatch.setattr(ParallelLayout, "within", note)
-        monkeypatch.setattr(attnmass.engine.trimmer, "_LARGEST_LOAD", 3 * 7 * 150)
+        monkeypatch.setattr(attnmass.engine.leaning, "_LARGEST_LOAD", 3 * 7 * 150)
         found = ranker.trim(QUERY, chunks, keep_ratio=0.5, resolve_context=True)
         assert len(sizes) > 1
         assert [c.text for c in found.chunks] == [c.text for c in expected.chunks]

@@ -259,7 +259,7 @@ class TestCustomEvent:
         assert name == "attnmass_trim"
         evidence = data.pop("evidence")
         assert evidence == details(result[0])["evidence"]
-        assert data == {**self.EXPECTED, "no_evidence": False}
+        assert data == {**self.EXPECTED, "dry_run": False, "no_evidence": False}
 
     async def test_it_is_streamed(self) -> None:
         """`astream_events` has it among a chain's events."""

@@ -36,6 +36,13 @@ KEPT = "He developed the theory in 1905."
 AT = TEXT.index(KEPT)
 
 
+def like(number: int) -> str:
+    """The same with other facts in every sentence, none of which repeats one of another text."""
+    facts = {"Ulm": f"Ulm{number}", "1905": str(1905 + number), "violin": f"violin{number}"}
+    return " ".join(facts.get(word.strip("."), word.strip(".")) + "." * word.endswith(".")
+                    for word in TEXT.split(" "))  # fmt: skip
+
+
 def make(**fields: Any) -> AttentionRerank:
     """A reranker that keeps the sentences about theories."""
     if not {"max_tokens", "keep_ratio", "top_p"} & set(fields):
@@ -285,7 +292,7 @@ class TestImages:
         def odd(text: str) -> int:
             return len(text.split()) * (1 + text.count("\n\n"))
 
-        found = [image("a"), *(NodeWithScore(node=TextNode(text=TEXT)) for _ in range(3))]
+        found = [image("a"), *(NodeWithScore(node=TextNode(text=like(n))) for n in range(3))]
         for max_tokens in range(3, 60):
             rerank = make(max_tokens=max_tokens, tokenizer=odd, on_empty="empty")
             result = rerank.postprocess_nodes(found, query_str=QUERY)
@@ -372,7 +379,7 @@ def test_dict_round_trip() -> None:
 
 def test_a_query_engine_sends_what_was_counted() -> None:
     """The prompt of a synthesizer has the trimmed context, within the budget."""
-    nodes = [TextNode(text=TEXT, metadata={"n": n}) for n in range(4)]
+    nodes = [TextNode(text=like(n), metadata={"n": n}) for n in range(4)]
     index = VectorStoreIndex(nodes, embed_model=WordEmbedding())
     rerank = make(max_tokens=30, tokenizer=words)
     engine = index.as_query_engine(
@@ -462,3 +469,30 @@ def test_frozen_nodes(node: BaseNode, found_class: type[NodeWithScore], fields: 
     restored = restore(result)
     assert (restored.node.get_content(), restored.score) == (TEXT, 0.5)
     assert restored.node.start_char_idx == node.start_char_idx  # type: ignore[attr-defined]
+
+
+class TestDryRun:
+    """What would be trimmed, beside nodes without text."""
+
+    def test_it_is_told(self, trims: TrimRecorder) -> None:
+        """The event has what would be left, the nodes without text counted."""
+        found = [image("a b"), NodeWithScore(node=TextNode(text=TEXT))]
+        trimmed = make(max_tokens=9, tokenizer=words).postprocess_nodes(found, query_str=QUERY)
+        rerank = make(max_tokens=9, tokenizer=words, dry_run=True)
+        result = rerank.postprocess_nodes(found, query_str=QUERY)
+        assert [node.get_content() for node in result] == [node.get_content() for node in found]
+        told, dry = (e for e in trims.events if isinstance(e, AttentionTrimEvent))
+        assert (told.dry_run, dry.dry_run) == (False, True)
+        assert dry.n_nodes_after == told.n_nodes_after == len(trimmed)
+        assert (dry.n_spans_kept, dry.n_spans_dropped) == (told.n_spans_kept, told.n_spans_dropped)
+        assert dry.n_tokens_after == told.n_tokens_after
+        assert dry.n_tokens_before == told.n_tokens_before
+
+    @pytest.mark.parametrize("taken", ["a b c d", "a b c d e f"])
+    def test_where_there_is_no_room_for_text(self, trims: TrimRecorder, taken: str) -> None:
+        """What would be an error is none: no text would be left."""
+        found = [image(taken), NodeWithScore(node=TextNode(text=TEXT))]
+        rerank = make(max_tokens=4, tokenizer=words, dry_run=True)
+        assert len(rerank.postprocess_nodes(found, query_str=QUERY)) == 2
+        (event,) = [e for e in trims.events if isinstance(e, AttentionTrimEvent)]
+        assert (event.n_nodes_after, event.n_spans_kept) == (1, 0)

@@ -42,9 +42,9 @@ _HEAD = """# Options
 
 Fields of `AttentionRerank` in both packages; but for what only adapters have, also what
 `AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
-`AttentionRerank` has a `top_n` of its own, 5. What only one layout has is an object, passed as
-`reading=JointReading(second_pass=True)`; both kinds are in `attnmass`. The last group is for
-`attnmass serve` alone.
+`AttentionRerank` has a `top_n` of its own: `"auto"`, which is 5, and all under `max_tokens`. What
+only one layout has is an object, passed as `reading=JointReading(second_pass=True)`; both kinds are
+in `attnmass`. The last group is for `attnmass serve` alone.
 """
 
 
@@ -63,7 +63,7 @@ def _section(group: type[BaseModel]) -> str:
 
 
 def _row(name: str, info: FieldInfo) -> str:
-    default = "" if info.default is None else f"`{info.default!r}`"
+    default = "" if info.default in (None, ()) else f"`{info.default!r}`"
     return f"| `{name}` | {_values(info)} | {default} | {info.description} |"
 
 
@@ -85,7 +85,7 @@ def _kind(kind: Any) -> str:
         return ", ".join(f"`{each!r}`" for each in get_args(kind))
     known = {int: "whole number", float: "number", bool: "`True`, `False`", str: "text"}
     if get_origin(kind) is tuple:
-        return "pairs"
+        return "texts" if get_args(kind)[0] is str else "pairs"
     return known.get(kind, "" if kind is Any else f"`{getattr(kind, '__name__', kind)}`")
 
 

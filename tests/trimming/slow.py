@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
 from attnmass.trimming import Trim
-from attnmass.trimming.candidates import Candidate
+from attnmass.trimming.candidates import Candidate, Place
+from attnmass.trimming.duplicates import THRESHOLD, _words
 from attnmass.trimming.render import join_kept
-from attnmass.trimming.select import Place
 
 Count = Callable[[str], int]
 Kept = dict[Place, str]
@@ -28,7 +28,7 @@ def total(candidates: Sequence[Candidate], kept: Iterable[Place], trim: Trim, co
 
 
 def listed(candidates: Sequence[Candidate], trim: Trim) -> list[Place]:
-    """Step 1: the spans that take part, best first."""
+    """Step 2: the spans that take part, best first."""
     places = []
     for c, chunk in enumerate(candidates):
         body = [i for i, s in enumerate(chunk.segments) if s.kind != "heading"]
@@ -38,7 +38,7 @@ def listed(candidates: Sequence[Candidate], trim: Trim) -> list[Place]:
 
 
 def within_top_p(candidates: Sequence[Candidate], trim: Trim, places: Sequence[Place]) -> int:
-    """Step 2: how many of them have the share of the mass."""
+    """Step 3: how many of them have the share of the mass."""
     reached = list(accumulate(candidates[c].masses[i] for c, i in places))
     if trim.top_p is None or not reached:
         return len(places)
@@ -51,8 +51,29 @@ def titles_of(candidates: Sequence[Candidate], trim: Trim, place: Place) -> list
     return [(c, t) for t in candidates[c].segments[i].headings] if trim.keep_titles else []
 
 
+def span_text(candidates: Sequence[Candidate], place: Place) -> str:
+    """The text of a span."""
+    segment = candidates[place[0]].segments[place[1]]
+    return candidates[place[0]].text[segment.start : segment.end]
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two texts say the same, or nearly so, worked out pair by pair."""
+    a, b = _words(one), _words(other)
+    if not a or not b or a == b:
+        return bool(a) and a == b
+    digits = [sorted(w for w in words if any(c.isdigit() for c in w)) for words in (a, b)]
+    runs = [{words[i : i + 3] for i in range(len(words) - 2)} for words in (a, b)]
+    union = runs[0] | runs[1]
+    return (
+        digits[0] == digits[1]
+        and bool(union)
+        and len(runs[0] & runs[1]) / len(union) >= THRESHOLD - 1e-12
+    )
+
+
 def choose_slowly(candidates: Sequence[Candidate], trim: Trim, count: Count) -> Kept:
-    """Steps 1 to 6, for counts that are additive; kept places and why."""
+    """Steps 2 to 7, where all is relevant, for counts that are additive; kept places and why."""
     places = listed(candidates, trim)
     last = within_top_p(candidates, trim, places)
     sizes = {
@@ -66,7 +87,15 @@ def choose_slowly(candidates: Sequence[Candidate], trim: Trim, count: Count) -> 
     kept: Kept = {}
     forbidden: Kept = {}
 
+    def repeats(place: Place) -> bool:
+        others = (q for q, why in kept.items() if q[0] != place[0] and why != "title")
+        return trim.max_tokens is not None and any(
+            alike(span_text(candidates, place), span_text(candidates, q)) for q in others
+        )
+
     def add(place: Place, why: str, exempt: bool = False) -> str:
+        if place not in kept and repeats(place):
+            return "duplicate"
         new = [p for p in [*titles_of(candidates, trim, place), place] if p not in kept]
         together = {*kept, *new}
         if new and not exempt and sum(sizes[p] for p in together) > share:

@@ -121,12 +121,11 @@ def test_the_rest_of_a_chunk_stays() -> None:
     assert [getattr(found, name) for name in told] == [getattr(chunk, name) for name in told]
 
 
-def test_tokens_before_and_after() -> None:
-    """Both count what is rendered: of every chunk that has text, and of what is kept."""
-    whole = 3 * 3 + 5 + 11 + 6
-    assert (trimmed().n_tokens_before, trimmed().n_tokens_after) == (whole, whole)
+def test_tokens_of_what_is_kept() -> None:
+    """What is rendered of all kept chunks is counted."""
+    assert trimmed().n_tokens_after == 3 * 3 + 5 + 11 + 6
     found = trimmed(BEST_FIRST[:1], [ranked(0, 0.2, dropped="top_n")], max_tokens=12)
-    assert (found.n_tokens_before, found.n_tokens_after) == (whole, 11)
+    assert found.n_tokens_after == 11
 
 
 def test_what_left_a_chunk_without_spans() -> None:

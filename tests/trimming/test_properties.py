@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from attnmass import Trim
 from attnmass.trimming import TokenCounter
-from attnmass.trimming.candidates import Candidate, Choice
+from attnmass.trimming.candidates import Candidate, Choice, Place
 from attnmass.trimming.render import join_kept
-from attnmass.trimming.select import Place, choose
+from attnmass.trimming.select import choose
 from tests.trimming.build import (
     Tiktoken,
     bpe,
@@ -27,7 +27,15 @@ from tests.trimming.build import (
     words,
 )
 from tests.trimming.random_chunks import chunks, requests
-from tests.trimming.slow import Count, listed, titles_of, total, within_top_p
+from tests.trimming.slow import (
+    Count,
+    alike,
+    listed,
+    span_text,
+    titles_of,
+    total,
+    within_top_p,
+)
 
 
 @dataclass(frozen=True)
@@ -143,7 +151,8 @@ def test_nine_tenths_are_used_where_there_is_enough(name: str, seed: int) -> Non
     several = []
     for index in range(30):
         text = " ".join(
-            " ".join(["river"] * random.randint(2, 12)).capitalize() + "." for _ in range(10)
+            f"River {index} {n} " + " ".join(["river"] * random.randint(1, 10)) + "."
+            for n in range(10)
         )
         scores = [random.random() for _ in range(10)]
         several.append(candidate(text, scores, render=lambda t: f"page 3\n{t}", index=index))
@@ -195,8 +204,14 @@ def test_every_span_says_why(name: str, seed: int) -> None:
         for i in range(len(chunk.segments)):
             why = found.reason((c, i))
             if (c, i) not in kept:
-                assert why in {"max_tokens", "keep_ratio", "top_p", "title"}
-                assert why == "title" or getattr(trim, why) is not None
+                assert why in {"max_tokens", "keep_ratio", "top_p", "title", "duplicate"}
+                assert why in {"title", "duplicate"} or getattr(trim, why) is not None
+                if why == "duplicate":
+                    twin = found.choice.duplicate_of[c, i]
+                    assert trim.max_tokens is not None
+                    assert twin in kept
+                    assert twin[0] != c
+                    assert alike(span_text(several, twin), span_text(several, (c, i)))
                 assert (why == "title") == ((c, i) not in places)
                 assert why != "top_p" or (c, i) not in allowed
             elif why == "title":
@@ -226,7 +241,8 @@ def test_budgets_hold(name: str, seed: int) -> None:
     beyond = places[within_top_p(several, trim, places) :]
     assert len(set(score) & set(beyond)) <= trim.min_keep
     if len(score) < trim.min_keep:  # then only the ceiling is in the way
-        assert {found.reason(p) for p in places if p not in kept} <= {"max_tokens"}
+        left = {found.reason(p) for p in places if p not in kept}
+        assert left <= {"max_tokens", "duplicate"}
     if trim.keep_ratio is not None and len(score) > trim.min_keep:
         count = found.reader.count
         sizes = [[count(c.text[s.start : s.end]) for s in c.segments] for c in several]

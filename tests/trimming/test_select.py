@@ -104,7 +104,7 @@ class TestMaxTokens:
 
     def test_dear_chunks_are_passed_over(self) -> None:
         """A chunk whose metadata alone is too much is dropped, and others are not."""
-        dear = candidate(TEXT, [1.0] * 5, render=lambda text: "word " * 50 + text)
+        dear = candidate("Tea is cold.", [1.0], render=lambda text: "word " * 50 + text)
         found = chosen([dear, plain()], max_tokens=5)
         assert found.spans == [[], [3]]
         assert set(found.reasons[0]) == {"max_tokens"}
@@ -411,7 +411,7 @@ class TestOnEmpty:
 
     def test_cut_falls_back_to_another_chunk(self) -> None:
         """Where metadata leaves no room for a word of the best chunk, the next one is cut."""
-        dear = candidate(TEXT, [1.0] * 5, render=lambda text: "word " * 50 + text)
+        dear = candidate("Tea is cold.", [1.0], render=lambda text: "word " * 50 + text)
         found = chosen([dear, plain()], max_tokens=1, on_empty="cut")
         assert found.texts == ("", "It")
 
@@ -453,7 +453,7 @@ class Meter:
 
 def sentences(number: int, index: int = 0) -> Candidate:
     """A chunk of so many sentences, with scores in no order."""
-    pieces = [f"Sentence {i} is {'very ' * (i % 7)}long." for i in range(number)]
+    pieces = [f"Sentence {i} of {index} is {'very ' * (i % 7)}long." for i in range(number)]
     segments, at = [], 0
     for piece in pieces:
         segments.append(Segment(at, at + len(piece), "sentence"))
