@@ -38,10 +38,8 @@ def serve(
     model_arguments(model)
     from attnmass.serving.server import listen, run
 
-    preferred = _late_if_known(model)
-
     def load() -> AttentionRanker:
-        return session.load_ranker(model, cache, quiet=True, preferred=preferred)
+        return session.load_ranker(model, cache, quiet=True)
 
     try:
         listener = listen(options)
@@ -81,14 +79,3 @@ def _checked(serving: ServeOptions) -> ServingOptions:
     except ValueError as error:
         raise InputError(str(error)) from error
     return options
-
-
-def _late_if_known(model: ModelOptions) -> str | None:
-    """The late layout, if heads are known for it: what is read of a chunk takes little room."""
-    from attnmass.loading.sources import DEFAULT_MODEL
-    from attnmass.profiles import packaged_profiles
-
-    if model.heads is not None:
-        return None
-    name = (model.model or DEFAULT_MODEL).lower()
-    return "late" if f"{name}.late" in packaged_profiles() else None

@@ -55,7 +55,6 @@ def load_ranker(
     cache: StoreGroup | None = None,
     *,
     quiet: bool = False,
-    preferred: str | None = None,
 ) -> AttentionRanker:
     """Load the model that the options name, in the layout that a store was written in.
 
@@ -63,7 +62,6 @@ def load_ranker(
         model: Which model, and how it is read.
         cache: Where what was read is kept.
         quiet: Whether nothing is told.
-        preferred: The layout where neither options nor store say one; default: the model's.
 
     Raises:
         UsageError: If options are off, or do not fit the model.
@@ -71,9 +69,9 @@ def load_ranker(
     """
     arguments = model_arguments(model) | (cache.given() if cache is not None else {})
     if cache is not None and cache.store is not None:
-        preferred = _layout_of(model, cache.store, quiet=quiet) or preferred
-    if preferred is not None and model.layout is None and model.profile is None:
-        arguments["layout"] = preferred
+        layout = _layout_of(model, cache.store, quiet=quiet)
+        if layout is not None:
+            arguments["layout"] = layout
     name = () if model.model is None else (model.model,)
     with status(f"Loading {model.model or 'the default model'} ...", quiet=quiet):
         from attnmass.ranker import AttentionRanker

@@ -12,7 +12,7 @@ from attnmass.layouts import LAYOUTS, Layout, choose_layout, own_options
 from attnmass.models.kinds import count_embeddings, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.models.view import find_config
 from attnmass.options.choices import RankBy
-from attnmass.profiles import HeadProfile, choose_profile, load_profile
+from attnmass.profiles import HeadProfile, choose_profile, fitted_layout, load_profile
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer
 
@@ -89,9 +89,15 @@ def choose(
     profile: HeadProfile | str | Path | None,
     heads: Iterable[tuple[int, int]] | Literal["all"] | None,
 ) -> HeadProfile:
-    """The heads to read of a model, and in its `layout` how."""
+    """The heads to read of a model, and in its `layout` how.
+
+    Where the user says nothing of either, the layout is the one that suits the kind of model, which
+    for decoders is the late one if heads are known for it.
+    """
     if isinstance(profile, (str, Path)):
         profile = load_profile(profile)
     wanted = profile.layout if layout is None and profile is not None else layout
+    if wanted is None and heads is None:
+        wanted = fitted_layout(config)
     known = choose_layout(kind_of(config), wanted)
     return choose_profile(config, known, profile=profile, heads=heads)

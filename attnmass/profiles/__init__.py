@@ -3,6 +3,7 @@
 from attnmass.profiles.choosing import (
     choose_profile,
     default_profile,
+    fitted_layout,
     packaged_profile,
     packaged_profiles,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "SpanRule",
     "choose_profile",
     "default_profile",
+    "fitted_layout",
     "load_profile",
     "packaged_profile",
     "packaged_profiles",

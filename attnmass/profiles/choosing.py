@@ -12,7 +12,7 @@ from typing import Any, Literal
 from attnmass.models.naming import is_unnamed
 from attnmass.models.sizes import every_head, fingerprint, full_depth, head_count, name_of
 from attnmass.profiles.files import load_profile, parse
-from attnmass.profiles.profile import JOINT, HeadProfile, ProfileMismatchError
+from attnmass.profiles.profile import JOINT, LATE, HeadProfile, ProfileMismatchError
 from attnmass.profiles.published import is_named, published_lists
 from attnmass.profiles.rules import EvidenceRule
 from attnmass.text.prompt import PROMPT_VERSION
@@ -89,6 +89,11 @@ def choose_profile(
             stacklevel=5,
         )
     return found
+
+
+def fitted_layout(config: Any) -> str | None:
+    """The late layout, if a profile for it ships for a model with this config; else `None`."""
+    return None if packaged_profile(config, LATE) is None else LATE
 
 
 def packaged_profile(config: Any, layout: str) -> HeadProfile | None:

@@ -107,7 +107,7 @@ def _stats(ranker: AttentionRanker) -> Iterator[Metric]:
     )
     for name, said, value in counted:
         yield CounterMetricFamily(name, said, value=value)
-    yield _gauge("attnmass_cache_bytes", "Bytes of the store in memory", stats.memory_bytes)
+    yield _gauge("attnmass_memory_bytes", "Bytes of the store in memory", stats.memory_bytes)
     yield _gauge("attnmass_store_bytes", "Bytes of the store in its folder", stats.folder_bytes)
 
 

@@ -88,7 +88,7 @@ def _chunk(chunk: RankedChunk, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     }
     if chunk.relevance is not None:
         told["relevance"] = chunk.relevance
-    for name in ("retrieval_score", "fused_score", "skipped"):
+    for name in ("retrieval_score", "share", "skipped"):
         if getattr(chunk, name) is not None:
             told[name] = getattr(chunk, name)
     if chunk.dropped is None:

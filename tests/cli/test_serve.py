@@ -91,7 +91,7 @@ def test_other_commands_do_not_look_there(
         (("--scores", "best"), "'--scores'"),
         (("--cors-origins", "a"), "--cors-origins has 'a'"),
         (("--max-pending-bytes", "5"), "--max-pending-bytes 5 has no room"),
-        (("--cache-bytes", "-1"), "--cache-bytes must be at least 0"),
+        (("--memory-bytes", "-1"), "--memory-bytes must be at least 0"),
         (("--heads", "x"), "--heads takes layer-head pairs"),
         (("--api-keys", "a"), "No such option: --api-keys"),
     ],

@@ -54,10 +54,3 @@ def test_relevance_orders_what_has_it() -> None:
     with pytest.raises(HttpError, match="--scores top1") as caught:
         scored(ranking(replace(first, relevance=None)), "relevance")
     assert caught.value.status == 424
-
-
-def test_relevance_needs_a_core_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no chunk tells it, asking for it is an error before anything is loaded."""
-    monkeypatch.setattr("attnmass.serving.options.has_relevance", lambda: False)
-    with pytest.raises(ValueError, match="pass 'share' or 'top1'"):
-        ServingOptions(scores="relevance")

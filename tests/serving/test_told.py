@@ -46,7 +46,7 @@ def test_metrics(client: TestClient, watched: Watched) -> None:
     stats = watched.stats
     assert found["attnmass_cache_hits_total"] == stats.hits > before.hits
     assert found["attnmass_cache_misses_total"] == stats.misses
-    assert found["attnmass_cache_bytes"] == stats.memory_bytes > 0
+    assert found["attnmass_memory_bytes"] == stats.memory_bytes > 0
     assert found["attnmass_tokens_read_total"] == stats.tokens_encoded
 
 
