@@ -64,7 +64,8 @@ class AttentionRanker(Looker):
               attention alone.
             - `retrieval_kind`: What these scores are: `"similarity"`, higher is better;
               `"distance"` or `"rank"`, lower is better; `"auto"`, the default, takes scores that
-              only rise down the list for distances, unless attention has the same order.
+              only rise down the list for distances, unless attention has the same order; where
+              `fuse` is a number it takes all scores for similarities.
             - `order`: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
               `"best_last"`, next to a question that follows them.
             - `evidence_threshold`: Less evidence than this is none; default: the profile's.

@@ -58,7 +58,7 @@ def check_share(
     if isinstance(value, str) and value in choices:
         return
     span = "above 0 and at most 1" if above_zero else "between 0 and 1"
-    must = f"{name} must be {', '.join([span, *map(repr, choices)])}{_or_none(optional)}"
+    must = f"{name} must be {' or '.join([span, *map(repr, choices)])}{_or_none(optional)}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{must}, not {value!r}")
     if not 0 <= float(value) <= 1 or (above_zero and value == 0):

@@ -129,11 +129,13 @@ def _scores(
             scores = softmax(keys)
     if given is None or not selection.fuse:
         return keys, scores
-    found = retrieved(given, attention, selection.retrieval_kind)
+    kind = selection.retrieval_kind
     if not isinstance(selection.fuse, str):
+        # Who says how much the scores count knows them: nothing is guessed.
+        found = retrieved(given, attention, "similarity" if kind == "auto" else kind)
         keys = fuse(attention, found.scores, selection.fuse)
     elif rule is not None:
-        keys = fused(attention, found, rule)
+        keys = fused(attention, retrieved(given, attention, kind), rule)
     else:
         return keys, scores
     return keys, softmax(keys)

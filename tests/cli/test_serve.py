@@ -34,12 +34,12 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ServingOptions]:
 
 
 def test_defaults(cli: Cli, served: list[ServingOptions]) -> None:
-    """Without options it is this machine alone, and the layout in which chunks are read once."""
+    """Without options it is this machine alone, and the default model as it is read elsewhere."""
     result = cli("serve")
     assert result.exit_code == 0, result.stderr
     (options,) = served
     assert (options.host, options.port, options.scores) == ("127.0.0.1", 8080, "top1")
-    assert cli.loaded == [((), {"layout": "late"})]
+    assert cli.loaded == [((), {})]
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ async def test_events_are_balanced(
     assert recorder.names == ["ReRankStartEvent", "ReRankEndEvent"]
     start, end = recorder.events
     assert (start.query.query_str, start.model_name) == (QUERY, rerank.model)
-    assert start.top_n == (len(given) if rerank.top_n is None else rerank.top_n)
+    assert start.top_n == {None: len(given), "auto": 5}.get(rerank.top_n, rerank.top_n)
     assert isinstance(start.top_n, int)
     assert (start.nodes, end.nodes) == (given, result)
     (said, opened, first), (then, closed, second) = callbacks.calls

@@ -83,7 +83,7 @@ def test_values_are_taken_as_pythons_own(name: str, value: Any, kept: Any) -> No
         ("share", None, TypeError, "share must be above 0"),
         ("where", 3, TypeError, "where must be a str"),
         ("order", "worst", ValueError, "order must be one of .*'best_last'.*, not 'worst'"),
-        ("min_relevance", 1.5, ValueError, "min_relevance must be between 0 and 1, 'auto'"),
+        ("min_relevance", 1.5, ValueError, "min_relevance must be between 0 and 1 or 'auto'"),
     ],
 )
 def test_limits_are_those_declared(

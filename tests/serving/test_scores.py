@@ -10,7 +10,6 @@ import pytest
 from attnmass.results.ranking import Ranking, Timings
 from attnmass.scoring.ranked import RankedChunk
 from attnmass.serving.errors import HttpError
-from attnmass.serving.options import ServingOptions
 from attnmass.serving.scores import scored
 
 
