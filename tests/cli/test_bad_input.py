@@ -24,7 +24,7 @@ USAGE, INPUT, MODEL, FAILED = 2, 3, 4, 5
         ((" \t",), "blank"),
         (("gold", "docs", "--top-n", "0"), "--top-n must be at least 1, not 0"),
         (("gold", "docs", "--top-n", "many"), "--top-n"),
-        (("gold", "docs", "--fuse", "2"), "--fuse must be between 0 and 1 or 'auto', not 2.0"),
+        (("gold", "docs", "--fuse", "2"), "--fuse must be between 0 and 1 or auto, not 2.0"),
         (("gold", "docs", "--fuse", "0.5"), "docs/gold.md has none"),
         (("gold", "docs", "--order", "random"), "'--order': 'random' is not one of"),
         (("gold", "docs", "--topn", "1"), "--top-n"),
