@@ -46,7 +46,7 @@ def default(cache: Path) -> AttentionRanker:
 def test_comes_with_its_profile(default: AttentionRanker) -> None:
     """The default model is read at the heads that were selected for it."""
     assert default.profile.source == "fitted"
-    assert default.profile.layout == "parallel"
+    assert default.profile.layout == "late"
 
 
 def test_finds_the_evidence(default: AttentionRanker) -> None:
@@ -56,10 +56,14 @@ def test_finds_the_evidence(default: AttentionRanker) -> None:
     assert ranking.chunks[0].score > 3 * ranking.chunks[1].score
 
 
-def test_lone_irrelevant_chunk_scores_low(default: AttentionRanker) -> None:
-    """A score is absolute: alone or in company, what says nothing gets little."""
-    alone = default.rank(QUESTION, [CHUNKS[0]]).scores[0]
-    assert alone < default.rank(QUESTION, [CHUNKS[1]]).scores[0] / 2
+def test_lone_irrelevant_chunk_is_not_relevant(default: AttentionRanker) -> None:
+    """Relevance is absolute: alone or in company, what says nothing has little of it."""
+    alone = default.rank(QUESTION, [CHUNKS[0]])
+    assert alone.no_evidence
+    assert not default.rank(QUESTION, [CHUNKS[1]]).no_evidence
+    together = default.rank(QUESTION, CHUNKS)
+    assert together.chunks[0].relevance == pytest.approx(together.evidence)
+    assert alone.evidence < together.evidence / 2
 
 
 def test_permutation(default: AttentionRanker) -> None:
