@@ -27,6 +27,7 @@ _LEAST_REST = 20  # characters of what is left of its chunk
 _COMMON = 0.1  # share of chunks with a word above which it says little
 _KEYWORDS = 8  # that a shortened query has at most
 _LEAST_KEYWORDS = 3
+_MOST_CHUNKS = 4000  # of a large corpus a sample is taken
 _FULL, _MOST = 300, 1000  # characters of a paragraph: enough, and too many
 _BLANK = re.compile(r"\n[^\S\n]*\n")
 _WORD = re.compile(r"\w+(?:[-'\u2019.]\w+)*")
@@ -78,7 +79,11 @@ def cloze_queries(
         raise ValueError(f"candidates must be at least 2, not {candidates}")
     if most < 1:
         raise ValueError(f"most must be at least 1, not {most}")
-    places = _without_sentences(_distinct(documents), most, random.Random(seed))
+    draw = random.Random(seed)
+    places = _distinct(documents)
+    if len(places) > _MOST_CHUNKS:
+        places = [places[i] for i in sorted(draw.sample(range(len(places)), _MOST_CHUNKS))]
+    places = _without_sentences(places, most, draw)
     asked = [place for place, one in enumerate(places) if one.sentence is not None]
     if len(places) < 2 or not asked:
         return ()

@@ -42,6 +42,7 @@ from attnmass.fitting.subject import Subject
 from attnmass.fitting.telling import fit_told
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
+from attnmass.options.declared import MEMORY_BYTES
 from attnmass.profiles import HeadProfile, RankRule
 from attnmass.text.prompt import chunk_text
 
@@ -72,7 +73,9 @@ class Run:
         with_evidence: bool,
     ) -> FitResult:
         """Capture, select, judge."""
-        ranker = self.subject.ranker(heads=self.heads)
+        # Queries that are made of the same texts share chunks, which are then read once.
+        kept = MEMORY_BYTES if keeps_vectors(self.subject.layout) else 0
+        ranker = self.subject.ranker(heads=self.heads, memory_bytes=kept)
         look = look_at_heads(ranker, self.subject.plain)
         captured = self._capture(
             self.data.queries, look, self.subject.about(self.heads), "Reading heads"
