@@ -30,7 +30,6 @@ from attnmass.fitting.metrics import Integers, auc
 from attnmass.fitting.ranking import features
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
-from attnmass.loading import converted
 from attnmass.models.kinds import kind_of, unwrapped
 from attnmass.models.seen import Seen
 from attnmass.models.sizes import every_head, fingerprint
@@ -38,6 +37,7 @@ from attnmass.models.state import digest_of
 from attnmass.models.untrained import is_untrained
 from attnmass.models.view import find_config, find_decoder, layers_above
 from attnmass.profiles import HeadProfile, choose_profile, load_profile
+from attnmass.profiles.kept import kept_folder
 from attnmass.profiles.texts import ordinary_documents
 from attnmass.ranker import AttentionRanker
 from attnmass.text.prompt import PROMPT_VERSION
@@ -76,7 +76,7 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
     if is_untrained(unwrapped(model)):
         return None
     config = find_config(model)
-    file = kept_heads(None) / f"{_key(model, default)}.json"
+    file = kept_folder() / f"{_key(model, default)}.json"
     known = _read(file, config, default.layout)
     if known is not None:
         return known
@@ -104,11 +104,6 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
     )
     _write(file, found)
     return found
-
-
-def kept_heads(cache_dir: Path | None) -> Path:
-    """The folder in which choices are kept."""
-    return converted.root(cache_dir) / "heads"
 
 
 def queries_for(layout: str) -> tuple[LabelledQuery, ...]:

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, TextGenerationPipeline
+from typer.testing import CliRunner
 
 from attnmass import AttentionRanker, load_profile
+from attnmass.cli.app import app
 from attnmass.fitting import quick
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.store import Capture
 from attnmass.models.sizes import fingerprint
 from attnmass.models.untrained import is_untrained
+from attnmass.profiles import kept as kept_in_cache
 from tests.fitting.planted import planted
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import tiny_encoder, wordpiece_tokenizer
@@ -28,7 +31,8 @@ GOOD = ((0, 1), (1, 2))
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for what is kept."""
-    monkeypatch.setattr(quick, "kept_heads", lambda _: tmp_path / "heads")
+    for module in (kept_in_cache, quick):
+        monkeypatch.setattr(module, "kept_folder", lambda: tmp_path / "heads")
     return tmp_path / "heads"
 
 
@@ -134,6 +138,18 @@ def test_what_is_damaged_is_not_there(kept: Path, looks: list[str], damage: str)
     file.write_text(file.read_text().replace(str(chosen.fingerprint), "0" * 16))
     assert ranker(moved(tiny_model())).profile == chosen
     assert len(looks) == 72
+
+
+def test_list(kept: Path, looks: list[str]) -> None:
+    """What is kept is listed with its file, by which it is shown; what is damaged is left out."""
+    ranker(moved(tiny_model()))
+    (file,) = kept.iterdir()
+    (kept / "damaged.json").write_text("{")
+    listed = CliRunner().invoke(app, ["profiles", "list", "-f", "json"]).stdout
+    assert str(file) in listed
+    assert "damaged.json" not in listed
+    shown = CliRunner().invoke(app, ["profiles", "show", str(file)]).stdout
+    assert "24 sentences of the texts that ship" in shown
 
 
 def test_nowhere_to_keep(kept: Path, looks: list[str]) -> None:
