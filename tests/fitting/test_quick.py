@@ -24,6 +24,7 @@ from attnmass.profiles import kept as kept_in_cache
 from tests.fitting.planted import planted
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import tiny_encoder, wordpiece_tokenizer
+from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_seq2seq
 
 GOOD = ((0, 1), (1, 2))
 
@@ -184,12 +185,28 @@ def test_what_cannot_be_read_keeps_the_default(kept: Path, monkeypatch: pytest.M
     assert not kept.exists()
 
 
-def test_encoders(kept: Path, looks: list[str]) -> None:
-    """An encoder's heads are chosen in its own layout, from few chunks for each sentence."""
+@pytest.mark.parametrize(
+    ("make", "tokenizer"),
+    [(tiny_encoder, wordpiece_tokenizer), (tiny_seq2seq, seq2seq_tokenizer)],
+    ids=["encoder", "encoder-decoder"],
+)
+def test_other_kinds(
+    kept: Path, looks: list[str], make: Callable[[], Any], tokenizer: Callable[[], Any]
+) -> None:
+    """Heads of what is no decoder are chosen in its own layout, from few chunks a sentence."""
     with pytest.warns(UserWarning, match=r"2 heads are read.*--layout pointwise"):
-        found = AttentionRanker(moved(tiny_encoder()), wordpiece_tokenizer())
+        found = AttentionRanker(moved(make()), tokenizer())
     assert found.profile.heads == GOOD
     assert all(len(query.chunks) == 8 for query in quick.queries_for("pointwise"))
+
+
+@pytest.mark.parametrize("make", [tiny_encoder, tiny_seq2seq])
+def test_other_kinds_of_random_weights(kept: Path, make: Callable[[], Any]) -> None:
+    """Random weights of these single nothing out either, without an error."""
+    tokenizer = wordpiece_tokenizer() if make is tiny_encoder else seq2seq_tokenizer()
+    with pytest.warns(UserWarning, match="no heads could be singled out"):
+        AttentionRanker(moved(make()), tokenizer)
+    assert not kept.exists()
 
 
 def test_heads_and_profiles_are_taken_as_they_are(kept: Path, looks: list[str]) -> None:
@@ -205,7 +222,7 @@ def test_likelihood_finds_planted_heads() -> None:
     signal = planted({3: 3.0, 17: 3.0}, n_queries=12)
     assert set(quick._likeliest(signal, np.arange(12))[:2]) == {3, 17}
     assert quick._stands_out(planted(dict.fromkeys(range(8), 3.0), n_queries=12))
-    noise = [planted({}, n_queries=24, n_chunks=24, seed=seed) for seed in range(40)]
+    noise = [planted({}, n_queries=24, n_chunks=24, seed=seed) for seed in range(15)]
     assert sum(map(quick._stands_out, noise)) <= 1
 
 

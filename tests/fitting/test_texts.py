@@ -56,8 +56,10 @@ def test_with_labels(tmp_path: Path) -> None:
 
 
 def test_whole_fit_of_a_random_model(tmp_path: Path) -> None:
-    """Random weights give no profile that is better than BM25, also without labels."""
-    result = fit(tmp_path, texts=list(ordinary_documents()[:3]), candidates=4)
+    """All parts are fitted; random weights give no profile that is better than BM25."""
+    result = fit(tmp_path, texts=ordinary_documents()[:3], candidates=6, evidence=True)
+    assert result.profile.relevance is not None
+    assert result.report.relevance is not None
     assert not result.better
 
 
