@@ -109,7 +109,8 @@ class FitOptions(Given):
         typer.Option(
             "--method",
             metavar="NAME",
-            help="single, gold_mass, contrastive, stability or listwise; may be repeated; all.",
+            help="single, gold_mass, contrastive, stability, listwise; may be repeated; all. "
+            "Without DATA likelihood.",
             rich_help_panel=_CHOICE,
         ),
     ] = None
@@ -121,7 +122,8 @@ class FitOptions(Given):
         bool | None,
         typer.Option(
             "--rule/--no-rule",
-            help="Fit how mass is shared out by more heads, too, and keep it if it helps; yes.",
+            help="Fit how mass is shared out by more heads, too, and keep it if it helps; with "
+            "DATA.",
             rich_help_panel=_CHOICE,
         ),
     ] = None

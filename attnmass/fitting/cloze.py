@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from attnmass.fitting.defaults import CANDIDATES, CLOZES
 from attnmass.fitting.items import LabelledChunk, LabelledQuery
 from attnmass.profiles.texts import Document
@@ -54,9 +52,9 @@ def cloze_queries(
 
     A chunk is a paragraph with its document's title, where there is one. Beside what is left of its
     own chunk a query has the others of the same document, the nearest first, for up to half of its
-    candidates; all other candidates are chunks of other documents, those first that have most in
-    common with the sentence (tf-idf of short strings of characters, which needs no words, so that
-    any language will do). Chunks that a sentence was taken out of are nowhere whole.
+    candidates; all other candidates are drawn from other documents. Chunks that have most words in
+    common with the sentence would not do: its own has just lost them, so that words in common
+    would count against a chunk. Chunks that a sentence was taken out of are nowhere whole.
 
     Every second query is shortened to keywords: at most 8 of its words in their order, the rarest,
     without those in more than a tenth of the chunks. Where that leaves fewer than 3, as in
@@ -88,10 +86,9 @@ def cloze_queries(
     if len(places) < 2 or not asked:
         return ()
     frequencies = Counter(word for one in places for word in set(_words(one.text.lower())))
-    near = _nearness([one.sentence or "" for one in (places[i] for i in asked)], places)
     found: list[LabelledQuery] = []
     known: set[str] = set()
-    for row, place in enumerate(asked):
+    for place in asked:
         sentence = places[place].sentence or ""
         query = sentence
         if len(found) % 2:
@@ -99,7 +96,7 @@ def cloze_queries(
         if query in known:
             continue
         known.add(query)
-        chosen = [place, *_others(places, place, near[row], candidates - 1)]
+        chosen = [place, *_others(places, place, candidates - 1, random.Random(f"{seed}-{place}"))]
         chunks = [_chunk(places, one, documents, relevant=one == place) for one in chosen]
         random.Random(f"{seed}-{place}").shuffle(chunks)
         label = f"{places[place].document}-{places[place].number}"
@@ -187,16 +184,15 @@ def _cloze(text: str) -> Iterator[tuple[str, str]]:
             yield sentence, rest
 
 
-def _others(places: Sequence[_Place], own: int, near: np.ndarray, count: int) -> list[int]:
-    """Neighbours in the document, then what is near elsewhere, then the other neighbours."""
+def _others(places: Sequence[_Place], own: int, count: int, draw: random.Random) -> list[int]:
+    """Neighbours in the document, the nearest first, and what is drawn elsewhere."""
     mine = places[own]
     neighbours = sorted(
         (i for i, one in enumerate(places) if one.document == mine.document and i != own),
         key=lambda i: (abs(places[i].number - mine.number), i),
     )
-    elsewhere = [
-        int(i) for i in np.argsort(-near, kind="stable") if places[i].document != mine.document
-    ]
+    elsewhere = [i for i, one in enumerate(places) if one.document != mine.document]
+    draw.shuffle(elsewhere)
     n_mine = max((count + 1) // 2, count - len(elsewhere))
     first = neighbours[:n_mine]
     return [*first, *elsewhere[: count - len(first)]]
@@ -208,17 +204,6 @@ def _chunk(
     one = places[place]
     title = documents[one.document].title or None
     return LabelledChunk(one.text, float(relevant), f"{one.document}-{one.number}", title)
-
-
-def _nearness(sentences: Sequence[str], places: Sequence[_Place]) -> np.ndarray:
-    """Cosine of tf-idf of strings of 2 to 4 characters, `[sentence, chunk]`."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    texts = [one.text for one in places]
-    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
-    chunks = vectors.fit_transform(texts)
-    found: np.ndarray = (vectors.transform(sentences) @ chunks.T).toarray()
-    return found
 
 
 def _words(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from attnmass.fitting.bm25 import check_installed
 from attnmass.fitting.cloze import SET
 from attnmass.fitting.data import LabelledData, Source, check_enough, read_data
 from attnmass.fitting.defaults import CANDIDATES, FOLDS, MOST_HEADS
-from attnmass.fitting.methods import METHODS
+from attnmass.fitting.methods import LABELLED, MADE, METHODS
 from attnmass.fitting.result import FitResult
 from attnmass.fitting.run import Run
 from attnmass.fitting.subject import check_options, open_model, readable
@@ -33,7 +33,7 @@ def fit_profile(
     max_layer: int | None = None,
     methods: Sequence[str] | None = None,
     folds: int = FOLDS,
-    rule: bool = True,
+    rule: bool | None = None,
     evidence: bool = True,
     captures: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
@@ -70,10 +70,12 @@ def fit_profile(
         max_heads: Select no more to give mass; a rule has up to 32, in the same layers.
         max_layer: Select from layers 0 to this one; default: all.
         methods: Which of `"single"`, `"gold_mass"`, `"contrastive"`, `"stability"` and
-            `"listwise"` take part; default: all.
+            `"listwise"` take part, or `"likelihood"`; default: all of the five, or without `data`
+            the last, which carries over best from queries that are made to real ones.
         folds: Into how many parts queries are split.
         rule: Whether to fit a `RankRule` over more heads of the same layers, which is kept where it
-            is better by more than one standard error.
+            is better by more than one standard error; default: with `data`. Without, it would
+            learn to find where a sentence was taken out.
         evidence: Whether to fit how evidence is told, which reads each query three more times up to
             the last selected layer.
         captures: Folder for what was captured, so that a run that was interrupted goes on there;
@@ -99,7 +101,7 @@ def fit_profile(
     check_count("max_heads", max_heads, 1)
     check_count("folds", folds, 3)
     check_options(options)
-    chosen_methods = _check_methods(methods)
+    _check_methods(methods, LABELLED)
     check_installed()
     labelled = read_all(
         data,
@@ -112,11 +114,13 @@ def fit_profile(
         limit=limit,
         seed=seed,
     )
+    made = set(labelled.sets) == {SET}
+    chosen_methods = _check_methods(methods, MADE if made else LABELLED)
     subject = open_model(
         model,
         tokenizer,
         layout=layout,
-        preferred=LATE if set(labelled.sets) == {SET} else None,
+        preferred=LATE if made else None,
         max_layer=max_layer,
         **options,
     )
@@ -129,8 +133,9 @@ def fit_profile(
         seed,
     )
     n_folds = min(folds, len(labelled.queries))
+    with_rule = not made if rule is None else rule
     return fit(
-        max_heads, max_layer, chosen_methods, n_folds, with_rule=rule, with_evidence=evidence
+        max_heads, max_layer, chosen_methods, n_folds, with_rule=with_rule, with_evidence=evidence
     )
 
 
@@ -183,14 +188,14 @@ def read_all(
     return labelled
 
 
-def _check_methods(methods: Sequence[str] | None) -> tuple[str, ...]:
-    """All methods, or those named, the simplest first.
+def _check_methods(methods: Sequence[str] | None, usual: Sequence[str]) -> tuple[str, ...]:
+    """The usual methods, or those named, the simplest first.
 
     Raises:
         ValueError: If one is none, or there is none.
     """
     if methods is None:
-        return tuple(METHODS)
+        return tuple(usual)
     named = [methods] if isinstance(methods, str) else list(methods)
     unknown = [name for name in named if name not in METHODS]
     if unknown or not named:

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from attnmass.errors import AttnMassError
-from attnmass.fitting.arrays import Arrays
+from attnmass.fitting.arrays import Arrays, Quality
 from attnmass.fitting.capture import look_at_heads
 from attnmass.fitting.cloze import cloze_queries
 from attnmass.fitting.crossval import split_folds
 from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.methods import Task, likelihood
 from attnmass.fitting.metrics import Integers, auc
-from attnmass.fitting.ranking import features
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.models.kinds import kind_of, unwrapped
@@ -124,14 +124,9 @@ def _captured(ranker: AttentionRanker, plain: PlainTokenizer, layout: str) -> Ar
 
 
 def _likeliest(arrays: Arrays, rows: Integers) -> list[int]:
-    """Indices of the heads of which the relevant chunks of some queries have most, best first."""
-    found = features(arrays)[rows].astype(np.float64)
-    present, relevant = arrays.present[rows], arrays.relevant[rows] > 0
-    shares = np.where(present[:, None], np.exp(found), 0.0)
-    shares /= shares.sum(axis=2, keepdims=True)
-    own = (shares * relevant[:, None]).sum(axis=2)  # [query, head]
-    likelihood = np.log(own).mean(axis=0)
-    return [int(i) for i in np.argsort(-likelihood, kind="stable")[:_HEADS]]
+    """Indices of the heads with the highest likelihood on some queries, best first."""
+    task = Task(rows, np.arange(arrays.masses.shape[1]), _HEADS)
+    return list(likelihood(Quality(arrays), task)[-1].heads)
 
 
 def _stands_out(arrays: Arrays) -> bool:

@@ -24,6 +24,7 @@ from attnmass.fitting.data import LabelledData
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
 from attnmass.fitting.key_heads import choose_key_heads, numbered
+from attnmass.fitting.methods import MADE, Task, likelihood
 from attnmass.fitting.metrics import Floats, Integers, interval
 from attnmass.fitting.ranking import (
     RankingFit,
@@ -84,8 +85,12 @@ class Run:
         sets = qualities[False].arrays.sets
         folds = split_folds(sets, n_folds, self.seed)
         deepest = self.heads[-1][0] if max_layer is None else max_layer
-        allowed = self._allowed(qualities[False].arrays, folds, deepest)
-        crossed = CrossValidation(qualities, folds, allowed, most, methods)
+        made = tuple(methods) == MADE
+        allowed = self._allowed(qualities[False], folds, deepest, made=made)
+        # How few heads would do, queries that are made of texts do not tell.
+        crossed = CrossValidation(
+            qualities, folds, allowed, most, methods, least=most if made else 1
+        )
         cutoffs = self._cutoffs(deepest)
         n_selections = crossed.n_selections + len(cutoffs) * n_folds
         n_selections += n_paths(n_folds) if with_rule else 0
@@ -177,13 +182,22 @@ class Run:
         indices = range(len(self.heads)) if among is None else among.tolist()
         return np.array([i for i in indices if self.heads[i][0] <= layer], dtype=np.int64)
 
-    def _allowed(self, arrays: Arrays, folds: Integers, deepest: int) -> Integers:
-        """Indices of the heads that may be selected; where key vectors are kept, on few of them."""
+    def _allowed(self, quality: Quality, folds: Integers, deepest: int, *, made: bool) -> Integers:
+        """Indices of the heads that may be selected; where key vectors are kept, on few of them.
+
+        For queries that are made of texts these are the ones with the highest likelihood: a rule
+        with exponents of either sign learns to find the hole that a sentence has left.
+        """
         heads = self._up_to(deepest)
         if not keeps_vectors(self.subject.layout):
             return heads
         groups = numbered([key_head_of(self.subject.config, head) for head in self.heads])
-        return choose_key_heads(arrays, folds, heads, groups, self.most_key_heads)
+        if not made:
+            arrays = quality.arrays
+            return choose_key_heads(arrays, folds, heads, groups, self.most_key_heads)
+        order = likelihood(quality, Task(np.arange(len(folds)), heads, len(heads)))[-1].heads
+        kept = set(list(dict.fromkeys(groups[head] for head in order))[: self.most_key_heads])
+        return np.array([head for head in heads if groups[head] in kept], dtype=np.int64)
 
     def _cutoffs(self, deepest: int) -> list[int]:
         """Layers at which the curve over layers is taken."""

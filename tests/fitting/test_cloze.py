@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attnmass.fitting.bm25 import bm25
 from attnmass.fitting.cloze import cloze_queries, paragraphs_of
 from attnmass.fitting.jsonl import check_labels
+from attnmass.fitting.metrics import auc
 from attnmass.profiles.texts import Document, ordinary_documents
 
 CHINESE = (
@@ -71,6 +74,16 @@ def test_hard_candidates() -> None:
     for query in cloze_queries(documents, most=6, candidates=5):
         own = query.id.partition("-")[0]
         assert sum(chunk.id.partition("-")[0] == own for chunk in query.chunks) == 3
+
+
+def test_words_in_common_do_not_count_against_a_chunk() -> None:
+    """Candidates are not chosen by the sentence's words: BM25 does better than chance on them."""
+    found = cloze_queries(ordinary_documents())
+    values = []
+    for query in found:
+        scores = bm25(query.query, [chunk.text for chunk in query.chunks])
+        values.append(float(auc(np.array(query.relevant) > 0, scores)))
+    assert 0.6 < np.mean(values) < 0.8
 
 
 def test_languages_without_spaces() -> None:
