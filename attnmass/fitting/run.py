@@ -113,6 +113,8 @@ class Run:
             shares = held_out_shares(crossed, sharing, shared)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = self._differences(qualities, shared.nested)
+        if made:  # BM25 finds a sentence's paragraph better than it finds answers to questions
+            differences = tuple(one for one in differences if one.other != "bm25")
         span_fit = self._spans(captured, folds, sets, allowed, choice, shared, most)
         profile = self._profile(config, choice, shared, span_fit, ranker.profile)
         told = fit_told(

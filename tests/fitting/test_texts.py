@@ -44,6 +44,8 @@ def test_without_labels(tmp_path: Path) -> None:
     assert (2, 2) in result.profile.heads
     assert result.profile.layout == "late"
     assert result.profile.fitted_on == "12 queries of texts, by the method 'likelihood'"
+    assert [one.other for one in result.report.differences] == ["mid-depth default"]
+    assert result.better
     assert result.profile.ranking is None  # it would learn where a sentence is missing
     assert any("sentences taken out of paragraphs" in note for note in result.report.notes)
 
@@ -57,7 +59,7 @@ def test_with_labels(tmp_path: Path) -> None:
 
 
 def test_whole_fit_of_a_random_model(tmp_path: Path) -> None:
-    """All parts are fitted; random weights give no profile that is better than BM25."""
+    """All parts are fitted; random weights give no profile that is surely better."""
     result = fit(tmp_path, texts=ordinary_documents()[:3], candidates=6, evidence=True)
     assert result.profile.relevance is not None
     assert result.report.relevance is not None
