@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from attnmass.adapters.shared import release, shared_ranker
+from attnmass.engine.unfitted import finds_heads
 from attnmass.errors import AttnMassError, CaptureError, UnsupportedModelError, WeightsNotFoundError
 from attnmass.options.cross import CrossOptions
 from attnmass.results.errors import NoEvidenceError
@@ -61,6 +62,9 @@ __all__ = [
 
 # What draws results registers itself when it is imported.
 when_needed(lambda: import_module("attnmass.explain"))
+
+# So does what finds heads for a model without a profile.
+finds_heads(lambda: import_module("attnmass.fitting.quick").choose_quickly)
 
 
 def __getattr__(name: str) -> Any:

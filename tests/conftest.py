@@ -14,6 +14,8 @@ import torch
 from hypothesis import settings
 
 from attnmass import AttentionRanker, release
+from attnmass.fitting import quick
+from attnmass.profiles import kept
 from tests.tiny import tiny_model, tiny_tokenizer
 
 torch.set_num_threads(1)  # tiny models: threads cost more than they give
@@ -38,6 +40,17 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_model().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """Heads that are chosen for models of tests are kept, but not in the user's folder."""
+    folder = tmp_path_factory.mktemp("heads")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (kept, quick):
+            patch.setattr(module, "kept_folder", lambda: folder)
+        yield
+    return None
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments
 from attnmass.cli.fit_options import (
-    Data,
     DataOptions,
     FitOptions,
+    OwnData,
+    OwnTexts,
     ReportFormat,
     ReportOptions,
     SaveOptions,
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
 
 def fit(
-    data: Data,
+    data: OwnData = None,
     *,
+    texts: OwnTexts = None,
     common: SaveOptions,
     reading: DataOptions,
     selection: FitOptions,
     model: LoadOptions,
 ) -> None:
-    """Find the heads of a model that rank best, on a few dozen labelled queries.
+    """Find the heads of a model that rank best, on a few dozen labelled queries or on texts alone.
 
     Every head is read once for each query; what was read is kept, so that a run that was
     interrupted goes on there. Queries are then split into folds, and heads are selected on some and
@@ -42,7 +44,7 @@ def fit(
     heads and than BM25; pass it by --profile, or put it into the model's folder as attnmass.json.
     """
     target = _check_target(common)
-    labelled = read_labelled(data, reading)
+    labelled = read_labelled(data or (), reading, texts=texts)
     for message in labelled.notes:
         note(message, quiet=common.quiet)
     with kept_on_interrupt(quiet=common.quiet), data_errors(), api_arguments():
@@ -56,14 +58,19 @@ def fit(
 
 
 def read_labelled(
-    data: Sequence[str], reading: DataOptions, *, to_fit: bool = True
+    data: Sequence[str],
+    reading: DataOptions,
+    *,
+    texts: Sequence[Path] | None = None,
+    to_fit: bool = True,
 ) -> LabelledData:
     """The labelled queries, before a model is loaded.
 
     Args:
         data: Files and folders.
         reading: How they are read.
-        to_fit: Whether they have to be enough for a fit.
+        texts: Files and folders that queries are made of.
+        to_fit: Whether they have to be enough for a fit, which makes some of texts if need be.
 
     Raises:
         InputError: If they cannot be used.
@@ -71,17 +78,16 @@ def read_labelled(
     """
     from attnmass.fitting import read_data
     from attnmass.fitting.bm25 import check_installed
-    from attnmass.fitting.data import check_enough
+    from attnmass.fitting.fit import read_all
 
     try:
         check_installed()
     except ImportError as error:
         raise UsageError(str(error)) from error
     with data_errors(), api_arguments():
-        labelled = read_data(list(data), **reading.given())
-        if to_fit:
-            check_enough(labelled)
-    return labelled
+        if not to_fit:
+            return read_data(list(data), **reading.given())
+        return read_all(list(data) or None, texts, **reading.given())
 
 
 @contextmanager

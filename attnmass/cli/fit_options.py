@@ -26,6 +26,31 @@ Data = Annotated[
 ]
 
 
+OwnData = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[DATA]...",
+        help="Labelled queries: JSON Lines with "
+        '{"query": ..., "chunks": [{"text": ..., "relevant": 1}, ...]}, plain or .gz; a BEIR '
+        "folder; or a file of queries for --qrels. Several weigh alike. Without, queries are made "
+        "of texts.",
+        show_default=False,
+    ),
+]
+
+OwnTexts = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--texts",
+        metavar="PATH",
+        help="Make queries of these texts, too: a file, JSON Lines with a text in each, or a "
+        "folder; may be repeated. Without DATA: those that ship.",
+        rich_help_panel=_DATA,
+        show_default=False,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class DataOptions(Given):
     """How labelled queries are read."""
@@ -49,7 +74,9 @@ class DataOptions(Given):
     corpus: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="JSON Lines with the texts of --qrels.", rich_help_panel=_DATA
+            metavar="FILE",
+            help="JSON Lines with the texts of --qrels; to fit without DATA, as --texts.",
+            rich_help_panel=_DATA,
         ),
     ] = None
     run: Annotated[
@@ -82,7 +109,8 @@ class FitOptions(Given):
         typer.Option(
             "--method",
             metavar="NAME",
-            help="single, gold_mass, contrastive, stability or listwise; may be repeated; all.",
+            help="single, gold_mass, contrastive, stability, listwise; may be repeated; all. "
+            "Without DATA likelihood.",
             rich_help_panel=_CHOICE,
         ),
     ] = None
@@ -94,7 +122,8 @@ class FitOptions(Given):
         bool | None,
         typer.Option(
             "--rule/--no-rule",
-            help="Fit how mass is shared out by more heads, too, and keep it if it helps; yes.",
+            help="Fit how mass is shared out by more heads, too, and keep it if it helps; with "
+            "DATA.",
             rich_help_panel=_CHOICE,
         ),
     ] = None

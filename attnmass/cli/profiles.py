@@ -22,10 +22,11 @@ def profiles_list(
     format: ListFormat = None,  # noqa: A002 - the option's name
     debug: Debug = False,
 ) -> None:
-    """The head profiles that ship, with what they were measured at."""
+    """The head profiles that ship, with what they were measured at, and files with those kept."""
     from attnmass.profiles import packaged_profiles
+    from attnmass.profiles.kept import kept_profiles
 
-    found = packaged_profiles()
+    found = packaged_profiles() | {str(file): profile for file, profile in kept_profiles()}
     rows = [
         [
             name,

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from attnmass.engine.rank_by import choose_rank_by
+from attnmass.engine.unfitted import heads_for
 from attnmass.layouts import LAYOUTS, Layout, choose_layout, own_options
 from attnmass.models.kinds import count_embeddings, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.models.view import find_config
 from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile, choose_profile, fitted_layout, load_profile
+from attnmass.profiles.choosing import DEFAULT
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer
 
@@ -61,6 +63,8 @@ def build(
         tokenizer = getattr(tokenizer, "generator", tokenizer)
     chosen_rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
     chosen = choose(config, layout=layout, profile=profile, heads=heads)
+    if chosen.source == DEFAULT:
+        chosen = heads_for(model, tokenizer, chosen)
     kind = kind_of(config)
     given = {
         **own,

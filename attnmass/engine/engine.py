@@ -65,7 +65,9 @@ class Engine:
 
         Options:
             - `profile`: The heads to read: a profile, or the path of one. Default: the one that
-              ships for the model, else all heads of its middle layers, with a warning.
+              ships for the model, else heads that are chosen by a few sentences of ordinary
+              text, which takes seconds once for a model and is kept in the Hugging Face cache, with
+              a warning; where none stand out, all heads of its middle layers.
             - `heads`: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"`
               is every head, which in the joint layout is in-context re-ranking as published.
             - `layout`: How chunks and query are laid out; default: the profile's, else the one that

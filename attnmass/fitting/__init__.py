@@ -1,4 +1,4 @@
-"""From labelled queries to the heads of any model: read, capture, select, judge.
+"""From labelled queries, or texts alone, to the heads of any model.
 
 Knows the core, and no framework. Reading data and selecting heads need no model and no torch.
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attnmass.fitting.metrics import Bools, Floats, Integers, ndcg_at_10
+from attnmass.profiles.rules import log_relative
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,6 +61,15 @@ class Arrays:
             padded.present[row, :n] = True
             padded.lexical[row, :n] = words
         return padded
+
+
+def features(arrays: Arrays) -> Floats:
+    """Logarithm of each mass over its head's mean, as `RankRule` has it, `[query, head, chunk]`."""
+    found = np.zeros(arrays.masses.shape, dtype=np.float32)
+    for row, there in enumerate(arrays.present):
+        for head, masses in enumerate(arrays.masses[row][:, there]):
+            found[row, head, there] = log_relative(masses.tolist())
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attnmass.fitting.arrays import Choice, Quality
-from attnmass.fitting.methods import METHODS, WEIGHTED, Task, of_count
+from attnmass.fitting.methods import LABELLED, METHODS, WEIGHTED, Task, of_count
 from attnmass.fitting.metrics import Floats, Integers, query_weights, standard_error
 
 _NONE: frozenset[int] = frozenset()
@@ -55,14 +55,16 @@ class CrossValidation:
         most: No more heads than that.
         methods: Keys of `METHODS`.
         advance: Called once for each selection that is made.
+        least: No fewer heads than that, where there are so many.
     """
 
     qualities: Mapping[bool, Quality]
     folds: Integers
     heads: Integers
     most: int
-    methods: Sequence[str] = tuple(METHODS)
+    methods: Sequence[str] = LABELLED
     advance: Callable[[], object] = lambda: None
+    least: int = 1
     _known: dict[tuple[str, bool, frozenset[int]], list[Choice]] = field(default_factory=dict)
 
     @property
@@ -81,11 +83,12 @@ class CrossValidation:
     def configs(self) -> list[Config]:
         """All that may be decided on, the simplest first."""
         ranks = {name: rank for rank, name in enumerate(METHODS)}
+        most = min(self.most, len(self.heads))
         return sorted(
             Config(count, null_query, method in WEIGHTED, ranks[method], method)
             for method in self.methods
             for null_query in self.qualities
-            for count in range(1, min(self.most, len(self.heads)) + 1)
+            for count in range(min(self.least, most), most + 1)
         )
 
     def select(self, config: Config, outside: frozenset[int] = _NONE) -> Choice:

@@ -41,6 +41,19 @@ class LabelledData:
         """How many queries each set has, in order."""
         return {name: len(list(found)) for name, found in groupby(self.sets)}
 
+    def joined(self, other: LabelledData) -> LabelledData:
+        """The same with the sets of `other` behind its own.
+
+        Raises:
+            DataError: If two sets have one name.
+        """
+        for name in other.counts:
+            if name in self.sets:
+                raise DataError(f"{name}: two sets have this name: rename a file, or join them")
+        return LabelledData(
+            self.queries + other.queries, self.sets + other.sets, self.notes + other.notes
+        )
+
     def head(self, limit: int) -> LabelledData:
         """The first so many queries of each set."""
         kept: list[int] = []

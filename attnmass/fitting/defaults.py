@@ -3,3 +3,4 @@
 CANDIDATES = 20  # that a run or BM25 gives from a corpus for each query
 FOLDS = 5  # parts that queries are split into
 MOST_HEADS = 8  # that are selected to rank chunks
+CLOZES = 120  # queries that are made of texts

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from attnmass.fitting.arrays import Choice, Quality
+from attnmass.fitting.arrays import Choice, Quality, features
 from attnmass.fitting.metrics import Floats, Integers, query_weights
 
 CANDIDATES = 16  # best single heads that take part in forward selection and regression
@@ -152,6 +152,19 @@ def listwise(quality: Quality, task: Task) -> list[Choice]:
     return [found[count] for count in sorted(found)] or [Choice.equal(pool[:1])]
 
 
+def likelihood(quality: Quality, task: Task) -> list[Choice]:
+    """Heads of which relevant chunks have the largest share, by its mean logarithm.
+
+    That is the likelihood of a conditional logit model with this one head, which no head can raise
+    but by looking at what is relevant; so it carries over from queries that are made to others.
+    """
+    found = np.exp(features(quality.arrays)[task.rows][:, task.heads].astype(np.float64))
+    shares = np.where(quality.arrays.present[task.rows][:, None], found, 0.0)
+    shares /= shares.sum(axis=2, keepdims=True)
+    own = (shares * (quality.arrays.relevant[task.rows] > 0)[:, None]).sum(axis=2)
+    return _prefixes(_best(task.heads, np.log(own).mean(axis=0)), task.most)
+
+
 # Where two are as good, the first is taken.
 METHODS: Mapping[str, Method] = {
     "single": single,
@@ -159,7 +172,10 @@ METHODS: Mapping[str, Method] = {
     "contrastive": contrastive,
     "stability": stability,
     "listwise": listwise,
+    "likelihood": likelihood,
 }
+LABELLED = ("single", "gold_mass", "contrastive", "stability", "listwise")  # for real queries
+MADE = ("likelihood",)  # for queries that are made of texts
 WEIGHTED = frozenset({"listwise"})  # those that fit weights, too
 
 

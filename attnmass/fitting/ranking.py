@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import minimize
 
-from attnmass.fitting.arrays import Arrays
+from attnmass.fitting.arrays import Arrays, features
 from attnmass.fitting.crossval import CrossValidation, fewest
 from attnmass.fitting.metrics import Bools, Floats, Integers, ndcg_at_10, query_weights
 from attnmass.profiles import RankRule
-from attnmass.profiles.rules import Head, log_relative
+from attnmass.profiles.rules import Head
 
 COUNTS = (4, 8, 16, 24, 32)  # heads of a rule
 PENALTY = 30.0  # of squared exponents, against the sum of losses over queries
@@ -171,15 +171,6 @@ def fit_ranking(crossed: CrossValidation, sharing: Sharing, nested: Floats) -> R
             found[mine] = sharing.values(sharing.path(outside)[count])[mine]
     count, values = compare(_NONE)
     return RankingFit(sharing.path()[count] if count else None, found, values)
-
-
-def features(arrays: Arrays) -> Floats:
-    """Logarithm of each mass over its head's mean, as `RankRule` has it, `[query, head, chunk]`."""
-    found = np.zeros(arrays.masses.shape, dtype=np.float32)
-    for row, there in enumerate(arrays.present):
-        for head, masses in enumerate(arrays.masses[row][:, there]):
-            found[row, head, there] = log_relative(masses.tolist())
-    return found
 
 
 def eliminate(

@@ -14,6 +14,7 @@ Head = tuple[int, int]
 METHOD_NAMES: Mapping[str, str] = {
     "single": "best single heads",
     "gold_mass": "mass on what is relevant (QRHead)",
+    "likelihood": "likelihood of what is relevant",
     "contrastive": "against hard negatives (CoRe)",
     "stability": "forward selection, stable",
     "listwise": "L1 listwise regression",

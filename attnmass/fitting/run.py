@@ -24,6 +24,7 @@ from attnmass.fitting.data import LabelledData
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
 from attnmass.fitting.key_heads import choose_key_heads, numbered
+from attnmass.fitting.methods import MADE, Task, likelihood
 from attnmass.fitting.metrics import Floats, Integers, interval
 from attnmass.fitting.ranking import (
     RankingFit,
@@ -42,6 +43,7 @@ from attnmass.fitting.subject import Subject
 from attnmass.fitting.telling import fit_told
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
+from attnmass.options.declared import MEMORY_BYTES
 from attnmass.profiles import HeadProfile, RankRule
 from attnmass.text.prompt import chunk_text
 
@@ -72,7 +74,9 @@ class Run:
         with_evidence: bool,
     ) -> FitResult:
         """Capture, select, judge."""
-        ranker = self.subject.ranker(heads=self.heads)
+        # Queries that are made of the same texts share chunks, which are then read once.
+        kept = MEMORY_BYTES if keeps_vectors(self.subject.layout) else 0
+        ranker = self.subject.ranker(heads=self.heads, memory_bytes=kept)
         look = look_at_heads(ranker, self.subject.plain)
         captured = self._capture(
             self.data.queries, look, self.subject.about(self.heads), "Reading heads"
@@ -81,8 +85,12 @@ class Run:
         sets = qualities[False].arrays.sets
         folds = split_folds(sets, n_folds, self.seed)
         deepest = self.heads[-1][0] if max_layer is None else max_layer
-        allowed = self._allowed(qualities[False].arrays, folds, deepest)
-        crossed = CrossValidation(qualities, folds, allowed, most, methods)
+        made = tuple(methods) == MADE
+        allowed = self._allowed(qualities[False], folds, deepest, made=made)
+        # How few heads would do, queries that are made of texts do not tell.
+        crossed = CrossValidation(
+            qualities, folds, allowed, most, methods, least=most if made else 1
+        )
         cutoffs = self._cutoffs(deepest)
         n_selections = crossed.n_selections + len(cutoffs) * n_folds
         n_selections += n_paths(n_folds) if with_rule else 0
@@ -105,6 +113,8 @@ class Run:
             shares = held_out_shares(crossed, sharing, shared)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = self._differences(qualities, shared.nested)
+        if made:  # BM25 finds a sentence's paragraph better than it finds answers to questions
+            differences = tuple(one for one in differences if one.other != "bm25")
         span_fit = self._spans(captured, folds, sets, allowed, choice, shared, most)
         profile = self._profile(config, choice, shared, span_fit, ranker.profile)
         told = fit_told(
@@ -174,13 +184,22 @@ class Run:
         indices = range(len(self.heads)) if among is None else among.tolist()
         return np.array([i for i in indices if self.heads[i][0] <= layer], dtype=np.int64)
 
-    def _allowed(self, arrays: Arrays, folds: Integers, deepest: int) -> Integers:
-        """Indices of the heads that may be selected; where key vectors are kept, on few of them."""
+    def _allowed(self, quality: Quality, folds: Integers, deepest: int, *, made: bool) -> Integers:
+        """Indices of the heads that may be selected; where key vectors are kept, on few of them.
+
+        For queries that are made of texts these are the ones with the highest likelihood: a rule
+        with exponents of either sign learns to find the hole that a sentence has left.
+        """
         heads = self._up_to(deepest)
         if not keeps_vectors(self.subject.layout):
             return heads
         groups = numbered([key_head_of(self.subject.config, head) for head in self.heads])
-        return choose_key_heads(arrays, folds, heads, groups, self.most_key_heads)
+        if not made:
+            arrays = quality.arrays
+            return choose_key_heads(arrays, folds, heads, groups, self.most_key_heads)
+        order = likelihood(quality, Task(np.arange(len(folds)), heads, len(heads)))[-1].heads
+        kept = set(list(dict.fromkeys(groups[head] for head in order))[: self.most_key_heads])
+        return np.array([head for head in heads if groups[head] in kept], dtype=np.int64)
 
     def _cutoffs(self, deepest: int) -> list[int]:
         """Layers at which the curve over layers is taken."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from attnmass.capture import Head
 from attnmass.engine.building import choose
-from attnmass.layouts import choose_layout
+from attnmass.layouts import LAYOUTS, choose_layout
 from attnmass.loading.load import load
 from attnmass.loading.sources import ALIASES
 from attnmass.models.kinds import kind_of, own_tokenizer, unwrapped
@@ -78,6 +78,7 @@ def open_model(
     tokenizer: Any = None,
     *,
     layout: str | None = None,
+    preferred: str | None = None,
     max_layer: int | None = None,
     profile: HeadProfile | None = None,
     **options: Any,
@@ -88,6 +89,7 @@ def open_model(
         model: A name, or a model as `AttentionRanker` takes it.
         tokenizer: Of a model that is loaded.
         layout: Default: the profile's, else the one that suits the kind of model.
+        preferred: A layout that comes before that one, for models that can be read in it.
         max_layer: The deepest layer that is read beside those of the default heads; default: all.
         profile: Read its heads and the default ones, and no others.
         **options: As `AttentionRanker.from_pretrained`, but for those that a fit decides.
@@ -101,7 +103,9 @@ def open_model(
     wanted = layout if layout is not None or profile is None else profile.layout
 
     def heads_of(config: Any) -> HeadProfile:
-        known = choose_layout(kind_of(config), wanted)
+        kind = kind_of(config)
+        fallback = preferred if preferred in LAYOUTS[kind] else None
+        known = choose_layout(kind, wanted if wanted is not None else fallback)
         if profile is not None:
             chosen = choose(config, layout=known, profile=profile, heads=None)
             heads = {*chosen.all_heads, *default_profile(config, known).heads}

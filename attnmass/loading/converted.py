@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import constants
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import AutoConfig
 
 from attnmass.loading.scratch import scratch
 from attnmass.loading.sources import Source
+from attnmass.models.caching import cache_root
 
 _logger = getLogger(__name__)
 
@@ -33,7 +33,7 @@ _BLOCK = 1 << 20  # bytes
 
 def root(cache_dir: Path | None) -> Path:
     """Where converted models are kept."""
-    return Path(cache_dir or constants.HF_HOME) / "attnmass"
+    return cache_root(cache_dir)
 
 
 def find(

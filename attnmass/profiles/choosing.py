@@ -17,6 +17,8 @@ from attnmass.profiles.published import is_named, published_lists
 from attnmass.profiles.rules import EvidenceRule
 from attnmass.text.prompt import PROMPT_VERSION
 
+DEFAULT = "default"  # the source of what is read where nobody has chosen
+
 # Layouts whose heads another's are read by where they have no profile of their own.
 _LENDER: Mapping[str, str] = {"late": "parallel"}
 
@@ -29,6 +31,9 @@ def choose_profile(
     heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
 ) -> HeadProfile:
     """The heads to read of a model: what the user says, else what ships, else a default.
+
+    A default is known by its `source`; with the model at hand there may be a better choice (see
+    `attnmass.engine.unfitted`).
 
     In the joint layout what is no profile has a null query subtracted, as in-context re-ranking
     does; all heads of it are that algorithm as published (arXiv 2410.02642).
@@ -60,18 +65,18 @@ def choose_profile(
         if found is not None:
             return found
         borrowed = _borrowed(config, layout)
-        read = "all heads of its middle layers are read, which ranks worse than a few selected ones"
-        if borrowed is not None:
-            read = f"the heads of its profile for layout {_LENDER[layout]!r} are read"
+        if borrowed is None:
+            return default_profile(config, layout)
         warnings.warn(
             f"no head profile ships for this {config.model_type} model in layout {layout!r}, so "
-            f"{read}. To select them on a few dozen labelled queries: attnmass fit DATA.jsonl "
-            f"--model {_to_type(config)} --layout {layout} --out FILE.json, then pass "
+            f"the heads of its profile for layout {_LENDER[layout]!r} are read. To fit it, on "
+            "texts alone or on a few dozen labelled queries: attnmass fit --model "
+            f"{_to_type(config)} --layout {layout} --out FILE.json, then pass "
             "profile='FILE.json'.",
             UserWarning,
             stacklevel=5,
         )
-        return borrowed or default_profile(config, layout)
+        return borrowed
     found = profile if isinstance(profile, HeadProfile) else load_profile(profile)
     if found.layout != layout:
         raise ValueError(f"the profile is for layout {found.layout!r}, not {layout!r}")
@@ -167,7 +172,7 @@ def default_profile(config: Any, layout: str) -> HeadProfile:
         heads,
         model=name_of(config),
         layout=layout,
-        source="default",
+        source=DEFAULT,
         null_query=layout == JOINT,
     )
 

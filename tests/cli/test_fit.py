@@ -13,6 +13,7 @@ from attnmass import HeadProfile, load_profile
 from attnmass.cli.app import app
 from attnmass.fitting import run
 from attnmass.models.sizes import fingerprint
+from attnmass.profiles.texts import ordinary_documents
 from tests.fitting.support import planted_look, rows, written
 from tests.tiny import tiny_model
 
@@ -83,6 +84,26 @@ def test_formats(data: Path, tiny_folder: Path) -> None:
     table = fit(data, tiny_folder, "-f", "table").stdout
     assert "Number of heads, held-out nDCG@10" in table
     assert "best single heads" in table
+
+
+def test_without_labels(data: Path, tiny_folder: Path) -> None:
+    """Without labelled queries some are made of texts: those named, or those that ship."""
+    Path("some").mkdir()
+    for number, document in enumerate(ordinary_documents()[:4]):
+        text = "\n\n".join(document.paragraphs)
+        Path(f"some/{number}.txt").write_text(text, encoding="utf-8")
+    common = ("fit", "--model", tiny_folder, "--captures", "captures", *QUICK, "-f", "json")
+    three = [arg for number in range(3) for arg in ("--texts", f"some/{number}.txt")]
+    for named in (three, ["--corpus", "some"]):
+        done = attnmass(*common, *named, "--candidates", 3)
+        assert done.exit_code in (0, 6), done.stderr  # by chance, of random weights
+        told = json.loads(done.stdout)
+        assert told["layout"] == "late"
+        assert list(told["data"]) == ["texts"]
+        assert "queries are sentences taken out of paragraphs" in done.stderr
+    assert json.loads(attnmass(*common, "--limit", 8).stdout)["data"] == {"texts": 8}
+    both = attnmass(*common, data, *three)
+    assert list(json.loads(both.stdout)["data"]) == ["data", "texts"]
 
 
 def test_another_models_profile(data: Path, tiny_folder: Path) -> None:

@@ -196,9 +196,7 @@ def test_heads_of_rules_that_are_not_there(changes: dict[str, Any]) -> None:
 
 def test_unknown_model_warns_and_takes_the_middle() -> None:
     """A model without a profile is read at mid-depth, with a warning that names the command."""
-    with pytest.warns(
-        UserWarning, match=r"attnmass fit DATA\.jsonl --model MODEL --layout parallel"
-    ):
+    with pytest.warns(UserWarning, match=r"attnmass fit --model MODEL --layout parallel --out"):
         ranker = AttentionRanker(tiny_model(), tiny_tokenizer())
     assert ranker.profile.source == "default"
     assert {layer for layer, _ in ranker.profile.heads} == {1}
