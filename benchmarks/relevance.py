@@ -106,8 +106,8 @@ def measured(
         best = min(places.index(i) for i, yes in enumerate(query.relevant) if yes)
         for i in range(len(echoed)):
             echo["tried"] += 1
-            echo["above the answer"] += places.index(len(query.texts) + i) < best
-            echo["evidence by itself"] += (
+            echo["above the answer"] += int(places.index(len(query.texts) + i) < best)
+            echo["evidence by itself"] += int(
                 threshold is not None and relevance[len(everything) - len(echoed) + i] >= threshold
             )
         alone = ranker.rank(query.query, query.texts)

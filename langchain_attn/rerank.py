@@ -27,9 +27,8 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     The model loads on first use and is shared by every adapter that names it with the same
     options. Results are copies, equal to what came in, so that retrievers that put the results of
     several calls together know duplicates. What a call found is in `last_ranking`, or with
-    `add_scores` in the metadata: the share of attention as `relevance_score` (or what `rank_by`
-    makes of a cross-encoder's logit), and under `attnmass`, read by `details`, what it came from:
-    `score`, `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
+    `add_scores` in the metadata: the score as `relevance_score`, and under `attnmass`, read by
+    `details`, what it came from: `score`, `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
     `evidence` and `no_evidence` of all documents together, and `relevance`, `n_windows`,
     `skipped`, `mass` and `logit` (of a cross-encoder), `score_before` (an earlier
     `relevance_score`) where they apply. One instance may be called from many threads.

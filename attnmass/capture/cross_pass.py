@@ -28,6 +28,22 @@ CROSS_INTERFACE = "attnmass_cross"
 ACTIVE: ContextVar[CrossPass] = ContextVar("attnmass_cross_pass")
 
 
+@dataclass(frozen=True)
+class CrossAttention:
+    """Where the selected heads look from the rows of each query, fp32.
+
+    Attributes:
+        weights: Attention averaged over the rows, `[query, head, key]`; sums to 1 over the keys.
+        logs: Its logarithm averaged over the rows, likewise: the scores before the softmax, but for
+            a number that all keys of a head share.
+        each: The same of single tokens, where that was asked for, `[query, token, head, key]`.
+    """
+
+    weights: Tensor
+    logs: Tensor
+    each: CrossAttention | None = None
+
+
 @dataclass
 class CrossPass:
     """What one forward pass sees and records. Used by one thread, once.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from attnmass.capture.band import dense
 from attnmass.capture.core import Head, by_layer, deepest, in_order
-from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossPass
+from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossAttention, CrossPass
 from attnmass.capture.encoder_decoder import EncoderDecoder, n_heads
 from attnmass.capture.forward import StopForward
 from attnmass.capture.states import KeyValues, joined
@@ -26,22 +25,6 @@ from attnmass.models.pair import (
     uses_interface,
 )
 from attnmass.models.state import ModelState
-
-
-@dataclass(frozen=True)
-class CrossAttention:
-    """Where the selected heads look from the rows of each query, fp32.
-
-    Attributes:
-        weights: Attention averaged over the rows, `[query, head, key]`; sums to 1 over the keys.
-        logs: Its logarithm averaged over the rows, likewise: the scores before the softmax, but for
-            a number that all keys of a head share.
-        each: The same of single tokens, where that was asked for, `[query, token, head, key]`.
-    """
-
-    weights: Tensor
-    logs: Tensor
-    each: CrossAttention | None = None
 
 
 class CrossReader(EncoderDecoder):

@@ -16,11 +16,11 @@ from attnmass.options.declared import (
     Loading,
     Reading,
     Selecting,
-    Serving,
     Storing,
     Trimming,
     defaults_of,
 )
+from attnmass.options.serving import Serving
 
 Format = Literal["table", "tsv", "text", "json", "jsonl"]
 InputKind = Literal["auto", "text", "jsonl"]

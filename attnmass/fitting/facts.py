@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attnmass.fitting.arrays import Quality
 from attnmass.fitting.crossval import CrossValidation
 from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import KEPT, EvidenceFit
 from attnmass.fitting.fusing import FuseFit
-from attnmass.fitting.metrics import Integers, Interval, interval
+from attnmass.fitting.metrics import Floats, Integers, Interval, interval
 from attnmass.fitting.ranking import RankingFit
 from attnmass.fitting.relevance import RelevanceFit
-from attnmass.fitting.report import FitReport, Head, Point, written
+from attnmass.fitting.report import Difference, FitReport, Head, Point, written
 from attnmass.fitting.spans import SpanFit
 from attnmass.profiles import RankRule
 
 FEW_QUERIES = 30
+_SHOWN = 10  # best single heads in the report
 
 
 def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
@@ -149,6 +151,24 @@ def measured(report: FitReport) -> dict[str, Any]:
             "bm25": round(by_name["bm25"].by_set[name].mean, 3),
         }
     return told
+
+
+def differences(
+    nested: Floats, baselines: Mapping[str, Floats], sets: Sequence[str]
+) -> tuple[Difference, ...]:
+    """By how much the profile is better than each of what it has to beat, on the same queries."""
+    return tuple(
+        Difference(name, interval(nested - found, sets)) for name, found in baselines.items()
+    )
+
+
+def best_single(
+    quality: Quality, allowed: Integers, known: Sequence[Head]
+) -> tuple[tuple[Head, float], ...]:
+    """The best heads alone, by nDCG@10; `known` are the heads of the arrays."""
+    values = {int(i): interval(quality.alone[i], quality.arrays.sets).mean for i in allowed}
+    best = sorted(values, key=lambda i: -values[i])[:_SHOWN]
+    return tuple((known[i], values[i]) for i in best)
 
 
 def heads_curve(crossed: CrossValidation) -> list[Point]:

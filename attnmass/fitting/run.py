@@ -34,7 +34,7 @@ from attnmass.fitting.ranking import (
     n_paths,
     without_rule,
 )
-from attnmass.fitting.report import Difference, FitReport, Point, Score, score_of
+from attnmass.fitting.report import FitReport, Point, Score, score_of
 from attnmass.fitting.result import FitResult
 from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
 from attnmass.fitting.spans import SpanFit, fit_spans, span_rule_of, spans_of
@@ -48,7 +48,6 @@ from attnmass.profiles import HeadProfile, RankRule
 from attnmass.text.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers
-_SHOWN = 10  # best single heads in the report
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -112,7 +111,7 @@ class Run:
                 shared = fit_ranking(crossed, sharing, nested)
             shares = held_out_shares(crossed, sharing, shared)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
-        differences = self._differences(qualities, shared.nested)
+        differences = facts.differences(shared.nested, self._baselines(qualities), self.data.sets)
         if made:  # BM25 finds a sentence's paragraph better than it finds answers to questions
             differences = tuple(one for one in differences if one.other != "bm25")
         span_fit = self._spans(captured, folds, sets, allowed, choice, shared, most)
@@ -142,7 +141,7 @@ class Run:
             heads_curve=tuple(facts.heads_curve(crossed)),
             layers_curve=tuple(layers),
             folds_chose=tuple((one.method, self._named(found)) for one, found in decided),
-            best_single=self._best_single(qualities[config.null_query], allowed),
+            best_single=facts.best_single(qualities[config.null_query], allowed, self.heads),
             ranking=facts.of_ranking(shared, profile.ranking, sets),
             spans=None if span_fit is None else facts.of_spans(span_fit, self.heads),
             evidence=None if told.evidence is None else facts.of_evidence(told.evidence),
@@ -243,21 +242,8 @@ class Run:
             values["all heads"] = quality.of_heads(range(len(self.heads)))
         return [score_of(name, found, self.data.sets) for name, found in values.items()]
 
-    def _differences(
-        self, qualities: dict[bool, Quality], nested: Floats
-    ) -> tuple[Difference, ...]:
-        return tuple(
-            Difference(name, interval(nested - found, self.data.sets))
-            for name, found in self._baselines(qualities).items()
-        )
-
     def _named(self, choice: Choice) -> tuple[Head, ...]:
         return tuple(self.heads[i] for i in choice.heads)
-
-    def _best_single(self, quality: Quality, allowed: Integers) -> tuple[tuple[Head, float], ...]:
-        values = {int(i): interval(quality.alone[i], quality.arrays.sets).mean for i in allowed}
-        best = sorted(values, key=lambda i: -values[i])[:_SHOWN]
-        return tuple((self.heads[i], values[i]) for i in best)
 
     def _spans(
         self,

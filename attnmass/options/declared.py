@@ -22,7 +22,6 @@ from attnmass.options.choices import (
     Order,
     RankBy,
     RetrievalKind,
-    Scores,
     StoreFormat,
 )
 from attnmass.options.cross import CrossOptions
@@ -246,48 +245,6 @@ class Trimming(BaseModel):
     )
     language: str | None = option(
         None, "ISO 639-1 code for the split into sentences", unset="a choice by script"
-    )
-
-
-class Serving(BaseModel):
-    """How it is served over HTTP."""
-
-    host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 is every one of the machine")
-    port: int = option(8080, "Port to listen at; 0 is any that is free", ge=0)
-    scores: Scores = option(
-        "top1",
-        "Scores in answers: share of the attention, relevance, or share with the best at 1 (top1)",
-    )
-    served_name: str | None = option(None, "The model's name in answers", unset="its own")
-    queue_size: int = option(
-        64, "Requests that may wait for the model; one more is told to come back (429)", ge=1
-    )
-    batch_requests: int = option(
-        16, "Requests over the same chunks that the model answers in one call", ge=1
-    )
-    request_timeout: int = option(
-        60, "Seconds after which a request that waits is given up (503)", ge=1
-    )
-    body_timeout: int = option(20, "Seconds that a request's body may take to arrive", ge=1)
-    drain_timeout: int = option(
-        30, "Seconds that requests under way have to end after SIGTERM", ge=0
-    )
-    max_body_bytes: int = option(32 << 20, "Bytes of one request's body (413)", ge=1)
-    max_pending_bytes: int = option(
-        256 << 20, "Bytes of all bodies that are read or wait together (429)", ge=1
-    )
-    max_documents: int = option(10_000, "Documents in one request (413)", ge=1)
-    api_keys: str | None = option(
-        None,
-        "API keys that are let in, separated by commas; from the environment only",
-        unset="everybody is let in",
-        repr=False,
-    )
-    api_key_file: str | None = option(
-        None, "File with API keys, one in a line", unset="none", path=True
-    )
-    cors_origins: str | None = option(
-        None, "Origins that browsers may call from, separated by commas", unset="none"
     )
 
 

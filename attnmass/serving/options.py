@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attnmass.options.checked import Checked
-from attnmass.options.declared import Serving
+from attnmass.options.serving import Serving
 
 
 class ServingOptions(Serving, Checked):

@@ -18,10 +18,10 @@ from attnmass.options.declared import (
     PointwiseReading,
     Reading,
     Selecting,
-    Serving,
     Storing,
     Trimming,
 )
+from attnmass.options.serving import Serving
 from attnmass.profiles import HeadProfile
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"

@@ -15,7 +15,6 @@ from attnmass.options.declared import (
     Loading,
     Reading,
     Selecting,
-    Serving,
     Storing,
     Trimming,
     defaults_of,
@@ -23,6 +22,7 @@ from attnmass.options.declared import (
     option,
 )
 from attnmass.options.selection import Selection
+from attnmass.options.serving import Serving
 from tests.options import table
 
 GROUPS = (Loading, Reading, Storing, Selecting, Trimming, Serving)
