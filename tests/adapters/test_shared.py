@@ -88,8 +88,8 @@ def test_the_same_weights_are_in_memory_once(
     monkeypatch.chdir(tiny_folder.parent)
     first = shared_ranker(str(tiny_folder), **OPTIONS)
     others: list[tuple[str, dict[str, Any]]] = [
-        (str(tiny_folder), {"cache_bytes": 1000}),
-        (str(tiny_folder), {"cache_folder": str(tmp_path)}),
+        (str(tiny_folder), {"memory_bytes": 1000}),
+        (str(tiny_folder), {"store": str(tmp_path)}),
         (str(tiny_folder), {"device": "cpu"}),
         (str(tiny_folder), {"max_chunk_tokens": 100}),
         (str(tiny_folder), {"layout": "joint"}),
@@ -110,7 +110,7 @@ def test_weights_that_were_written_anew_are_loaded_anew(tiny_folder: Path, tmp_p
     folder = shutil.copytree(tiny_folder, tmp_path / "copy")
     first = shared_ranker(str(folder), **OPTIONS)
     tiny_model(seed=3).save_pretrained(folder)
-    second = shared_ranker(str(folder), cache_bytes=0, **OPTIONS)
+    second = shared_ranker(str(folder), memory_bytes=0, **OPTIONS)
     chunks = ["Albert Einstein developed it.", "The river runs through the city."]
     assert weight_of(second) != weight_of(first)
     assert second.rank("who?", chunks).scores != first.rank("who?", chunks).scores

@@ -183,7 +183,7 @@ def test_adapters_of_peft() -> None:
     seen = {plain}
 
     def changed(*, is_new: bool = True) -> tuple[float, ...]:
-        new = AttentionRanker(base, tiny_tokenizer(), heads=HEADS, cache_bytes=0)
+        new = AttentionRanker(base, tiny_tokenizer(), heads=HEADS, memory_bytes=0)
         scores = ranker.rank(QUERY, CHUNKS).scores
         assert scores == new.rank(QUERY, CHUNKS).scores
         assert (scores not in seen) is is_new

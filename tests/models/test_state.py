@@ -52,7 +52,7 @@ def masses(ranker: AttentionRanker) -> list[Any]:
 
 def fresh(kind: str, model: Any) -> list[Any]:
     """What a ranker that was built now, and knows nothing, gives."""
-    return masses(make(kind, model, cache_bytes=0 if kind != "joint" else 1))
+    return masses(make(kind, model, memory_bytes=0 if kind != "joint" else 1))
 
 
 CHANGES: list[Change] = [
@@ -74,7 +74,7 @@ def test_changes_are_followed(kind: str, change: Change, tmp_path: Path) -> None
     """What a model becomes is what is read, by a ranker that was there before and by its store."""
     model = MODELS[kind][0]()
     keeps = kind in ("late", "parallel", "T5", "BART")
-    ranker = make(kind, model, **({"cache_folder": tmp_path} if keeps else {}))
+    ranker = make(kind, model, **({"store": tmp_path} if keeps else {}))
     before = masses(ranker)
     assert masses(ranker) == before
     change(model)
@@ -84,7 +84,7 @@ def test_changes_are_followed(kind: str, change: Change, tmp_path: Path) -> None
     assert masses(ranker) == after
     assert masses(ranker) == after
     if keeps:
-        assert masses(make(kind, model, cache_folder=tmp_path)) == after
+        assert masses(make(kind, model, store=tmp_path)) == after
 
 
 @EVERY
@@ -94,7 +94,7 @@ def test_adapters_are_followed(kind: str, tmp_path: Path) -> None:
     plain = fresh(kind, model)
     changing.adapt(model)
     keeps = kind in ("late", "parallel", "T5", "BART")
-    ranker = make(kind, model, **({"cache_folder": tmp_path} if keeps else {}))
+    ranker = make(kind, model, **({"store": tmp_path} if keeps else {}))
     first = masses(ranker)
     seen = [plain, first]
     for change in (changing.rescale, changing.switch, changing.merge, changing.disable):
@@ -174,7 +174,7 @@ def test_autocast_does_not_reach_in(kind: str, tmp_path: Path) -> None:
     """Under `torch.autocast` a ranker is built, reads and keeps what it does without."""
     model = MODELS[kind][0]()
     expected = fresh(kind, model)
-    options = {"cache_folder": tmp_path} if kind in ("late", "parallel", "T5", "BART") else {}
+    options = {"store": tmp_path} if kind in ("late", "parallel", "T5", "BART") else {}
     with torch.autocast("cpu", dtype=torch.bfloat16):
         ranker = make(kind, model, **options)
         assert masses(ranker) == expected
@@ -213,7 +213,7 @@ def test_training_mode_changes_nothing(kind: str) -> None:
     ranker = make(kind, model)
     expected = masses(ranker)
     model.train()
-    assert masses(ranker) == masses(make(kind, model, cache_bytes=1)) == expected
+    assert masses(ranker) == masses(make(kind, model, memory_bytes=1)) == expected
     assert all(module.training for module in model.modules())
     model.eval()
     assert masses(ranker) == expected
