@@ -114,7 +114,7 @@ def test_search() -> None:
 
 
 def test_prior() -> None:
-    """With a prior of 1 the question encoder's scores alone make the order; shares stay what they are."""
+    """With a prior of 1 the question encoder's scores alone make the order, and shares stay."""
     search = RagSearch(rag(), tokenizer(), Index(), heads=HEADS)
     found = search(QUESTION, n_docs=3, prior=1.0).ranking
     assert [chunk.index for chunk in found.chunks] == [0, 1, 2]
