@@ -20,12 +20,12 @@ from attnmass.options.declared import (
     Loading,
     Reading,
     Selecting,
-    Serving,
     Storing,
     Trimming,
     names_of,
     option,
 )
+from attnmass.options.serving import Serving
 from tests.cli.conftest import Cli
 from tests.contract.adapters import LangChainAdapter, LlamaIndexAdapter
 
