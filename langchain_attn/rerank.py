@@ -28,10 +28,10 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     options. Results are copies, equal to what came in, so that retrievers that put the results of
     several calls together know duplicates. What a call found is in `last_ranking`, or with
     `add_scores` in the metadata: the score as `relevance_score`, and under `attnmass`, read by
-    `details`, what it came from: `score`, `retrieval_score`, `rank_before` (position in the input, 0-based), `n_tokens`, `model`,
-    `evidence` and `no_evidence` of all documents together, and `relevance`, `n_windows`,
-    `skipped`, `mass` and `logit` (of a cross-encoder), `score_before` (an earlier
-    `relevance_score`) where they apply. One instance may be called from many threads.
+    `details`, what it came from: `score`, `retrieval_score`, `rank_before` (position in the input,
+    0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all documents together, and
+    `relevance`, `n_windows`, `skipped`, `mass` and `logit` (of a cross-encoder), `score_before` (an
+    earlier `relevance_score`) where they apply. One instance may be called from many threads.
 
     Documents are trimmed to their best spans (sentences, list items, tables, ...) if `max_tokens`,
     `keep_ratio` or `top_p` is set; `attnmass.Trim` says how the options combine. Documents of which
