@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from attnmass.engine.asking import Asked
 from attnmass.engine.choosing import Call
@@ -31,8 +32,13 @@ class Trimmer:
             leaner: Looks inside chunks.
         """
         self._profile = profile
-        self._count = TokenCounter(plain.as_reader())
+        self._plain = plain
         self._leaner = leaner
+
+    @cached_property
+    def _own_count(self) -> TokenCounter:
+        """Counts the ranking model's tokens; copied once something is trimmed."""
+        return TokenCounter(self._plain.as_reader())
 
     def trim(
         self,
@@ -112,7 +118,7 @@ class Trimmer:
             asked=asked,
             trim=trim,
             options=options,
-            count=trim.counter or self._count,
+            count=trim.counter or self._own_count,
             render=asked.render or as_read,
             least=least_relevance(asked, self._profile),
         )

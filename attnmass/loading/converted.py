@@ -8,7 +8,6 @@ nothing.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 import transformers
+from pydantic_core import from_json
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import AutoConfig
@@ -94,7 +94,7 @@ def _is_whole(folder: Path) -> bool:
     """Whether nothing of a kept model is missing or cut off."""
     try:
         for name in ("config.json", "tokenizer.json"):
-            json.loads((folder / name).read_text(encoding="utf-8"))
+            from_json((folder / name).read_bytes())
         with safe_open(folder / "model.safetensors", framework="pt"):
             return True
     except (OSError, ValueError, SafetensorError):

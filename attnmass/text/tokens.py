@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pydantic_core import from_json
 from tokenizers import Tokenizer
 
 from attnmass.errors import UnsupportedModelError
@@ -143,8 +144,14 @@ class PlainTokenizer:
                 "(AutoTokenizer.from_pretrained(..., use_fast=True))."
             )
         self._tells_types = "token_type_ids" in getattr(tokenizer, "model_input_names", ())
-        serialized = json.loads(backend.to_str())
-        self._template = _rebuild(serialized)
+        text = backend.to_str()
+        self._template = _rebuild(text)
+        serialized = from_json(text)  # of megabytes, which the standard library takes long for
+        # As the tokenizer has them; below more of them become special.
+        self._added = [
+            (token["id"], token["content"], token["special"])
+            for token in serialized["added_tokens"]
+        ]
         # What the chat template writes between turns must be plain text in content, also where the
         # tokenizer does not call it special; white space, which some add as tokens, it may share.
         template = str(getattr(tokenizer, "chat_template", None) or "")
@@ -152,7 +159,7 @@ class PlainTokenizer:
         for token in serialized["added_tokens"]:
             word = token["content"].strip()
             token["special"] = token["special"] or (word != "" and token["content"] in template)
-        self._content = _rebuild(serialized)
+        self._content = _rebuild(json.dumps(serialized))
         self._content.encode_special_tokens = True
         self._control = {token["id"] for token in serialized["added_tokens"] if token["special"]}
         self._seen: dict[bytes, tuple[bytes, int]] = {}
@@ -238,12 +245,11 @@ class PlainTokenizer:
             n_embeddings: How many tokens the model knows.
         """
         largest = max(self._content.get_vocab(with_added_tokens=False).values(), default=-1)
-        added = json.loads(self._template.to_str())["added_tokens"]
         framed = set(self._template.encode("a").ids)
-        for token in added:
-            used = not token["special"] or token["content"] in self._chat_template
-            if used or token["id"] in framed:
-                largest = max(largest, token["id"])
+        for token, content, special in self._added:
+            used = not special or content in self._chat_template
+            if used or token in framed:
+                largest = max(largest, token)
         if largest >= n_embeddings:
             raise UnsupportedModelError(
                 f"the tokenizer has tokens up to number {largest}, and the model knows "
@@ -272,8 +278,8 @@ class PlainTokenizer:
         return Tokens(tuple(ids), tuple(offsets))
 
 
-def _rebuild(serialized: dict[str, Any]) -> Tokenizer:
-    tokenizer = Tokenizer.from_str(json.dumps(serialized))
+def _rebuild(serialized: str) -> Tokenizer:
+    tokenizer = Tokenizer.from_str(serialized)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
