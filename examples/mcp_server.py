@@ -51,10 +51,7 @@ TopN = Annotated[int, Field(description="Passages to keep at most", ge=1)]
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
 async def rank_and_trim(
-    question: str,
-    passages: list[Passage],
-    max_tokens: MaxTokens = 400,
-    top_n: TopN | None = None,
+    question: str, passages: list[Passage], max_tokens: MaxTokens = 400, top_n: TopN | None = None
 ) -> Evidence:
     """Keep the sentences of passages that a question looks at, verbatim and with offsets."""
     chunks = [Chunk(each.text, title=each.source) for each in passages]
