@@ -57,11 +57,11 @@ format: $(READY) ## let the formatter and the linter mend what they can
 options: $(READY) ## write the reference of options from their declarations
 	$(BIN)/python -m tests.options.table
 
-families: $(READY) ## write the README's table of families from the checks
+families: $(READY) ## write the tables of families from the checks
 	$(BIN)/python -m tests.capture.table
 	$(BIN)/python -m tests.capture.seq2seq_table
 
-bench: $(READY) ## measure quality and cost on DATA=folder, write the README's tables
+bench: $(READY) ## measure quality and cost on DATA=folder, write the documentation's tables
 	$(BIN)/python -m benchmarks.cost $(DATA)
 	$(BIN)/python -m benchmarks.scaling $(DATA)
 	$(BIN)/python -m benchmarks.cache_formats $(DATA)

@@ -1,6 +1,6 @@
 """What relevance tells, and what fusing is worth, on queries that selected nothing.
 
-python -m benchmarks.relevance DATA_FOLDER [--limit N] [--pool N]
+python -m benchmarks.relevance DATA_FOLDER [--limit N] [--pool N] [--store FOLDER]
 
 Evidence two ways: *others*, where the candidates of an answerable query are what supports its
 answer and chunks of other queries, against as many of these alone; *nearest*, the query's own
@@ -47,12 +47,14 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--limit", type=int, default=60, help="queries of each set")
     parser.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
+    parser.add_argument("--store", type=Path, help="where what was read is kept")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     minilm = MiniLM()
     found: dict[str, Any] = {"limit": arguments.limit, "pool": arguments.pool, "sets": {}}
-    with tempfile.TemporaryDirectory() as store:
+    with tempfile.TemporaryDirectory() as folder:
+        store = arguments.store or folder
         ranker = AttentionRanker.from_pretrained(quality.MODEL, layout="late", store=store)
         rule = ranker.profile.relevance
         assert rule is not None
@@ -62,8 +64,7 @@ def main() -> None:
             asked, rest = queries[: arguments.limit], queries[arguments.limit :]
             pool = others(rest or queries, asked, arguments.pool)
             found["sets"][name] = measured(ranker, minilm, asked, pool, rule.evidence_threshold)
-            print(name, json.dumps(found["sets"][name], indent=1), flush=True)
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def others(queries: list[Labelled], asked: list[Labelled], count: int) -> list[str]:
@@ -132,6 +133,11 @@ def measured(
         "others": {size: told(present[size], absent[size], threshold) for size in present},
         "nearest": told([one for one, _ in near], [other for _, other in near], threshold),
         "ndcg@10": {name: round(float(np.mean(values)), 4) for name, values in ndcg.items()},
+        "rows": [
+            {name: round(values[number], 5) for name, values in ndcg.items()}
+            for number in range(len(asked))
+        ],
+        "evidence": [[round(one, 5) for one in pair] for pair in near],
         "echo": echo,
     }
 

@@ -1,4 +1,4 @@
-"""Writes the README's tables from the raw results: `python -m benchmarks.report`."""
+"""Writes the documentation's tables from the raw results: `python -m benchmarks.report`."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import attribution, models, selection, trimming_report
+from benchmarks import attribution, late_report, models, selection, trimming_report
 from benchmarks.data import SETS
 from benchmarks.metrics import cell
 
 FOLDER = Path(__file__).parent / "results"
 FITS = FOLDER / "fits"
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
-METHODS = (
-    "attnmass",
-    "attnmass, float32",
-    "attnmass + MiniLM",
-    "attnmass + MiniLM, fuse=0.3",
-    "attnmass + MiniLM, fuse=0.7",
-    "MiniLM cosine",
-    "BM25",
-    "ICR, all heads",
-)
+METHODS = {  # by how they are shown
+    "attnmass": "attnmass, `parallel`",
+    "attnmass, float32": "the same in float32",
+    "attnmass + MiniLM": "`parallel` + MiniLM",
+    "attnmass + MiniLM, fuse=0.3": "`parallel` + MiniLM, fuse=0.3",
+    "attnmass + MiniLM, fuse=0.7": "`parallel` + MiniLM, fuse=0.7",
+    "MiniLM cosine": "MiniLM cosine",
+    "BM25": "BM25",
+    "ICR, all heads": "ICR, all heads",
+}
 
 
 def main() -> None:
-    """Replace what stands between the README's markers, of what was measured."""
-    text = README.read_text(encoding="utf-8")
-    for name, (table, files) in TABLES.items():
-        if all((FOLDER / file).exists() for file in files):
-            text = _replace(text, name, table(*map(_read, files)))
-    README.write_text(text, encoding="utf-8")
+    """Replace what stands between markers in README and docs, of what was measured."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name, (table, files) in TABLES.items():
+            if _begin(name) in text and all((FOLDER / file).exists() for file in files):
+                text = _replace(text, name, table(*map(_read, files)))
+        page.write_text(text, encoding="utf-8")
 
 
 def quality_table(results: dict[str, Any]) -> str:
@@ -48,9 +50,9 @@ def quality_table(results: dict[str, Any]) -> str:
     for metric in ("ndcg@10", "recall@2"):
         name = {"ndcg@10": "nDCG@10", "recall@2": "recall@2"}[metric]
         lines += [f"| {name} | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
-        for method in METHODS:
+        for method, shown in METHODS.items():
             cells = [cell(values[method, each, metric]) for each in SETS]
-            lines.append(f"| {method} | {' | '.join(cells)} |")
+            lines.append(f"| {shown} | {' | '.join(cells)} |")
         lines.append("")
     gaps = [
         f"{name} {_mean_gap(results['rows'], name, 'attnmass', 'attnmass, float32'):+.4f}"
@@ -266,12 +268,19 @@ def _read(name: str) -> dict[str, Any]:
     return dict(json.loads((FOLDER / name).read_text(encoding="utf-8")))
 
 
+_RANKING = ("relevance.json", "cross_encoder.json")
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "quality": (quality_table, ("quality.json",)),
     "fits": (fits_table, tuple(f"fits/{path.name}" for path in sorted(FITS.glob("*.json")))),
     "models": (models.table, ("models.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "joint": (joint_table, ("joint.json", "quality.json")),
+    "why": (late_report.why, ("late_cost.json", "late.json", "quality.json")),
+    "ranking": (late_report.ranking_table, _RANKING),
+    "short ranking": (late_report.short_ranking_table, _RANKING),
+    "late evidence": (late_report.evidence_table, ("relevance.json",)),
+    "echoes": (late_report.echo_table, ("relevance.json",)),
+    "late cost": (late_report.cost_table, ("late_cost.json",)),
     "late": (late_table, ("late.json", "quality.json")),
     "selection": (selection.table, ("selection.json",)),
     "cost": (cost_table, ("cost.json",)),
@@ -284,8 +293,12 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
 
 
 def _replace(text: str, name: str, table: str) -> str:
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    begin, end = _begin(name), f"<!-- {name}: end -->\n"
     return text[: text.index(begin) + len(begin)] + table + text[text.index(end) :]
+
+
+def _begin(name: str) -> str:
+    return f"<!-- {name}: begin -->\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The README's tables of trimming and evidence, from raw results."""
+"""The documentation's tables of trimming and evidence, from raw results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHAPE_NAMES = {
 
 
 def tables(results: dict[str, Any]) -> str:
-    """All that was measured, in the README's order."""
+    """All that was measured, in the order of the page."""
     threshold = results["profile"]["evidence"]["threshold"]
     parts: dict[str, Callable[[Rows], str]] = {
         "sentences": _sentences,

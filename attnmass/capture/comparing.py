@@ -18,7 +18,7 @@ OTHER_ORDER = "the same chunks in another order"
 _HALF = (torch.float16, torch.bfloat16)
 COARSE = 0.5  # where rounding alone moves attention that far, it is still the same attention
 
-_ADVICE = "pass a model from the README's table of families"
+_ADVICE = "pass a model from the documentation's table of families"
 
 
 class Proved(Protocol):
@@ -70,7 +70,7 @@ def compare(
         raise UnsupportedModelError(
             f"{name}: {kind} of layer {layer}, head {head} differs from {what} by "
             f"{float(gap[worst]):.2g} (allowed: {tolerance}), so its scores could not be trusted. "
-            "Pass a model from the README's table of families, or report the family."
+            "Pass a model from the documentation's table of families, or report the family."
         )
 
 

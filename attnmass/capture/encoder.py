@@ -194,7 +194,7 @@ class EncoderReader(ViewReader):
             if not isinstance(weights, Tensor) or weights.shape[2:] != (n_tokens, n_tokens):
                 raise UnsupportedModelError(
                     f"{type(module).__name__} does not show how its tokens attend to all others: "
-                    "pass a model from the README's table of families."
+                    "pass a model from the documentation's table of families."
                 )
             rows = (
                 weights[i, heads][:, plan.rows, : plan.n_tokens].float()

@@ -33,7 +33,7 @@ def attention_function(
     if attention_mask is None:
         raise UnsupportedModelError(
             f"{type(module).__name__} builds its own attention mask, not through transformers' "
-            "mask interface: pass a model from the README's table of families."
+            "mask interface: pass a model from the documentation's table of families."
         )
     if kwargs.get("position_bias") is not None:
         raise UnsupportedModelError(

@@ -18,7 +18,9 @@ _SELF = ("SelfAttention", "self_attn")
 # Attention over blocks in LongT5's encoder. BigBird-Pegasus's goes by `set_attention_type`.
 _BLOCKS = ("LocalSelfAttention", "TransientGlobalSelfAttention")
 
-_ADVICE = "pass a T5, BART, Pegasus or LED model, or one from the README's table of families."
+_ADVICE = (
+    "pass a T5, BART, Pegasus or LED model, or one from the documentation's table of families."
+)
 
 
 class Pair(nn.Module):

@@ -59,7 +59,7 @@ def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:
             return name, child
     raise UnsupportedModelError(
         f"{type(decoder).__name__} has no list of {n_layers} layers, so its attention cannot be "
-        "reached: pass a model from the README's table of families."
+        "reached: pass a model from the documentation's table of families."
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes the README's table of encoder-decoders: `python -m tests.capture.seq2seq_table`."""
+"""Writes the documentation's table of encoder-decoders: `python -m tests.capture.seq2seq_table`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the README's tables of families from the checks: `python -m tests.capture.table`."""
+"""Writes the tables of families from the checks: `python -m tests.capture.table`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.capture.families import FAMILIES, Family
 from tests.tiny import tiny_model
 from tests.tiny_encoder import tiny_encoder
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 
 PATHS = {"interface": "attention interface", "eager": "its own eager attention"}
 NOT_READ = "not read"
@@ -27,19 +27,19 @@ def render_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def in_readme(name: str) -> str:
-    """What the README says now between the marks of a table."""
-    text = README.read_text(encoding="utf-8")
+def on_page(name: str) -> str:
+    """What the page of families says now between the marks of a table."""
+    text = PAGE.read_text(encoding="utf-8")
     begin, end = marks(name)
     return text[text.index(begin) + len(begin) : text.index(end)]
 
 
 def write(name: str, table: str) -> None:
-    """Put a table between its marks in the README."""
-    text = README.read_text(encoding="utf-8")
+    """Put a table between its marks on the page."""
+    text = PAGE.read_text(encoding="utf-8")
     begin, end = marks(name)
     head, tail = text[: text.index(begin) + len(begin)], text[text.index(end) :]
-    README.write_text(head + table + tail, encoding="utf-8")
+    PAGE.write_text(head + table + tail, encoding="utf-8")
 
 
 def marks(name: str) -> tuple[str, str]:

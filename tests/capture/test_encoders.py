@@ -1,4 +1,4 @@
-"""Every encoder family of the README's table, on a seeded three-layer model of it."""
+"""Every encoder family of the documentation's table, on a seeded three-layer model of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every family of the README's table, on a seeded two-layer model of it."""
+"""Every family of the documentation's table, on a seeded two-layer model of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from attnmass import UnsupportedModelError
 from attnmass.capture import Reader, prove
 from tests.capture import checks, joint_checks
 from tests.capture.families import DECODERS, FAMILIES, REFUSED, Family
-from tests.capture.table import in_readme, render_table
+from tests.capture.table import on_page, render_table
 from tests.tiny import tiny_model
 
 each_decoder = pytest.mark.parametrize("family", DECODERS, ids=lambda family: family.name)
@@ -73,9 +73,9 @@ def test_masses_are_not_uniform() -> None:
     assert float(attention.max()) > 3 * float(attention.mean())
 
 
-def test_table_in_readme_is_what_these_checks_give() -> None:
-    """The README's table of families is generated, not written: `make families` renews it."""
-    assert in_readme("families") == render_table()
+def test_table_on_page_is_what_these_checks_give() -> None:
+    """The table of families is generated, not written: `make families` renews it."""
+    assert on_page("families") == render_table()
 
 
 def test_only_keys_that_selected_heads_read_are_kept_of_the_last_layer() -> None:

@@ -14,7 +14,7 @@ from tests.capture import seq2seq_checks as checks
 from tests.capture.families import Family
 from tests.capture.seq2seq_families import READ, REFUSED
 from tests.capture.seq2seq_table import render_table
-from tests.capture.table import in_readme
+from tests.capture.table import on_page
 from tests.tiny import tiny_model
 from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_bart, tiny_seq2seq
 
@@ -212,6 +212,6 @@ def test_shared_pair_keeps_implementations_apart() -> None:
     assert model.decoder.config._attn_implementation == "sdpa"
 
 
-def test_table_in_readme() -> None:
-    """The README's table is what the checks find."""
-    assert in_readme("seq2seq") == render_table()
+def test_table_on_page() -> None:
+    """The documentation's table is what the checks find."""
+    assert on_page("seq2seq") == render_table()

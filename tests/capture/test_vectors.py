@@ -1,4 +1,4 @@
-"""Query and key vectors of every family of the README's table, and what is refused."""
+"""Query and key vectors of every family of the documentation's table, and what is refused."""
 
 from __future__ import annotations
 

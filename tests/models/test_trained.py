@@ -18,7 +18,7 @@ from tests.models.select import CROSS, FOLDER, N_DOCUMENTS, cases, measure
 from tests.models.train import make_model
 
 KINDS = [kind for kind in ("t5", "bart", "fid") if (FOLDER / kind / "model.safetensors").exists()]
-SEED, N = 77_000, 60  # a seed that neither trained, nor selected heads, nor is in the README
+SEED, N = 77_000, 60  # a seed that neither trained, nor selected heads, nor is in the docs
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 

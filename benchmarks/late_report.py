@@ -1,0 +1,166 @@
+"""The documentation's tables of the layout `late`, from raw results."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cross_encoder import ALL, FEW
+from benchmarks.data import SETS
+from benchmarks.metrics import cell
+
+Values = dict[str, dict[str, list[float]]]
+
+# What each was trained on, by how it is shown.
+TRAINED = {
+    "attnmass": "heads and weights of a language model, chosen on 325 questions",
+    "attnmass + MiniLM": "the same, and what MiniLM was",
+    "attnmass + BM25": "the same",
+    "BM25": "nothing",
+    "MiniLM cosine": "a billion pairs, Natural Questions among them",
+}
+
+
+def ranking_table(relevance: dict[str, Any], cross: dict[str, Any]) -> str:
+    """nDCG@10 of the default and its rivals on the same queries, and what they learned from."""
+    lines = [
+        f"| nDCG@10 | trained on | {' | '.join(SETS)} | mean |",
+        f"|---|---|---{'|---' * len(SETS)}|",
+    ]
+    counts = {name: found["queries"] for name, found in relevance["sets"].items()}
+    for method, found in _values(relevance, cross).items():
+        cells = [cell(found[name], count=False) for name in SETS]
+        mean = statistics.fmean(statistics.fmean(found[name]) for name in SETS)
+        lines.append(f"| {method} | {_trained(method, cross)} | {' | '.join(cells)} | {mean:.3f} |")
+    told = ", ".join(f"{counts[name]} of {name}" for name in SETS)
+    return "\n".join([*lines, "", f"Queries: {told}.", ""])
+
+
+def short_ranking_table(relevance: dict[str, Any], cross: dict[str, Any]) -> str:
+    """The same without intervals."""
+    lines = [f"| nDCG@10 | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
+    for method, found in _values(relevance, cross).items():
+        cells = [f"{statistics.fmean(found[name]):.3f}" for name in SETS]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _values(relevance: dict[str, Any], cross: dict[str, Any]) -> Values:
+    """nDCG@10 by method and set, one value a query."""
+    names = {
+        "attnmass + MiniLM": "minilm fused",
+        "attnmass + BM25": "bm25 fused",
+        "attnmass": "attention",
+        "MiniLM cosine": "minilm",
+        "BM25": "bm25",
+    }
+    found: Values = {
+        shown: {
+            name: [row[key] for row in of_set["rows"]] for name, of_set in relevance["sets"].items()
+        }
+        for shown, key in names.items()
+    }
+    for method in (FEW, ALL):
+        rows = [row for row in cross["rows"] if row["method"] == method]
+        found[f"cross-encoder, {method}"] = {
+            name: [row["ndcg@10"] for row in rows if row["set"] == name] for name in SETS
+        }
+    return found
+
+
+def _trained(method: str, cross: dict[str, Any]) -> str:
+    if method in TRAINED:
+        return TRAINED[method]
+    about = cross["training"][method.removeprefix("cross-encoder, ")]
+    return f"what MiniLM was, and {about['queries']:,} questions ({about['cpu_seconds']:,.0f} s)"
+
+
+def evidence_table(relevance: dict[str, Any]) -> str:
+    """AUROC and false alarms of evidence, by set and number of candidates."""
+    lines = [
+        "| | candidates | AUROC | false alarms at 95% kept | silenced | let through |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in relevance["sets"].items():
+        for size, one in found["others"].items():
+            lines.append(f"| {name}, others | {int(size):,} | {_told(one)} |")
+        lines.append(f"| {name}, nearest | its own | {_told(found['nearest'])} |")
+    return "\n".join([*lines, ""])
+
+
+def _told(one: dict[str, float]) -> str:
+    return (
+        f"{one['auroc']:.3f} | {one['false alarms at 95%']:.2f} "
+        f"| {one['silenced']:.2f} | {one['let through']:.2f}"
+    )
+
+
+def echo_table(relevance: dict[str, Any]) -> str:
+    """How often a chunk that repeats the question ranked above the answer or was evidence."""
+    lines = [
+        "| questions | chunks that repeat them | above the answer | evidence by themselves |",
+        "|---|---|---|---|",
+    ]
+    for name, found in relevance["sets"].items():
+        echo = found["echo"]
+        lines.append(
+            f"| {found['queries']} of {name} | {echo['tried']} | {echo['above the answer']} "
+            f"| {echo['evidence by itself']} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def cost_table(cost: dict[str, Any]) -> str:
+    """Medians, and ratios to a cross-encoder over the same pairs."""
+    seconds, ratios = cost["seconds"], cost["ratios"]
+    median = {name: float(np.median(times)) for name, times in seconds.items()}
+    lines = ["| | seconds | over a cross-encoder of MiniLM-L6's size |", "|---|---|---|"]
+    for shown, name, digits in (
+        ("warm, 20 chunks", "warm 20", 3),
+        ("warm, 200 chunks", "warm 200", 4),
+        ("warm, 2,000 chunks", "warm 2000", 4),
+        ("cold, 20 chunks", "cold 20", 2),
+    ):
+        ratio = ratios[f"{name} over cross-encoder"]
+        lines.append(f"| {shown} | {median[name]:.3f} | {ratio:.{digits}f} |")
+    for count, times in cost["seconds_from_disk"].items():
+        lines.append(
+            f"| from the store on disk, {int(count):,} chunks | {np.median(times):.2f} | |"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"2,000 chunks have {cost['tokens_of_2000_chunks']:,} tokens; "
+            f"{cost['dtype'].removeprefix('torch.')}, {cost['threads']} threads.",
+            "",
+        ]
+    )
+
+
+def why(cost: dict[str, Any], late: dict[str, Any], quality: dict[str, Any]) -> str:
+    """Three reasons, a number in each."""
+    queries = {row["query"] for row in late["rows"] if row["set"] == "musique"}
+    others = {
+        method: statistics.fmean(
+            row["ndcg@10"]
+            for row in quality["rows"]
+            if (row["set"], row["method"]) == ("musique", method) and row["query"] in queries
+        )
+        for method in ("MiniLM cosine", "BM25")
+    }
+    seconds = float(np.median(cost["seconds"]["warm 2000"]))
+    ratio = cost["ratios"]["warm 2000 over cross-encoder"]
+    mine = late["means"]["musique"]["late"][0]
+    return (
+        f"- **Chunks are read once.** {late['bytes_a_token']:.0f} bytes of a token are kept, and a "
+        f"question over 2,000 kept chunks takes\n  {seconds:.2f} s on {cost['threads']} cores: "
+        f"{100 * ratio:.1f}% of the time of a cross-encoder of MiniLM-L6's size.\n"
+        "- **Nothing is trained.** On MuSiQue, where an answer takes several documents, nDCG@10 is "
+        f"{mine:.2f};\n  all-MiniLM-L6-v2 has {others['MiniLM cosine']:.2f}, BM25 "
+        f"{others['BM25']:.2f}, and with the retriever's scores it is better still.\n"
+        "- **It says when there is nothing.** Relevance is a probability that no other candidate\n"
+        "  changes, and [reliability is measured](docs/numbers.md#relevance).\n"
+    )
