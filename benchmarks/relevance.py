@@ -3,10 +3,10 @@
 python -m benchmarks.relevance DATA_FOLDER [--limit N] [--pool N] [--store FOLDER]
 
 Evidence two ways: *others*, where the candidates of an answerable query are what supports its
-answer and chunks of other queries, against as many of these alone; *nearest*, the query's own
-candidates against the same without what supports the answer. Fusing by all-MiniLM-L6-v2's cosines
-and by BM25, each beside its own order. And the question itself as a chunk, in four forms, beside
-what answers it.
+answer and chunks of other queries, of all sets alike, against as many of these alone; *nearest*,
+the query's own candidates against the same without what supports the answer. Fusing by
+all-MiniLM-L6-v2's cosines and by BM25, each beside its own order. And the question itself as a
+chunk, in four forms, beside what answers it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=60, help="queries of each set")
     parser.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
     parser.add_argument("--store", type=Path, help="where what was read is kept")
+    parser.add_argument("--dtype", default="auto")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -55,15 +56,25 @@ def main() -> None:
     found: dict[str, Any] = {"limit": arguments.limit, "pool": arguments.pool, "sets": {}}
     with tempfile.TemporaryDirectory() as folder:
         store = arguments.store or folder
-        ranker = AttentionRanker.from_pretrained(quality.MODEL, layout="late", store=store)
+        ranker = AttentionRanker.from_pretrained(
+            quality.MODEL, layout="late", store=store, dtype=arguments.dtype
+        )
         rule = ranker.profile.relevance
         assert rule is not None
         found["threshold"] = rule.evidence_threshold
-        for name in SETS:
-            queries = test_part(arguments.data, name)
-            asked, rest = queries[: arguments.limit], queries[arguments.limit :]
-            pool = others(rest or queries, asked, arguments.pool)
-            found["sets"][name] = measured(ranker, minilm, asked, pool, rule.evidence_threshold)
+        found["dtype"] = str(ranker._layout._reader.dtype).removeprefix("torch.")  # type: ignore[attr-defined]
+        asked = {name: test_part(arguments.data, name)[: arguments.limit] for name in SETS}
+        pool = [
+            text
+            for name in SETS
+            for text in others(
+                test_part(arguments.data, name)[arguments.limit :],
+                [query for queries in asked.values() for query in queries],
+                -(-arguments.pool // len(SETS)),
+            )
+        ]
+        for name, queries in asked.items():
+            found["sets"][name] = measured(ranker, minilm, queries, pool, rule.evidence_threshold)
             arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

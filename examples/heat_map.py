@@ -27,7 +27,7 @@ def main() -> None:
     ]
     ranker = AttentionRanker.from_pretrained("smollm2-135m")
     trim = Trim(max_tokens=250)
-    ranking = ranker.rank(QUESTIONS[3], chunks, top_n=4, trim=trim, query_words=True)
+    ranking = ranker.rank(QUESTIONS[0], chunks, top_n=4, trim=trim, query_words=True)
     explanation = ranking.explain()
     explanation.to_html(page)
     explanation.print()

@@ -39,7 +39,7 @@ def main() -> None:
     store.add_documents(splitter.split_documents(articles))
 
     llm = generator()
-    rerank = AttentionRerank.from_generator(llm, fuse=0.5)
+    rerank = AttentionRerank.from_generator(llm)
     retriever = AttentionRetriever(retriever=store.as_retriever(), rerank=rerank, fetch_k=20, k=5)
     documents = retriever.invoke(QUESTION)
     context = "\n\n".join(document.page_content for document in documents)

@@ -20,7 +20,7 @@ PROMPT = ChatPromptTemplate.from_template("{text}\n\nAnswer in one sentence: {qu
 
 def build_chain() -> Runnable[dict[str, Any], dict[str, Any]]:
     """From `question` to `answer`, with the `documents` that were kept and the `sources` cited."""
-    rerank = AttentionRerank(max_tokens=150, fuse=0.5, document_template="{title}\n{page_content}")
+    rerank = AttentionRerank(max_tokens=150, document_template="{title}\n{page_content}")
     retriever = AttentionRetriever(retriever=open_retriever(), rerank=rerank, fetch_k=20, k=3)
     llm = small_chat_model().bind(skip_prompt=True)
     cited = itemgetter("documents") | RunnableLambda(cite)

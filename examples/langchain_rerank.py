@@ -29,7 +29,6 @@ def main() -> None:
     rerank = AttentionRerank(
         model="smollm2-135m",
         document_template="{title}\n{page_content}",
-        fuse=0.5,
         add_scores=True,
         show_progress=True,
     )

@@ -31,7 +31,6 @@ def main() -> None:
     rerank = AttentionRerank(
         top_n=None,
         max_tokens=200,
-        fuse=0.5,
         add_scores=True,
         document_template="{title}\n{page_content}",
         reader_template="{title}\n{page_content}",

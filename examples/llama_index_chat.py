@@ -21,7 +21,7 @@ def main() -> None:
     engine = ContextChatEngine.from_defaults(
         open_index().as_retriever(similarity_top_k=20),
         llm=SmallLLM(),
-        node_postprocessors=[AttentionRerank(top_n=3, max_tokens=150, fuse=0.5)],
+        node_postprocessors=[AttentionRerank(top_n=3, max_tokens=150)],
         system_prompt="Answer in one sentence.",
     )
     for question in OPENING_QUESTIONS:

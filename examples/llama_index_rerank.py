@@ -27,7 +27,7 @@ def main() -> None:
     )
     retriever = index.as_retriever(similarity_top_k=20)
     rerank = AttentionRerank(
-        model="smollm2-135m", top_n=5, fuse=0.5, add_scores=True, show_progress=True
+        model="smollm2-135m", top_n=5, add_scores=True, show_progress=True
     )
 
     for question in QUESTIONS:

@@ -26,7 +26,7 @@ def main() -> None:
         show_progress=True,
     )
     rerank = AttentionRerank(
-        top_n=None, max_tokens=200, fuse=0.5, add_scores=True, show_progress=True
+        top_n=None, max_tokens=200, add_scores=True, show_progress=True
     )
     retriever = AttentionRetriever(index.as_retriever(), rerank=rerank, fetch_k=20)
 

@@ -36,7 +36,7 @@ class LookUp(Workflow):
         """Take an index."""
         super().__init__(timeout=300)
         self._retriever = index.as_retriever(similarity_top_k=20)
-        self._rerank = AttentionRerank(top_n=3, max_tokens=150, fuse=0.5)
+        self._rerank = AttentionRerank(top_n=3, max_tokens=150)
 
     @step
     async def retrieve(self, asked: Asked) -> Retrieved:

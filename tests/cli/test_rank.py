@@ -301,3 +301,13 @@ def test_huge_line(cli: Cli, texts: Path) -> None:
     result = cli("rank", "gold", stdin=line)
     assert result.exit_code == 0
     assert len(result.stdout) < 400
+
+
+def test_a_dry_run_and_what_must_stay_reach_the_api(cli: Cli, texts: Path) -> None:
+    """`--must-keep` is said as often as there are patterns, `--dry-run` by itself."""
+    cli.json("trim", "gold", "docs", "-t", "9", "--must-keep", "numbers", "--must-keep", r"E\d+")
+    trim = cli.stub.calls[-1].options["trim"]
+    assert (trim.max_tokens, trim.must_keep, trim.dry_run) == (9, ("numbers", r"E\d+"), False)
+    cli.json("trim", "gold", "docs", "-t", "9", "--dry-run")
+    assert cli.stub.calls[-1].options["trim"].dry_run
+    assert "must" in cli.fails(2, "trim", "gold", "docs", "-t", "9", "--must-keep", "(")
