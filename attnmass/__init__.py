@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.adapters.shared import release, shared_ranker
 from attnmass.engine.unfitted import finds_heads
-from attnmass.errors import AttnMassError, CaptureError, UnsupportedModelError, WeightsNotFoundError
+from attnmass.errors import (
+    AttnMassError,
+    CaptureError,
+    OutOfMemoryError,
+    UnsupportedModelError,
+    WeightsNotFoundError,
+)
 from attnmass.options.cross import CrossOptions
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking, Timings
@@ -43,6 +49,7 @@ __all__ = [
     "HeadProfile",
     "JointReading",
     "NoEvidenceError",
+    "OutOfMemoryError",
     "PointwiseReading",
     "RankedChunk",
     "RankerStats",

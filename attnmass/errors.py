@@ -15,5 +15,9 @@ class WeightsNotFoundError(AttnMassError):
     """No weights were found for a name, or none that are whole; names the places and what to do."""
 
 
+class OutOfMemoryError(AttnMassError, MemoryError):
+    """Memory ran out over the least that is read at once; says what to pass for less."""
+
+
 class CaptureError(AttnMassError):
     """A forward pass gave attention that cannot be trusted: NaN or infinite values."""

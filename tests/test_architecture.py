@@ -298,6 +298,7 @@ def test_public_names() -> None:
         "HeadProfile",
         "JointReading",
         "NoEvidenceError",
+        "OutOfMemoryError",
         "PointwiseReading",
         "RankedChunk",
         "RankerStats",

@@ -18,7 +18,12 @@ from typer import TyperException
 
 from attnmass.cli import fit_options, options
 from attnmass.cli.printable import printable
-from attnmass.errors import AttnMassError, UnsupportedModelError, WeightsNotFoundError
+from attnmass.errors import (
+    AttnMassError,
+    OutOfMemoryError,
+    UnsupportedModelError,
+    WeightsNotFoundError,
+)
 from attnmass.options.declared import Storing, names_of
 from attnmass.options.renamed import RENAMED
 from attnmass.results.errors import NoEvidenceError
@@ -175,6 +180,8 @@ def told(error: BaseException) -> tuple[str, ExitCode, str | None]:
         return str(error), ExitCode.MODEL, "attnmass doctor says what is there"
     if isinstance(error, KeyboardInterrupt):
         return "", ExitCode.INTERRUPTED, None
+    if isinstance(error, OutOfMemoryError):
+        return spelled_as_options(str(error)), ExitCode.FAILED, None
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return (
             f"memory ran out: {error}",

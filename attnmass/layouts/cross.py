@@ -28,14 +28,14 @@ from attnmass.layouts.states import States
 from attnmass.layouts.windows import SHORTEST_WINDOW, query_batches
 from attnmass.layouts.within import Part, look_in_parts
 from attnmass.models.kinds import is_rag
-from attnmass.models.out_of_memory import is_out_of_memory
+from attnmass.models.out_of_memory import advising_fewer, shrinking, sizes_down
 from attnmass.options.checks import check_type
 from attnmass.options.cross import CrossOptions
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
-_BLOCK = 16384  # keys that are looked at together, each retry a quarter of the one before
-_SMALLEST_BLOCK = 256
+# Keys that are looked at together; where memory does not suffice, a quarter of them, and so on.
+_BLOCKS = sizes_down(16384, 256, by=4)
 
 
 class CrossLayout(KeepingLayout):
@@ -213,19 +213,13 @@ class CrossLayout(KeepingLayout):
 
             return look
 
-        found: list[CrossAttention] = []
-        key_block = _BLOCK
-        for batch in query_batches(rows, options):
-            done: list[CrossAttention] | None = None
-            while done is None:
-                try:
-                    done = self._states.with_room(look_in(key_block), batch, states)
-                except (RuntimeError, MemoryError) as error:
-                    if key_block == _SMALLEST_BLOCK or not is_out_of_memory(error):
-                        raise
-                    key_block //= 4
-            found += done
-        return found
+        def look_by(batch: Sequence[int]) -> list[CrossAttention]:
+            with advising_fewer(max(len(rows[i]) for i in batch)):
+                return shrinking(
+                    lambda size: self._states.with_room(look_in(size), batch, states), _BLOCKS
+                )
+
+        return [one for batch in query_batches(rows, options) for one in look_by(batch)]
 
     def _frame(self, query: Tokens) -> Frame:
         """What stands around a chunk in the encoder where it reads the query, too."""

@@ -15,10 +15,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from attnmass.capture import Head, KeyValues, Reader, prove
+from attnmass.capture import Head, Reader, prove
 from attnmass.layouts.base import (
     Groups,
     LayoutOptions,
@@ -26,19 +25,17 @@ from attnmass.layouts.base import (
     WarmCounts,
 )
 from attnmass.layouts.contexts import Placed, both_ways, merge, pack, with_rows
+from attnmass.layouts.joint_reading import ContextReader
 from attnmass.layouts.numbered import Numbered
-from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
+from attnmass.layouts.tails import Tail, answer_tail, query_tail
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, counted, query_batches
 from attnmass.layouts.within import look_within
-from attnmass.models.out_of_memory import is_out_of_memory, release
 from attnmass.options.checks import check_count, check_type
 from attnmass.store import ChunkCache
 from attnmass.text.prompt import JOINT, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
 NULL_QUERY = "N/A"
-
-_SHORTEST_STEP = 64  # tokens in one pass, where memory is short
 
 
 class JointLayout:
@@ -67,6 +64,7 @@ class JointLayout:
             second_pass: Whether the chunks are read a second time in reverse order.
         """
         self._reader = reader
+        self._contexts = ContextReader(reader)
         self._max_context_tokens = max_context_tokens
         self._second_pass = second_pass
         self._plain = plain
@@ -160,7 +158,7 @@ class JointLayout:
     ) -> list[Tensor]:
         """See `Layout.within`."""
         self._reader.follow()
-        (prefix,) = self._read(self._prompt.before, len(self._prompt.before))
+        (prefix,) = self._contexts.read(self._prompt.before, len(self._prompt.before))
         known = [self._reader.max_positions, self._max_context_tokens]
         rooms = [limit - len(prefix) for limit in known if limit is not None]
         if options.max_chunk_tokens is not None:
@@ -181,32 +179,12 @@ class JointLayout:
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> LayoutResult:
-        """One result for each group of each tail, in fewer or shorter pieces if memory is short."""
+        """One result for each group of each tail."""
         self._reader.follow()
         room = self._room(tails, chunks)
-        step = options.max_batch_tokens
-        notes: tuple[str, ...] = ()
-        while True:
-            windows, around = self._numbered.windows(chunks, room, options)
-            runs = pack([len(window) + around for window in windows], room)
-            bounds = replace(options, max_batch_tokens=step)
-            try:
-                found = self._run(tails, chunks, windows, runs, bounds, advance)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                longest = max(sum(len(windows[i]) + around for i in run) for run in runs)
-                if step > _SHORTEST_STEP:
-                    step = max(_SHORTEST_STEP, min(step, longest) // 2)
-                elif longest // 2 >= SHORTEST_WINDOW + around:
-                    room = longest // 2
-                else:
-                    raise
-            release()
-            if room is not None:
-                notes = (f"memory did not suffice for contexts of more than {room} tokens",)
-        return replace(found, notes=(*notes, *found.notes))
+        windows, around = self._numbered.windows(chunks, room, options)
+        runs = pack([len(window) + around for window in windows], room)
+        return self._run(tails, chunks, windows, runs, options, advance)
 
     def _run(
         self,
@@ -224,11 +202,11 @@ class JointLayout:
         for run in runs:
             started = time.perf_counter()
             ids, placed = self._numbered.context([windows[i] for i in run], chunks)
-            past = self._read(ids, options.max_batch_tokens)
+            past = self._contexts.read(ids, options.max_batch_tokens)
             n_read += sum(len(each.window) for each in placed)
             read = time.perf_counter()
             for batch in query_batches([tail.ids for tail in tails], options):
-                looked = look_from(self._reader, past, len(ids), [tails[i] for i in batch])
+                looked = self._contexts.look(past, len(ids), [tails[i] for i in batch])
                 for i, attention in zip(batch, looked, strict=True):
                     parts[i].append((placed, attention))
             encode += read - started
@@ -248,21 +226,6 @@ class JointLayout:
             tokens_encoded=n_read,
             notes=several if len(runs) > 1 else (),
         )
-
-    def _read(self, ids: Sequence[int], step: int) -> list[KeyValues]:
-        """Keys and values of a context, read piece by piece so that no square of it is needed."""
-        device = self._reader.device
-        past: list[KeyValues] = []
-        for start in range(0, len(ids), step):
-            piece = torch.tensor([ids[start : start + step]], device=device)
-            positions = torch.arange(piece.shape[1], device=device) + start
-            keys, values = self._reader.read(piece, positions, past)
-            past.append(
-                KeyValues(
-                    tuple(key[0] for key in keys), tuple(value[0] for value in values), positions
-                )
-            )
-        return past
 
     def _in_orders(
         self, run: Callable[[Sequence[Tokens]], LayoutResult], chunks: Sequence[Tokens]

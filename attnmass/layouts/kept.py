@@ -9,8 +9,8 @@ from typing import Any
 
 from attnmass.capture import CrossReader, KeyValues, Reader
 from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention, WarmCounts
-from attnmass.layouts.states import StateReader, States, Text, in_windows
-from attnmass.layouts.windows import Window, counted
+from attnmass.layouts.states import StateReader, States, Text
+from attnmass.layouts.windows import Window, counted, cut
 from attnmass.store import ChunkCache, entry_key, scope_digest
 from attnmass.text.tokens import Tokens
 
@@ -27,7 +27,6 @@ class Kept:
         keys: The key of each window in `states`.
         states: What windows left.
         n_read: Tokens of chunks that the model read now.
-        notes: What a caller should know.
         started: When reading began, as `time.perf_counter` has it.
         done: When it ended.
     """
@@ -36,7 +35,6 @@ class Kept:
     keys: list[str]
     states: States
     n_read: int
-    notes: tuple[str, ...]
     started: float
     done: float
 
@@ -48,7 +46,6 @@ class Kept:
             encode_seconds=self.done - self.started,
             query_seconds=time.perf_counter() - self.done,
             tokens_encoded=self.n_read,
-            notes=self.notes,
         )
 
 
@@ -110,20 +107,17 @@ class KeepingLayout:
             chunks: The chunks.
             options: Bounds on one forward pass.
             advance: As in `Layout.attend`.
-            limit: As in `in_windows`.
+            limit: From the length that is wanted to how long a window may be, `None` for any.
             frame: Puts a window's tokens between others that are read with them.
         """
         started = time.perf_counter()
         self._follow_model()
-
-        def read(windows: Sequence[Window]) -> tuple[list[str], States, int]:
-            keys, texts = self._texts(windows, chunks, frame)
-            return keys, *self._states.states(
-                self._read_batch, texts, options, self._followed.device, advance
-            )
-
-        windows, (keys, states, n_read), notes = in_windows(read, chunks, limit, options)
-        return Kept(windows, keys, states, n_read, notes, started, time.perf_counter())
+        windows = list(cut(chunks, limit(options.max_chunk_tokens), options.overlap))
+        keys, texts = self._texts(windows, chunks, frame)
+        states, n_read = self._states.states(
+            self._read_batch, texts, options, self._followed.device, advance
+        )
+        return Kept(windows, keys, states, n_read, started, time.perf_counter())
 
     def _warm_chunks(
         self,
@@ -136,15 +130,12 @@ class KeepingLayout:
         """Read what is not in the cache; arguments as in `_read_chunks`."""
         started = time.perf_counter()
         self._follow_model()
-
-        def read(windows: Sequence[Window]) -> tuple[int, int]:
-            keys, texts = self._texts(windows, chunks, frame)
-            missing = self._states.warm(self._read_batch, texts, options, advance)
-            new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
-            return len(new), sum(texts[key].n_content for key in missing)
-
-        _, (n_chunks, n_tokens), _ = in_windows(read, chunks, limit, options)
-        return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
+        windows = list(cut(chunks, limit(options.max_chunk_tokens), options.overlap))
+        keys, texts = self._texts(windows, chunks, frame)
+        missing = self._states.warm(self._read_batch, texts, options, advance)
+        new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
+        n_tokens = sum(texts[key].n_content for key in missing)
+        return WarmCounts(len(new), n_tokens, time.perf_counter() - started)
 
     def _texts(
         self, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame

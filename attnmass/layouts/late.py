@@ -40,7 +40,7 @@ from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors
 from attnmass.layouts.windows import n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import Denominator, Queries, chunk_mass
-from attnmass.models.out_of_memory import halving
+from attnmass.models.out_of_memory import advising_fewer, halving
 from attnmass.store import ChunkCache, scope_digest
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
@@ -233,7 +233,9 @@ class LateLayout:
             return list(vectors.split(sizes))
 
         for batch in query_batches(queries, options):
-            yield from halving(run, batch)
+            with advising_fewer(max(len(queries[i]) for i in batch)):
+                found = halving(run, batch)
+            yield from found
 
     def _check_length(self, queries: Sequence[Sequence[int]]) -> None:
         known = self._reader.max_positions

@@ -14,7 +14,7 @@ from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
 from attnmass.masses import KeyVectors, joined, quantize
-from attnmass.models.out_of_memory import halving
+from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.options.cache import CacheOptions
 from attnmass.store import ChunkCache, digest_key, scope_digest
 from attnmass.store.vectors import VectorCache
@@ -119,12 +119,13 @@ class ChunkVectors:
             by_chunk.setdefault(window.chunk, []).append(number)
         parts: dict[int, KeyVectors] = {}
         for batch in batches([len(window) for window in windows], options):
-            done = halving(
-                lambda some: self._read_batch(
-                    [rows[windows[i].chunk][windows[i].start : windows[i].end] for i in some]
-                ),
-                batch,
-            )
+            with advising_shorter(max(len(windows[i]) for i in batch)):
+                done = halving(
+                    lambda some: self._read_batch(
+                        [rows[windows[i].chunk][windows[i].start : windows[i].end] for i in some]
+                    ),
+                    batch,
+                )
             parts |= zip(batch, done, strict=True)
             ready = {windows[i].chunk for i in batch}
             whole = {

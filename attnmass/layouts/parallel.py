@@ -24,7 +24,7 @@ from attnmass.layouts.states import States
 from attnmass.layouts.tails import answer_tail, look_from
 from attnmass.layouts.windows import SHORTEST_WINDOW, by_chunk, nearer, query_batches, window_limit
 from attnmass.layouts.within import look_within
-from attnmass.models.out_of_memory import is_out_of_memory
+from attnmass.models.out_of_memory import advising_fewer, shrinking, sizes_down
 from attnmass.store import ChunkCache
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
@@ -105,7 +105,8 @@ class ParallelLayout(KeepingLayout):
 
                 return run
 
-            return list(self._in_blocks(look_in, [0], keys, states)[0])
+            with advising_fewer(len(tail)):
+                return list(self._in_blocks(look_in, [0], keys, states)[0])
 
         longest = len(tail) - len(self._prompt.between)
         return self._attend(longest, chunks, options, advance, look)
@@ -233,7 +234,8 @@ class ParallelLayout(KeepingLayout):
 
         found: list[Tensor] = []
         for batch in query_batches(tails, options):
-            found += self._in_blocks(look_in, batch, keys, states)
+            with advising_fewer(max(len(tails[i]) for i in batch)):
+                found += self._in_blocks(look_in, batch, keys, states)
         return found
 
     def _in_blocks(
@@ -245,16 +247,15 @@ class ParallelLayout(KeepingLayout):
     ) -> list[Tensor]:
         """Look at all keys at once, or at blocks of them if they are many or memory is short."""
         n_keys = sum(len(states[key]) for key in keys)
-        key_block = _LARGEST_BLOCK if n_keys > _MOST_KEYS else None
-        while True:
-            try:
-                return self._states.with_room(look_in(key_block), batch, states)
-            except (RuntimeError, MemoryError) as error:
-                if (key_block or n_keys) <= _SMALLEST_BLOCK or not is_out_of_memory(error):
-                    raise
-                key_block = (
-                    min(_LARGEST_BLOCK, n_keys // 4) if key_block is None else key_block // 4
-                )
+        blocks: list[int | None]
+        if n_keys > _MOST_KEYS:
+            blocks = [*sizes_down(_LARGEST_BLOCK, _SMALLEST_BLOCK, by=4)]
+        else:
+            quarter = max(1, min(_LARGEST_BLOCK, n_keys // 4))
+            blocks = [None, *sizes_down(quarter, _SMALLEST_BLOCK, by=4)]
+        return shrinking(
+            lambda key_block: self._states.with_room(look_in(key_block), batch, states), blocks
+        )
 
     def _look(
         self,

@@ -30,7 +30,7 @@ from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCount
 from attnmass.layouts.pairs import Pair, Seen, merge
 from attnmass.layouts.windows import SHORTEST_WINDOW, batches, cut
 from attnmass.layouts.within import Part, look_in_parts
-from attnmass.models.out_of_memory import halving, is_out_of_memory, release
+from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.options.choices import Direction
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer, Tokens
@@ -101,22 +101,12 @@ class PointwiseLayout:
         started = time.perf_counter()
         self._reader.follow()
         wanted = options.max_chunk_tokens
-        notes: tuple[str, ...] = ()
-        while True:
-            jobs = [
-                Pair(number, window)
-                for number, query in enumerate(queries)
-                for window in cut(chunks, self._room(query, chunks, wanted), options.overlap)
-            ]
-            try:
-                found = self._read(jobs, queries, chunks, options, advance)
-                break
-            except (RuntimeError, MemoryError) as error:
-                wanted = max(len(job.window) for job in jobs) // 2
-                if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
-                    raise
-            release()
-            notes = (f"memory did not suffice for longer windows than {wanted} tokens",)
+        jobs = [
+            Pair(number, window)
+            for number, query in enumerate(queries)
+            for window in cut(chunks, self._room(query, chunks, wanted), options.overlap)
+        ]
+        found = self._read(jobs, queries, chunks, options, advance)
         by_query = [
             [(job.window, found[job]) for job in jobs if job.query == number]
             for number in range(len(queries))
@@ -131,7 +121,6 @@ class PointwiseLayout:
             encode_seconds=time.perf_counter() - started,
             query_seconds=0.0,
             tokens_encoded=sum(len(job.window) for job in jobs),
-            notes=notes,
         )
 
     def warm(
@@ -219,7 +208,10 @@ class PointwiseLayout:
         found: dict[Pair, Seen] = {}
         for batch in batches(lengths, options):
             mine = [jobs[i] for i in batch]
-            done = halving(lambda part: self._look(part, queries, chunks, options.query_rows), mine)
+            with advising_shorter(max(len(job.window) for job in mine)):
+                done = halving(
+                    lambda part: self._look(part, queries, chunks, options.query_rows), mine
+                )
             found.update(zip(mine, done, strict=True))
             left.subtract(job.window.chunk for job in mine)
             advance(sum(left[chunk] == 0 for chunk in {job.window.chunk for job in mine}))

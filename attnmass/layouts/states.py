@@ -11,11 +11,15 @@ import torch
 
 from attnmass.capture import KeyValues
 from attnmass.layouts.base import LayoutOptions
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
-from attnmass.models.out_of_memory import halving, is_out_of_memory, release
+from attnmass.layouts.windows import batches
+from attnmass.models.out_of_memory import (
+    advising_shorter,
+    halving,
+    is_out_of_memory,
+    release,
+)
 from attnmass.store import ChunkCache
 from attnmass.store.formats import frame
-from attnmass.text.tokens import Tokens
 
 Result = TypeVar("Result")
 Read = Callable[[Sequence[Sequence[int]]], list[KeyValues]]
@@ -94,11 +98,12 @@ class StateReader:
         keys = list(texts)
         rows = [texts[key].ids for key in keys]
         for batch in batches([len(row) for row in rows], options):
-            done = self.with_room(
-                lambda part: [self._cache.pack(x) for x in read([rows[i] for i in part])],
-                batch,
-                held,
-            )
+            with advising_shorter(max(len(rows[i]) for i in batch)):
+                done = self.with_room(
+                    lambda part: [self._cache.pack(x) for x in read([rows[i] for i in part])],
+                    batch,
+                    held,
+                )
             states = {keys[i]: state for i, state in zip(batch, done, strict=True)}
             self._cache.put(states)
             yield states
@@ -137,34 +142,3 @@ class StateReader:
             del moved
         release()
         return halving(run, batch)
-
-
-def in_windows(
-    read: Callable[[Sequence[Window]], Result],
-    chunks: Sequence[Tokens],
-    limit: Callable[[int | None], int | None],
-    options: LayoutOptions,
-) -> tuple[list[Window], Result, tuple[str, ...]]:
-    """Cut chunks into windows and read them; into shorter ones where memory does not suffice.
-
-    Args:
-        read: Reads all windows.
-        chunks: The chunks.
-        limit: From the length that is wanted to how long a window may be, `None` for any.
-        options: The length that the user wants, and the overlap.
-
-    Returns:
-        The windows, what `read` gave for them, and what the caller should know.
-    """
-    wanted = options.max_chunk_tokens
-    notes: tuple[str, ...] = ()
-    while True:
-        windows = list(cut(chunks, limit(wanted), options.overlap))
-        try:
-            return windows, read(windows), notes
-        except (RuntimeError, MemoryError) as error:
-            wanted = max(map(len, windows)) // 2
-            if wanted < SHORTEST_WINDOW or not is_out_of_memory(error):
-                raise
-        release()
-        notes = (f"memory did not suffice for longer windows than {wanted} tokens",)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.base import Groups
-from attnmass.layouts.windows import SHORTEST_WINDOW
-from attnmass.models.out_of_memory import halving, is_out_of_memory, release
+from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.text.tokens import Tokens
 
 
@@ -49,14 +48,14 @@ def look_within(
         groups: For each chunk the token indices of each group, none of them empty.
         max_batch_tokens: Tokens in one pass, unless a single chunk has more.
         room: Tokens that a chunk may have; a longer one is read in windows that share half of
-            their tokens, each group in one of them, and so is one that the memory does not hold.
+            their tokens, each group in one of them.
 
     Returns:
         For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
         fp32 on the CPU; zeros outside a group's window.
 
     Raises:
-        RuntimeError: The out-of-memory error, where not even short windows fit.
+        OutOfMemoryError: Where memory does not hold one window.
     """
 
     def look(batch: Sequence[Part]) -> list[Tensor]:
@@ -86,23 +85,17 @@ def look_in_parts(
         max_batch_tokens: See there.
         room: See there.
     """
-    while True:
-        parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
-        # Filled anew, should windows become shorter.
-        found = [
-            torch.zeros(len(mine), n_heads, len(chunk), dtype=torch.float32)
-            for mine, chunk in zip(groups, chunks, strict=True)
-        ]
-        try:
-            for batch in _batches(parts, max_batch_tokens):
-                for part, looked in zip(batch, halving(look, batch), strict=True):
-                    found[part.chunk][list(part.groups), :, part.start : part.end] = looked
-            return found
-        except (RuntimeError, MemoryError) as error:
-            room = max(map(len, parts)) // 2
-            if room < SHORTEST_WINDOW or not is_out_of_memory(error):
-                raise
-        release()
+    parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
+    found = [
+        torch.zeros(len(mine), n_heads, len(chunk), dtype=torch.float32)
+        for mine, chunk in zip(groups, chunks, strict=True)
+    ]
+    for batch in _batches(parts, max_batch_tokens):
+        with advising_shorter(max(map(len, batch))):
+            done = halving(look, batch)
+        for part, looked in zip(batch, done, strict=True):
+            found[part.chunk][list(part.groups), :, part.start : part.end] = looked
+    return found
 
 
 def _look(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attnmass.masses.vectors import KeyVectors
-from attnmass.models.out_of_memory import is_out_of_memory, release
+from attnmass.models.out_of_memory import advising, shrinking, sizes_down
 
 Floats = npt.NDArray[np.float32]
 
@@ -119,16 +119,12 @@ def look(
     def fill(block: slice) -> None:
         found[block] = of_block(queries, runs[block])
 
-    while True:
-        blocks = list(_blocks([len(run) for run in runs], block_tokens))
-        try:
-            _in_threads(fill, blocks, torch.get_num_threads() if on_cpu else 1)
-            break
-        except (RuntimeError, MemoryError) as error:
-            block_tokens //= 2
-            if block_tokens < _SMALLEST_BLOCK or not is_out_of_memory(error):
-                raise
-        release()  # outside the handler: the traceback holds the failed block's tensors
+    def in_blocks(most: int) -> None:
+        blocks = list(_blocks([len(run) for run in runs], most))
+        _in_threads(fill, blocks, torch.get_num_threads() if on_cpu else 1)
+
+    with advising("a block of key vectors", "keep fewer, with a smaller memory_bytes"):
+        shrinking(in_blocks, sizes_down(block_tokens, _SMALLEST_BLOCK))
     whole = found if len(runs) == len(keys) else np.logaddexp.reduceat(found, firsts, axis=0)
     return torch.from_numpy(whole).reshape(len(keys), n_heads, n_rows)[:, queries.places]
 

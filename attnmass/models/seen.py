@@ -24,9 +24,13 @@ from attnmass.models.weights import Weights, address, checksum
 FORWARD_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 _OF_TORCH = frozenset(vars(nn.Module()))
+# Of what torch's modules have, all that may change a forward pass.
+_OF_A_PASS = {"_modules", "training", *FORWARD_HOOKS}
 # What says nothing of what is computed: flags of loading and training, and where a model came from.
 _ABOUT = {
     "_is_hf_initialized",
+    "_is_buffer",
+    "persistent",
     "gradient_checkpointing",
     "name_or_path",
     "_hf_hook",
@@ -50,7 +54,6 @@ class _Owner(NamedTuple):
         size: How many there were, `None` where others may come.
         values: Those that are compared as values.
         others: Those that are compared as objects.
-        tensors: The `id` of each of its parameters and buffers.
     """
 
     name: str
@@ -59,7 +62,6 @@ class _Owner(NamedTuple):
     size: int | None
     values: dict[str, Any]
     others: tuple[tuple[str, Any], ...]
-    tensors: list[int]
 
 
 class _Loose(NamedTuple):
@@ -101,6 +103,7 @@ class Seen:
             for name, module in root.named_modules(memo=known, prefix=prefix)
         }
         self._owners: list[_Owner] = []
+        self._holders: list[dict[str, Any]] = []  # attributes of modules with tensors
         self._loose: list[_Loose] = []
         self._known: set[int] = set()
         weights: dict[str, Tensor] = {}
@@ -117,6 +120,8 @@ class Seen:
                     if tensors is module._buffers:
                         buffers[full] = tensor
                     self._look_at(full, tensor, 1)
+        self._tensors = _ids(self._holders)
+        self._compared = [(o.have, o.size, o.values.items(), o.others) for o in self._owners]
         self.weights = Weights(weights)
         self._buffers = Weights(buffers)  # views may have worked something out of them
 
@@ -133,23 +138,23 @@ class Seen:
     def _are_owners_same(self) -> bool:
         """Whether all attributes are what they were; asked for every query, so it is fast."""
         try:
-            for _, owner, have, size, values, others, tensors in self._owners:
+            if self._tensors != _ids(self._holders):
+                return False
+            for have, size, values, others in self._compared:
                 if len(have) != size and size is not None:
                     return False
-                if not values.items() <= have.items():  # what is the same object is equal
-                    return False
-                if tensors and tensors != _ids(owner):
+                if not values <= have.items():  # what is the same object is equal
                     return False
                 for key, value in others:
                     if have.get(key) is not value:
                         return False
-        except (RuntimeError, TypeError, ValueError):  # arrays and tensors are not simply equal
+        except (KeyError, RuntimeError, TypeError, ValueError):  # arrays are not simply equal
             return False
         return True
 
     def about(self) -> Iterator[str]:
         """What beside weights and config tells models apart, one line each."""
-        for name, owner, have, _, values, others, _ in self._owners:
+        for name, owner, have, _, values, others in self._owners:
             if isinstance(owner, PreTrainedConfig):
                 continue
             own = {
@@ -180,7 +185,7 @@ class Seen:
                 continue
             if varies and is_working_value(key):
                 continue
-            if is_module and key in ("_parameters", "_buffers"):
+            if is_module and key in _OF_TORCH and key not in _OF_A_PASS:
                 continue
             if is_module and key in ("_modules", *FORWARD_HOOKS):
                 values[key] = copy.copy(value)
@@ -196,8 +201,9 @@ class Seen:
             return
         has_more = is_config or varies or isinstance(owner, PreTrainedModel)
         size = None if has_more else len(have)
-        tensors = _ids(owner) if is_module and not varies else []
-        self._owners.append(_Owner(name, owner, have, size, values, tuple(others), tensors))
+        if is_module and not varies and (have["_parameters"] or have["_buffers"]):
+            self._holders.append(have)
+        self._owners.append(_Owner(name, owner, have, size, values, tuple(others)))
         for key, value in others:
             is_deep = depth >= _DEEPEST or key in _ABOUT or not _is_object(value)
             if isinstance(value, PreTrainedConfig) or not is_deep:
@@ -213,9 +219,13 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and all(map(is_plain, value))
 
 
-def _ids(module: nn.Module) -> list[int]:
-    have = module.__dict__  # a module's own lookup takes longer
-    return [*map(id, have["_parameters"].values()), *map(id, have["_buffers"].values())]
+def _ids(holders: Iterable[Mapping[str, Any]]) -> list[int]:
+    """The `id` of each parameter and buffer in the attributes of modules."""
+    return [
+        id(x)
+        for have in holders
+        for x in (*have["_parameters"].values(), *have["_buffers"].values())
+    ]
 
 
 def _is_object(value: Any) -> bool:

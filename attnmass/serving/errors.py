@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attnmass.errors import AttnMassError
+from attnmass.errors import AttnMassError, OutOfMemoryError
 from attnmass.models.out_of_memory import is_out_of_memory
 
 RETRY_SECONDS = 1
@@ -72,6 +72,8 @@ def of_model(error: Exception) -> HttpError | None:
         return error
     if isinstance(error, ValueError):
         return BadRequest(str(error))
+    if isinstance(error, OutOfMemoryError):
+        return HttpError(424, "out_of_memory", str(error))
     if isinstance(error, MemoryError) or is_out_of_memory(error):
         return HttpError(424, "out_of_memory", "memory ran out over this input: send less at once")
     if isinstance(error, AttnMassError | RuntimeError):

@@ -11,7 +11,6 @@ from torch import Tensor
 from transformers import BertConfig, RobertaConfig
 
 from attnmass import AttentionRanker, Chunk
-from attnmass.capture import EncoderReader
 from attnmass.layouts import LayoutOptions
 from attnmass.layouts.pointwise import DEFAULT_DIRECTION
 from attnmass.options.declared import PointwiseReading
@@ -182,39 +181,6 @@ def test_roberta_has_the_positions_behind_the_padding() -> None:
     text = LONG[: tokens.offsets[room - 1][1]]
     assert ranker.rank(QUERY, [text]).chunks[0].n_windows == 1
     assert ranker.rank(QUERY, [LONG[: tokens.offsets[room][1]]]).chunks[0].n_windows == 2
-
-
-def test_out_of_memory_halves_batches_then_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where memory holds two pairs, or only short ones, scores are those of shorter windows."""
-    roomy = BertConfig(**{**SIZES, "max_position_embeddings": 512}, pad_token_id=0)
-
-    def build_roomy(**options: Any) -> AttentionRanker:
-        model = tiny_encoder(copy.deepcopy(roomy))
-        return AttentionRanker(model, wordpiece_tokenizer(), heads=HEADS, **options)
-
-    ranker = build_roomy()
-    expected = ranker.rank(QUERY, CHUNKS).scores
-    (tokens,) = ranker._plain.content([LONG])
-    half = len(tokens) // 2
-    assert half > 64
-    short = build_roomy(max_chunk_tokens=half).rank(QUERY, [LONG]).scores
-    original = EncoderReader.look
-    largest = {"passages": 2, "tokens": half + 40}
-
-    def with_little_memory(self: EncoderReader, passages: Any) -> Any:
-        too_long = any(len(p.ids) > largest["tokens"] for p in passages)
-        if len(passages) > largest["passages"] or too_long:
-            raise torch.OutOfMemoryError("no memory left")
-        return original(self, passages)
-
-    monkeypatch.setattr(EncoderReader, "look", with_little_memory)
-    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-6)
-    ranking = ranker.rank(QUERY, [LONG])
-    assert ranking.scores == pytest.approx(short, abs=1e-6)
-    assert any("memory did not suffice" in note for note in ranking.notes)
-    largest["tokens"] = 40
-    with pytest.raises(torch.OutOfMemoryError):  # not even short windows fit
-        ranker.rank(QUERY, [LONG])
 
 
 def test_warm_says_why_not() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from attnmass import OutOfMemoryError
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.within import Groups, look_within
 from attnmass.text.tokens import Tokens
@@ -164,15 +165,15 @@ class TestOutOfMemory:
         assert_as_eager(look(model, CHUNKS, GROUPS), model, CHUNKS, GROUPS)
         assert sizes == [15, 7, 8]
 
-    def test_windows_become_shorter(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where one chunk is too much, it is read in windows."""
+    def test_windows_stay_as_long_as_they_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One chunk that is too much is read in the windows that were asked for, or not at all."""
         model = tiny_model(DECODERS[0].config, seed=1)
         ids = (LONG * 8)[:120]
         groups = [[[0, 1], [50, 51], [118, 119]]]
         sizes = _limit(monkeypatch, 100)
-        with monkeypatch.context() as patch:
-            patch.setattr("attnmass.layouts.within.SHORTEST_WINDOW", 32)
-            (found,) = look(model, [ids], groups)
+        with pytest.raises(OutOfMemoryError, match="max_chunk_tokens=60"):
+            look(model, [ids], groups)
+        (found,) = look(model, [ids], groups, room=60)
         assert sizes == [120, 120, 60, 60]  # whole, both windows at once, one by one
         last = torch.zeros(len(HEADS), 120)
         last[:, 60:] = eager(model, ids[60:], [58, 59])
@@ -181,7 +182,7 @@ class TestOutOfMemory:
     def test_what_cannot_be_smaller_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The error about a window that is short already is the caller's to know."""
         _limit(monkeypatch, 10)
-        with pytest.raises(torch.OutOfMemoryError):
+        with pytest.raises(OutOfMemoryError, match="max_chunk_tokens=20"):
             look(tiny_model(DECODERS[0].config), [LONG], [[[0]]])
 
     def test_other_errors_are_not_retried(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import timeit
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from attnmass import UnsupportedModelError
-from attnmass.capture import Reader
+from attnmass import AttentionRanker, UnsupportedModelError
+from attnmass.capture import CrossReader, EncoderReader, Reader
 from attnmass.models.state import identity as digest
 from attnmass.models.weights import checksum
-from tests.tiny import tiny_model
+from tests.tiny import tiny_model, tiny_tokenizer
+from tests.tiny_encoder import tiny_encoder
+from tests.tiny_seq2seq import tiny_seq2seq
 
 HEADS = ((1, 0), (2, 1))
 
@@ -146,3 +150,51 @@ def test_odd_sizes_and_offsets(count: int) -> None:
     with torch.no_grad():
         module.weight[-1] += 64.0
     assert digest(module) != before
+
+
+@pytest.mark.parametrize("kind", ["decoder", "encoder", "encoder-decoder"])
+def test_a_model_is_the_same_in_memory_and_from_a_folder(kind: str, tmp_path: Path) -> None:
+    """A model that was built or loaded, by whomever, is one model, and finds what it kept."""
+    reader, made = {
+        "decoder": (Reader, tiny_model()),
+        "encoder": (EncoderReader, tiny_encoder()),
+        "encoder-decoder": (CrossReader, tiny_seq2seq()),
+    }[kind]
+    made.save_pretrained(tmp_path)
+    loaded = type(made).from_pretrained(tmp_path)
+    heads = [(0, 1), (1, 0)]
+    assert reader(loaded, heads).identity() == reader(made, heads).identity()
+    if kind != "decoder":
+        return
+    tiny_tokenizer().save_pretrained(tmp_path)
+    store, chunks = tmp_path / "store", ["The river runs.", "Words are numbers."]
+    options = {"heads": heads, "layout": "parallel", "store": store}
+    by_name = AttentionRanker.from_pretrained(tmp_path, dtype="float32", **options)
+    expected = by_name.rank("river?", chunks).scores
+    in_memory = AttentionRanker(made, tiny_tokenizer(), **options)
+    assert in_memory.rank("river?", chunks).scores == expected
+    assert in_memory.stats.hits == 2
+
+
+@pytest.mark.parametrize("about", ["_is_hf_initialized", "_is_buffer", "persistent"])
+def test_marks_of_loading_do_not_count(about: str) -> None:
+    """What torch and transformers note on a tensor about how it came there is not in a digest."""
+    marked = tiny_model()
+    for tensor in (*marked.parameters(), *marked.buffers()):
+        setattr(tensor, about, True)
+    plain = tiny_model()
+    for buffer in plain.buffers():
+        vars(buffer).clear()
+    assert identity(marked) == identity(plain)
+
+
+def test_asking_takes_less_than_a_millisecond() -> None:
+    """Whether 30 layers are what they were is asked for every query, and is no part of its time."""
+    config = LlamaConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=30, num_attention_heads=2,
+        vocab_size=101,
+    )  # fmt: skip
+    reader = Reader(LlamaForCausalLM(config).eval(), [(29, 0)])
+    reader.identity()
+    times = timeit.repeat(reader.identity, number=1, repeat=200)
+    assert min(times) < 1e-3  # the median of a busy machine tells of others

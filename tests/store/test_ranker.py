@@ -415,26 +415,6 @@ def test_warm_without_a_cache() -> None:
         build(memory_bytes=0).warm(CHUNKS)
 
 
-def test_warm_in_shorter_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one chunk does not fit into memory, warming splits it as ranking would."""
-    original = Reader.read
-
-    def small(self: Reader, ids: torch.Tensor, *args: Any) -> Any:
-        if ids.numel() > 100:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(self, ids, *args)
-
-    ranker = build()
-    expected = ranker.rank(QUERY, chunks := [CHUNKS[0], CHUNKS[4] * 4])
-    assert expected.split == ()
-    ranker = build()
-    monkeypatch.setattr(Reader, "read", small)
-    assert (ranker.warm(chunks).read, ranker.warm(chunks).skipped) == (2, 2)
-    n_tokens = ranker.stats.tokens_encoded
-    assert ranker.rank(QUERY, chunks).split == (1,)
-    assert ranker.stats.tokens_encoded == n_tokens
-
-
 def test_progress_counts_hits(capsys: pytest.CaptureFixture[str]) -> None:
     """The bar reaches its end whether chunks were read or found."""
     ranker = build(progress=True)

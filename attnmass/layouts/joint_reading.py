@@ -1,0 +1,83 @@
+"""How the joint layout reads a context and looks at it: whole, in pieces where memory is short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from attnmass.capture import KeyValues, Reader
+from attnmass.layouts.tails import Tail, look_from
+from attnmass.models.out_of_memory import advising, halving, shrinking, sizes_down
+
+# Where memory is short: tokens in one pass, and keys that a query looks at together.
+_SHORTEST_STEP = 64
+_BLOCKS = (1024, 256)
+
+
+class ContextReader:
+    """Reads contexts, none of them shorter than it was asked for: its scores would be others."""
+
+    def __init__(self, reader: Reader) -> None:
+        """Bind to the heads to read."""
+        self._reader = reader
+
+    def read(self, ids: Sequence[int], step: int) -> list[KeyValues]:
+        """Keys and values of a context, read piece by piece so that no square of it is needed.
+
+        Args:
+            ids: Its tokens.
+            step: How many are read at once, fewer where memory does not suffice.
+
+        Raises:
+            OutOfMemoryError: If memory does not hold it in short pieces either.
+        """
+        with _advising(len(ids)):
+            return shrinking(lambda size: self._read(ids, size), _steps(step, len(ids)))
+
+    def look(self, past: Sequence[KeyValues], start: int, tails: Sequence[Tail]) -> list[Tensor]:
+        """As `look_from`; of fewer tails, and at blocks of the context, where memory is short.
+
+        Raises:
+            OutOfMemoryError: If not even that fits.
+        """
+
+        def run(key_block: int | None) -> list[Tensor]:
+            return halving(
+                lambda some: look_from(self._reader, past, start, some, key_block), tails
+            )
+
+        with _advising(start):
+            return shrinking(run, (None, *_BLOCKS))
+
+    def _read(self, ids: Sequence[int], step: int) -> list[KeyValues]:
+        device = self._reader.device
+        past: list[KeyValues] = []
+        for start in range(0, len(ids), step):
+            piece = torch.tensor([ids[start : start + step]], device=device)
+            positions = torch.arange(piece.shape[1], device=device) + start
+            keys, values = self._reader.read(piece, positions, past)
+            past.append(
+                KeyValues(
+                    tuple(key[0] for key in keys), tuple(value[0] for value in values), positions
+                )
+            )
+        return past
+
+
+def _advising(n_tokens: int) -> AbstractContextManager[None]:
+    return advising(
+        f"a context of {n_tokens} tokens",
+        f"pass reading=JointReading(max_context_tokens={max(1, n_tokens // 2)}), say, to read the "
+        "chunks in several contexts, which changes scores",
+    )
+
+
+def _steps(most: int, n_tokens: int) -> list[int]:
+    """In pieces of how many tokens a context is read, and in which where memory is short."""
+    if most <= _SHORTEST_STEP:
+        return [most]
+    half = max(_SHORTEST_STEP, min(most, n_tokens) // 2)
+    return [most, *sizes_down(half, _SHORTEST_STEP)]
