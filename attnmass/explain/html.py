@@ -58,7 +58,7 @@ def page(explanation: Explanation) -> str:
 
 def frame(query: str, html: str) -> str:
     """A page inside a notebook's cell, where its style and script reach nothing else."""
-    template = _environment().get_template("frame.html")
+    template = environment().get_template("frame.html")
     return template.render(query=shown(query), page=html, height=_FRAME_HEIGHT)
 
 
@@ -76,7 +76,7 @@ def render(
     """
     style, script = _resource("page.css"), _resource("page.js")
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             query=shown(drawn.query),
@@ -281,7 +281,8 @@ def _resource(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What renders the templates of this folder, with all that is put into them escaped."""
     return Environment(
         loader=FunctionLoader(_resource),
         autoescape=True,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from attnmass.results.renderers import renderer
 from attnmass.results.trace import Floats, Integers
 from attnmass.scoring.ranked import RankedChunk
+from attnmass.text.lines import beginning, counted
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -109,6 +110,14 @@ class Drawn:
         def chunks(self) -> tuple[ExplainedChunk, ...]: ...  # noqa: D102
         @property
         def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def __repr__(self) -> str:
+        n_words = sum(len(chunk.words) for chunk in self.chunks)
+        return (
+            f"{type(self).__name__} of {counted(len(self.chunks), 'chunk')} for "
+            f"{beginning(self.query)}: {counted(n_words, 'word')}, "
+            f"{counted(len(self.heads), 'head')} of {self.model}; print() or to_html() draws it"
+        )
 
     def draw(self, how: str, **options: Any) -> Any:
         """What the renderer of a name makes of it, such as one of your own.
