@@ -216,8 +216,9 @@ class UsesRanker(RankerFields):
         scores: Sequence[float | None],
         trim: Trim | None,
         render: Render | None,
+        place: Callable[[int], tuple[str | None, int | None]],
     ) -> Ranking:
-        """`AttentionRanker.rank` with the adapter's options."""
+        """`AttentionRanker.rank` with the adapter's options; `place` as in `with_places`."""
         ranking = self._load().rank(
             query,
             chunks,
@@ -228,7 +229,7 @@ class UsesRanker(RankerFields):
             batch_size=self.batch_size,
             progress=self.show_progress or None,
         )
-        self._last_ranking = ranking if self.keep_ranking else None
+        self._last_ranking = ranking.with_places(place) if self.keep_ranking else None
         return ranking
 
     def _warm_chunks(self, chunks: Sequence[Chunk]) -> WarmResult:

@@ -88,6 +88,13 @@ def _page(explanation: Explanation) -> str:
     return page(explanation)
 
 
+@renders(Explanation, "svg")
+def _picture(explanation: Explanation, top_n: int = 3) -> str:
+    from attnmass.explain.svg import svg
+
+    return svg(explanation, top_n)
+
+
 @renders(AnswerExplanation, "html")
 def _answer_page(explanation: AnswerExplanation) -> str:
     from attnmass.explain.answer_html import answer_page

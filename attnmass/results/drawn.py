@@ -30,10 +30,12 @@ class View:
     Attributes:
         label: What it is called.
         weights: One for each head of `Explanation.heads`, summing to 1.
+        group: What a menu has it under: what these heads are for.
     """
 
     label: str
     weights: tuple[float, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Piece:
         score: Of its span, if it is one.
         mass: Likewise.
         by: Numbers, from 1, of the sentences of an answer that name it among their spans.
+        relevance: As `score`.
+        number: Of a kept span the one that `cite` gives it, from 1.
     """
 
     part: Part
@@ -59,6 +63,8 @@ class Piece:
     score: float | None = None
     mass: float | None = None
     by: tuple[int, ...] = ()
+    relevance: float | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +83,8 @@ class ExplainedChunk:
         rows: The same from each word of the query, if it was asked for, or from each sentence of
             the answer, `[query word or sentence, head, word]`.
         start: Where its own text begins in `read`.
+        id: The id that a framework gives it; `None` where there is none.
+        offset: Where its own text begins in the document that it is part of, where that is known.
     """
 
     ranked: RankedChunk
@@ -89,6 +97,8 @@ class ExplainedChunk:
     masses: Floats
     rows: Floats | None
     start: int = 0
+    id: str | None = None
+    offset: int | None = None
 
 
 class Drawn:

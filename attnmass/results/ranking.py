@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from attnmass.results.renderers import renderer
@@ -97,6 +98,19 @@ class Ranking:
         """
         explanation: Explanation = renderer(self, "explanation")(self)
         return explanation
+
+    def with_places(self, place: Callable[[int], tuple[str | None, int | None]]) -> Ranking:
+        """The same with each chunk's id, and its place in the document that it is part of.
+
+        Its `explain` tells of them.
+
+        Args:
+            place: From the input index of a chunk to its id and to where its text begins.
+        """
+        if self.trace is None:
+            return self
+        places = {index: place(index) for index in range(len(self.trace.chunks))}
+        return replace(self, trace=replace(self.trace, places=places))
 
     def to_dict(self) -> dict[str, Any]:
         """All of it but the attention, in JSON's types.
