@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from typing_extensions import Unpack
 
-from attnmass.engine.asking import Asked, RankOptions
+from attnmass.engine.asking import Asked, RankOptions, TrimOptions, as_rank_options
 from attnmass.engine.echoing import echoes
 from attnmass.engine.looker import Looker
 from attnmass.engine.notes import notes_on
@@ -17,12 +16,10 @@ from attnmass.engine.ranking import make_ranking, threshold_of
 from attnmass.engine.telemetry import spanned
 from attnmass.layouts import keeps_vectors
 from attnmass.models.ambient import alone
-from attnmass.options.declared import Trimming, names_of
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking, Timings
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
-from attnmass.trimming import Trim
 
 
 class AttentionRanker(Looker):
@@ -91,7 +88,9 @@ class AttentionRanker(Looker):
         """
         return self.rank_batch([query], chunks, **options)[0]
 
-    def trim(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
+    def trim(
+        self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[TrimOptions]
+    ) -> Ranking:
         """Rank chunks and keep only the spans of them that matter: `rank` with a `Trim`.
 
         Args:
@@ -101,10 +100,41 @@ class AttentionRanker(Looker):
 
         Returns, errors: as in `rank`.
         """
-        names = names_of(Trimming)
-        wanted = {name: value for name, value in options.items() if name in names}
-        rest = {name: value for name, value in options.items() if name not in names}
-        return self.rank(query, chunks, trim=Trim(**wanted), **rest)
+        return self.rank(query, chunks, **as_rank_options(options))
+
+    def trim_batch(
+        self, queries: Sequence[str], chunks: Sequence[str | Chunk], **options: Unpack[TrimOptions]
+    ) -> list[Ranking]:
+        """Trim one set of chunks for several queries, each on its own; the chunks are read once.
+
+        Options, errors: as in `trim`.
+
+        Returns:
+            One ranking for each query.
+        """
+        return self.rank_batch(queries, chunks, **as_rank_options(options))
+
+    def order(
+        self, query: str, texts: Sequence[str | Chunk], **options: Unpack[RankOptions]
+    ) -> list[str]:
+        """The same texts, best first: a plain list for a plain list.
+
+        Args:
+            query: As in `rank`.
+            texts: As in `rank`.
+            **options: As in `rank`, such as `top_n=5`.
+
+        Returns:
+            The texts that are kept; with `trim`, what is kept of them.
+
+        Raises:
+            ValueError, TypeError, CaptureError, NoEvidenceError: As in `rank`.
+
+        Example:
+            >>> ranker.order("Who wrote Hamlet?", ["Paris is a city.", "Shakespeare did."])
+            ['Shakespeare did.', 'Paris is a city.']
+        """
+        return [chunk.text for chunk in self.rank(query, texts, **options).chunks]
 
     @spanned
     @alone
@@ -195,3 +225,27 @@ class AttentionRanker(Looker):
         Args, returns, errors: as in `rank`.
         """
         return await self._worker.run(self.rank, query, chunks, **options)
+
+    async def arank_batch(
+        self, queries: Sequence[str], chunks: Sequence[str | Chunk], **options: Unpack[RankOptions]
+    ) -> list[Ranking]:
+        """`rank_batch` in the ranker's worker thread, as `arank`."""
+        return await self._worker.run(self.rank_batch, queries, chunks, **options)
+
+    async def atrim(
+        self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[TrimOptions]
+    ) -> Ranking:
+        """`trim` in the ranker's worker thread, as `arank`."""
+        return await self._worker.run(self.trim, query, chunks, **options)
+
+    async def atrim_batch(
+        self, queries: Sequence[str], chunks: Sequence[str | Chunk], **options: Unpack[TrimOptions]
+    ) -> list[Ranking]:
+        """`trim_batch` in the ranker's worker thread, as `arank`."""
+        return await self._worker.run(self.trim_batch, queries, chunks, **options)
+
+    async def aorder(
+        self, query: str, texts: Sequence[str | Chunk], **options: Unpack[RankOptions]
+    ) -> list[str]:
+        """`order` in the ranker's worker thread, as `arank`."""
+        return await self._worker.run(self.order, query, texts, **options)

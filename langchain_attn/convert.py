@@ -105,6 +105,8 @@ def to_document(
         if before is not _NONE:
             told["score_before"] = before
         result.metadata[SCORE_KEY] = chunk.score
+    elif rerank.keep_retrieval_score:
+        told = hidden.describe_retrieval(chunk)
     if separator is not None:
         told |= _trim(result, chunk, separator, rerank)
     if told:
@@ -146,8 +148,8 @@ def details(document: Document) -> dict[str, Any]:
         document: A document.
 
     Returns:
-        Empty if nothing: only trimming, or `add_scores`, writes something. Names are told in
-        `AttentionRerank`.
+        Empty if nothing: only trimming, `add_scores` or `keep_retrieval_score` writes something.
+        Names are told in `AttentionRerank`.
 
     Raises:
         TypeError: If it is no document.

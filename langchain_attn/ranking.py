@@ -48,7 +48,14 @@ def rank_documents(
     template = rerank._read_template()
     render = _renderer(rerank, documents) if trim is not None else None
     chunks = convert.to_chunks(documents, template)
-    ranking = rerank._rank_chunks(query, chunks, scores, trim, render)
+    ranking = rerank._rank_chunks(
+        query,
+        chunks,
+        scores,
+        trim,
+        render,
+        lambda index: (documents[index].id, convert.parent_offset(documents[index])),
+    )
     separator = None if trim is None or dry_run else trim.separator
     results = [
         convert.to_document(

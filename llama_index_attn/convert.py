@@ -89,6 +89,8 @@ def to_node(
     told: dict[str, Any] = {}
     if rerank.add_scores:
         told = hidden.describe(ranking, chunk, place=place, model=rerank.model)
+    elif rerank.keep_retrieval_score:
+        told = hidden.describe_retrieval(chunk)
     if separator is not None:
         told |= _trim(result.node, chunk, separator, rerank)
     if told:
@@ -141,8 +143,8 @@ def details(found: NodeWithScore | BaseNode) -> dict[str, Any]:
         found: A node, with or without a score.
 
     Returns:
-        Empty if nothing: only trimming, or `add_scores`, writes something. Names are told in
-        `AttentionRerank`.
+        Empty if nothing: only trimming, `add_scores` or `keep_retrieval_score` writes something.
+        Names are told in `AttentionRerank`.
 
     Raises:
         TypeError: If it is no node.

@@ -15,6 +15,7 @@ from llama_index_attn.convert import (
     as_retrieved,
     copy_node,
     is_text,
+    parent_offset,
     to_chunk,
     to_node,
 )
@@ -64,6 +65,7 @@ def _rank_texts(
         [found.score for found in texts],
         trim,
         None if trim is None else Rendered([found.node for found in texts]),
+        lambda index: (texts[index].node.node_id, parent_offset(texts[index].node)),
     )
     result = []
     for chunk in ranking.chunks:

@@ -14,7 +14,7 @@ from typing_extensions import Self
 from attnmass.adapters.fields import RankerFields
 from attnmass.adapters.reloading import fields_of
 from attnmass.adapters.settled import digest_of, is_settled, settle
-from attnmass.adapters.shared import release, shared_ranker
+from attnmass.adapters.shared import ranker_in_memory, release, shared_ranker
 from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import check_type
 from attnmass.options.fields import (
@@ -28,7 +28,7 @@ from attnmass.options.fields import (
 )
 from attnmass.options.readings import check_reading
 from attnmass.results.errors import NoEvidenceError
-from attnmass.results.stats import WarmResult
+from attnmass.results.stats import RankerStats, WarmResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +144,15 @@ class UsesRanker(RankerFields):
         """
         return self._last_ranking if self.keep_ranking else None
 
+    @property
+    def stats(self) -> RankerStats | None:
+        """What its ranker did since it was built, for all that share it; `None` before it loads."""
+        ranker = self._ranker
+        if ranker is None:
+            options = {name: getattr(self, name) for name in LOADING_FIELDS}
+            ranker = ranker_in_memory(self.model, **options)
+        return None if ranker is None else ranker.stats
+
     def release(self) -> None:
         """Forget the model; the next use loads it again by its name.
 
@@ -207,8 +216,9 @@ class UsesRanker(RankerFields):
         scores: Sequence[float | None],
         trim: Trim | None,
         render: Render | None,
+        place: Callable[[int], tuple[str | None, int | None]],
     ) -> Ranking:
-        """`AttentionRanker.rank` with the adapter's options."""
+        """`AttentionRanker.rank` with the adapter's options; `place` as in `with_places`."""
         ranking = self._load().rank(
             query,
             chunks,
@@ -219,7 +229,7 @@ class UsesRanker(RankerFields):
             batch_size=self.batch_size,
             progress=self.show_progress or None,
         )
-        self._last_ranking = ranking if self.keep_ranking else None
+        self._last_ranking = ranking.with_places(place) if self.keep_ranking else None
         return ranking
 
     def _warm_chunks(self, chunks: Sequence[Chunk]) -> WarmResult:

@@ -45,7 +45,7 @@ COMMON = (
     *("model", "top_n", "max_tokens", "keep_ratio", "device", "store"),
     *("fuse", "min_relevance", "order", "evidence_threshold", "on_no_evidence"),
     *("top_p", "tokenizer", "layout", "heads", "dtype", "on_error", "show_progress"),
-    *("keep_ranking", "add_scores", "keep_original"),
+    *("keep_ranking", "add_scores", "keep_retrieval_score", "keep_original"),
 )
 
 
@@ -68,6 +68,11 @@ class OfAdapters(BaseModel):
         False,
         "Whether metadata tell each call's scores; duplicates of several calls then differ, and "
         "are not merged",
+    )
+    keep_retrieval_score: bool = option(
+        False,
+        "Whether metadata tell the retriever's score, which duplicates of several retrievers do "
+        "not share",
     )
     keep_original: bool = option(
         False, "Whether metadata of what was trimmed have its whole text, to restore it"

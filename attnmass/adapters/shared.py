@@ -29,6 +29,9 @@ class _Slot:
     rankers: dict[Hashable, AttentionRanker] = field(default_factory=dict)
 
 
+# The name, and pairs of an option's name and its value.
+_Key = tuple[Any, ...]
+
 _slots: dict[str, _Slot] = {}
 _guard = ForkLock()
 
@@ -46,18 +49,10 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
         TypeError: If an option is not hashable, or the name is none.
         AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
     """
-    from attnmass.options.declared import defaults_of
-    from attnmass.options.fields import LOADING_GROUPS
     from attnmass.ranker import AttentionRanker
 
-    check_path("name", name)
-    name = os.fspath(name)
-    place = _place(name)
-    defaults = defaults_of(*LOADING_GROUPS)
-    options = {name: value for name, value in options.items() if value != defaults.get(name)}
-    name = place if place in _aliases() else name
-    key = (name, *sorted(options.items(), key=lambda item: item[0]))
-    hash(key)  # or there is a TypeError, before anything is put down
+    place, name, key = _keys(name, options)
+    options = dict(key[1:])
     while True:
         with _guard:
             slot = _slots.setdefault(place, _Slot())
@@ -78,6 +73,36 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
                 with _guard:
                     if not slot.rankers and _slots.get(place) is slot:
                         del _slots[place]
+
+
+def ranker_in_memory(name: str, **options: Any) -> AttentionRanker | None:
+    """What `shared_ranker` would return at once, `None` where it would have to load a model.
+
+    Args, errors: as in `shared_ranker`.
+    """
+    place, _, key = _keys(name, options)
+    with _guard:
+        slot = _slots.get(place)
+        return None if slot is None else slot.rankers.get(key)
+
+
+def _keys(name: str, options: dict[str, Any]) -> tuple[str, str, _Key]:
+    """The place of a model, the name that it is loaded by, and what tells one of its rankers.
+
+    That is the name, and the options that are not the defaults.
+    """
+    from attnmass.options.declared import defaults_of
+    from attnmass.options.fields import LOADING_GROUPS
+
+    check_path("name", name)
+    name = os.fspath(name)
+    place = _place(name)
+    defaults = defaults_of(*LOADING_GROUPS)
+    told = [(name, value) for name, value in options.items() if value != defaults.get(name)]
+    name = place if place in _aliases() else name
+    key = (name, *sorted(told, key=lambda item: item[0]))
+    hash(key)  # or there is a TypeError, before anything is put down
+    return place, name, key
 
 
 def release(name: str | None = None) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from attnmass.cli.items import Item, Question
 from attnmass.cli.printable import encodable, on_one_line
+from attnmass.explain.telling import chunk_data
 from attnmass.results.ranking import Ranking
-from attnmass.results.saving import Saving
 from attnmass.scoring.ranked import RankedChunk
 from attnmass.text.prompt import chunk_text
 
@@ -21,75 +21,35 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def ranking_record(question: Question, ranking: Ranking) -> dict[str, Any]:
     """All that is known of one ranking, for JSON."""
-    profile = ranking.profile
     record: dict[str, Any] = {} if question.id is None else {"id": question.id}
-    return record | {
-        "query": ranking.query,
-        "evidence": ranking.evidence,
-        "no_evidence": ranking.no_evidence,
-        "n_tokens_before": ranking.n_tokens_before,
-        "n_tokens_after": ranking.n_tokens_after,
-        "chunks": [
-            chunk_record(rank, chunk, question.items[chunk.index])
-            for rank, chunk in enumerate(ranking.chunks, 1)
-        ],
-        "dropped": [
-            chunk_record(None, chunk, question.items[chunk.index]) for chunk in ranking.dropped
-        ],
-        "saving": None if ranking.saving is None else _saving_record(question, ranking.saving),
-        "notes": list(ranking.notes),
-        "profile": {
-            "model": profile.model,
-            "layout": profile.layout,
-            "source": profile.source,
-            "heads": [list(head) for head in profile.heads],
-        },
-        "timings": asdict(ranking.timings),
-    }
+    told = ranking.to_dict()
+    _name(question, told)
+    if told["saving"] is not None:
+        _name(question, told["saving"])
+    return record | told
 
 
-def _saving_record(question: Question, saving: Saving) -> dict[str, Any]:
-    """What a dry run did not return, for JSON."""
-    kept, dropped = (
-        [chunk_record(None, chunk, question.items[chunk.index]) for chunk in chunks]
-        for chunks in (saving.chunks, saving.dropped)
-    )
-    return {
-        "n_tokens_before": saving.n_tokens_before,
-        "n_tokens_after": saving.n_tokens_after,
-        "chunks": kept,
-        "dropped": dropped,
-        "error": saving.error,
-    }
+def _name(question: Question, told: dict[str, Any]) -> None:
+    """Say of each chunk of a result what it is to the user."""
+    for name in ("chunks", "dropped"):
+        told[name] = [_named(chunk, question.items[chunk["index"]]) for chunk in told[name]]
 
 
 def chunk_record(rank: int | None, chunk: RankedChunk, item: Item) -> dict[str, Any]:
     """One chunk, for JSON: a dropped one with its reason and without a rank and its text."""
-    record: dict[str, Any] = {
-        "rank": rank,
-        "index": chunk.index,
+    return _named(chunk_data(chunk, rank), item)
+
+
+def _named(chunk: dict[str, Any], item: Item) -> dict[str, Any]:
+    about = {
         "id": item.label if item.id is None else item.id,
         "source": item.source,
         "line": item.line,
         "start": item.start,
         "title": item.chunk.title,
-        "score": chunk.score,
-        "mass": chunk.mass,
-        "retrieval_score": chunk.retrieval_score,
-        "share": chunk.share,
-        "relevance": chunk.relevance,
-        "n_tokens": chunk.n_tokens,
-        "n_windows": chunk.n_windows,
-        "skipped": chunk.skipped,
     }
-    if chunk.dropped is None:
-        record["text"] = chunk.text
-    else:
-        del record["rank"]
-        record["dropped"] = chunk.dropped
-    if chunk.spans:
-        record["spans"] = [asdict(span) for span in chunk.spans]
-    return record
+    places = {name: chunk[name] for name in ("rank", "index") if name in chunk}
+    return places | about | chunk
 
 
 def to_json(data: Any, *, indent: int | None = None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from pydantic import ConfigDict, SkipValidation
 
-from attnmass.options.choices import OnNoEvidence, Order, RetrievalKind
-from attnmass.options.declared import option
+from attnmass.options.choices import OnEmpty, OnNoEvidence, Order, RetrievalKind
+from attnmass.options.declared import Trimming, names_of, option
 from attnmass.options.selection import Selection
 from attnmass.trimming import Render, Trim
 
@@ -29,6 +29,39 @@ class RankOptions(TypedDict, total=False):
     query_words: bool
     batch_size: int | None
     progress: bool | None
+
+
+class TrimOptions(RankOptions, total=False):
+    """The options of `AttentionRanker.trim`: fields of `Trim`, and options of `rank`."""
+
+    max_tokens: int | None
+    keep_ratio: float | None
+    top_p: float | None
+    min_keep: int
+    keep_titles: bool
+    neighbors: int
+    resolve_context: bool
+    separator: str
+    on_empty: OnEmpty
+    must_keep: Sequence[str]
+    dry_run: bool
+    tokenizer: Any
+    language: str | None
+
+
+def as_rank_options(options: TrimOptions) -> RankOptions:
+    """The options of `rank` that ask for the same.
+
+    Raises:
+        TypeError: If there is a `trim` beside them.
+        ValueError, TypeError: As `Trim`.
+    """
+    if "trim" in options:
+        raise TypeError("trim takes the fields of a Trim as options: leave out trim, or use rank")
+    names = names_of(Trimming)
+    wanted: dict[str, Any] = {name: value for name, value in options.items() if name in names}
+    rest = {name: value for name, value in options.items() if name not in names}
+    return cast("RankOptions", rest | {"trim": Trim(**wanted)})
 
 
 class Asked(Selection):

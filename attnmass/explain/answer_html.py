@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnmass.explain.html import chunk_rows, make_sheets, render, span_anchor, width
-from attnmass.explain.shown import answer_verdict, shown, span_place
+from attnmass.explain.html import chunk_rows, render, span_anchor, width
+from attnmass.explain.menu import choices
+from attnmass.explain.shown import answer_verdict, full_support, full_words, shown, span_place
+from attnmass.text.lines import counted
 
 if TYPE_CHECKING:
     from attnmass.results.answer_explanation import AnswerExplanation
@@ -16,28 +18,22 @@ if TYPE_CHECKING:
 def answer_page(explanation: AnswerExplanation) -> str:
     """An HTML page like that of a ranking, with the answer above the chunks."""
     sentences, threshold = explanation.sentences, explanation.threshold
-    sheets = make_sheets(explanation, len(sentences))
-    largest = max([each.support for each in sentences] + [threshold or 0.0])
-    n_chunks = len(explanation.chunks)
+    found = choices(explanation, len(sentences))
+    full = full_support(threshold)
     return render(
         "answer.html",
         explanation,
-        sheets,
-        choices=["the whole answer", *(_choice(n, s) for n, s in enumerate(sentences, start=1))],
-        summary=f"{len(sentences)} {'sentence' if len(sentences) == 1 else 'sentences'}, "
-        f"{n_chunks} {'chunk' if n_chunks == 1 else 'chunks'}",
-        sentences=[_sentence(each, explanation, largest) for each in sentences],
+        found,
+        words=["the whole answer", *(_choice(n, s) for n, s in enumerate(sentences, start=1))],
+        summary=f"{counted(len(sentences), 'sentence')}, "
+        f"{counted(len(explanation.chunks), 'chunk')}",
+        sentences=[_sentence(each, explanation, full) for each in sentences],
         n_unsupported=sum(each.supported is False for each in sentences),
         verdict=answer_verdict(sentences, threshold),
         threshold=threshold,
-        tick=None if threshold is None else width(threshold, largest),
-        sections=[
-            {
-                "title": "Chunks, those that the answer looked at most first",
-                "rows": chunk_rows(explanation, sheets["0.0"], _facts),
-                "out": False,
-            }
-        ],
+        tick=None if threshold is None else width(threshold, full),
+        full=full_words(threshold),
+        rows=chunk_rows(explanation, found, _facts),
     )
 
 
@@ -47,13 +43,13 @@ def _choice(number: int, sentence: AnswerSentence) -> str:
 
 
 def _sentence(
-    sentence: AnswerSentence, explanation: AnswerExplanation, largest: float
+    sentence: AnswerSentence, explanation: AnswerExplanation, full: float
 ) -> dict[str, Any]:
     titles = {chunk.ranked.index: chunk.title for chunk in explanation.chunks}
     return {
         "text": shown(sentence.text),
         "support": sentence.support,
-        "bar": width(sentence.support, largest),
+        "bar": width(min(sentence.support, full), full),
         "unsupported": sentence.supported is False,
         "spans": [_span(span, titles[span.chunk]) for span in sentence.spans],
     }

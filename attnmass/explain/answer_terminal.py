@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attnmass.explain.sheets import make_sheet
-from attnmass.explain.shown import answer_verdict, span_place
+from attnmass.explain.shown import answer_verdict, full_support, span_place
 from attnmass.explain.terminal import Look, bar, clean, draw_chunk, legend, look_of
 
 try:
@@ -46,31 +46,33 @@ class AnswerDrawing:
         sheet = make_sheet(explanation, self.view, self.sentence)
         yield Text(clean(explanation.query), style="bold")
         yield Text(answer_verdict(explanation.sentences, explanation.threshold))
-        largest = max([each.support for each in explanation.sentences], default=0.0)
+        full = full_support(explanation.threshold)
         for place, sentence in enumerate(explanation.sentences):
             chosen = self.sentence in (None, place)
-            yield from _sentence(place, sentence, explanation, largest, look, spans=chosen)
+            yield from _sentence(place, sentence, explanation, full, look, spans=chosen)
         source = "the whole answer" if self.sentence is None else f"sentence {self.sentence + 1}"
         signs = "{1} looked at by sentence 1"
         yield Text()
         yield from legend(explanation, sheet, self.view, source, signs, look)
         largest = max(sheet.masses, default=0.0)
         for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
-            before = f"chunk {chunk.ranked.index + 1}"
-            yield from draw_chunk(chunk, levels, mass, largest, before, look)
+            facts = [f"mass {mass:.4f}", f"chunk {chunk.ranked.index + 1}"]
+            yield from draw_chunk(chunk, levels, bar(mass, largest, look), facts, look)
 
 
 def _sentence(
     place: int,
     sentence: AnswerSentence,
     explanation: AnswerExplanation,
-    largest: float,
+    full: float,
     look: Look,
     *,
     spans: bool,
 ) -> Iterator[Text]:
     yield Text(f"\n{{{place + 1}}} {clean(sentence.text)}", style="bold" if spans else "")
-    support = bar(sentence.support, largest, look).append(f" support {sentence.support:.4f}")
+    support = bar(min(sentence.support, full), full, look).append(
+        f" support {sentence.support:.4f}"
+    )
     if sentence.supported is False:
         support.append(f" {look.dropped} unsupported", style="bold")
     yield support

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,14 @@ from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile
+
+# By whether a head ranks chunks, and whether it scores sentences.
+_GROUPS = {
+    (True, True): "One head that ranks and trims",
+    (True, False): "One head that ranks",
+    (False, True): "One head that trims",
+    (False, False): "One head that does neither",
+}
 
 QueryLinks = tuple[Links, int]  # which tokens count for which of how many words
 
@@ -43,27 +53,31 @@ def explain(ranking: Ranking) -> Explanation:
         *((chunk, None) for chunk in ranking.dropped),
     ]
     trimmed = ranking.n_tokens_before is not None
+    numbers = itertools.count(1)
     return Explanation(
         query=ranking.query,
         query_words=words,
         model=ranking.profile.model,
         heads=ranking.profile.all_heads,
         views=tuple(views(ranking.profile, sentences=trimmed)),
-        chunks=tuple(_chunk(chunk, place, trace, query, n_heads) for chunk, place in places),
+        chunks=tuple(
+            _chunk(chunk, place, trace, query, n_heads, numbers) for chunk, place in places
+        ),
         evidence=ranking.evidence,
         no_evidence=ranking.no_evidence,
         threshold=trace.threshold,
         notes=ranking.notes,
         n_tokens_before=ranking.n_tokens_before,
         n_tokens_after=ranking.n_tokens_after,
+        layout=ranking.profile.layout,
     )
 
 
 def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
     """Ways to look at the heads of a profile, with that of scoring `sentences` or without."""
-    yield View("All heads, as they rank chunks", profile.chunk_weights)
+    yield View("All heads, as they rank chunks", profile.chunk_weights, "Together")
     if sentences and profile.span_weights != profile.chunk_weights:
-        yield View("All heads, as they score sentences", profile.span_weights)
+        yield View("All heads, as they score sentences", profile.span_weights, "Together")
     for i, (layer, head) in enumerate(profile.all_heads):
         uses = [
             f"{weight:.0%} of {what}"
@@ -83,7 +97,9 @@ def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
             if (layer, head) in heads
         ]
         label = f"Layer {layer}, head {head} ({', '.join(uses)})"
-        yield View(label, tuple(float(other == i) for other in range(len(profile.all_heads))))
+        alone = tuple(float(other == i) for other in range(len(profile.all_heads)))
+        ranks, trims = profile.chunk_weights[i] > 0, profile.span_weights[i] > 0
+        yield View(label, alone, _GROUPS[ranks, trims and (sentences or not ranks)])
 
 
 def _query_words(query: str, trace: Trace) -> tuple[tuple[tuple[int, int], ...], Links | None]:
@@ -96,18 +112,25 @@ def _query_words(query: str, trace: Trace) -> tuple[tuple[tuple[int, int], ...],
 
 
 def _chunk(
-    ranked: RankedChunk, place: int | None, trace: Trace, query: QueryLinks | None, n_heads: int
+    ranked: RankedChunk,
+    place: int | None,
+    trace: Trace,
+    query: QueryLinks | None,
+    n_heads: int,
+    numbers: Iterator[int],
 ) -> ExplainedChunk:
     rows = None if query is None else lambda found: _mean_by_word(found, *query)
-    return explained_chunk(
+    chunk_id, offset = trace.places.get(ranked.index, (None, None))
+    found = explained_chunk(
         ranked,
         place,
         trace.chunks[ranked.index],
         trace.scored.get(ranked.index),
-        lambda start, end: _text_pieces(ranked, start, end),
+        lambda start, end: _text_pieces(ranked, start, end, numbers),
         n_heads=n_heads,
         rows=rows,
     )
+    return replace(found, id=chunk_id, offset=offset)
 
 
 def explained_chunk(
@@ -183,7 +206,9 @@ def _pieces(
         yield Piece("after", end, len(found.read))
 
 
-def _text_pieces(ranked: RankedChunk, start: int, end: int) -> Iterator[Piece]:
+def _text_pieces(
+    ranked: RankedChunk, start: int, end: int, numbers: Iterator[int]
+) -> Iterator[Piece]:
     whole = None if ranked.dropped is None else False
     if not ranked.spans:
         if start < end:
@@ -196,7 +221,15 @@ def _text_pieces(ranked: RankedChunk, start: int, end: int) -> Iterator[Piece]:
             yield Piece("text", place, span.start + start)
         place = span.end + start
         known = (span.kept, span.reason, span.score, span.mass)
-        yield Piece("text", span.start + start, place, *known)
+        number = next(numbers) if span.kept and ranked.dropped is None else None
+        yield Piece(
+            "text",
+            span.start + start,
+            place,
+            *known,
+            relevance=span.relevance,
+            number=number,
+        )
         if span.id.endswith(f"-{span.end}"):
             continue
         # The span was cut: its id says where it ends.

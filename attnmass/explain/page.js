@@ -1,10 +1,11 @@
 "use strict";
 (() => {
-  const { sheets, choices } = JSON.parse(document.getElementById("data").textContent);
+  const { sheets, choices, spans } = JSON.parse(document.getElementById("data").textContent);
   const form = document.getElementById("look");
   const heads = document.getElementById("heads");
   const words = document.getElementById("words"); // of the query, or sentences of the answer
   const out = document.getElementById("out");
+  const copy = document.getElementById("copy");
   const status = document.getElementById("status");
   const cells = document.querySelectorAll("main i, main u");
   const named = document.querySelectorAll("[data-by]"); // by sentences of the answer
@@ -59,8 +60,8 @@
     chunks.forEach((chunk, i) => {
       const mass = sheet.masses[i];
       chunk.article.querySelector("output").textContent = mass.toFixed(4);
-      const width = largest ? ((100 * mass) / largest).toFixed(1) : "0";
-      chunk.article.querySelector(".fill").setAttribute("width", width);
+      const fill = chunk.article.querySelector(".mass .fill");
+      if (fill) fill.setAttribute("width", largest ? ((100 * mass) / largest).toFixed(1) : "0");
       if (key === "0.0") chunk.top.replaceChildren(...chunk.nodes);
       else tellTop(chunk);
     });
@@ -71,20 +72,62 @@
     status.textContent = `Shown: ${heads.selectedOptions[0].textContent}; ${choices[word]}. Most attention on a word: ${sheet.largest}.`;
   };
 
+  // What was left out of a chunk is folded away behind its reason.
+  const gaps = Array.from(document.querySelectorAll(".gap"), (label) => {
+    const gap = document.createElement("button");
+    gap.type = "button";
+    gap.className = label.className;
+    gap.textContent = label.textContent;
+    label.replaceWith(gap);
+    gap.addEventListener("click", () => open(gap, gap.getAttribute("aria-expanded") !== "true"));
+    return gap;
+  });
+  const open = (gap, wide) => {
+    gap.setAttribute("aria-expanded", String(wide));
+    gap.parentElement.classList.toggle("open", wide);
+  };
+  const openAll = (wide) => {
+    for (const gap of gaps) open(gap, wide);
+    for (const fold of document.querySelectorAll(".out details")) fold.open = wide;
+  };
+
   // In a notebook's frame a link to a place of this page would lead to the notebook's.
-  for (const link of document.querySelectorAll("main a")) {
+  for (const link of document.querySelectorAll('a[href^="#"]')) {
     link.addEventListener("click", (event) => {
       event.preventDefault();
-      const span = document.getElementById(link.hash.slice(1));
-      span.tabIndex = -1;
-      span.scrollIntoView({ block: "center" });
-      span.focus({ preventScroll: true });
+      const place = document.getElementById(link.hash.slice(1));
+      if (place.tagName === "DETAILS") place.open = true;
+      const target = place.querySelector("summary") || place;
+      if (target === place) target.tabIndex = -1;
+      target.scrollIntoView({ block: target.tagName === "MARK" ? "center" : "start" });
+      target.focus({ preventScroll: true });
     });
   }
+
+  // A frame, such as a notebook's, may not use the clipboard in the newer way.
+  const copyText = async (text) => {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "sr";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    copy.focus();
+    if (done || self !== top) return done;
+    return navigator.clipboard.writeText(text).then(() => true, () => false);
+  };
+  const tellCopied = async () => {
+    const done = await copyText(JSON.stringify(spans, null, 1));
+    document.getElementById("copied").textContent = done ? "copied" : "the browser does not let this page copy";
+  };
 
   form.hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   heads.addEventListener("change", draw);
   if (words) words.addEventListener("change", draw);
-  if (out) out.addEventListener("change", () => document.body.classList.toggle("kept-only", !out.checked));
+  if (out) out.addEventListener("change", () => openAll(out.checked));
+  if (copy) copy.addEventListener("click", tellCopied);
+  for (const gap of gaps) open(gap, false);
+  document.body.classList.add("folded");
 })();

@@ -30,6 +30,7 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
             for start, end in explanation.query_words
         ],
         "model": explanation.model,
+        "layout": explanation.layout,
         "heads": [list(head) for head in explanation.heads],
         "weights": [_short(weight) for weight in explanation.views[0].weights],
         "evidence": _short(explanation.evidence),
@@ -120,6 +121,8 @@ def _chunk(chunk: ExplainedChunk) -> dict[str, Any]:
         "skipped": ranked.skipped,
         "dropped": ranked.dropped,
         "title": chunk.title,
+        "id": chunk.id,
+        "doc_start": chunk.offset,
     }
 
 
@@ -150,6 +153,8 @@ def _piece(piece: Piece) -> dict[str, Any]:
         "reason": piece.reason,
         "score": None if piece.score is None else _short(piece.score),
         "mass": None if piece.mass is None else _short(piece.mass),
+        "relevance": None if piece.relevance is None else _short(piece.relevance),
+        "number": piece.number,
     } | ({"by": list(piece.by)} if piece.by else {})
 
 

@@ -12,6 +12,8 @@ from attnmass.results.ranking import Ranking
 from attnmass.results.renderers import renders
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attnmass.explain.answer_terminal import AnswerDrawing
     from attnmass.explain.terminal import Drawing
 
@@ -21,6 +23,41 @@ def _of_ranking(ranking: Ranking) -> Explanation:
     from attnmass.explain.build import explain
 
     return explain(ranking)
+
+
+@renders(Ranking, "text")
+def _lines(ranking: Ranking) -> str:
+    from attnmass.explain.telling import ranking_lines
+
+    return ranking_lines(ranking)
+
+
+@renders(Attribution, "text")
+def _answer_lines(attribution: Attribution) -> str:
+    from attnmass.explain.telling import attribution_lines
+
+    return attribution_lines(attribution)
+
+
+@renders(Ranking, "dict")
+def _data(ranking: Ranking) -> dict[str, Any]:
+    from attnmass.explain.telling import ranking_data
+
+    return ranking_data(ranking)
+
+
+@renders(Ranking, "pandas")
+def _data_frame(ranking: Ranking) -> pd.DataFrame:
+    from attnmass.explain.telling import as_pandas
+
+    return as_pandas(ranking)
+
+
+@renders(Ranking, "table")
+def _table(ranking: Ranking) -> str:
+    from attnmass.explain.table import table
+
+    return table(ranking)
 
 
 @renders(Attribution, "explanation")
@@ -49,6 +86,13 @@ def _page(explanation: Explanation) -> str:
     from attnmass.explain.html import page
 
     return page(explanation)
+
+
+@renders(Explanation, "svg")
+def _picture(explanation: Explanation, top_n: int = 3) -> str:
+    from attnmass.explain.svg import svg
+
+    return svg(explanation, top_n)
 
 
 @renders(AnswerExplanation, "html")

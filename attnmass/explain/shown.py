@@ -47,8 +47,13 @@ def shown(text: str, *, overrides: bool = True) -> str:
 
 
 def score_facts(ranked: RankedChunk) -> list[str]:
-    """What a chunk was ordered by, where that is not the mass that is drawn."""
-    return [] if ranked.score == ranked.mass else [f"score {ranked.score:.4f}"]
+    """What a chunk is ordered by, and beside it what is another number."""
+    facts = [f"score {ranked.score:.4f}"]
+    if ranked.share != ranked.score:
+        facts.append(f"share {ranked.share:.4f}")
+    if ranked.relevance is not None:
+        facts.append(f"relevance {ranked.relevance:.3f}")
+    return facts
 
 
 def why_dropped(reason: str | None) -> str:
@@ -82,6 +87,23 @@ def answer_verdict(sentences: Sequence[AnswerSentence], threshold: float | None)
         return f"No sentence has less support than the threshold of {threshold:.3f}."
     which = f"Sentence {lacking[0]} has" if len(lacking) == 1 else f"Sentences {_and(lacking)} have"
     return f"{which} less support than the threshold of {threshold:.3f}: unsupported."
+
+
+def full_support(threshold: float | None) -> float:
+    """The support at which a bar is full, whatever other sentences have: all there is.
+
+    Where there is a threshold, twice that, so that it stands in the middle of every bar.
+    """
+    return min(1.0, 2 * threshold) if threshold else 1.0
+
+
+def full_words(threshold: float | None) -> str:
+    """What a bar of support shows, in a sentence or two."""
+    if not threshold:
+        return "A bar is full where all attention goes to one chunk."
+    if 2 * threshold >= 1.0:
+        return "A bar is full where all attention goes to one chunk; the line is the threshold."
+    return "The line across a bar is the threshold; a bar is full at twice that."
 
 
 def span_place(span: Support, title: str | None) -> str:

@@ -6,7 +6,7 @@ either way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,15 +74,16 @@ class Drawing:
         sheet = make_sheet(explanation, self.view, self.word)
         yield Text(clean(explanation.query), style="bold")
         yield from _overview(explanation, sheet, self.view, self.word, look)
-        largest = max(sheet.masses, default=0.0)
+        best = max((chunk.ranked.score for chunk in explanation.chunks), default=0.0)
         out = False
         for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
             if chunk.place is None and not out:
                 yield Rule("Left out", characters="-" if options.ascii_only else "─")
                 out = True
-            place = moved(chunk.place, chunk.ranked.index)
-            before = ", ".join([*score_facts(chunk.ranked), place])
-            yield from draw_chunk(chunk, levels, mass, largest, before, look)
+            facts = [*score_facts(chunk.ranked), f"mass {mass:.4f}"]
+            facts.append(moved(chunk.place, chunk.ranked.index))
+            score = bar(chunk.ranked.score, best, look)
+            yield from draw_chunk(chunk, levels, score, facts, look)
 
 
 def _overview(
@@ -131,9 +132,8 @@ def legend(
 def draw_chunk(
     chunk: ExplainedChunk,
     levels: Levels,
-    mass: float,
-    largest: float,
-    before: str,
+    bar: Text,
+    facts: Sequence[str],
     look: Look,
 ) -> Iterator[Text]:
     """One chunk.
@@ -141,16 +141,15 @@ def draw_chunk(
     Args:
         chunk: The chunk.
         levels: The shade of each of its words.
-        mass: Its mass.
-        largest: The largest mass of all chunks.
-        before: What is said of its place among what was passed in.
+        bar: What it is ordered by, or what it has of the attention.
+        facts: What is said beside that.
         look: What the terminal can show.
     """
     ranked = chunk.ranked
     place = "" if chunk.place is None else f"{chunk.place}. "
     title = clean((chunk.title or f"Chunk {ranked.index + 1}").strip())
     yield Text(f"\n{place}{title}", style="bold")
-    yield bar(mass, largest, look).append(f" mass {mass:.4f}, {before}")
+    yield bar.append(f" {', '.join(facts)}")
     if ranked.dropped:
         yield Text(f"{look.dropped} left out: {why_dropped(ranked.dropped)}")
     if ranked.skipped and ranked.skipped != ranked.dropped:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AnswerExplanation(Drawn):
     """An answer's attention, drawn over its sentences and the chunks that they looked at.
 

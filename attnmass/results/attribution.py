@@ -40,6 +40,10 @@ class Attribution:
     notes: tuple[str, ...] = ()
     trace: AnswerTrace | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        text: str = renderer(self, "text")(self)
+        return text
+
     @property
     def unsupported(self) -> tuple[AnswerSentence, ...]:
         """Sentences with less support than the threshold; none where there is no threshold."""

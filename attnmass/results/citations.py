@@ -12,6 +12,7 @@ from attnmass.results import hidden
 from attnmass.results.markers import checked_marker, numbers_in
 from attnmass.results.ranking import Ranking
 from attnmass.text.chunk import Chunk, span_id, text_digest
+from attnmass.text.lines import beginning, counted
 
 # Tried in this order where the caller names none.
 MARKERS = ("[{n}]", "[S{n}]", "⟦{n}⟧")
@@ -139,6 +140,12 @@ class Cited:
     text: str
     sources: tuple[Source, ...]
     marker: str
+
+    def __repr__(self) -> str:
+        return (
+            f"Cited({counted(len(self.sources), 'source')} marked {self.marker!r}, "
+            f"{counted(len(self.text), 'character')}: {beginning(self.text)})"
+        )
 
     def resolve(self, answer: str) -> tuple[Source, ...]:
         """The sources that an answer cites, in order of their first mention.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from attnmass.results.renderers import renderer
 from attnmass.results.trace import Floats, Integers
 from attnmass.scoring.ranked import RankedChunk
+from attnmass.text.lines import beginning, counted
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -29,10 +30,12 @@ class View:
     Attributes:
         label: What it is called.
         weights: One for each head of `Explanation.heads`, summing to 1.
+        group: What a menu has it under: what these heads are for.
     """
 
     label: str
     weights: tuple[float, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Piece:
         score: Of its span, if it is one.
         mass: Likewise.
         by: Numbers, from 1, of the sentences of an answer that name it among their spans.
+        relevance: As `score`.
+        number: Of a kept span the one that `cite` gives it, from 1.
     """
 
     part: Part
@@ -58,6 +63,8 @@ class Piece:
     score: float | None = None
     mass: float | None = None
     by: tuple[int, ...] = ()
+    relevance: float | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +83,8 @@ class ExplainedChunk:
         rows: The same from each word of the query, if it was asked for, or from each sentence of
             the answer, `[query word or sentence, head, word]`.
         start: Where its own text begins in `read`.
+        id: The id that a framework gives it; `None` where there is none.
+        offset: Where its own text begins in the document that it is part of, where that is known.
     """
 
     ranked: RankedChunk
@@ -88,6 +97,8 @@ class ExplainedChunk:
     masses: Floats
     rows: Floats | None
     start: int = 0
+    id: str | None = None
+    offset: int | None = None
 
 
 class Drawn:
@@ -109,6 +120,14 @@ class Drawn:
         def chunks(self) -> tuple[ExplainedChunk, ...]: ...  # noqa: D102
         @property
         def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def __repr__(self) -> str:
+        n_words = sum(len(chunk.words) for chunk in self.chunks)
+        return (
+            f"{type(self).__name__} of {counted(len(self.chunks), 'chunk')} for "
+            f"{beginning(self.query)}: {counted(n_words, 'word')}, "
+            f"{counted(len(self.heads), 'head')} of {self.model}; print() or to_html() draws it"
+        )
 
     def draw(self, how: str, **options: Any) -> Any:
         """What the renderer of a name makes of it, such as one of your own.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnmass.options.checks import check_count
 from attnmass.results.drawn import Drawn, ExplainedChunk, Head, View
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Explanation(Drawn):
     """A ranking's attention, drawn over its text.
 
@@ -31,6 +34,7 @@ class Explanation(Drawn):
         notes: As in `Ranking`.
         n_tokens_before: Likewise.
         n_tokens_after: Likewise.
+        layout: How chunks and query were laid out for the model.
     """
 
     query: str
@@ -45,6 +49,7 @@ class Explanation(Drawn):
     notes: tuple[str, ...] = ()
     n_tokens_before: int | None = None
     n_tokens_after: int | None = None
+    layout: str = ""
 
     def print(
         self,
@@ -67,6 +72,25 @@ class Explanation(Drawn):
         view = self.view(head)
         self.check_word(query_word)
         self._print(console, view=view, query_word=query_word)
+
+    def to_svg(self, path: str | os.PathLike[str] | None = None, *, top_n: int = 3) -> str:
+        """A picture of the best chunks, for a README or an issue: one SVG without a script.
+
+        It shows what was kept of each, shaded as chunks are ranked; no fonts are in it, and words
+        are as wide in any font as their shades.
+
+        Args:
+            path: A file to write it to as well, in UTF-8.
+            top_n: Draw so many of the kept chunks, at most.
+
+        Raises:
+            ValueError: If `top_n` is less than 1.
+        """
+        check_count("top_n", top_n, 1)
+        svg: str = self.draw("svg", top_n=top_n)
+        if path is not None:
+            Path(path).write_text(svg, encoding="utf-8", newline="\n")
+        return svg
 
     def check_word(self, word: int | None) -> None:
         """Raise `ValueError` for a query word of which nothing is known."""

@@ -53,6 +53,11 @@ def describe(ranking: Ranking, chunk: RankedChunk, *, place: int, model: str) ->
     }
 
 
+def describe_retrieval(chunk: RankedChunk) -> dict[str, Any]:
+    """What the retriever found, alone: the same in every call that it found the chunk for."""
+    return {"retrieval_score": chunk.retrieval_score}
+
+
 def describe_trim(
     chunk: RankedChunk,
     original: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attnmass.results.trace import Floats, Integers
+from attnmass.text.lines import beginning, counted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,12 @@ class Inside:
     spans: tuple[tuple[int, int], ...]
     sentences: Floats
     skipped: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Inside({beginning(self.text)}, {counted(len(self.tokens), 'token')}, "
+            f"{counted(len(self.spans), 'span')}, {counted(len(self.heads), 'head')})"
+        )
 
     def leans_on(self, sentence: int) -> int | None:
         """The other sentence that one looks at most, `None` where it looks at no other.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from attnmass.results.renderers import renderer
 from attnmass.scoring.ranked import RankedChunk
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attnmass.profiles import HeadProfile
     from attnmass.results.explanation import Explanation
     from attnmass.results.saving import Saving
@@ -37,6 +40,8 @@ class Timings:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """Chunks in order of the attention that one query paid them.
+
+    `print` tells of the best in a few lines, a notebook shows a table, `explain` draws a heat map.
 
     Attributes:
         query: The query.
@@ -93,3 +98,42 @@ class Ranking:
         """
         explanation: Explanation = renderer(self, "explanation")(self)
         return explanation
+
+    def with_places(self, place: Callable[[int], tuple[str | None, int | None]]) -> Ranking:
+        """The same with each chunk's id, and its place in the document that it is part of.
+
+        Its `explain` tells of them.
+
+        Args:
+            place: From the input index of a chunk to its id and to where its text begins.
+        """
+        if self.trace is None:
+            return self
+        places = {index: place(index) for index in range(len(self.trace.chunks))}
+        return replace(self, trace=replace(self.trace, places=places))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it but the attention, in JSON's types.
+
+        `chunks` have their `rank`, from 1, and their `text`; those in `dropped` have a reason
+        instead. Where trimming was asked for they have `spans`. A retrieval score that JSON has no
+        word for, such as NaN, is `None`. Of the head profile there are model, layout and heads.
+        """
+        data: dict[str, Any] = renderer(self, "dict")(self)
+        return data
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A table with a row for each chunk: those kept, in order, then those dropped.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        return renderer(self, "pandas")(self)
+
+    def __repr__(self) -> str:
+        text: str = renderer(self, "text")(self)
+        return text
+
+    def _repr_html_(self) -> str:
+        table: str = renderer(self, "table")(self)
+        return table

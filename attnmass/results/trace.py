@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from attnmass.text.chunk import Chunk
 
 Floats = npt.NDArray[np.float32]
+Place = tuple[str | None, int | None]
 Integers = npt.NDArray[np.int64]
 
 
@@ -48,12 +49,15 @@ class Trace:
         query_offsets: `[start, end)` of each of the query's tokens in characters into the query,
             `[query token, 2]`.
         threshold: Less evidence than this was none; `None` where there was no threshold.
+        places: The id of a chunk, and where its text begins in the document that it is part of, by
+            input index, where an adapter knows them.
     """
 
     chunks: tuple[Chunk, ...]
     scored: Mapping[int, ChunkTrace]
     query_offsets: Integers
     threshold: float | None
+    places: Mapping[int, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

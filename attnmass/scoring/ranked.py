@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attnmass.text.lines import beginning
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -89,3 +91,18 @@ class RankedChunk:
     def kept_spans(self) -> tuple[Span, ...]:
         """The spans that are in `text`."""
         return tuple(span for span in self.spans if span.kept)
+
+    def __repr__(self) -> str:
+        """On one line: of its text the beginning, of its spans how many were kept."""
+        told = {
+            "index": f"{self.index}",
+            "score": f"{self.score:.4f}",
+            "relevance": "" if self.relevance is None else f"{self.relevance:.3f}",
+            "skipped": self.skipped and repr(self.skipped),
+            "dropped": self.dropped and repr(self.dropped),
+            "text": self.text and beginning(self.text),
+        }
+        parts = [f"{name}={value}" for name, value in told.items() if value]
+        if self.spans:
+            parts.append(f"{len(self.kept_spans)} of {len(self.spans)} spans kept")
+        return f"RankedChunk({', '.join(parts)})"

@@ -7,9 +7,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from attnmass import AttentionRanker
-from attnmass.engine.asking import Asked, RankOptions
-from attnmass.options.declared import Selecting, names_of
+from attnmass import AttentionRanker, Trim
+from attnmass.engine.asking import Asked, RankOptions, TrimOptions
+from attnmass.options.declared import Selecting, Trimming, names_of
 
 NAMES = set(get_type_hints(RankOptions))
 
@@ -40,17 +40,17 @@ def test_rank_tells_of_every_option() -> None:
 @pytest.mark.parametrize(
     ("wrong", "right"), [("topn", "top_n"), ("min_relevence", "min_relevance")]
 )
-@pytest.mark.parametrize("call", ["rank", "rank_batch", "trim"])
+@pytest.mark.parametrize("call", ["rank", "rank_batch", "order", "trim", "trim_batch"])
 async def test_an_option_that_there_is_not(
     ranker: AttentionRanker, call: str, wrong: str, right: str
 ) -> None:
     """A wrong name is a `TypeError` with the nearest one, whichever way it is asked."""
     match = f"unexpected keyword argument {wrong!r}. Did you mean {right!r}?"
-    query = ["q"] if call == "rank_batch" else "q"
+    query = ["q"] if call.endswith("batch") else "q"
     with pytest.raises(TypeError, match=match):
         getattr(ranker, call)(query, ["a"], **{wrong: 1})
     with pytest.raises(TypeError, match=match):
-        await ranker.arank("q", ["a"], **{wrong: 1})  # type: ignore[misc]
+        await getattr(ranker, f"a{call}")(query, ["a"], **{wrong: 1})
 
 
 def test_what_is_asked_cannot_be_changed() -> None:
@@ -61,3 +61,22 @@ def test_what_is_asked_cannot_be_changed() -> None:
     assert (asked.top_n, type(asked.top_n), type(asked.fuse)) == (3, int, float)
     with pytest.raises(ValueError, match="frozen"):
         asked.top_n = 4  # type: ignore[misc]
+
+
+def test_type_checkers_see_the_fields_of_trim() -> None:
+    """`trim` takes each field of `Trim` with its type there, and all that `rank` takes."""
+    own = {
+        name: kind
+        for name, kind in get_type_hints(TrimOptions).items()
+        if name not in get_type_hints(RankOptions)
+    }
+    fields = get_type_hints(Trim)
+    assert own == {name: fields[name] for name in names_of(Trimming)}
+
+
+@pytest.mark.parametrize("call", ["trim", "trim_batch"])
+def test_trim_takes_no_trim(ranker: AttentionRanker, call: str) -> None:
+    """Its options are the fields of one; the error names both ways."""
+    query = ["q"] if call == "trim_batch" else "q"
+    with pytest.raises(TypeError, match="leave out trim, or use rank"):
+        getattr(ranker, call)(query, ["a"], trim=Trim(max_tokens=5), keep_ratio=0.5)

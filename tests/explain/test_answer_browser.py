@@ -52,6 +52,7 @@ def levels(tab: Any) -> list[str]:
 
 def test_a_sentence_is_chosen_by_mouse(show: Callable[..., Any], found: Attribution) -> None:
     """Its spans are marked, its list alone is there, shades and bars are its own; and back."""
+    from attnmass.explain.menu import choices
     from attnmass.explain.sheets import make_sheet
 
     tab = show(found)
@@ -67,7 +68,9 @@ def test_a_sentence_is_chosen_by_mouse(show: Callable[..., Any], found: Attribut
         assert f"sentence {number + 1} of the answer" in status
         assert ("unsupported" in status) == (found.sentences[number].supported is False)
         sheet = make_sheet(found.explain(), 0, number)
-        assert levels(tab) == [f"l{level}" for each in sheet.levels for level in each]
+        drawn = choices(found.explain(), 3).drawn
+        pairs = zip(sheet.levels, drawn, strict=True)
+        assert levels(tab) == [f"l{level}" for each, mask in pairs for level in each[mask]]
         masses = [float(text) for text in tab.locator("output").all_inner_texts()]
         assert masses == pytest.approx(sheet.masses, abs=6e-5)
     tab.select_option("#heads", index=1)
@@ -83,12 +86,12 @@ def test_a_sentence_is_chosen_by_keyboard(show: Callable[..., Any], found: Attri
     """Tab reaches heads, sentences and the links to spans; arrows choose, enter follows."""
     tab = show(found)
     tab.keyboard.press("Tab")
-    assert tab.evaluate("document.activeElement.id") == "heads"
-    tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.name") == "word"
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("ArrowRight")
     assert marked(tab) == ids(found, 1)
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.id") == "heads"
     tab.keyboard.press("Tab")
     link = tab.evaluate("document.activeElement.getAttribute('href')")
     assert link[1:] in ids(found, 1)

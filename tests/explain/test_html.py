@@ -59,11 +59,17 @@ def test_page_is_whole(trimmed: Ranking) -> None:
 
 
 def test_nothing_comes_from_elsewhere(trimmed: Ranking) -> None:
-    """No element names a source, and the policy allows the page's own script and style alone."""
+    """No element names a source, links stay on the page, and the policy allows its own alone."""
     page = page_of(trimmed)
+    targets = {e["attrs"]["id"] for e in page.elements if "id" in e["attrs"]}
+    links = [e["attrs"]["href"] for e in page.all("a")]
+    assert {f"#chunk-{place}" for place in range(len(trimmed.chunks))} <= set(links)
+    assert {link[0] for link in links} == {"#"}
+    assert {link[1:] for link in links} <= targets
     for element in page.elements:
-        named = {"src", "href", "action", "srcset", "style", "srcdoc", "data"}
+        named = {"src", "action", "srcset", "style", "srcdoc", "data"}
         assert not named & set(element["attrs"]), element
+        assert element["tag"] == "a" or "href" not in element["attrs"]
         assert not [name for name in element["attrs"] if name.startswith("on")]
     (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
     rules = dict(
@@ -151,11 +157,16 @@ def test_views_are_the_heads_and_the_query_words(trimmed: Ranking) -> None:
     for layer, head in trimmed.profile.all_heads:
         assert any(text.startswith(f"Layer {layer}, head {head} (33% of") for text in options)
     words = [e["text"] for e in page.all("label") if "fieldset" in e["in"]]
-    assert words[0] == "all of them"
+    assert words[0] == "the whole query"
     assert words[1:] == ["Who", "invented", "the", "theory", "of", "relativity", "?"]
     assert set(page.data["sheets"]) == {
         f"{view}.{word}" for view in range(len(options)) for word in range(len(words))
     }
+    values = [int(e["attrs"]["value"]) for e in page.all("option")]
+    labels = [view.label for view in trimmed.explain().views]
+    assert [labels[value] for value in values] == options
+    groups = [e["attrs"]["label"] for e in page.all("optgroup")]
+    assert groups == ["Together", "One head that ranks and trims"]
     (heads,) = page.all("select")
     assert page.all("label", **{"for": heads["attrs"]["id"]})
     assert all("label" in e["in"] for e in page.all("input"))
@@ -190,8 +201,10 @@ def test_kept_and_dropped_are_marked(trimmed: Ranking) -> None:
             marks = [e["text"] for e in page.all("mark" if span.kept else "del")]
             assert any(mark.endswith(text) for mark in marks), text
     assert len(page.all("mark")) == sum(s.kept for c in trimmed.chunks for s in c.spans)
-    assert any("no room in keep_ratio" in e["text"] for e in page.all("del"))
+    gone = page.all("span", **{"class": "gone"})
+    assert any("no room in keep_ratio" in e["text"] for e in gone)
     (out,) = page.all("section", **{"class": "out"})
+    assert all("details" in e["in"] for e in page.all("article") if "Left out: " in e["text"])
     assert "Left out: not among the top_n" in out["text"]
 
 
@@ -212,9 +225,9 @@ def test_order_before_and_after(ranker: AttentionRanker) -> None:
 def test_evidence_is_said_in_words(ranker: AttentionRanker, threshold: float, said: str) -> None:
     """With its threshold, where there is one."""
     page = page_of(rank(ranker, evidence_threshold=threshold))
-    assert said in page.all("section", **{"aria-labelledby": "overview"})[0]["text"]
-    assert f"threshold of {threshold:.3f}" in page.all("main")[0]["text"]
-    assert "no threshold was set" in page_of(rank(ranker)).all("main")[0]["text"]
+    assert said in page.all("header")[0]["text"]
+    assert f"threshold of {threshold:.3f}" in page.all("header")[0]["text"]
+    assert "no threshold was set" in page_of(rank(ranker)).all("header")[0]["text"]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +256,7 @@ def test_a_cut_sentence_shows_both_parts(ranker: AttentionRanker) -> None:
     page = page_of(ranking)
     assert page.all("mark")[0]["text"].endswith(chunk.text)
     assert page.all("del")[0]["text"].endswith(text[len(chunk.text) :].lstrip())
-    assert "no room in max_tokens" in page.all("del")[0]["text"]
+    assert "no room in max_tokens" in page.all("span", **{"class": "gone"})[0]["text"]
 
 
 @pytest.mark.parametrize("trim", [None, Trim(max_tokens=50)])
@@ -283,7 +296,7 @@ def test_file_is_what_is_returned(ranker: AttentionRanker, tmp_path: Path) -> No
 def test_many_words_stay_small(ranker: AttentionRanker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where heads times query words are too many, single heads are for the whole query only."""
     ranking = rank(ranker, query_words=True)
-    monkeypatch.setattr("attnmass.explain.html._MOST_LEVELS", 100)
+    monkeypatch.setattr("attnmass.explain.menu._PAGE_BYTES", 100)
     keys = set(page_of(ranking).data["sheets"])
     assert "0.1" in keys
     assert "1.0" in keys

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from attnmass import Chunk, HeadProfile, RankedChunk, Ranking, Span, Timings
+from attnmass.explain.menu import HEADS_OF_A_KIND
 from attnmass.results.trace import ChunkTrace, Trace
 from attnmass.text.chunk import span_id, text_digest
 from tests.explain.conftest import CHROMIUM
@@ -31,14 +32,14 @@ CHANGE = """(index) => new Promise((done) => {
 })"""
 
 
-def synthetic() -> Ranking:
+def synthetic(n_chunks: int = N_CHUNKS) -> Ranking:
     """A trimmed ranking of random attention, as a model of 36 selected heads would leave it."""
     draw, numbers = random.Random(0), np.random.default_rng(0)
     heads = [(layer, head) for layer in range(6) for head in range(6)]
     profile = HeadProfile.from_heads(heads, model="synthetic", layout="parallel")
     query_offsets = np.array([found.span() for found in re.finditer(r"\w+|\?", QUERY)], np.int64)
     chunks, scored, ranked = [], {}, []
-    for index in range(N_CHUNKS):
+    for index in range(n_chunks):
         sentences = [" ".join(draw.choices(WORDS, k=10)) + "." for _ in range(N_WORDS // 10)]
         text = " ".join(sentences)
         offsets = np.array([found.span() for found in re.finditer(r"\s?\w+|\.", text)], np.int64)
@@ -66,10 +67,16 @@ def synthetic() -> Ranking:
         scores=tuple(chunk.score for chunk in sorted(ranked, key=lambda chunk: chunk.index)),
         profile=profile,
         timings=Timings(0.0, 0.0, 0.0, 0.0),
-        n_tokens_before=N_CHUNKS * N_WORDS,
-        n_tokens_after=N_CHUNKS * N_WORDS // 3,
+        n_tokens_before=n_chunks * N_WORDS,
+        n_tokens_after=n_chunks * N_WORDS // 3,
         trace=Trace(tuple(chunks), scored, query_offsets, None),
     )
+
+
+def test_50_chunks_stay_below_300_kilobytes() -> None:
+    """So large is the page at most, whatever 36 heads see from each word in 7,500 words."""
+    html = synthetic(50).explain().to_html()
+    assert len(html.encode()) < 300_000
 
 
 @pytest.mark.slow
@@ -86,10 +93,10 @@ def test_200_chunks_of_36_heads(show: Callable[..., Any]) -> None:
         tab = show(html)
         opened.append(tab.evaluate(READY))
         assert tab.locator("article").count() == N_CHUNKS
-        assert tab.locator("#heads option").count() == N_HEADS + 1
+        assert tab.locator("#heads option").count() == HEADS_OF_A_KIND + 1
         before = tab.locator("output").first.inner_text()
-        changed.append(tab.evaluate(CHANGE, 20))
-        assert "Layer 3, head 1" in tab.locator("#status").inner_text()
+        changed.append(tab.evaluate(CHANGE, 2))
+        assert "Layer 0, head 1" in tab.locator("#status").inner_text()
         assert tab.locator("output").first.inner_text() != before
         tab.close()
     assert min(opened) < 2000, opened

@@ -527,6 +527,21 @@ class TestRunnable:
         assert step.batch([inputs, inputs]) == [expected, expected]
         assert list(step.stream(inputs)) == [expected]
 
+    async def test_in_a_chain_without_a_retriever(
+        self, rerank: AttentionRerank, documents: list[Document]
+    ) -> None:
+        """Documents from anywhere go in beside the query, ranked ones into the next step."""
+        chain = (
+            RunnablePassthrough.assign(documents=lambda asked: asked["found"])
+            | rerank.as_runnable()
+            | (lambda ranked: [document.page_content for document in ranked])
+        )
+        asked = {"query": QUERY, "found": documents}
+        expected = [found.page_content for found in rerank.compress_documents(documents, QUERY)]
+        assert chain.invoke(asked) == await chain.ainvoke(asked) == expected
+        assert chain.batch([asked, {**asked, "found": []}]) == [expected, []]
+        assert rerank.as_runnable().invoke({"query": QUERY, "documents": tuple(documents)})
+
     async def test_async_in_a_chain(
         self, rerank: AttentionRerank, documents: list[Document]
     ) -> None:
