@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from attnmass.adapters.shared import release, shared_ranker
-from attnmass.engine.unfitted import finds_heads
+from attnmass.engine.unfitted import finds_heads, fits_heads
 from attnmass.errors import (
     AttnMassError,
     CaptureError,
@@ -72,6 +72,7 @@ when_needed(lambda: import_module("attnmass.explain"))
 
 # So does what finds heads for a model without a profile.
 finds_heads(lambda: import_module("attnmass.fitting.quick").choose_quickly)
+fits_heads(lambda: import_module("attnmass.fitting.first_use").fit_at_first_use)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,19 +1,21 @@
-"""Fits the late layout's profile of the default model, as it ships.
+"""Fits the late layout's profile of a model, as it ships.
 
-python -m benchmarks.late_fit DATA_FOLDER --out FILE.json [--captures FOLDER]
+python -m benchmarks.late_fit DATA_FOLDER --out FILE.json [--model NAME] [--max-layer N]
+    [--limit N] [--candidates N] [--captures FOLDER]
 
 The first 150 queries of nq and of hotpotqa_paragraphs, and the first 25 of hotpotqa_sentences,
-which are of HotpotQA too and are counted with it. Sentences of nq are labelled by whether the
-answer's words stand in them, in the paragraph that has the answer. Two retrievers tell how their
-order is weighed: all-MiniLM-L6-v2 and BM25.
+which are of HotpotQA too and are counted with it; large models on fewer queries and candidates.
+Sentences of nq are labelled by whether the answer's words stand in them, in the paragraph that has
+the answer. Two retrievers tell how their order is weighed: all-MiniLM-L6-v2 and BM25.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from benchmarks.baselines import MiniLM, bm25
 from benchmarks.data import N_FIT
 from benchmarks.quality import MODEL
 
-N_SENTENCES = 25
+SENTENCES = ("hotpotqa_sentences", 25)
 LAST_LAYER = 18  # of 30: where the heads of the parallel layout's profile end, too
 
 
@@ -32,27 +34,61 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--max-layer", type=int, default=LAST_LAYER, help="the deepest to select")
+    parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
+    parser.add_argument("--candidates", type=int, help="chunks of each query (default: all)")
+    parser.add_argument("--dtype", help="what the model computes in (default: its own)")
     parser.add_argument("--captures", type=Path, help="where captures are kept")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
+        scored = Scored((arguments.captures or Path(place)) / "scores.jsonl")
+        some = (arguments.data, arguments.limit, arguments.candidates, scored)
         files = [
-            written(Path(place) / "nq.jsonl", nq(arguments.data)),
-            written(Path(place) / "hotpotqa.jsonl", hotpotqa(arguments.data)),
+            written(Path(place) / "nq.jsonl", nq(*some)),
+            written(Path(place) / "hotpotqa.jsonl", hotpotqa(*some)),
         ]
         found = fit_profile(
             files,
-            model=MODEL,
+            model=arguments.model,
             layout="late",
-            max_layer=LAST_LAYER,
+            max_layer=arguments.max_layer,
             captures=arguments.captures,
+            **({} if arguments.dtype is None else {"dtype": arguments.dtype}),
         )
     found.save(arguments.out)
     print(found.report)
 
 
-def nq(folder: Path) -> Iterator[dict[str, Any]]:
+class Scored:
+    """What two retrievers score chunks with, kept in a file, since it takes minutes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        self._known: dict[str, list[list[float]]] = dict(map(json.loads, lines))
+        self._minilm: MiniLM | None = None
+
+    def __call__(self, query: dict[str, Any]) -> dict[str, Any]:
+        """The query, each of its chunks with the scores."""
+        chunks, name = query["chunks"], str(query["id"])
+        if name not in self._known:
+            self._minilm = self._minilm or MiniLM()
+            texts = [chunk["text"] for chunk in chunks]
+            both = self._minilm(query["query"], texts), bm25(query["query"], texts)
+            self._known[name] = [list(map(float, each)) for each in zip(*both, strict=True)]
+            with self._file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps([name, self._known[name]]) + "\n")
+        for chunk, scores in zip(chunks, self._known[name], strict=True):
+            chunk["retrieval_score"] = scores
+        return query
+
+
+def nq(
+    folder: Path, limit: int | None, candidates: int | None, scored: Scored
+) -> Iterator[dict[str, Any]]:
     """Queries of Natural Questions, their sentences labelled."""
-    for query in rows(folder, "nq", N_FIT["nq"]):
+    for query in rows(folder, "nq", at_most(limit, N_FIT["nq"]), candidates, scored):
         answer = query["answer"].lower()
         for chunk in query["chunks"]:
             text = chunk["text"]
@@ -68,26 +104,36 @@ def is_there(answer: str, sentence: str, chunk: dict[str, Any]) -> bool:
     return bool(chunk["relevant"]) and answer in sentence.lower()
 
 
-def hotpotqa(folder: Path) -> Iterator[dict[str, Any]]:
+def hotpotqa(
+    folder: Path, limit: int | None, candidates: int | None, scored: Scored
+) -> Iterator[dict[str, Any]]:
     """Queries of HotpotQA, those with labelled sentences last."""
-    yield from rows(folder, "hotpotqa_paragraphs", N_FIT["hotpotqa_paragraphs"])
-    yield from rows(folder, "hotpotqa_sentences", N_SENTENCES)
+    for name, count in ("hotpotqa_paragraphs", N_FIT["hotpotqa_paragraphs"]), SENTENCES:
+        yield from rows(folder, name, at_most(limit, count), candidates, scored)
 
 
-def rows(folder: Path, name: str, count: int) -> Iterator[dict[str, Any]]:
-    """The first queries of a set, with what two retrievers score their chunks."""
-    minilm = MiniLM()
+def at_most(limit: int | None, count: int) -> int:
+    """How many queries are taken."""
+    return count if limit is None else min(limit, count)
+
+
+def rows(
+    folder: Path, name: str, count: int, candidates: int | None, scored: Scored
+) -> Iterator[dict[str, Any]]:
+    """The first queries of a set, with scores; of each all that is relevant, and some others."""
     with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
         for _, line in zip(range(count), lines, strict=False):
-            query = json.loads(line)
-            texts = [chunk["text"] for chunk in query["chunks"]]
-            scores = zip(minilm(query["query"], texts), bm25(query["query"], texts), strict=True)
-            for chunk, found in zip(query["chunks"], scores, strict=True):
-                chunk["retrieval_score"] = list(found)
+            query = scored(json.loads(line))
+            chunks = query["chunks"]
+            others = [i for i, chunk in enumerate(chunks) if not chunk["relevant"]]
+            n_out = 0 if candidates is None else max(0, len(chunks) - candidates)
+            n_out = min(n_out, len(others) - 1)
+            out = set(random.Random(str(query["id"])).sample(others, n_out))
+            query["chunks"] = [chunk for i, chunk in enumerate(chunks) if i not in out]
             yield query
 
 
-def written(path: Path, queries: Iterator[dict[str, Any]]) -> Path:
+def written(path: Path, queries: Iterable[dict[str, Any]]) -> Path:
     """A file of queries."""
     with path.open("w", encoding="utf-8") as file:
         for query in queries:

@@ -14,7 +14,7 @@ import torch
 from hypothesis import settings
 
 from attnmass import AttentionRanker, release
-from attnmass.fitting import quick
+from attnmass.fitting import first_use, quick
 from attnmass.profiles import kept
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -47,7 +47,7 @@ def _kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> object:
     """Heads that are chosen for models of tests are kept, but not in the user's folder."""
     folder = tmp_path_factory.mktemp("heads")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (kept, quick):
+        for module in (kept, quick, first_use):
             patch.setattr(module, "kept_folder", lambda: folder)
         yield
     return None

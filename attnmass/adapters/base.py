@@ -26,6 +26,7 @@ from attnmass.options.fields import (
     TRIM_DETAILS,
     TRIM_FIELDS,
 )
+from attnmass.options.fitting import check_fit_texts
 from attnmass.options.readings import check_reading
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.stats import RankerStats, WarmResult
@@ -78,6 +79,7 @@ class UsesRanker(RankerFields):
         *,
         heads: Iterable[tuple[int, int]] | Literal["all"] | None = None,
         profile: HeadProfile | str | Path | None = None,
+        fit_texts: str | Path | Sequence[str | Path] | None = None,
         **fields: Any,
     ) -> Self:
         """Use a model that is in memory already, such as the one that a pipeline generates with.
@@ -87,7 +89,8 @@ class UsesRanker(RankerFields):
             tokenizer: Its fast tokenizer, unless it brings one; not the field of that name, the
                 reader's, which can be set on what is returned.
             heads: `(layer, head)` pairs to read, 0-based.
-            profile: A head profile, or the path of one, instead of `heads`.
+            profile: A head profile, the path of one, or `"fit"`, instead of `heads`.
+            fit_texts: What `profile="fit"` goes by, as in `AttentionRanker`.
             **fields: As in `from_ranker`, and those that say how the model is read, and where what
                 was read is kept.
 
@@ -98,7 +101,9 @@ class UsesRanker(RankerFields):
         from attnmass.ranker import AttentionRanker
 
         options = {name: fields[name] for name in CONSTRUCTOR_FIELDS if name in fields}
-        ranker = AttentionRanker(model, tokenizer, heads=heads, profile=profile, **options)
+        ranker = AttentionRanker(
+            model, tokenizer, heads=heads, profile=profile, fit_texts=fit_texts, **options
+        )
         refused = [name for name in LOADING_FIELDS if name not in CONSTRUCTOR_FIELDS]
         return cls._around(ranker, fields, refused=refused)
 
@@ -178,6 +183,7 @@ class UsesRanker(RankerFields):
         """
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
+        check_fit_texts(self.profile, self.fit_texts)
         check_reading(self.reading, self.layout)
         CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
         if self._trim() is not None:

@@ -23,6 +23,7 @@ from attnmass.options.declared import (
     Trimming,
     option,
 )
+from attnmass.options.fitting import as_texts
 from attnmass.options.readings import as_reading
 from attnmass.options.renamed import what_then
 from attnmass.profiles import HeadProfile
@@ -160,6 +161,14 @@ class RankerFields(Sound, OfAdapters, Storing, Reading[HeadProfile], Trimming, S
     @classmethod
     def _accept_paths(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("fit_texts", mode="before", check_fields=False)
+    @classmethod
+    def _accept_texts(cls, value: Any) -> Any:
+        try:
+            return as_texts(value)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("reading", mode="before", check_fields=False)
     @classmethod

@@ -10,6 +10,8 @@ from attnmass.cli.model_options import ModelOptions, StoreGroup
 from attnmass.cli.options import SelectionOptions
 from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import did_you_mean
+from attnmass.options.choices import FIT
+from attnmass.options.fitting import check_fit_texts
 from attnmass.options.selection import Selection
 
 if TYPE_CHECKING:
@@ -29,7 +31,12 @@ def model_arguments(model: ModelOptions) -> dict[str, Any]:
         raise UsageError("pass --profile or --heads, not both")
     if model.heads is not None:
         given["heads"] = parse_heads(model.heads)
-    if model.profile is not None:
+    texts = given.pop("fit_texts", None) or None
+    with api_arguments():
+        check_fit_texts(model.profile, texts)
+    if texts is not None:
+        given["fit_texts"] = tuple(texts)
+    if model.profile is not None and model.profile != FIT:
         given["profile"] = read_profile(model.profile)
     return given
 

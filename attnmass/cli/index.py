@@ -6,21 +6,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from attnmass.cli import session
 from attnmass.cli.arguments import check_cache, model_arguments
 from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments
+from attnmass.cli.index_fit import check_unfitted, fitted
 from attnmass.cli.index_jobs import Batches, Done, read_here
+from attnmass.cli.index_options import IndexOptions
 from attnmass.cli.index_workers import read_by_workers, workers
 from attnmass.cli.items import STDIN, Item
 from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
-from attnmass.cli.models import ListFormat, write_list
+from attnmass.cli.models import write_list
 from attnmass.cli.notes import is_watched, note, warn
-from attnmass.cli.options import ChunkOptions, ToldOptions
+from attnmass.cli.options import ChunkOptions
 from attnmass.cli.rank import Paths
 from attnmass.cli.reading import iter_items, stdin_is_terminal
 from attnmass.cli.reopening import Reopened
@@ -33,24 +32,6 @@ DEFAULT_LAYOUT = "late"
 
 _FEW = 64  # chunks for which nobody needs an estimate
 _SAMPLE = 16  # chunks after which one is made
-
-
-@dataclass(frozen=True, slots=True)
-class IndexOptions(ToldOptions):
-    """How much is told, and by how many it is done."""
-
-    jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs",
-            "-j",
-            metavar="N",
-            min=1,
-            help="Processes that read, each with its own copy of the model and an equal share of "
-            "the threads.",
-        ),
-    ] = 1
-    format: ListFormat = None
 
 
 def index(
@@ -74,11 +55,16 @@ def index(
         raise UsageError("no --store", "attnmass index PATHS --store FOLDER")
     check_cache(store)
     model_arguments(model)
-    if model.layout is None and model.profile is None:
+    if common.fit:
+        check_unfitted(model)
+    elif model.layout is None and model.profile is None:
         model = model.changed(layout=DEFAULT_LAYOUT)
     kept = _open(store)
     with closing(Reopened()) as opened, closing(kept):
         run = _Run(kept, store, common, *_count(paths, reading, opened, quiet=common.quiet))
+        if common.fit:
+            items = iter_items(paths or ["-"], reading, lambda _: None, opened.open)
+            model = fitted(model, items, quiet=common.quiet)
         items = iter_items(paths or ["-"], reading, lambda _: None, opened.open)
         with run.told():
             _read(Batches(items), model, store, common, run)

@@ -21,7 +21,7 @@ _ALONE = Shown(alone=True)
     Loading,
     Reading,
     panel=_MODEL,
-    but=("profile", "heads", "rank_by", "reading"),
+    but=("profile", "fit_texts", "heads", "rank_by", "reading"),
     checks=True,
     model=_NAME,
     device=_DEVICE,
@@ -42,7 +42,17 @@ class LoadOptions(Given):
     device=_DEVICE,
     cache_dir=_FOLDER,
     local_files_only=_ALONE,
-    profile=Shown(metavar="FILE", help="The heads to read, as JSON; default: what ships."),
+    profile=Shown(
+        metavar="FILE",
+        help="The heads to read, as JSON, or fit: find them by texts alone at first use, and keep "
+        "them; default: what ships.",
+    ),
+    fit_texts=Shown(
+        metavar="PATH",
+        kind=list[str],
+        help="A file or folder that --profile fit goes by; may be repeated; default: what is kept, "
+        "else texts that ship.",
+    ),
     heads=Shown(
         metavar="L-H,...",
         kind=str,

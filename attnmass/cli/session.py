@@ -13,6 +13,7 @@ from attnmass.cli.notes import is_watched, note, status, warn
 from attnmass.cli.options import CommonOptions, InputOptions, SelectionOptions, ToldOptions
 from attnmass.cli.reading import read_questions
 from attnmass.cli.writing import Writer
+from attnmass.options.choices import FIT
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking
 
@@ -110,7 +111,7 @@ def _layout_of(model: ModelOptions, folder: str, *, quiet: bool) -> str | None:
             f"{folder} was written with {others}, and what another model reads is kept apart",
             quiet=quiet,
         )
-    if model.layout is not None or model.profile is not None:
+    if model.layout is not None or model.profile not in (None, FIT):
         return None
     return written.get(name)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from attnmass.engine.rank_by import choose_rank_by
-from attnmass.engine.unfitted import heads_for
+from attnmass.engine.unfitted import fitted_for, heads_for
 from attnmass.layouts import LAYOUTS, Layout, choose_layout, own_options
 from attnmass.models.kinds import count_embeddings, is_rag, kind_of, own_tokenizer, unwrapped
 from attnmass.models.view import find_config
-from attnmass.options.choices import RankBy
+from attnmass.options.choices import FIT, TO_FIT, RankBy
 from attnmass.profiles import HeadProfile, choose_profile, fitted_layout, load_profile
 from attnmass.profiles.choosing import DEFAULT
+from attnmass.profiles.profile import LATE
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer
 
@@ -47,6 +48,7 @@ def build(
     cache: ChunkCache,
     *,
     profile: HeadProfile | str | Path | None,
+    fit_texts: Sequence[str] | None,
     heads: Iterable[tuple[int, int]] | Literal["all"] | None,
     layout: str | None,
     rank_by: RankBy | None,
@@ -65,6 +67,8 @@ def build(
     chosen = choose(config, layout=layout, profile=profile, heads=heads)
     if chosen.source == DEFAULT:
         chosen = heads_for(model, tokenizer, chosen)
+    elif chosen.source == TO_FIT:
+        chosen = fitted_for(model, tokenizer, chosen, fit_texts)
     kind = kind_of(config)
     given = {
         **own,
@@ -96,12 +100,17 @@ def choose(
     """The heads to read of a model, and in its `layout` how.
 
     Where the user says nothing of either, the layout is the one that suits the kind of model, which
-    for decoders is the late one if heads are known for it.
+    for decoders is the late one if heads are known for it, or are to be found.
     """
-    if isinstance(profile, (str, Path)):
+    kind = kind_of(config)
+    wanted = layout
+    if profile == FIT:
+        wanted = layout or (LATE if LATE in LAYOUTS[kind] else None)
+    elif isinstance(profile, (str, Path)):
         profile = load_profile(profile)
-    wanted = profile.layout if layout is None and profile is not None else layout
+    if isinstance(profile, HeadProfile) and layout is None:
+        wanted = profile.layout
     if wanted is None and heads is None:
         wanted = fitted_layout(config)
-    known = choose_layout(kind_of(config), wanted)
+    known = choose_layout(kind, wanted)
     return choose_profile(config, known, profile=profile, heads=heads)

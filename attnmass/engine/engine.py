@@ -31,6 +31,7 @@ from attnmass.options.checks import check_path
 from attnmass.options.choices import check_rank_by
 from attnmass.options.declared import names_of
 from attnmass.options.fields import CACHE_FIELDS
+from attnmass.options.fitting import as_texts, check_fit_texts
 from attnmass.options.readings import check_reading, own_of, reading_of
 from attnmass.profiles import HeadProfile
 from attnmass.store import ChunkCache
@@ -64,10 +65,13 @@ class Engine:
             **options: See below; all have the defaults that are declared for adapters, too.
 
         Options:
-            - `profile`: The heads to read: a profile, or the path of one. Default: the one that
-              ships for the model, else heads that are chosen by a few sentences of ordinary
-              text, which takes seconds once for a model and is kept in the Hugging Face cache, with
-              a warning; where none stand out, all heads of its middle layers.
+            - `profile`: The heads to read: a profile, the path of one, or `"fit"`, which fits one
+              without labels, minutes once for a model, and keeps it in the Hugging Face cache.
+              Default: the one that ships for the model or was fitted so, else heads that are
+              chosen by a few sentences of ordinary text, which takes seconds and is kept likewise,
+              with a warning; where none stand out, all heads of its middle layers.
+            - `fit_texts`: What `profile="fit"` goes by: files, folders or texts. Default: what is
+              kept for the model, whatever it was fitted on, else texts in English that ship.
             - `heads`: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"`
               is every head, which in the joint layout is in-context re-ranking as published.
             - `layout`: How chunks and query are laid out; default: the profile's, else the one that
@@ -102,20 +106,24 @@ class Engine:
             - `progress`: Whether to show a progress bar while chunks are read.
 
         Raises:
-            ValueError: If options contradict each other or do not fit the model.
+            ValueError: If options contradict each other or do not fit the model, or too few
+                questions can be made of `fit_texts`.
             TypeError: If there is no tokenizer.
-            UnsupportedModelError: If the model's attention cannot be read, or could not be proved.
+            UnsupportedModelError: If the model's attention cannot be read, or could not be proved,
+                or none of its heads stands out for `profile="fit"`.
         """
         given = settled(MAKING, options)
         check_name(given["layout"])
         reading = given["reading"]
         layout = check_reading(reading, given["layout"])
+        check_fit_texts(given["profile"], given["fit_texts"])
         self._cache = ChunkCache(CacheOptions(**{name: given[name] for name in CACHE_FIELDS}))
         built = build(
             model,
             tokenizer,
             self._cache,
             profile=given["profile"],
+            fit_texts=as_texts(given["fit_texts"]),
             heads=given["heads"],
             layout=layout,
             rank_by=given["rank_by"],
@@ -179,6 +187,7 @@ class Engine:
         check_name(given["layout"])
         rank_by, profile, heads = (given[name] for name in ("rank_by", "profile", "heads"))
         check_rank_by(rank_by)
+        check_fit_texts(profile, as_texts(given["fit_texts"]))
         layout = check_reading(given["reading"], given["layout"])
         CacheOptions(**{name: given[name] for name in CACHE_FIELDS})
         heads = heads if heads is None or heads == "all" else tuple(heads)

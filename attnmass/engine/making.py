@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -30,6 +30,7 @@ class RankerOptions(TypedDict, total=False):
     """The options of `AttentionRanker`, which tells of them, for type checkers."""
 
     profile: HeadProfile | str | Path | None
+    fit_texts: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     heads: Iterable[tuple[int, int]] | Literal["all"] | None
     layout: str | None
     reading: JointReading | PointwiseReading | None
@@ -65,7 +66,7 @@ MAKING = (Reading[Any], Storing, OfRankers)
 LOADING = (Loading, *MAKING)
 
 # Checked where it is known what they may be: for the core also objects of their own.
-_ELSEWHERE = {"device", "dtype", "heads", "layout", "profile", "rank_by", "reading"}
+_ELSEWHERE = {"device", "dtype", "fit_texts", "heads", "layout", "profile", "rank_by", "reading"}
 
 
 def settled(groups: tuple[type[BaseModel], ...], given: Mapping[str, Any]) -> dict[str, Any]:

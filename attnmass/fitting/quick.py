@@ -8,14 +8,8 @@ read, all weighed alike: so few queries tell good heads, but not their weights.
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Sequence
 from logging import getLogger
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,21 +20,20 @@ from attnmass.fitting.capture import look_at_heads
 from attnmass.fitting.cloze import cloze_queries
 from attnmass.fitting.crossval import split_folds
 from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.keeping import name_of, newest, read_kept, state_of, write_kept
 from attnmass.fitting.methods import Task, likelihood
 from attnmass.fitting.metrics import Integers, auc
+from attnmass.fitting.store import Capture
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
-from attnmass.models.kinds import kind_of, unwrapped
-from attnmass.models.seen import Seen
+from attnmass.models.kinds import unwrapped
 from attnmass.models.sizes import every_head, fingerprint
-from attnmass.models.state import digest_of
 from attnmass.models.untrained import is_untrained
-from attnmass.models.view import find_config, find_decoder, layers_above
-from attnmass.profiles import HeadProfile, choose_profile, load_profile
+from attnmass.models.view import find_config
+from attnmass.profiles import HeadProfile
 from attnmass.profiles.kept import kept_folder
 from attnmass.profiles.texts import ordinary_documents
 from attnmass.ranker import AttentionRanker
-from attnmass.text.prompt import PROMPT_VERSION
 from attnmass.text.tokens import PlainTokenizer
 
 SOURCE = "quick choice"
@@ -59,7 +52,9 @@ _logger = getLogger(__name__)
 
 
 def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProfile | None:
-    """Heads in the layers that the default profile runs, or what was chosen earlier and kept.
+    """Heads in the layers that the default profile runs, or what was found earlier and kept.
+
+    A whole fit that is kept for the model (see `attnmass.fitting.first_use`) comes first.
 
     What is chosen is kept in the user's cache folder, for the model's state, layout and prompt, and
     found again by every process that has that model, however it was loaded.
@@ -76,8 +71,12 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
     if is_untrained(unwrapped(model)):
         return None
     config = find_config(model)
-    file = kept_folder() / f"{_key(model, default)}.json"
-    known = _read(file, config, default.layout)
+    about = state_of(model, default)
+    fitted = newest(kept_folder(), about, config, default.layout)
+    if fitted is not None:
+        return fitted
+    file = kept_folder() / f"{name_of(about, version=_VERSION)}.json"
+    known = read_kept(file, config, default.layout, SOURCE)
     if known is not None:
         return known
     heads = [head for head in every_head(config) if head[0] <= default.last_layer]
@@ -89,7 +88,7 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
     except (AttnMassError, ValueError) as error:
         _logger.info("no heads are chosen for %s: %s", default.model, error)
         return None
-    if not _stands_out(arrays):
+    if not stands_out(arrays):
         return None
     chosen = sorted(heads[i] for i in _likeliest(arrays, np.arange(len(arrays.sets))))
     found = HeadProfile.from_heads(
@@ -102,7 +101,7 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
         null_query=default.null_query,
         direction=ranker.profile.direction,
     )
-    _write(file, found)
+    write_kept(file, found)
     return found
 
 
@@ -117,7 +116,12 @@ def queries_for(layout: str) -> tuple[LabelledQuery, ...]:
 def _captured(ranker: AttentionRanker, plain: PlainTokenizer, layout: str) -> Arrays:
     look = look_at_heads(ranker, plain)
     queries = queries_for(layout)
-    masses = [np.maximum(look(query).beyond_null, 0.0) for query in queries]
+    return as_arrays(queries, [look(query) for query in queries])
+
+
+def as_arrays(queries: Sequence[LabelledQuery], captures: Sequence[Capture]) -> Arrays:
+    """What was captured of some queries, each of their chunks' mass beyond a null query's."""
+    masses = [np.maximum(one.beyond_null, 0.0) for one in captures]
     nothing = [np.zeros(len(query.chunks)) for query in queries]
     relevant = [query.relevant for query in queries]
     return Arrays.stack(masses, relevant, nothing, [0] * len(queries))
@@ -129,8 +133,8 @@ def _likeliest(arrays: Arrays, rows: Integers) -> list[int]:
     return list(likelihood(Quality(arrays), task)[-1].heads)
 
 
-def _stands_out(arrays: Arrays) -> bool:
-    """Whether choices rank queries that did not make them better than any order would.
+def stands_out(arrays: Arrays) -> bool:
+    """Whether choices of heads rank queries that did not make them better than any order would.
 
     By the share of the other chunks that a relevant one is before, which by chance is uniform: so
     its mean has a known error, and few queries tell.
@@ -144,55 +148,3 @@ def _stands_out(arrays: Arrays) -> bool:
         before[row] = auc(arrays.relevant[row, there] > 0, mass)
     least = 0.5 + _ERRORS / float(np.sqrt(12 * len(before)))
     return float(before.mean()) > least
-
-
-def _key(model: Any, default: HeadProfile) -> str:
-    """Tells apart all that the choice depends on."""
-    inner: Any = unwrapped(model)
-    skipped: Sequence[Any] = ()
-    config = copy.deepcopy(inner.config)
-    if kind_of(config) == "decoder":  # layers above are often not even loaded
-        n_layers = default.last_layer + 1
-        inner = find_decoder(model)
-        skipped = layers_above(inner, n_layers)
-        config = copy.deepcopy(inner.config)
-        config.num_hidden_layers = n_layers
-        if getattr(config, "layer_types", None):
-            config.layer_types = config.layer_types[:n_layers]
-    about = {
-        "model": digest_of(Seen({"": inner}, skipped), config),
-        "layout": default.layout,
-        "prompt_version": PROMPT_VERSION,
-        "version": _VERSION,
-    }
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _read(file: Path, config: Any, layout: str) -> HeadProfile | None:
-    """What is kept, checked as any profile is; what is damaged or foreign is not there."""
-    try:
-        found = load_profile(file)
-        if found.prompt_version != PROMPT_VERSION or found.source != SOURCE:
-            return None
-        return choose_profile(config, layout, profile=found)
-    except (OSError, ValueError) as error:
-        if not isinstance(error, FileNotFoundError):
-            _logger.info("%s is not used: %s", file, error)
-        return None
-
-
-def _write(file: Path, profile: HeadProfile) -> None:
-    """Keep it, whole or not at all; where that fails, do without."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=file.parent, prefix=".")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as written:
-                written.write(profile.to_json())
-            Path(scratch).chmod(0o644)  # others may share the cache
-            Path(scratch).replace(file)
-        except BaseException:
-            Path(scratch).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        _logger.info("the heads of %s are not kept: %s", profile.model, error)

@@ -43,8 +43,8 @@ from attnmass.fitting.subject import Subject
 from attnmass.fitting.telling import fit_told
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
-from attnmass.options.declared import MEMORY_BYTES
 from attnmass.profiles import HeadProfile, RankRule
+from attnmass.ranker import AttentionRanker
 from attnmass.text.prompt import chunk_text
 
 _CUTOFFS = 10  # points of the curve over layers
@@ -61,6 +61,7 @@ class Run:
     progress: bool | None
     seed: int
     most_key_heads: int = MOST_KEY_HEADS
+    reader: AttentionRanker | None = None  # over all heads; default: one of its own
 
     def __call__(
         self,
@@ -73,9 +74,7 @@ class Run:
         with_evidence: bool,
     ) -> FitResult:
         """Capture, select, judge."""
-        # Queries that are made of the same texts share chunks, which are then read once.
-        kept = MEMORY_BYTES if keeps_vectors(self.subject.layout) else 0
-        ranker = self.subject.ranker(heads=self.heads, memory_bytes=kept)
+        ranker = self.reader or self.subject.reader(self.heads)
         look = look_at_heads(ranker, self.subject.plain)
         captured = self._capture(
             self.data.queries, look, self.subject.about(self.heads), "Reading heads"

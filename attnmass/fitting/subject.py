@@ -10,13 +10,14 @@ from typing import Any
 
 from attnmass.capture import Head
 from attnmass.engine.building import choose
-from attnmass.layouts import LAYOUTS, choose_layout
+from attnmass.layouts import LAYOUTS, choose_layout, keeps_vectors
 from attnmass.loading.load import load
 from attnmass.loading.sources import ALIASES
 from attnmass.models.kinds import kind_of, own_tokenizer, unwrapped
 from attnmass.models.sizes import every_head, full_depth
 from attnmass.models.state import identity
 from attnmass.models.view import find_config
+from attnmass.options.declared import MEMORY_BYTES
 from attnmass.profiles import HeadProfile, default_profile
 from attnmass.ranker import AttentionRanker
 from attnmass.text.prompt import PROMPT_VERSION
@@ -54,6 +55,11 @@ class Subject:
         """A ranker over the model by `heads` or `profile`."""
         options = {"rank_by": "attention", "memory_bytes": 0, **self.options, **heads}
         return AttentionRanker(self.model, self.tokenizer, layout=self.layout, **options)
+
+    def reader(self, heads: Sequence[Head]) -> AttentionRanker:
+        """A ranker over some heads that reads a chunk once for all queries, where that can be."""
+        kept = MEMORY_BYTES if keeps_vectors(self.layout) else 0
+        return self.ranker(heads=heads, memory_bytes=kept)
 
     @property
     def default(self) -> HeadProfile:

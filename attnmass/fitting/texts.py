@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,8 @@ Texts = str | PathLike[str] | Sequence[str | PathLike[str] | Document]
 # What is read of a folder.
 _PROSE = (".txt", ".md", ".markdown", ".rst")
 _LINES = (".jsonl", ".jsonl.gz", ".ndjson")
+
+_MOST = 2000  # documents of a large corpus
 
 
 def made_of(
@@ -42,6 +45,26 @@ def made_of(
         )
     said = f"{SET}: {len(found)} queries are sentences taken out of paragraphs, not questions"
     return LabelledData(found, (SET,) * len(found), (said,))
+
+
+def sample_texts(
+    texts: Iterable[str | Path | Document], *, most: int = _MOST, seed: int = 0
+) -> tuple[Document, ...]:
+    """Documents as `read_texts` gives them, drawn evenly where there are more than `most`.
+
+    No more than that are held at a time, however many files there are (reservoir sampling, Vitter's
+    algorithm R).
+
+    Raises:
+        DataError: As `read_texts`.
+    """
+    draw, kept = random.Random(seed), list[tuple[int, Document]]()
+    for number, one in enumerate(document for each in texts for document in _documents(each)):
+        if len(kept) < most:
+            kept.append((number, one))
+        elif (place := draw.randrange(number + 1)) < most:
+            kept[place] = (number, one)
+    return tuple(document for _, document in sorted(kept, key=lambda one: one[0]))
 
 
 def read_texts(texts: Texts) -> tuple[Document, ...]:

@@ -6,6 +6,10 @@ from typing import Any, Literal, get_args
 
 DEFAULT_MODEL = "smollm2-135m"
 
+# A profile that is fitted, on texts alone, where none is kept from an earlier time.
+FIT = "fit"
+TO_FIT = "to be fitted"  # the source of what stands for it until the model is at hand
+
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 LayoutName = Literal["parallel", "late", "joint", "pointwise"]
 RankBy = Literal["attention", "logit", "both"]

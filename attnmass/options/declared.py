@@ -113,9 +113,13 @@ class Reading(BaseModel, Generic[Profile]):
 
     profile: Profile | str | None = option(
         None,
-        "The head profile, which says what heads are read, or its file",
+        "The head profile, which says what heads are read, or its file; fit finds heads by texts "
+        "alone at first use, and keeps them",
         unset="what ships",
         path=True,
+    )
+    fit_texts: tuple[str, ...] | None = option(
+        None, "Files, folders or texts that profile='fit' goes by", unset="texts that ship"
     )
     heads: tuple[tuple[int, int], ...] | Literal["all"] | None = option(
         None, "(layer, head) pairs to read, weighed alike, instead of a profile's, or all"

@@ -15,7 +15,7 @@ from attnmass.options.declared import (
 CACHE_FIELDS = names_of(Storing)
 
 # Fields that the constructor of `AttentionRanker` takes beside heads and profile, and each call.
-_SETTLED_LATER = ("profile", "heads", "batch_size")
+_SETTLED_LATER = ("profile", "fit_texts", "heads", "batch_size")
 CONSTRUCTOR_FIELDS = (
     *(name for name in names_of(Reading) if name not in _SETTLED_LATER),
     *CACHE_FIELDS,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from attnmass.models.naming import is_unnamed
 from attnmass.models.sizes import every_head, fingerprint, full_depth, head_count, name_of
+from attnmass.options.choices import FIT, TO_FIT
 from attnmass.profiles.files import load_profile, parse
 from attnmass.profiles.profile import JOINT, LATE, HeadProfile, ProfileMismatchError
 from attnmass.profiles.published import is_named, published_lists
@@ -41,7 +42,8 @@ def choose_profile(
     Args:
         config: The model's config (of its text part).
         layout: The layout that they are for.
-        profile: A profile or the path of one.
+        profile: A profile, the path of one, or `"fit"`, for which the default stands until the
+            model is at hand.
         heads: `(layer, head)` pairs, weighed alike, or `"all"`.
 
     Raises:
@@ -77,6 +79,8 @@ def choose_profile(
             stacklevel=5,
         )
         return borrowed
+    if profile == FIT:
+        return replace(default_profile(config, layout), source=TO_FIT)
     found = profile if isinstance(profile, HeadProfile) else load_profile(profile)
     if found.layout != layout:
         raise ValueError(f"the profile is for layout {found.layout!r}, not {layout!r}")

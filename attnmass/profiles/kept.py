@@ -25,3 +25,8 @@ def kept_profiles() -> Iterator[tuple[Path, HeadProfile]]:
             yield file, load_profile(file)
         except (OSError, ValueError) as error:
             _logger.info("%s is left out: %s", file, error)
+
+
+def file_of(profile: HeadProfile) -> Path | None:
+    """The file in which a profile is kept, if it is."""
+    return next((file for file, found in kept_profiles() if found == profile), None)

@@ -221,9 +221,9 @@ def test_likelihood_finds_planted_heads() -> None:
     """Of heads with noise those with a signal are taken first, and stand out; noise does not."""
     signal = planted({3: 3.0, 17: 3.0}, n_queries=12)
     assert set(quick._likeliest(signal, np.arange(12))[:2]) == {3, 17}
-    assert quick._stands_out(planted(dict.fromkeys(range(8), 3.0), n_queries=12))
+    assert quick.stands_out(planted(dict.fromkeys(range(8), 3.0), n_queries=12))
     noise = [planted({}, n_queries=24, n_chunks=24, seed=seed) for seed in range(15)]
-    assert sum(map(quick._stands_out, noise)) <= 1
+    assert sum(map(quick.stands_out, noise)) <= 1
 
 
 def test_untrained() -> None:
