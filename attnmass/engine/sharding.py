@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.engine import Engine
 from attnmass.engine.forking import ForkLock
 from attnmass.engine.tally import Tally
 from attnmass.engine.worker import Worker
 from attnmass.errors import UnsupportedModelError
-from attnmass.layouts import Held, LayoutOptions, Shard, ShardableLayout, Shards
-from attnmass.models.ambient import alone
+from attnmass.layouts import (
+    Held,
+    KeepingShard,
+    LayoutOptions,
+    Shard,
+    ShardableLayout,
+    Shards,
+)
+from attnmass.masses import KeyVectors
+from attnmass.models.ambient import alone, undisturbed
+from attnmass.options.cache import CacheOptions
+from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -27,10 +37,40 @@ class LockedShard:
         lock: Of the ranker.
     """
 
-    def __init__(self, inner: Shard, lock: ForkLock) -> None:
-        """See above."""
+    def __init__(self, inner: KeepingShard, lock: ForkLock, cache: ChunkCache) -> None:
+        """Bind to a ranker's parts.
+
+        Args:
+            inner: See above.
+            lock: See above.
+            cache: Where the shard keeps what was read.
+        """
         self.inner = inner
         self.lock = lock
+        self._cache = cache
+
+    @property
+    def evictions(self) -> int:
+        """How many entries had to leave its store, or were too large for it."""
+        return self._cache.evictions
+
+    @property
+    def trouble(self) -> str | None:
+        """Why its folder cannot be used; `None` where it can, or there is none."""
+        folder = self._cache.folder
+        return None if folder is None else folder.trouble
+
+    @property
+    def scope(self) -> str:
+        """See `KeepingShard.scope`."""
+        with undisturbed(), self.lock:
+            return self.inner.scope
+
+    @alone
+    def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
+        """See `KeepingShard.find`."""
+        with self.lock:
+            return self.inner.find(chunks, options)
 
     @alone
     def read(
@@ -53,13 +93,26 @@ class Sharding(Engine):
     """An engine that looks at chunks wherever they lie."""
 
     @property
-    def shard(self) -> Shard:
+    def shard(self) -> LockedShard:
         """This ranker's model and store as a shard, for rankers of the same model.
 
         Raises:
             UnsupportedModelError: If the layout keeps no key vectors.
         """
-        return LockedShard(self._shardable.shard, self._lock)
+        return LockedShard(self._shardable.own_shard(), self._lock, self._cache)
+
+    def shard_in(self, **storing: Any) -> LockedShard:
+        """This ranker's model as a shard with a store of its own.
+
+        Args:
+            **storing: `store`, `store_bytes` and `memory_bytes`, as in the constructor.
+
+        Raises:
+            UnsupportedModelError: If the layout keeps no key vectors.
+            TypeError, ValueError: If an option is off.
+        """
+        cache = ChunkCache(CacheOptions(**storing))
+        return LockedShard(self._shardable.own_shard(cache), self._lock, cache)
 
     def sharded(
         self,

@@ -14,7 +14,7 @@ from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.layouts.pointwise import PointwiseLayout
 from attnmass.layouts.registry import LAYOUTS, check_name, choose_layout, keeps_vectors, own_options
-from attnmass.layouts.shards import Held, Placing, Shard, ShardableLayout, Shards
+from attnmass.layouts.shards import Held, KeepingShard, Placing, Shard, ShardableLayout, Shards
 
 __all__ = [
     "LAYOUTS",
@@ -22,6 +22,7 @@ __all__ = [
     "CrossLayout",
     "Held",
     "JointLayout",
+    "KeepingShard",
     "LateLayout",
     "Layout",
     "LayoutOptions",

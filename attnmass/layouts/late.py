@@ -144,10 +144,10 @@ class LateLayout:
             room=self._chunks.limit(options),
         )
 
-    @property
-    def shard(self) -> Shard:
-        """See `ShardableLayout.shard`."""
-        return OwnShard(self._chunks, self._follow_model)
+    def own_shard(self, cache: ChunkCache | None = None) -> OwnShard:
+        """See `ShardableLayout.own_shard`."""
+        chunks = self._chunks if cache is None else ChunkVectors(self._reader, cache)
+        return OwnShard(chunks, self._followed_by)
 
     def over(self, shard: Shard) -> LateLayout:
         """See `ShardableLayout.over`."""
@@ -271,7 +271,7 @@ class LateLayout:
         positions = torch.arange(n_between, device=device) + n_before + _GAP
         self._between = self._states(self._prompt.between, positions, (self._prefix,))
         self._model = model
-        scope = scope_digest(
+        self._scope = scope_digest(
             model=model,
             dtype=str(self._reader.dtype),
             key_heads=self._reader.key_heads,
@@ -280,8 +280,12 @@ class LateLayout:
             prompt_version=PROMPT_VERSION,
             prefix=self._prompt.before,
         ).hex()
-        self._chunks.follow(self._prefix, scope)
-        self._background.follow(self._prefix, scope)
+        self._chunks.follow(self._prefix, self._scope)
+        self._background.follow(self._prefix, self._scope)
+
+    def _followed_by(self, chunks: ChunkVectors) -> None:
+        self._follow_model()
+        chunks.follow(self._prefix, self._scope)
 
     def _states(
         self, ids: Sequence[int], positions: Tensor, past: Sequence[KeyValues]

@@ -25,7 +25,13 @@ _FOLDER_BYTES = 256 << 20  # some fifty models' backgrounds
 
 
 class ChunkVectors:
-    """Key vectors of chunks, each read on its own after a prefix where none are kept yet."""
+    """Key vectors of chunks, each read on its own after a prefix where none are kept yet.
+
+    Attributes:
+        scope: Of the entries, from `follow`.
+    """
+
+    scope: str
 
     def __init__(self, reader: VectorReader, cache: ChunkCache) -> None:
         """Nothing can be read before `follow` said after what.
@@ -45,7 +51,7 @@ class ChunkVectors:
             scope: A digest of all that entries depend on beside their chunk and its windows.
         """
         self._prefix = prefix
-        self._scope = scope
+        self.scope = scope
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
@@ -79,12 +85,19 @@ class ChunkVectors:
             advance(times[key])
         return HeldVectors([found[key] for key in keys], sum(map(len, missing.values())))
 
+    def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
+        """What is kept of each chunk; `None` where nothing is. Needs no token of them."""
+        keys = self.keys(chunks, options)
+        sizes = {key: len(chunk) for key, chunk in zip(keys, chunks, strict=True)}
+        found = self._kept.get(sizes, self._reader.device)
+        return [found.get(key) for key in keys]
+
     def keys(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[str]:
         """Under which key what a chunk leaves is kept."""
         limit = self.limit(options)
         scopes = {
             is_cut: scope_digest(
-                scope=self._scope,
+                scope=self.scope,
                 window=[limit, options.overlap] if is_cut else None,
             )
             for is_cut in (False, True)
@@ -151,28 +164,39 @@ class ChunkVectors:
 class OwnShard:
     """What a layout keeps and reads by itself, of its model as it is when it is asked."""
 
-    def __init__(self, chunks: ChunkVectors, follow: Callable[[], None]) -> None:
+    def __init__(self, chunks: ChunkVectors, follow: Callable[[ChunkVectors], None]) -> None:
         """Nothing is read yet.
 
         Args:
             chunks: What reads.
-            follow: Has `ChunkVectors.follow` called where the model has changed.
+            follow: Calls `ChunkVectors.follow` with what stands for the model now.
         """
         self._chunks = chunks
         self._follow = follow
+
+    @property
+    def scope(self) -> str:
+        """See `KeepingShard.scope`."""
+        self._follow(self._chunks)
+        return self._chunks.scope
+
+    def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
+        """See `KeepingShard.find`."""
+        self._follow(self._chunks)
+        return self._chunks.find(chunks, options)
 
     def read(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
     ) -> HeldVectors:
         """See `Shard.read`."""
-        self._follow()
+        self._follow(self._chunks)
         return self._chunks.read(chunks, options, advance)
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
     ) -> tuple[int, int]:
         """See `Shard.warm`."""
-        self._follow()
+        self._follow(self._chunks)
         return self._chunks.warm(chunks, options, advance)
 
 

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from attnmass.layouts.base import Layout, LayoutOptions
 from attnmass.layouts.ignored import Places
-from attnmass.masses import Queries
+from attnmass.masses import KeyVectors, Queries
+from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
 
 Advance = Callable[[int], object]
@@ -84,13 +85,37 @@ class Shard(Protocol):
         """
 
 
+class KeepingShard(Shard, Protocol):
+    """A shard whose key vectors lie in this process or its store.
+
+    Attributes:
+        scope: Of what it keeps: a digest of all that key vectors depend on beside their chunk, the
+            model's weights first. Shards of one ranker have the same.
+    """
+
+    @property
+    def scope(self) -> str:
+        """See above."""
+
+    def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
+        """What is kept of each chunk, found by its digest and length alone; else `None`.
+
+        Args:
+            chunks: The chunks.
+            options: Bounds on a window.
+        """
+
+
 @runtime_checkable
 class ShardableLayout(Layout, Protocol):
     """A layout whose chunks may lie in shards."""
 
-    @property
-    def shard(self) -> Shard:
-        """Its own: what it keeps and reads by itself."""
+    def own_shard(self, cache: ChunkCache | None = None) -> KeepingShard:
+        """What it keeps and reads by itself.
+
+        Args:
+            cache: Where what was read is kept; default: where the layout itself keeps it.
+        """
 
     def over(self, shard: Shard) -> ShardableLayout:
         """The same layout, whose chunks lie in another shard; it may be `Shards`."""
