@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.util import find_spec
 
 
 def check(*, serves: bool = False) -> None:
@@ -14,6 +14,6 @@ def check(*, serves: bool = False) -> None:
     needed = {"ray": "ray", "pyarrow": "pyarrow"}
     if serves:
         needed |= {"fastapi": "fastapi", "prometheus_client": "prometheus-client"}
-    missing = [name for module, name in needed.items() if importlib.util.find_spec(module) is None]
+    missing = [name for module, name in needed.items() if find_spec(module) is None]
     if missing:
         raise ImportError(f'a cluster needs {" and ".join(missing)}: pip install "attnmass[ray]"')

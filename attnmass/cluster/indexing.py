@@ -26,6 +26,7 @@ class Counts:
     """What became of a batch.
 
     Attributes:
+        chunks: How many rows it had.
         read: Chunks that the model read.
         skipped: Chunks that were in the store.
         unreadable: Chunks that have nothing to read.
@@ -36,6 +37,7 @@ class Counts:
         trouble: Why the store could not be used.
     """
 
+    chunks: int
     read: int
     skipped: int
     unreadable: int
@@ -172,6 +174,7 @@ class Reader:
         if trouble is not None:
             errors = [error or trouble for error in errors]
         return errors, Counts(
+            chunks=len(chunks),
             read=sum(each.read for each in results),
             skipped=sum(each.skipped for each in results),
             unreadable=sum(each.unreadable for each in results),

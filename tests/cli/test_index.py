@@ -24,6 +24,7 @@ from attnmass.cli.index_workers import Team
 from attnmass.cli.items import Item
 from attnmass.cli.options import ChunkOptions
 from attnmass.cli.units import duration, size
+from attnmass.cluster import extra
 from attnmass.store import disk, statements
 from attnmass.store.disk import FILE_NAME, DiskStore
 from attnmass.text.chunk import Chunk
@@ -476,3 +477,27 @@ def test_options_were_renamed(cli: Cli, texts: Path) -> None:
 def test_amounts(make: Callable[[float], str], value: float, said: str) -> None:
     """Times and bytes are told in a unit that people would use."""
     assert make(value) == said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--shards", "2"), "--shards is for --ray"),
+        (("--ray", "--layout", "parallel"), "layout late, not parallel"),
+        (("--ray",), 'pip install "attnmass[ray]"'),
+    ],
+)
+def test_what_ray_cannot_do_is_told_before_anything_starts(
+    cli: Cli,
+    corpus: Path,
+    model: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    """Shards without Ray, another layout than shards have, or no Ray at all: a line says so."""
+    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    result = cli("index", "docs", *model, "--store", "kept", *options)
+    assert result.exit_code == USAGE
+    assert message in result.stderr
+    assert not (corpus / "kept").exists()
