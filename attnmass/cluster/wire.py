@@ -7,7 +7,6 @@ goes as its vectors, which need no model to be looked at.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -63,15 +62,6 @@ class Wanted:
     sizes: tuple[int, ...]
     options: LayoutOptions
     ids: bytes | None = None
-
-    @classmethod
-    def of(
-        cls, scope: str, chunks: Sequence[Tokens], options: LayoutOptions, *, with_ids: bool
-    ) -> Wanted:
-        """What a shard is told of chunks."""
-        ids = b"".join(array("q", chunk.ids).tobytes() for chunk in chunks) if with_ids else None
-        digests = b"".join(chunk.digest for chunk in chunks)
-        return cls(scope, digests, tuple(map(len, chunks)), options, ids)
 
     def chunks(self) -> list[Tokens]:
         """The chunks, to be read where their ids came along, else only to be found."""
