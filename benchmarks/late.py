@@ -92,7 +92,8 @@ def bytes_a_token(ranker: AttentionRanker) -> float:
     """What is kept of a token, in the store's own bytes."""
     layout = ranker._layout
     (tokens,) = ranker._plain.content(["The river runs through the city. " * 20])
-    (vectors,), _ = layout._chunks.get([tokens], ranker._options, lambda _: None)  # type: ignore[attr-defined]
+    held = layout._chunks.read([tokens], ranker._options, lambda _: None)  # type: ignore[attr-defined]
+    (vectors,) = held.keys
     return round(float(vectors.nbytes) / len(tokens), 1)
 
 

@@ -36,6 +36,7 @@ ROOMS = (
     "ranker",
     "fitting",
     "adapters",
+    "cluster",
     "serving",
     "cli",
 )

@@ -6,14 +6,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attnmass.cli import session
 from attnmass.cli.arguments import check_cache, model_arguments
-from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments
+from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError
 from attnmass.cli.index_fit import check_unfitted, fitted
+from attnmass.cli.index_folders import Folders
 from attnmass.cli.index_jobs import Batches, Done, read_here
-from attnmass.cli.index_options import IndexOptions
+from attnmass.cli.index_options import DEFAULT_LAYOUT, IndexOptions
+from attnmass.cli.index_ray import read_by_ray
 from attnmass.cli.index_workers import read_by_workers, workers
 from attnmass.cli.items import STDIN, Item
 from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
@@ -24,11 +26,6 @@ from attnmass.cli.rank import Paths
 from attnmass.cli.reading import iter_items, stdin_is_terminal
 from attnmass.cli.reopening import Reopened
 from attnmass.cli.units import duration, size
-
-if TYPE_CHECKING:
-    from attnmass.store.disk import DiskStore
-
-DEFAULT_LAYOUT = "late"
 
 _FEW = 64  # chunks for which nobody needs an estimate
 _SAMPLE = 16  # chunks after which one is made
@@ -59,7 +56,8 @@ def index(
         check_unfitted(model)
     elif model.layout is None and model.profile is None:
         model = model.changed(layout=DEFAULT_LAYOUT)
-    kept = _open(store)
+    common.check(model)
+    kept = Folders.open(store, common.shards)
     with closing(Reopened()) as opened, closing(kept):
         run = _Run(kept, store, common, *_count(paths, reading, opened, quiet=common.quiet))
         if common.fit:
@@ -69,23 +67,6 @@ def index(
         with run.told():
             _read(Batches(items), model, store, common, run)
         run.finish(time.perf_counter() - started)
-
-
-def _open(store: StoreGroup) -> DiskStore:
-    from attnmass.options.cache import CacheOptions
-    from attnmass.store.disk import DiskStore
-    from attnmass.store.statements import SMALLEST_LIMIT
-
-    options = CacheOptions(**store.given())
-    if options.folder is None:
-        raise TypeError("checked before")
-    limit = options.store_bytes
-    if limit is not None and limit < SMALLEST_LIMIT:
-        raise UsageError(
-            f"--store-bytes {limit} is too little for any chunk: pass at least {SMALLEST_LIMIT}"
-        )
-    with api_arguments():
-        return DiskStore(options.folder, limit)
 
 
 def _count(
@@ -121,8 +102,13 @@ def n_characters(item: Item) -> int:
 def _read(
     batches: Batches, model: ModelOptions, store: StoreGroup, common: IndexOptions, run: _Run
 ) -> None:
-    cache = CacheGroup(**store.given(), memory_bytes=0)  # what was read is not looked at here
     name = session.model_name(model)
+    if common.ray:
+        run.begin(name, DEFAULT_LAYOUT)
+        done = read_by_ray(model, store, batches, jobs=common.jobs, shards=common.shards)
+        run.follow(done, batches)
+        return
+    cache = CacheGroup(**store.given(), memory_bytes=0)  # what was read is not looked at here
     if common.jobs == 1:
         ranker = session.load_ranker(model, cache, quiet=common.quiet)
         run.begin(name, ranker.profile.layout)
@@ -138,7 +124,7 @@ class _Run:
 
     def __init__(
         self,
-        kept: DiskStore,
+        kept: Folders,
         store: StoreGroup,
         common: IndexOptions,
         n_chunks: int,
@@ -173,12 +159,10 @@ class _Run:
         Raises:
             InputError: If it cannot be written.
         """
-        from attnmass.store.written import note_written
-
         self._model, self._layout = model, layout
         try:
-            note_written(self._kept, model, layout)
-            self._before = self._kept.stats()
+            self._kept.note_written(model, layout)
+            self._before = self._kept.size()
         except (OSError, ValueError) as error:
             raise InputError(str(error), "name another --store") from error
 
@@ -217,7 +201,7 @@ class _Run:
 
     def _estimate(self) -> None:
         self._is_estimated = True
-        done, now, before = self._done, self._kept.stats(), self._before
+        done, now, before = self._done, self._kept.size(), self._before
         new_tokens, new_bytes = now.tokens - before.tokens, now.value_bytes - before.value_bytes
         if not done.tokens or new_tokens <= 0 or new_bytes <= 0:
             return  # nothing was kept, which is told at the end
@@ -241,7 +225,7 @@ class _Run:
 
     def finish(self, seconds: float) -> None:
         """Write the summary."""
-        done, now = self._done, self._kept.stats()
+        done, now = self._done, self._kept.size()
         per_token = round(now.value_bytes / now.tokens, 1) if now.tokens else None
         if done.evicted:
             warn(

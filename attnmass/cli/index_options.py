@@ -1,4 +1,4 @@
-"""Options of `attnmass index`."""
+"""The options of `attnmass index` that no other command has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from attnmass.cli.errors import UsageError
+from attnmass.cli.model_options import ModelOptions
 from attnmass.cli.models import ListFormat
 from attnmass.cli.options import ToldOptions
+
+DEFAULT_LAYOUT = "late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +38,36 @@ class IndexOptions(ToldOptions):
             "profile is kept, and found by --profile fit.",
         ),
     ] = False
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="Let actors of a Ray cluster read, --jobs of them: of the one that RAY_ADDRESS "
+            "names, else of one on this machine.",
+        ),
+    ] = False
+    shards: Annotated[
+        int,
+        typer.Option(
+            "--shards",
+            metavar="N",
+            min=1,
+            help="With --ray: write into folders for so many shards of a server on Ray.",
+        ),
+    ] = 1
     format: ListFormat = None
+
+    def check(self, model: ModelOptions) -> None:
+        """Raise `UsageError` for options that contradict each other, or lack something."""
+        if not self.ray:
+            if self.shards > 1:
+                raise UsageError("--shards is for --ray: pass both, or neither")
+            return
+        if model.layout not in (None, DEFAULT_LAYOUT):
+            raise UsageError(f"--ray reads in the layout late, not {model.layout}")
+        from attnmass.cluster import extra
+
+        try:
+            extra.check()
+        except ImportError as error:
+            raise UsageError(str(error)) from error

@@ -129,6 +129,7 @@ class Engine:
             rank_by=given["rank_by"],
             own=own_of(reading),
         )
+        self._keeps = self._cache.is_on
         max_batch_tokens = given["max_batch_tokens"]
         if max_batch_tokens is None:
             on_cpu = next(model.parameters()).device.type == "cpu"

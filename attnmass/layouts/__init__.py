@@ -14,19 +14,26 @@ from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.layouts.pointwise import PointwiseLayout
 from attnmass.layouts.registry import LAYOUTS, check_name, choose_layout, keeps_vectors, own_options
+from attnmass.layouts.shards import Held, KeepingShard, Placing, Shard, ShardableLayout, Shards
 
 __all__ = [
     "LAYOUTS",
     "AnswerLayout",
     "CrossLayout",
+    "Held",
     "JointLayout",
+    "KeepingShard",
     "LateLayout",
     "Layout",
     "LayoutOptions",
     "LayoutResult",
     "ParallelLayout",
+    "Placing",
     "PointwiseLayout",
     "QueryAttention",
+    "Shard",
+    "ShardableLayout",
+    "Shards",
     "WarmCounts",
     "check_name",
     "choose_layout",

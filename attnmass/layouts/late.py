@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 import torch
@@ -34,9 +35,9 @@ from attnmass.layouts.late_masses import (
     RowMasses,
     Sight,
     TokenMasses,
-    look_by_parts,
 )
-from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors
+from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard
+from attnmass.layouts.shards import Shard
 from attnmass.layouts.windows import n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import Denominator, Queries, chunk_mass
@@ -74,6 +75,7 @@ class LateLayout:
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
         self._chunks = ChunkVectors(reader, cache)
+        self._shard: Shard = self._chunks
         self._background = BackgroundVectors(reader, plain.content(background))
         self._model = ""
         self._follow_model()
@@ -125,7 +127,7 @@ class LateLayout:
         started = time.perf_counter()
         self._follow_model()
         self._background.get()
-        n_chunks, n_tokens = self._chunks.warm(chunks, options, advance)
+        n_chunks, n_tokens = self._shard.warm(chunks, options, advance)
         return WarmCounts(n_chunks, n_tokens, time.perf_counter() - started)
 
     def within(
@@ -141,6 +143,17 @@ class LateLayout:
             max_batch_tokens=options.max_batch_tokens,
             room=self._chunks.limit(options),
         )
+
+    def own_shard(self, cache: ChunkCache | None = None) -> OwnShard:
+        """See `ShardableLayout.own_shard`."""
+        chunks = self._chunks if cache is None else ChunkVectors(self._reader, cache)
+        return OwnShard(chunks, self._followed_by)
+
+    def over(self, shard: Shard) -> LateLayout:
+        """See `ShardableLayout.over`."""
+        made = copy(self)
+        made._shard = shard
+        return made
 
     def _attend(
         self,
@@ -162,7 +175,7 @@ class LateLayout:
         started = time.perf_counter()
         self._follow_model()
         self._check_length(queries)
-        keys, n_read = self._chunks.get(chunks, options, advance)
+        held = self._shard.read(chunks, options, advance)
         company = self._background.get()
         done = time.perf_counter()
         found: list[QueryAttention] = []
@@ -170,9 +183,9 @@ class LateLayout:
         ignored = options.ignored or ({},) * len(queries)
         for vectors, mine, places in zip(asked, groups, ignored, strict=True):
             rows = [token for group in mine for token in group]
-            sight = Sight(self._looking(vectors[rows]), keys, places)
+            sight = Sight(self._looking(vectors[rows]), held, places)
             seen = sight.seen()
-            beside = look_by_parts(sight.looking, company) if company else None
+            beside = company.look(sight.looking, {}) if company else None
             start = 0
             for group in mine:
                 part = slice(start, start + len(group))
@@ -187,7 +200,7 @@ class LateLayout:
             windows=tuple(n_windows(len(chunk), limit, options.overlap) for chunk in chunks),
             encode_seconds=done - started,
             query_seconds=time.perf_counter() - done,
-            tokens_encoded=n_read,
+            tokens_encoded=held.n_read,
         )
 
     def _attention(
@@ -260,7 +273,7 @@ class LateLayout:
         positions = torch.arange(n_between, device=device) + n_before + _GAP
         self._between = self._states(self._prompt.between, positions, (self._prefix,))
         self._model = model
-        scope = scope_digest(
+        self._scope = scope_digest(
             model=model,
             dtype=str(self._reader.dtype),
             key_heads=self._reader.key_heads,
@@ -269,8 +282,12 @@ class LateLayout:
             prompt_version=PROMPT_VERSION,
             prefix=self._prompt.before,
         ).hex()
-        self._chunks.follow(self._prefix, scope)
-        self._background.follow(self._prefix, scope)
+        self._chunks.follow(self._prefix, self._scope)
+        self._background.follow(self._prefix, self._scope)
+
+    def _followed_by(self, chunks: ChunkVectors) -> None:
+        self._follow_model()
+        chunks.follow(self._prefix, self._scope)
 
     def _states(
         self, ids: Sequence[int], positions: Tensor, past: Sequence[KeyValues]

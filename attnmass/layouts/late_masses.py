@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attnmass.layouts.base import Groups
 from attnmass.layouts.ignored import Places, cleared
+from attnmass.layouts.shards import Held
 from attnmass.masses import (
     Denominator,
     KeyVectors,
@@ -24,56 +25,72 @@ _MOST_ROWS = 256  # rows of several queries that look at a block of chunks toget
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """What rows of a query look at.
+class HeldVectors:
+    """Key vectors of chunks that lie in this process; see `attnmass.layouts.shards.Held`.
 
     Attributes:
-        looking: The rows.
         keys: What is kept of each chunk.
-        ignored: For some chunks the tokens that do not count.
+        n_read: Tokens that were read for this.
     """
 
-    looking: Queries
     keys: Sequence[KeyVectors]
-    ignored: Places
+    n_read: int = 0
 
-    def seen(self) -> Tensor:
-        """How much each chunk has before it shares, `[chunk, head, row]`, see `look`.
+    def __len__(self) -> int:
+        return len(self.keys)
 
-        Minus infinity for a chunk no token of which counts.
-        """
+    def look(self, queries: Queries, ignored: Places) -> Tensor:
+        """See `Held.look`; a bounded number of rows look at a time."""
         keys = list(self.keys)
         gone = []
-        for place, tokens in self.ignored.items():
+        for place, tokens in ignored.items():
             counts = torch.ones(len(keys[place]), dtype=torch.bool)
             counts[list(tokens)] = False
             if bool(counts.any()):
                 keys[place] = _some(keys[place], counts)
             else:
                 gone.append(place)
-        found = look_by_parts(self.looking, keys)
+        parts = queries.vectors.split(_MOST_ROWS)
+        found = torch.cat(
+            [look(Queries(part, queries.key_of, queries.caps), keys) for part in parts], dim=-1
+        )
         found[gone] = -torch.inf
         return found
+
+    def tokens(self, queries: Queries, place: int) -> Tensor:
+        """See `Held.tokens`."""
+        return token_scores(queries, self.keys[place])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What rows of a query look at.
+
+    Attributes:
+        looking: The rows.
+        held: The chunks.
+        ignored: For some of them the tokens that do not count.
+    """
+
+    looking: Queries
+    held: Held
+    ignored: Places
+
+    def seen(self) -> Tensor:
+        """How much each chunk has before it shares, `[chunk, head, row]`, see `Held.look`."""
+        return self.held.look(self.looking, self.ignored)
 
     def of(self, part: slice) -> Sight:
         """The same of some rows."""
         looking = self.looking
         rows = Queries(looking.vectors[part], looking.key_of, looking.caps)
-        return Sight(rows, self.keys, self.ignored)
+        return Sight(rows, self.held, self.ignored)
 
     def tokens(self, place: int) -> Tensor:
         """What each token of a chunk has, `[row, head, token]`; minus infinity if ignored."""
-        found = token_scores(self.looking, self.keys[place])
+        found = self.held.tokens(self.looking, place)
         ignored = self.ignored.get(place, ())
         return cleared(found, ignored, -torch.inf) if ignored else found
-
-
-def look_by_parts(looking: Queries, keys: Sequence[KeyVectors]) -> Tensor:
-    """`look` with a bounded number of rows at a time, `[chunk, head, row]`."""
-    parts = looking.vectors.split(_MOST_ROWS)
-    return torch.cat(
-        [look(Queries(part, looking.key_of, looking.caps), keys) for part in parts], dim=-1
-    )
 
 
 class TokenMasses(Sequence[Tensor]):
@@ -93,7 +110,7 @@ class TokenMasses(Sequence[Tensor]):
         self._among = among
 
     def __len__(self) -> int:
-        return len(self._sight.keys)
+        return len(self._sight.held)
 
     @overload
     def __getitem__(self, index: int) -> Tensor: ...

@@ -12,6 +12,7 @@ from huggingface_hub import constants
 from attnmass.capture import KeyValues
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import LayoutOptions
+from attnmass.layouts.late_masses import HeldVectors
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
 from attnmass.masses import KeyVectors, joined, quantize
 from attnmass.models.out_of_memory import advising_shorter, halving
@@ -24,7 +25,13 @@ _FOLDER_BYTES = 256 << 20  # some fifty models' backgrounds
 
 
 class ChunkVectors:
-    """Key vectors of chunks, each read on its own after a prefix where none are kept yet."""
+    """Key vectors of chunks, each read on its own after a prefix where none are kept yet.
+
+    Attributes:
+        scope: Of the entries, from `follow`.
+    """
+
+    scope: str
 
     def __init__(self, reader: VectorReader, cache: ChunkCache) -> None:
         """Nothing can be read before `follow` said after what.
@@ -44,12 +51,12 @@ class ChunkVectors:
             scope: A digest of all that entries depend on beside their chunk and its windows.
         """
         self._prefix = prefix
-        self._scope = scope
+        self.scope = scope
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
     ) -> tuple[int, int]:
-        """Read what is not kept; how many chunks that were, and how many tokens."""
+        """See `Shard.warm`."""
         keys = self.keys(chunks, options)
         there = self._kept.has(keys)
         missing = {
@@ -61,10 +68,10 @@ class ChunkVectors:
             advance(times[key])
         return sum(times[key] for key in missing), sum(map(len, missing.values()))
 
-    def get(
+    def read(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
-    ) -> tuple[list[KeyVectors], int]:
-        """What is kept of each chunk, read now where it was not, and how many tokens were read."""
+    ) -> HeldVectors:
+        """See `Shard.read`: what is kept of each chunk, read now where it was not."""
         keys = self.keys(chunks, options)
         sizes = {key: len(chunk) for key, chunk in zip(keys, chunks, strict=True)}
         found = self._kept.get(sizes, self._reader.device)
@@ -76,14 +83,21 @@ class ChunkVectors:
         for key, vectors in self._read(missing, options):
             found[key] = vectors
             advance(times[key])
-        return [found[key] for key in keys], sum(map(len, missing.values()))
+        return HeldVectors([found[key] for key in keys], sum(map(len, missing.values())))
+
+    def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
+        """What is kept of each chunk; `None` where nothing is. Needs no token of them."""
+        keys = self.keys(chunks, options)
+        sizes = {key: len(chunk) for key, chunk in zip(keys, chunks, strict=True)}
+        found = self._kept.get(sizes, self._reader.device)
+        return [found.get(key) for key in keys]
 
     def keys(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[str]:
         """Under which key what a chunk leaves is kept."""
         limit = self.limit(options)
         scopes = {
             is_cut: scope_digest(
-                scope=self._scope,
+                scope=self.scope,
                 window=[limit, options.overlap] if is_cut else None,
             )
             for is_cut in (False, True)
@@ -148,6 +162,45 @@ class ChunkVectors:
         return [quantize(vectors[i, : len(row)]) for i, row in enumerate(rows)]
 
 
+class OwnShard:
+    """What a layout keeps and reads by itself, of its model as it is when it is asked."""
+
+    def __init__(self, chunks: ChunkVectors, follow: Callable[[ChunkVectors], None]) -> None:
+        """Nothing is read yet.
+
+        Args:
+            chunks: What reads.
+            follow: Calls `ChunkVectors.follow` with what stands for the model now.
+        """
+        self._chunks = chunks
+        self._follow = follow
+
+    @property
+    def scope(self) -> str:
+        """See `KeepingShard.scope`."""
+        self._follow(self._chunks)
+        return self._chunks.scope
+
+    def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
+        """See `KeepingShard.find`."""
+        self._follow(self._chunks)
+        return self._chunks.find(chunks, options)
+
+    def read(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> HeldVectors:
+        """See `Shard.read`."""
+        self._follow(self._chunks)
+        return self._chunks.read(chunks, options, advance)
+
+    def warm(
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+    ) -> tuple[int, int]:
+        """See `Shard.warm`."""
+        self._follow(self._chunks)
+        return self._chunks.warm(chunks, options, advance)
+
+
 class BackgroundVectors:
     """Key vectors of the texts that chunks are held against, which stay as long as the model does.
 
@@ -163,22 +216,22 @@ class BackgroundVectors:
             texts: The background; empty for none.
         """
         self._texts = texts
-        self._found: list[KeyVectors] = []
+        self._found: HeldVectors | None = None
         if texts:
             kept = CacheOptions(memory_bytes=0, store=str(_folder()), store_bytes=_FOLDER_BYTES)
             self._chunks = ChunkVectors(reader, ChunkCache(kept))
 
     def follow(self, prefix: KeyValues, scope: str) -> None:
         """As `ChunkVectors.follow`."""
-        self._found = []
+        self._found = None
         if self._texts:
             self._chunks.follow(prefix, scope)
 
-    def get(self) -> list[KeyVectors]:
-        """What is kept of each text, read now where it was not."""
-        if self._texts and not self._found:
+    def get(self) -> HeldVectors | None:
+        """What is kept of each text, read now where it was not; `None` if there is no text."""
+        if self._texts and self._found is None:
             # In the same batches whatever a caller says of them: every process has the same.
-            self._found, _ = self._chunks.get(self._texts, LayoutOptions(), lambda _: None)
+            self._found = self._chunks.read(self._texts, LayoutOptions(), lambda _: None)
         return self._found
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attnmass.cluster.errors import ShardUnavailableError
 from attnmass.errors import AttnMassError, OutOfMemoryError
 from attnmass.models.out_of_memory import is_out_of_memory
 
 RETRY_SECONDS = 1
+_SHARD_SECONDS = 5  # until another process has the shard's model
 
 
 class HttpError(Exception):
@@ -70,6 +72,8 @@ def of_model(error: Exception) -> HttpError | None:
     """
     if isinstance(error, HttpError):
         return error
+    if isinstance(error, ShardUnavailableError):
+        return TryLater("shard_unavailable", str(error), seconds=_SHARD_SECONDS)
     if isinstance(error, ValueError):
         return BadRequest(str(error))
     if isinstance(error, OutOfMemoryError):

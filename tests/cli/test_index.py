@@ -25,6 +25,7 @@ from attnmass.cli.index_workers import Team
 from attnmass.cli.items import Item
 from attnmass.cli.options import ChunkOptions
 from attnmass.cli.units import duration, size
+from attnmass.cluster import extra
 from attnmass.fitting import first_use
 from attnmass.profiles import kept
 from attnmass.profiles.texts import Document
@@ -532,3 +533,27 @@ def test_fit_finds_heads_itself(cli: Cli, tiny_folder: Path, corpus: Path, tmp_p
     options = ("--model", tmp_path / "trained", *options[2:])
     told = cli.fails(INPUT, "index", tmp_path / "short.txt", *options)
     assert "0 sentences could be taken out" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--shards", "2"), "--shards is for --ray"),
+        (("--ray", "--layout", "parallel"), "layout late, not parallel"),
+        (("--ray",), 'pip install "attnmass[ray]"'),
+    ],
+)
+def test_what_ray_cannot_do_is_told_before_anything_starts(
+    cli: Cli,
+    corpus: Path,
+    model: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    """Shards without Ray, another layout than shards have, or no Ray at all: a line says so."""
+    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    result = cli("index", "docs", *model, "--store", "kept", *options)
+    assert result.exit_code == USAGE
+    assert message in result.stderr
+    assert not (corpus / "kept").exists()

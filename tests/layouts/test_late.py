@@ -162,9 +162,9 @@ def test_a_split_chunk_counts_each_token_once() -> None:
     assert sum(chunk.mass for chunk in ranking.chunks) == pytest.approx(1)
     layout: Any = ranker._layout
     (tokens,) = ranker._plain.content([long])
-    (kept,), _ = layout._chunks.get([tokens], ranker._options, lambda _: None)
+    (kept,) = layout._chunks.read([tokens], ranker._options, lambda _: None).keys
     whole: Any = shared()._layout
-    (unsplit,), _ = whole._chunks.get([tokens], shared()._options, lambda _: None)
+    (unsplit,) = whole._chunks.read([tokens], shared()._options, lambda _: None).keys
     assert len(kept) == len(tokens)
     assert torch.equal(kept.codes[:80], unsplit.codes[:80])
 

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from attnmass.adapters.fields import OfAdapters
 from attnmass.options.checked import kinds_of
+from attnmass.options.clustering import Clustering
 from attnmass.options.declared import (
     JointReading,
     Loading,
@@ -36,6 +37,7 @@ GROUPS = (
     JointReading,
     PointwiseReading,
     Serving,
+    Clustering,
 )
 
 _HEAD = """# Options
@@ -44,7 +46,8 @@ Fields of `AttentionRerank` in both packages; but for what only adapters have, a
 `AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
 `AttentionRerank` has a `top_n` of its own: `"auto"`, which is 5, and all under `max_tokens`. What
 only one layout has is an object, passed as `reading=JointReading(second_pass=True)`; both kinds are
-in `attnmass`. The last group is for `attnmass serve` alone.
+in `attnmass`. The last group but one is for `attnmass serve` alone, and the last for
+`attnmass.serving.ray`.
 """
 
 

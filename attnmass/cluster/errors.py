@@ -1,0 +1,13 @@
+"""What can be wrong with shards that lie elsewhere."""
+
+from __future__ import annotations
+
+from attnmass.errors import AttnMassError
+
+
+class ShardError(AttnMassError):
+    """A shard cannot answer what it was asked, such as one that runs another model."""
+
+
+class ShardUnavailableError(ShardError):
+    """A shard did not answer in time, and may do so later."""

@@ -1,0 +1,242 @@
+"""Ray: two simulated nodes that serve as one process does, also while shards are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from attnmass import AttentionRanker
+from attnmass.serving.app import make_app
+from attnmass.serving.options import ServingOptions
+from attnmass.serving.service import Service
+from tests.engine.test_relevance import PARAGRAPHS, QUERY, profile
+from tests.serving.conftest import until
+from tests.tiny import tiny_model, tiny_tokenizer
+
+pytest.importorskip("ray")
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+TEXTS = PARAGRAPHS[:30]
+TIMEOUT = 90.0  # seconds of one request, a shard that is rebuilt included
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    "HF_HUB_OFFLINE": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that tells relevance, as a folder."""
+    folder = tmp_path_factory.mktemp("tiny-late")
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    (folder / "attnmass.late.json").write_text(profile().to_json())
+    return folder
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[dict[str, str]]:
+    """An environment in which Ray's sockets have short paths."""
+    folder = tempfile.mkdtemp(prefix="r", dir="/tmp")
+    (Path(folder) / "ray").mkdir()
+    yield {**ENVIRONMENT, "RAY_TMPDIR": folder}
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Nodes:
+    """Two nodes that serve, in a process of their own.
+
+    Attributes:
+        url: Where.
+        n_nodes: How many nodes it says that there are.
+    """
+
+    def __init__(self, environment: dict[str, str], **args: Any) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.two_nodes", json.dumps(args)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+        )
+        timer = threading.Timer(240, self._process.kill)
+        timer.start()
+        try:
+            told = self._told("ready")
+        finally:
+            timer.cancel()
+        self.url, self.n_nodes = told["ready"], told["nodes"]
+
+    def kill(self, name: str) -> list[int]:
+        """End the process of a deployment; its id."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"kill {name}\n")
+        self._process.stdin.flush()
+        return list(self._told("killed")["killed"])
+
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """One request."""
+        return httpx.post(f"{self.url}{path}", json=body, timeout=TIMEOUT)
+
+    def close(self) -> None:
+        """End it all."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(60)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+
+    def _told(self, key: str) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{") and key in (told := json.loads(line)):
+                return dict(told)
+        raise AssertionError(f"the nodes ended before they said {key!r}")
+
+
+OPTIONS: dict[str, Any] = {"batch_size": 1, "max_chunk_tokens": 200}  # each chunk read by itself
+
+
+def bodies() -> dict[str, dict[str, Any]]:
+    """One request for each route."""
+    return {
+        "/v1/rerank": {"query": QUERY, "documents": TEXTS},
+        "/v1/trim": {"query": QUERY, "documents": TEXTS, "max_tokens": 120},
+        "/v1/attribute": {"query": QUERY, "documents": TEXTS[:9], "answer": "Einstein did."},
+        "/v1/explain": {"query": QUERY, "documents": TEXTS[:9], "format": "json"},
+    }
+
+
+def plain(answer: Any) -> Any:
+    """An answer without its id and its times."""
+    gone = {"id", "created", "timings"}
+    if isinstance(answer, dict):
+        return {key: plain(value) for key, value in answer.items() if key not in gone}
+    return [plain(each) for each in answer] if isinstance(answer, list) else answer
+
+
+def of_one_process(model: Path) -> dict[str, Any]:
+    """What one process answers, after it has read each chunk by itself."""
+    ranker = AttentionRanker.from_pretrained(model, layout="late", **OPTIONS)
+    service = Service(lambda: ranker, ServingOptions(scores="relevance"))
+    with TestClient(make_app(service)) as client:
+        until(lambda: service.worker.is_ready)
+        return {path: plain(client.post(path, json=body).json()) for path, body in bodies().items()}
+
+
+def test_two_nodes_answer_as_one_process_while_shards_are_killed(
+    model: Path, tmp_path: Path, ray_folder: dict[str, str]
+) -> None:
+    """All routes answer to the bit what one process does; a killed shard costs time, no answer."""
+    expected = of_one_process(model)
+    nodes = Nodes(
+        ray_folder,
+        model=str(model),
+        shards=3,
+        scores="relevance",
+        store=str(tmp_path / "store"),
+        queue_size=64,
+        **OPTIONS,
+    )
+    try:
+        assert nodes.n_nodes == 2
+        for path, body in bodies().items():
+            found = nodes.post(path, body)
+            assert found.status_code == 200, found.text
+            assert plain(found.json()) == expected[path]
+        asked = threading.Event()
+        answers: list[tuple[int, Any]] = []
+
+        def ask(_: int) -> None:
+            while not asked.is_set():
+                found = nodes.post("/v1/rerank", bodies()["/v1/rerank"])
+                answers.append((found.status_code, plain(found.json())))
+
+        with ThreadPoolExecutor(4) as pool:
+            running = [pool.submit(ask, i) for i in range(4)]
+            try:
+                for name in ("shard-0", "shard-1", "shard-2"):
+                    before = len(answers)
+                    killed = nodes.kill(name)
+                    assert len(killed) == 1
+                    # Whoever was asked before is answered, and so is whoever asks now.
+                    until(lambda: len(answers) >= before + 8, TIMEOUT)  # noqa: B023
+                    time.sleep(1)
+            finally:
+                asked.set()
+            for each in running:
+                each.result()
+        assert {status for status, _ in answers} == {200}
+        assert all(answer == expected["/v1/rerank"] for _, answer in answers)
+        trimmed = nodes.post("/v1/trim", bodies()["/v1/trim"])
+        assert plain(trimmed.json()) == expected["/v1/trim"]
+    finally:
+        nodes.close()
+
+
+ROWS = """
+import json, sys
+import ray
+from attnmass.cluster.indexing import index_dataset
+model, store = sys.argv[1:]
+ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="error")
+rows = [{"text": f"Text {i} is about relativity.", "n": i} for i in range(40)]
+rows[7]["text"], rows[21]["text"] = None, "  "
+def read():
+    found = index_dataset(
+        ray.data.from_items(rows), store=store, shards=2, actors=2, batch_size=8, model=model
+    )
+    return sorted(found.take_all(), key=lambda row: row["n"])
+first = read()
+counts = index_dataset(
+    ray.data.from_items(rows), store=store, shards=2, actors=1, counts=True, model=model
+).take_all()
+print("FOUND", json.dumps([first, counts]))
+"""
+
+
+def test_a_dataset_is_read_on_a_pool_and_not_again(
+    model: Path, tmp_path: Path, ray_folder: dict[str, str]
+) -> None:
+    """Every row comes back, one bad row with an error; a second run reads nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", ROWS, str(model), str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=ray_folder,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
+    rows, counts = json.loads(line.removeprefix("FOUND "))
+    assert [row["n"] for row in rows] == list(range(40))
+    assert {row["n"]: row["error"] for row in rows if row["error"]} == {7: "not text"}
+    totals = {name: sum(each[name] for each in counts) for name in ("read", "skipped", "failed")}
+    assert totals == {"read": 0, "skipped": 38, "failed": 1}
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["shard-0", "shard-1"]
