@@ -11,13 +11,14 @@ from typing_extensions import Unpack
 from attnmass.engine.asking import Asked, RankOptions, TrimOptions, as_rank_options
 from attnmass.engine.echoing import echoes
 from attnmass.engine.looker import Looker
-from attnmass.engine.notes import notes_on
-from attnmass.engine.ranking import make_ranking, threshold_of
+from attnmass.engine.ranked import Ranked
 from attnmass.engine.telemetry import spanned
+from attnmass.engine.thresholds import threshold_of
 from attnmass.layouts import keeps_vectors
 from attnmass.models.ambient import alone
 from attnmass.results.errors import NoEvidenceError
-from attnmass.results.ranking import Ranking, Timings
+from attnmass.results.ranking import Ranking
+from attnmass.results.scored import ScoredRanking
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
 
@@ -151,12 +152,80 @@ class AttentionRanker(Looker):
         Returns:
             One ranking for each query.
         """
-        started = time.perf_counter()
         asked = Asked(**options)
+        ranked = self._ranked(queries, chunks, asked)
+        if ranked is None:
+            return []
+        rankings, trim = ranked.rankings(asked), asked.trim
+        looked = (ranked.inputs, ranked.attention)
+        if trim is not None and trim.dry_run:
+            whole = ranked.rankings(asked.uncut)
+            rankings = self._trimmer.dry_run(whole, rankings, *looked, asked, trim, ranked.options)
+        elif trim is not None:
+            rankings = self._trimmer.trim(rankings, *looked, asked, trim, ranked.options)
+        rankings = ranked.timed(rankings, trimmed=trim is not None)
+        for ranking in rankings if trim is None or not trim.dry_run else ():
+            if ranking.no_evidence and asked.on_no_evidence == "raise":
+                raise NoEvidenceError(ranking, threshold_of(asked, self._profile) or 0.0)
+        return rankings
+
+    @spanned
+    @alone
+    def rank_spans(
+        self,
+        queries: Sequence[str],
+        chunks: Sequence[str | Chunk],
+        *,
+        spans: bool = True,
+        language: str | None = None,
+        leaning: bool = False,
+        **options: Unpack[RankOptions],
+    ) -> list[ScoredRanking]:
+        """Rank one set of chunks, and score all their spans, for who chooses among them elsewhere.
+
+        `attnmass.client.RemoteRanker` does that: there are the reader's tokenizer and templates.
+
+        Args:
+            queries: As in `rank_batch`.
+            chunks: Likewise.
+            spans: Whether spans are scored.
+            language: As in `Trim`.
+            leaning: Whether it is told what spans lean on, as `Trim.resolve_context` needs.
+            **options: As in `rank`; what cuts or orders the result has no effect.
+
+        Returns:
+            One for each query, whose ranking has all chunks, best first.
+
+        Raises:
+            ValueError, TypeError, CaptureError: As `rank`.
+        """
+        asked = Asked(**options).uncut
+        ranked = self._ranked(queries, chunks, asked)
+        if ranked is None:
+            return []
+        rankings = ranked.rankings(asked)
+        if not spans:
+            return [ScoredRanking(each, {}, {}, {}) for each in ranked.timed(rankings)]
+        scored = self._trimmer.spans(
+            rankings,
+            ranked.inputs,
+            ranked.attention,
+            ranked.options,
+            language=language,
+            leaning=leaning,
+        )
+        timed = ranked.timed(rankings, trimmed=True)
+        return [replace(one, ranking=ranking) for one, ranking in zip(scored, timed, strict=True)]
+
+    def _ranked(
+        self, queries: Sequence[str], chunks: Sequence[str | Chunk], asked: Asked
+    ) -> Ranked | None:
+        """Read the chunks, and look at them for each query; `None` if there is no query."""
+        started = time.perf_counter()
         check_queries(queries)
         check_chunks(chunks)
         if not queries:
-            return []
+            return None
         asked.check(len(chunks))
         bounds = replace(self._options, query_rows=asked.query_words)
         if asked.batch_size is not None:
@@ -174,48 +243,9 @@ class AttentionRanker(Looker):
                 f"the layout {self._profile.layout!r} does not tell where each word of the query "
                 "looked: leave out query_words"
             )
-        attended = time.perf_counter()
-        n_windows = {index: result.windows[place] for index, place in inputs.places.items()}
-        notes = (*result.notes, *notes_on(n_windows, inputs.skipped))
-
-        def whole(selection: Asked) -> list[Ranking]:
-            return [
-                make_ranking(
-                    query,
-                    tokens,
-                    attention,
-                    inputs,
-                    n_windows,
-                    selection,
-                    self._profile,
-                    self._rank_by,
-                )
-                for query, tokens, attention in zip(queries, read, result.queries, strict=True)
-            ]
-
-        rankings, trim = whole(asked), asked.trim
-        if trim is not None and trim.dry_run:
-            rankings = self._trimmer.dry_run(
-                whole(asked.uncut), rankings, inputs, result.queries, asked, trim, bounds
-            )
-        elif trim is not None:
-            rankings = self._trimmer.trim(rankings, inputs, result.queries, asked, trim, bounds)
-        ended = time.perf_counter()
-        timings = Timings(
-            tokenize=tokenized - started,
-            encode=result.encode_seconds,
-            query=result.query_seconds,
-            total=ended - started,
-            trim=ended - attended if trim is not None else 0.0,
+        return Ranked(
+            queries, read, inputs, result, bounds, self._profile, self._rank_by, started, tokenized
         )
-        rankings = [
-            replace(ranking, timings=timings, notes=(*notes, *ranking.notes))
-            for ranking in rankings
-        ]
-        for ranking in rankings if trim is None or not trim.dry_run else ():
-            if ranking.no_evidence and asked.on_no_evidence == "raise":
-                raise NoEvidenceError(ranking, threshold_of(asked, self._profile) or 0.0)
-        return rankings
 
     async def arank(
         self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[RankOptions]

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 from attnmass.engine.asking import Asked
-from attnmass.engine.leaning import Leaner
-from attnmass.layouts import LayoutOptions, QueryAttention
-from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking
+from attnmass.results.saving import Saving
 from attnmass.scoring.ranked import RankedChunk
 from attnmass.scoring.selection import arranged, best_first
-from attnmass.text.inputs import Inputs
-from attnmass.text.segmentation import Segment, segment
+from attnmass.text.chunk import Chunk
+from attnmass.text.prompt import chunk_text
+from attnmass.text.segmentation import Segment
 from attnmass.trimming import (
+    BudgetError,
     Leaning,
+    PatternError,
     Render,
     ScoredText,
     TokenCounter,
@@ -26,10 +28,23 @@ from attnmass.trimming import (
     trim_chunks,
 )
 from attnmass.trimming.patterns import Search
-from attnmass.trimming.scored import scored_text
-from attnmass.trimming.scores import best_possible
 
 _FIRST = 4  # chunks that are looked into at first where too little is relevant
+
+
+class Looked(Protocol):
+    """What one query's look at the chunks told of their spans, asked for chunk by chunk."""
+
+    def scored(self, index: int) -> ScoredText:
+        """The spans of a chunk with their scores; nothing is known of what must stay."""
+
+    def bound(self, index: int) -> float:
+        """What no span of a chunk scores more than."""
+
+    def leaning(
+        self, chunks: Sequence[RankedChunk], scored: Mapping[int, ScoredText]
+    ) -> Mapping[int, Leaning]:
+        """For each chunk what its spans lean on."""
 
 
 @dataclass(frozen=True)
@@ -37,58 +52,57 @@ class Call:
     """What the queries of one call have in common.
 
     Attributes:
-        profile: The heads that are read.
-        leaner: Looks inside chunks.
-        inputs: The chunks.
+        chunks: All of them.
+        read: The input indices of those that the model read, in order.
+        segments: The spans of a chunk.
         asked: All that was asked for.
         trim: What of it is about trimming.
-        options: Bounds on a forward pass.
         count: Counts the reader's tokens.
-        render: What the reader gets of a chunk.
         least: Less relevance than this is too little; `None` where all is relevant.
     """
 
-    profile: HeadProfile
-    leaner: Leaner
-    inputs: Inputs
+    chunks: Sequence[Chunk]
+    read: Sequence[int]
+    segments: Callable[[int], tuple[Segment, ...]]
     asked: Asked
     trim: Trim
-    options: LayoutOptions
     count: TokenCounter
-    render: Render
     least: float | None
-    _segments: dict[int, tuple[Segment, ...]] = field(default_factory=dict)
     _must: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    def render(self, index: int, text: str) -> str:
+        """What the reader gets of a chunk."""
+        if self.asked.render is not None:
+            return self.asked.render(index, text)
+        return chunk_text(replace(self.chunks[index], text=text))
 
     @cached_property
     def n_tokens_before(self) -> int:
         """Tokens of all chunks as the reader would get them whole."""
-        chunks = self.inputs.chunks
-        return self.count.total([self.render(i, chunks[i].text) for i in self.inputs.tokens])
+        return self.count.total([self.render(i, self.chunks[i].text) for i in self.read])
 
     @cached_property
     def _search(self) -> Search:
         return self.trim.patterns.look()
-
-    def segments(self, index: int) -> tuple[Segment, ...]:
-        """The spans of a chunk, found once."""
-        if index not in self._segments:
-            text = self.inputs.chunks[index].text
-            self._segments[index] = segment(text, language=self.trim.language)
-        return self._segments[index]
 
     def must(self, index: int) -> frozenset[int]:
         """The spans of a chunk that `must_keep` names."""
         if not self.trim.patterns:
             return frozenset()
         if index not in self._must:
-            places = self._search.places(self.inputs.chunks[index].text)
+            places = self._search.places(self.chunks[index].text)
             self._must[index] = _touched(self.segments(index), places) if places else frozenset()
         return self._must[index]
 
-    def trimmed(self, ranking: Ranking, attention: QueryAttention) -> Ranking:
-        """One query's ranking with its chunks trimmed; errors as `Trimmer.trim` has them."""
-        found = _Choosing(self, ranking, attention).run()
+    def trimmed(self, ranking: Ranking, looked: Looked) -> Ranking:
+        """One query's ranking with its chunks trimmed.
+
+        Raises:
+            BudgetError: If no span, or not all that must stay, fits into the budget, and `on_empty`
+                is `"raise"`; a `ValueError`.
+            PatternError: If a pattern takes too long; a `ValueError`.
+        """
+        found = _Choosing(self, ranking, looked).run()
         return replace(
             ranking,
             chunks=found.chunks,
@@ -96,6 +110,29 @@ class Call:
             n_tokens_before=self.n_tokens_before,
             n_tokens_after=found.n_tokens_after,
             notes=(*ranking.notes, *found.notes),
+        )
+
+    def tried(self, whole: Ranking, ranking: Ranking, looked: Looked) -> Ranking:
+        """What `trimmed` would do, or raise, told on a ranking that nothing was cut from.
+
+        Args:
+            whole: That ranking.
+            ranking: As in `trimmed`.
+            looked: Likewise.
+        """
+        before = self.n_tokens_before
+        try:
+            trimmed = self.trimmed(ranking, looked)
+            saving = Saving(before, trimmed.n_tokens_after or 0, trimmed.chunks, trimmed.dropped)
+            notes = trimmed.notes
+        except (BudgetError, PatternError) as error:
+            saving, notes = Saving(before, before, whole.chunks, (), str(error)), ()
+        return replace(
+            whole,
+            n_tokens_before=before,
+            n_tokens_after=before,
+            saving=saving,
+            notes=(*notes, str(saving)),
         )
 
 
@@ -106,11 +143,10 @@ class _Choosing:
     little is relevant and it may have the best of the rest.
     """
 
-    def __init__(self, call: Call, ranking: Ranking, attention: QueryAttention) -> None:
+    def __init__(self, call: Call, ranking: Ranking, looked: Looked) -> None:
         self._call = call
         self._ranking = ranking
-        self._attention = attention
-        self._masses = attention.beyond_null
+        self._looked = looked
         self._scored: dict[int, ScoredText] = {}
         self._brought: set[int] = set()
 
@@ -119,9 +155,9 @@ class _Choosing:
         call = self._call
         spare = self._spare()
         apart = {c.index for c in self._ranking.dropped if c.dropped == "min_relevance"}
-        self._look_into(index for index in call.inputs.places if index not in apart)
+        self._look_into(index for index in call.read if index not in apart)
         self._bring(index for index in spare if call.must(index))
-        bounds = {index: self._bound(index) for index in spare if index not in self._brought}
+        bounds = {index: self._looked.bound(index) for index in spare if index not in self._brought}
         waiting = sorted(bounds, key=lambda index: -bounds[index])
         n_next = _FIRST
         while True:
@@ -133,7 +169,7 @@ class _Choosing:
             n_next *= 2
         if not call.trim.resolve_context:
             return found
-        leans = call.leaner.leaning(found.chunks, self._scored, call.inputs, call.options)
+        leans = self._looked.leaning(found.chunks, self._scored)
         return self._choose(leans, final=not waiting)
 
     def _spare(self) -> list[int]:
@@ -146,14 +182,6 @@ class _Choosing:
             if chunk.dropped == "min_relevance" and chunk.skipped is None
         ][:room]
 
-    def _bound(self, index: int) -> float:
-        """What no span of a chunk scores more than."""
-        sums, profile = self._attention.sums, self._call.profile
-        if sums is None:
-            return float("inf")
-        mass = sums[self._call.inputs.places[index]] @ sums.new_tensor(profile.span_weights)
-        return best_possible(float(mass), self._ranking.scores[index], profile.span_rule)
-
     def _bring(self, indices: Iterable[int]) -> None:
         """Let chunks take part all the same."""
         more = set(indices)
@@ -161,18 +189,8 @@ class _Choosing:
         self._brought |= more
 
     def _look_into(self, indices: Iterable[int]) -> None:
-        call = self._call
         for index in sorted(indices):
-            self._scored[index] = scored_text(
-                call.inputs,
-                index,
-                self._masses[call.inputs.places[index]],
-                self._ranking.scores[index],
-                call.segments(index),
-                call.profile,
-                self._attention.beside,
-                call.must(index),
-            )
+            self._scored[index] = replace(self._looked.scored(index), must=self._call.must(index))
 
     def _choose(self, leans: Mapping[int, Leaning], *, final: bool) -> Trimmed:
         call, kept, dropped = self._call, list(self._ranking.chunks), []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attnmass.engine.asking import Asked
+from attnmass.engine.thresholds import least_relevance, threshold_of
 from attnmass.engine.tracing import trace
 from attnmass.layouts import QueryAttention
 from attnmass.options.choices import RankBy
-from attnmass.options.selection import Selection
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking, Timings
 from attnmass.scoring.masses import chunk_scores, head_masses, relevances, stability
@@ -98,32 +98,3 @@ def evidence_of(
     rule, known = profile.evidence, profile.all_heads
     by_head = head_masses(attention, [known.index(head) for head in rule.heads])
     return rule(masses, [len(tokens) for tokens in inputs.distinct], by_head)
-
-
-def threshold_of(selection: Selection, profile: HeadProfile) -> float | None:
-    """Less evidence than this is none: as the user says, else the profile's; `None` for none."""
-    if selection.evidence_threshold is not None:
-        return selection.evidence_threshold
-    rule = profile.relevance
-    return profile.evidence.threshold if rule is None else rule.evidence_threshold
-
-
-def least_relevance(selection: Asked, profile: HeadProfile) -> float | None:
-    """What is of less relevance is left out: as the user says, `None` for nothing.
-
-    Where the user says nothing, a ceiling is no quota: under `max_tokens` it is the profile's.
-
-    Raises:
-        ValueError: If the user says so and the profile cannot tell relevance.
-    """
-    wanted = selection.min_relevance
-    if not isinstance(wanted, str) and wanted is not None and profile.relevance is None:
-        raise ValueError(
-            f"min_relevance={wanted:g} needs relevance, which this profile for layout "
-            f"{profile.layout!r} has no rule for: use layout='late' with a profile that has one, "
-            "or leave it out"
-        )
-    if not isinstance(wanted, str):
-        return wanted
-    under_ceiling = selection.trim is not None and selection.trim.max_tokens is not None
-    return profile.relevance.min_relevance if under_ceiling and profile.relevance else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | Sequence[float]
 Tell = Callable[..., None]
-Method = TypeVar("Method", bound=Callable[..., list[Ranking]])
+Method = TypeVar("Method", bound=Callable[..., list[Any]])
 
 
 @contextmanager
@@ -69,13 +69,13 @@ def spanned(method: Method) -> Method:
     @wraps(method)
     def ranked(
         ranker: Any, queries: Sequence[str], chunks: Sequence[Any], **options: Any
-    ) -> list[Ranking]:
+    ) -> list[Any]:
         with span(
             "attnmass.rank", model=ranker.profile.model, layout=ranker.profile.layout
         ) as tell:
-            rankings = method(ranker, queries, chunks, **options)
-            tell(**_facts(rankings))
-            return rankings
+            found = method(ranker, queries, chunks, **options)
+            tell(**_facts([getattr(each, "ranking", each) for each in found]))
+            return found
 
     return cast("Method", ranked)
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 from attnmass.engine.asking import Asked
 from attnmass.engine.choosing import Call
 from attnmass.engine.leaning import Leaner
-from attnmass.engine.ranking import least_relevance
+from attnmass.engine.looks import Look, Texts
+from attnmass.engine.thresholds import least_relevance
 from attnmass.layouts import LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking
-from attnmass.results.saving import Saving
+from attnmass.results.scored import ScoredRanking
 from attnmass.text.inputs import Inputs
-from attnmass.text.prompt import chunk_text
 from attnmass.text.tokens import PlainTokenizer
-from attnmass.trimming import BudgetError, PatternError, TokenCounter, Trim
+from attnmass.trimming import TokenCounter, Trim
 
 
 class Trimmer:
@@ -60,13 +59,12 @@ class Trimmer:
             options: Bounds on a forward pass.
 
         Raises:
-            BudgetError: If no span, or not all that must stay, fits into the budget, and `on_empty`
-                is `"raise"`; a `ValueError`.
-            PatternError: If a pattern takes too long; a `ValueError`.
+            BudgetError, PatternError: As `Call.trimmed`.
         """
-        call = self._call(inputs, asked, trim, options)
+        texts = self._texts(inputs, options, trim.language)
+        call = self._call(texts, asked, trim)
         return [
-            call.trimmed(ranking, looked)
+            call.trimmed(ranking, Look(texts, looked, ranking.scores))
             for ranking, looked in zip(rankings, attention, strict=True)
         ]
 
@@ -84,41 +82,59 @@ class Trimmer:
 
         What it would raise is told, too. `wholes` are the rankings that nothing was cut from.
         """
-        call = self._call(inputs, asked, trim, options)
+        texts = self._texts(inputs, options, trim.language)
+        call = self._call(texts, asked, trim)
+        return [
+            call.tried(whole, ranking, Look(texts, looked, ranking.scores))
+            for whole, ranking, looked in zip(wholes, rankings, attention, strict=True)
+        ]
+
+    def spans(
+        self,
+        rankings: Sequence[Ranking],
+        inputs: Inputs,
+        attention: Sequence[QueryAttention],
+        options: LayoutOptions,
+        *,
+        language: str | None,
+        leaning: bool,
+    ) -> list[ScoredRanking]:
+        """The scores of all spans, of which none is chosen.
+
+        Args:
+            rankings: As in `trim`.
+            inputs: Likewise.
+            attention: Likewise.
+            options: Likewise.
+            language: Of the split into sentences; `None` is by script.
+            leaning: Whether it is told what spans lean on.
+        """
+        texts = self._texts(inputs, options, language)
         found = []
-        for whole, ranking, looked in zip(wholes, rankings, attention, strict=True):
-            before = call.n_tokens_before
-            try:
-                trimmed = call.trimmed(ranking, looked)
-                saving = Saving(
-                    before, trimmed.n_tokens_after or 0, trimmed.chunks, trimmed.dropped
-                )
-                notes = trimmed.notes
-            except (BudgetError, PatternError) as error:
-                saving, notes = Saving(before, before, whole.chunks, (), str(error)), ()
+        for ranking, looked in zip(rankings, attention, strict=True):
+            look = Look(texts, looked, ranking.scores)
+            scored = {index: look.scored(index) for index in inputs.tokens}
+            every = [each for each in (*ranking.chunks, *ranking.dropped) if each.index in scored]
             found.append(
-                replace(
-                    whole,
-                    n_tokens_before=before,
-                    n_tokens_after=before,
-                    saving=saving,
-                    notes=(*notes, str(saving)),
+                ScoredRanking(
+                    ranking,
+                    scored,
+                    {index: look.bound(index) for index in scored},
+                    look.leaning(every, scored) if leaning else {},
                 )
             )
         return found
 
-    def _call(self, inputs: Inputs, asked: Asked, trim: Trim, options: LayoutOptions) -> Call:
-        def as_read(index: int, text: str) -> str:
-            return chunk_text(replace(inputs.chunks[index], text=text))
+    def _texts(self, inputs: Inputs, options: LayoutOptions, language: str | None) -> Texts:
+        return Texts(self._profile, self._leaner, inputs, options, language)
 
+    def _call(self, texts: Texts, asked: Asked, trim: Trim) -> Call:
         return Call(
-            profile=self._profile,
-            leaner=self._leaner,
-            inputs=inputs,
+            chunks=texts.inputs.chunks,
+            read=tuple(texts.inputs.tokens),
+            segments=texts.segments,
             asked=asked,
             trim=trim,
-            options=options,
             count=trim.counter or self._own_count,
-            render=asked.render or as_read,
             least=least_relevance(asked, self._profile),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
@@ -25,7 +24,6 @@ def scored_text(
     segments: tuple[Segment, ...],
     profile: HeadProfile,
     beside: Beside | None = None,
-    must: frozenset[int] = frozenset(),
 ) -> ScoredText:
     """Scores of the spans of one chunk.
 
@@ -37,7 +35,6 @@ def scored_text(
         segments: Its spans.
         profile: The heads that are read.
         beside: What the distinct chunks got beside a background, for relevance.
-        must: The spans that must stay.
     """
     masses = token_masses(attention, profile.span_weights).double().clamp(min=0)
     offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
@@ -47,7 +44,7 @@ def scored_text(
     if profile.relevance is not None and beside is not None:
         likely = _relevances(inputs, index, segments, offsets, profile, profile.relevance, beside)
     score = max(0.0, chunk_score)
-    return replace(score_text(text, segments, tokens, score, profile.span_rule, likely), must=must)
+    return score_text(text, segments, tokens, score, profile.span_rule, likely)
 
 
 def _relevances(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import attnmass.engine.choosing
+import attnmass.engine.looks
 from attnmass import AttentionRanker, Chunk, HeadProfile, NoEvidenceError, Trim
 from attnmass.profiles import RelevanceRule
 from attnmass.text.segmentation import segment
@@ -78,7 +78,7 @@ class TestRelevance:
         """Chunks that are not relevant are not cut into spans, where enough others are."""
         texts: list[str] = []
         monkeypatch.setattr(
-            attnmass.engine.choosing,
+            attnmass.engine.looks,
             "segment",
             lambda text, **o: texts.append(text) or segment(text, **o),
         )
@@ -97,7 +97,7 @@ class TestRelevance:
         chunks = [f"{MORE[number]} It is {place}." for place, number in enumerate(numbers)]
         options = {"max_tokens": budget, "min_keep": n_least, "on_empty": "empty"}
         found = _none().trim(QUERY, chunks, **options)
-        with patch.object(attnmass.engine.choosing, "best_possible", lambda *_: float("inf")):
+        with patch.object(attnmass.engine.looks, "best_possible", lambda *_: float("inf")):
             expected = _none().trim(QUERY, chunks, **options)
         assert [(c.index, c.text) for c in found.chunks] == [
             (c.index, c.text) for c in expected.chunks

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import attnmass.engine.choosing
+import attnmass.engine.looks
 import attnmass.engine.leaning
 from attnmass import AttentionRanker, Chunk, HeadProfile, RankedChunk, Ranking, Trim
 from attnmass.capture import Reader
@@ -152,7 +153,7 @@ def test_spans_are_found_once_for_a_batch(
     """Texts are cut into spans once, whatever the number of queries."""
     texts: list[str] = []
     monkeypatch.setattr(
-        attnmass.engine.choosing,
+        attnmass.engine.looks,
         "segment",
         lambda text, **o: texts.append(text) or segment(text, **o),
     )
@@ -173,10 +174,12 @@ def test_the_model_is_held_no_longer_than_it_is_used(
 
         return call
 
-    for name in ("segment", "scored_text", "trim_chunks"):
-        monkeypatch.setattr(
-            attnmass.engine.choosing, name, spy(name, getattr(attnmass.engine.choosing, name))
-        )
+    for module, name in (
+        (attnmass.engine.looks, "segment"),
+        (attnmass.engine.looks, "scored_text"),
+        (attnmass.engine.choosing, "trim_chunks"),
+    ):
+        monkeypatch.setattr(module, name, spy(name, getattr(module, name)))
     monkeypatch.setattr(ParallelLayout, "within", spy("within", ParallelLayout.within))
     ranker.trim(QUERY, CHUNKS, resolve_context=True)
     assert set(held) == {
