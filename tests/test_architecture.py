@@ -259,7 +259,9 @@ def test_nothing_knows_the_command_line() -> None:
         if "cli" not in file.relative_to(root).parts and file.name != "__main__.py"
     ]
     assert 50 < len(outside) < len(files)
-    knowing = [str(file) for file in outside if re.search(r"attnmass\.cli\b|typer", file.read_text())]
+    knowing = [
+        str(file) for file in outside if re.search(r"attnmass\.cli\b|typer", file.read_text())
+    ]
     assert knowing == []
 
 

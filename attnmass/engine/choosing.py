@@ -20,7 +20,6 @@ from attnmass.trimming import (
     BudgetError,
     Leaning,
     PatternError,
-    Render,
     ScoredText,
     TokenCounter,
     Trim,

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attnmass.engine.attributing import answer_sentences, attributed
+from attnmass.engine.backgrounds import Backgrounds
 from attnmass.engine.expanding import expanded
 from attnmass.engine.inside import inside_of
 from attnmass.engine.notes import notes_on
 from attnmass.engine.progress import progress_bar
-from attnmass.engine.sharding import Sharding
 from attnmass.errors import UnsupportedModelError
 from attnmass.layouts import AnswerLayout, QueryAttention, keeps_vectors
 from attnmass.models.ambient import alone
@@ -25,7 +25,7 @@ from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_
 _WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 
-class Looker(Sharding):
+class Looker(Backgrounds):
     """Looks at chunks, and makes no ranking of that; `AttentionRanker` is built on it."""
 
     @property

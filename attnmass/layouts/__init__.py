@@ -2,6 +2,7 @@
 
 from attnmass.layouts.base import (
     AnswerLayout,
+    HoldsAgainst,
     Layout,
     LayoutOptions,
     LayoutResult,
@@ -21,6 +22,7 @@ __all__ = [
     "AnswerLayout",
     "CrossLayout",
     "Held",
+    "HoldsAgainst",
     "JointLayout",
     "KeepingShard",
     "LateLayout",

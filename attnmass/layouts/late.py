@@ -38,7 +38,7 @@ from attnmass.layouts.late_masses import (
 )
 from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard
 from attnmass.layouts.shards import Shard
-from attnmass.layouts.windows import n_windows, query_batches
+from attnmass.layouts.windows import check_query_fits, n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import Denominator, Queries, chunk_mass
 from attnmass.models.out_of_memory import advising_fewer, halving
@@ -155,6 +155,13 @@ class LateLayout:
         made._shard = shard
         return made
 
+    def against(self, texts: Sequence[Tokens]) -> LateLayout:
+        """See `HoldsAgainst.against`."""
+        made = copy(self)
+        made._background = BackgroundVectors(self._reader, texts)
+        made._background.follow(self._prefix, self._scope)
+        return made
+
     def _attend(
         self,
         queries: Sequence[Sequence[int]],
@@ -174,7 +181,8 @@ class LateLayout:
         """
         started = time.perf_counter()
         self._follow_model()
-        self._check_length(queries)
+        if (known := self._reader.max_positions) is not None:
+            check_query_fits(queries, known - len(self._prefix) - _GAP - len(self._between))
         held = self._shard.read(chunks, options, advance)
         company = self._background.get()
         done = time.perf_counter()
@@ -249,18 +257,6 @@ class LateLayout:
             with advising_fewer(max(len(queries[i]) for i in batch)):
                 found = halving(run, batch)
             yield from found
-
-    def _check_length(self, queries: Sequence[Sequence[int]]) -> None:
-        known = self._reader.max_positions
-        if known is None:
-            return
-        room = known - len(self._prefix) - _GAP - len(self._between)
-        longest = max(map(len, queries))
-        if longest > room:
-            raise ValueError(
-                f"the query has {longest} tokens, and this model has room for {max(0, room)} "
-                "beside the prompt: shorten the query"
-            )
 
     def _follow_model(self) -> None:
         """Read what every call shares anew, and look for other entries, once weights change."""

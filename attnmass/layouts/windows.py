@@ -158,3 +158,13 @@ def counted(windows: Iterable[Window], n_chunks: int) -> tuple[int, ...]:
     """How many windows each chunk has."""
     counts = Counter(window.chunk for window in windows)
     return tuple(counts[chunk] for chunk in range(n_chunks))
+
+
+def check_query_fits(queries: Sequence[Sized], room: int) -> None:
+    """Raise `ValueError` if a query has more tokens than there is room for."""
+    longest = max(map(len, queries))
+    if longest > room:
+        raise ValueError(
+            f"the query has {longest} tokens, and this model has room for {max(0, room)} "
+            "beside the prompt: shorten the query"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attnmass.options.checks import check_finite, check_share
 from attnmass.profiles.rules import Head, check_heads
@@ -66,7 +66,19 @@ class RelevanceRule:
         Args:
             masses: For each of `heads` the mass of the chunk beside the background, in [0, 1].
         """
-        return _sigmoid(self.bias + self._sum(masses))
+        return _sigmoid(self.logit(masses))
+
+    def logit(self, masses: Sequence[float]) -> float:
+        """Log-odds of a chunk's relevance; arguments as in `of_chunk`."""
+        return self.bias + self._sum(masses)
+
+    def moved(self, shift: float) -> RelevanceRule:
+        """The same rule with all log-odds of chunks moved by `shift`, and those of spans alike."""
+        return replace(
+            self,
+            bias=self.bias + shift,
+            span_bias=self.span_bias + self.span_scale * shift,
+        )
 
     def of_span(self, masses: Sequence[float]) -> float:
         """Relevance of a span; arguments as in `of_chunk`."""

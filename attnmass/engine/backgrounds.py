@@ -1,0 +1,118 @@
+"""A ranker whose chunks are held against texts of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnmass.engine.leaning import Leaner
+from attnmass.engine.sharding import Sharding
+from attnmass.engine.tally import Tally
+from attnmass.engine.trimmer import Trimmer
+from attnmass.engine.worker import Worker
+from attnmass.errors import UnsupportedModelError
+from attnmass.layouts import HoldsAgainst
+from attnmass.models.ambient import alone
+from attnmass.options.checks import check_items
+from attnmass.profiles import RelevanceRule
+from attnmass.text.segmentation.segment import segment
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+LEAST, MOST = 8, 80  # texts: of fewer one decides too much, of more a sample is as good
+_ASKED = 16  # sentences of the texts that tell where relevance lies beside them
+
+
+class Backgrounds(Sharding):
+    """An engine that can hold chunks against other texts than those that ship."""
+
+    @alone
+    def with_background(self, texts: Iterable[str]) -> Self:
+        """A ranker with this one's model, heads, options and store, and another background.
+
+        Relevance is told by a chunk's mass beside a background of ordinary text. Beside a sample of
+        your own corpus, a chunk has to stand out from what you have on the subject anyway. Since
+        mass beside other texts is another number, the rule's constants are moved so that chunks
+        which do not answer have the relevance that they had before, on average over sentences of
+        the texts that are asked as questions. This ranker is left as it is; `profile.to_json()` of
+        the new one is a file that `profile=` takes.
+
+        Args:
+            texts: Chunks of the corpus, at least 8 different ones; of more than 80 a sample is
+                taken, the same for the same texts.
+
+        Raises:
+            UnsupportedModelError: If the layout has no background, or the profile no rule for
+                relevance.
+            ValueError: If there are too few texts.
+            TypeError: If they are no strings.
+        """
+        rule, layout = self._profile.relevance, self._layout
+        if rule is None or not isinstance(layout, HoldsAgainst):
+            raise UnsupportedModelError(
+                f"the profile of {self._profile.model or 'this model'} for the layout "
+                f"{self._profile.layout!r} tells no relevance, so there is nothing to hold against "
+                "a background: use the layout 'late' with a profile that has a rule for it"
+            )
+        sample = _sample(texts)
+        made = copy(self)
+        made._layout = layout.against(self._plain.content(sample))
+        made._tally, made._worker = Tally(), Worker()
+        made._profile = replace(
+            self._profile, background=sample, relevance=self._moved(made, sample, rule)
+        )
+        leaner = Leaner(made._profile, made._layout, self._lock)
+        made._trimmer = Trimmer(made._profile, self._plain, leaner)
+        return made
+
+    def _moved(
+        self, other: Backgrounds, texts: tuple[str, ...], rule: RelevanceRule
+    ) -> RelevanceRule:
+        """The rule with constants for another background."""
+        asked = {place: one for place, text in enumerate(texts) if (one := _sentence(text))}
+        step = max(1, len(asked) // _ASKED)
+        places = list(asked)[::step][:_ASKED]
+        queries = self._plain.content([asked[place] for place in places])
+        chunks = self._plain.content(texts)
+        heads = [self._profile.all_heads.index(head) for head in rule.heads]
+        sums = []
+        for engine in (self, other):
+            result = engine._attend(queries, chunks, self._options, False)
+            sums.append(
+                [
+                    [
+                        rule.logit(masses)
+                        for chunk, masses in enumerate(found.beside.chunks[:, heads].tolist())
+                        if chunk != place
+                    ]
+                    for place, found in zip(places, result.queries, strict=True)
+                    if found.beside is not None
+                ]
+            )
+        before, after = (float(np.mean(one)) for one in sums)
+        return rule.moved(before - after)
+
+
+def _sample(texts: Iterable[str]) -> tuple[str, ...]:
+    """Different texts with something in them, evenly spread over those that there are."""
+    listed = list(texts) if not isinstance(texts, str) else [texts]
+    check_items("texts", listed, str, instead="a list of texts")
+    found = list(dict.fromkeys(text for text in listed if text.strip()))
+    if len(found) < LEAST:
+        raise ValueError(
+            f"a background needs at least {LEAST} different texts, not {len(found)}: pass more "
+            "chunks of your corpus"
+        )
+    count = min(len(found), MOST)
+    return tuple(found[i * len(found) // count] for i in range(count))
+
+
+def _sentence(text: str) -> str | None:
+    """The longest sentence of a text."""
+    found = [text[span.start : span.end] for span in segment(text)]
+    return max(found, key=len, default=None)
