@@ -9,7 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import attribution, late_report, models, saving, selection, trimming_report
+from benchmarks import (
+    attribution,
+    backgrounds,
+    late_report,
+    models,
+    saving,
+    selection,
+    trimming_report,
+)
 from benchmarks.data import SETS
 from benchmarks.metrics import cell
 
@@ -280,6 +288,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "short ranking": (late_report.short_ranking_table, _RANKING),
     "late evidence": (late_report.evidence_table, ("relevance.json",)),
     "echoes": (late_report.echo_table, ("relevance.json",)),
+    "backgrounds": (backgrounds.table, ("backgrounds.json",)),
     "saving": (saving.table, ("saving.json",)),
     "late cost": (late_report.cost_table, ("late_cost.json",)),
     "late": (late_table, ("late.json", "quality.json")),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from attnmass.cli.calibrate import calibrate
 from attnmass.cli.doctor import doctor
 from attnmass.cli.errors import MEANINGS, ExitCode, drop_output, report
 from attnmass.cli.explain import explain
@@ -98,6 +99,7 @@ command(_profiles, "list")(profiles_list)
 command(_profiles, "show")(profiles_show)
 command(_profiles, "verify", epilog=_EPILOG)(profiles_verify)
 command(app, "fit", epilog=_EPILOG)(fit)
+command(app, "calibrate", epilog=_EPILOG)(calibrate)
 command(app, "index", epilog=_EPILOG)(index)
 command(app, "store", epilog=_EPILOG)(store)
 command(app, "serve", epilog=_EPILOG, context_settings={"auto_envvar_prefix": "ATTNMASS"})(serve)

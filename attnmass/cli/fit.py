@@ -146,18 +146,22 @@ def _fit(
 
 
 def _check_target(common: SaveOptions) -> Path | None:
-    """Refuse what would fail only once the model has run."""
     if common.out is None:
         if common.force:
             raise UsageError("--force is for --out", "name a file by --out")
         return None
-    if common.out.is_dir():
-        raise UsageError(f"{common.out}: a folder", f"name a file, such as {common.out}/heads.json")
-    if not common.out.parent.is_dir():
-        raise InputError(f"{common.out.parent}: no such folder", "make it first")
-    if not os.access(common.out.parent, os.W_OK):
-        raise InputError(f"{common.out.parent}: cannot be written to")
-    return common.out
+    return check_target(common.out)
+
+
+def check_target(out: Path) -> Path:
+    """Refuse what would fail only once the model has run."""
+    if out.is_dir():
+        raise UsageError(f"{out}: a folder", f"name a file, such as {out}/heads.json")
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: no such folder", "make it first")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"{out.parent}: cannot be written to")
+    return out
 
 
 def _save(result: FitResult, target: Path, common: SaveOptions) -> None:

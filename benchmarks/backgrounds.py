@@ -1,0 +1,102 @@
+"""Relevance beside ordinary text, and beside a sample of the corpus that is asked.
+
+python -m benchmarks.backgrounds DATA_FOLDER [--limit N] [--store FOLDER]
+
+Evidence as in `benchmarks.relevance`, at 20 candidates; the sample is of chunks of queries that are
+not asked, and the others are chunks of the same set that are not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from attnmass import AttentionRanker
+from benchmarks import quality
+from benchmarks.data import SETS, Labelled, test_part
+from benchmarks.relevance import others, told
+
+RESULTS = Path(__file__).parent / "results" / "backgrounds.json"
+SAMPLE = 80
+COMPANY = 20
+
+
+def main() -> None:
+    """Measure and store."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--limit", type=int, default=30, help="queries of each set")
+    parser.add_argument("--store", type=Path, help="where what was read is kept")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        ranker = AttentionRanker.from_pretrained(
+            quality.MODEL,
+            layout="late",
+            store=arguments.store or folder,
+            dtype=arguments.dtype,
+        )
+        for name in SETS:
+            queries = test_part(arguments.data, name)
+            asked, rest = queries[: arguments.limit], queries[arguments.limit :]
+            pool = others(rest, asked, SAMPLE + 5 * COMPANY)
+            sample, company = pool[:SAMPLE], pool[SAMPLE:]
+            own = ranker.with_background(sample)
+            found[name] = {"queries": len(asked), "ordinary": measured(ranker, asked, company)}
+            found[name]["own corpus"] = measured(own, asked, company)
+            text = json.dumps({"sets": found}, indent=1)
+            arguments.out.write_text(f"{text}\n", encoding="utf-8")
+
+
+def measured(
+    ranker: AttentionRanker, asked: list[Labelled], company: list[str]
+) -> dict[str, dict[str, float | None]]:
+    """Both kinds of evidence beside one background."""
+    assert ranker.profile.relevance is not None
+    threshold = ranker.profile.relevance.evidence_threshold
+    present, absent, answered, near = [], [], [], []
+    for number, query in enumerate(tqdm(asked)):
+        chunks = [*query.texts, *company]
+        by_index = sorted(ranker.rank(query.query, chunks).chunks, key=lambda chunk: chunk.index)
+        relevance = np.array([chunk.relevance or 0.0 for chunk in by_index])
+        own, rest = relevance[: len(query.texts)], relevance[len(query.texts) :]
+        mine = np.array(query.relevant, dtype=bool)
+        drawn = rest[np.random.default_rng(number).permutation(len(rest))][:COMPANY]
+        present.append(float(max(own[mine].max(), drawn[:-1].max())))
+        absent.append(float(drawn.max()))
+        answered.append(float(own.max()))
+        near.append(float(own[~mine].max()))
+    return {"others": told(present, absent, threshold), "nearest": told(answered, near, threshold)}
+
+
+def table(found: dict[str, Any]) -> str:
+    """AUROC, and what the shipped threshold makes of it, beside both backgrounds."""
+    lines = [
+        "| | held against | AUROC | false alarms at 95% kept | silenced | let through |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, of_set in found["sets"].items():
+        for kind in ("others", "nearest"):
+            for background in ("ordinary", "own corpus"):
+                one = of_set[background][kind]
+                lines.append(
+                    f"| {name}, {kind} | {background} | {one['auroc']:.3f} "
+                    f"| {one['false alarms at 95%']:.2f} | {one['silenced']:.2f} "
+                    f"| {one['let through']:.2f} |"
+                )
+    counts = ", ".join(f"{of_set['queries']} of {name}" for name, of_set in found["sets"].items())
+    return "\n".join([*lines, "", f"Queries: {counts}.", ""])
+
+
+if __name__ == "__main__":
+    main()
