@@ -84,3 +84,14 @@ def test_what_shares_a_pass_moves_rounding_alone(name: str, dtype: torch.dtype) 
     half = build(dtype)
     half.warm(MANY[::2])
     assert half.rank(QUERY, MANY).scores == pytest.approx(expected, rel=relative)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("name", ["parallel", "late", "encoder-decoder"])
+def test_chunks_that_are_read_alone_are_always_the_same(name: str, dtype: torch.dtype) -> None:
+    """With `batch_size=1` it does not matter either which chunks were there before."""
+    build = BUILDS[name]
+    expected = build(dtype, batch_size=1).rank(QUERY, MANY).scores
+    half = build(dtype, batch_size=1)
+    half.warm(MANY[::2])
+    assert half.rank(QUERY, MANY).scores == expected
