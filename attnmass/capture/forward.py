@@ -27,9 +27,8 @@ ACTIVE: ContextVar[ForwardPass] = ContextVar("attnmass_forward_pass")
 class Tapped(Protocol):
     """What takes vectors out of a pass, see `attnmass.capture.vectors`."""
 
-    wanted: str | None
-    turns: bool
-    turning: bool
+    wanted: tuple[str, ...]
+    turning: str
 
     def see(self, layer: int, query: Tensor, key: Tensor, rule: ScoreRule) -> None:
         """Called with a selected layer's new vectors."""

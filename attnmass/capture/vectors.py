@@ -10,9 +10,8 @@ tokens are read at their own positions.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from attnmass.capture.reader import Reader
 from attnmass.capture.rotation import EMBEDDINGS, at_position, rotary_attention
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
+from attnmass.capture.tap import OWN, Captured, Tap
 from attnmass.errors import CaptureError, UnsupportedModelError
 from attnmass.models.view import find_layers
 
@@ -32,41 +32,20 @@ DISTANCE = 64  # tokens between a key and the query, where the model takes so ma
 _NO_ATTENTION = "has no softmax attention to read: choose heads of other layers."
 
 
-class _Captured(Exception):  # noqa: N818 - a signal, never seen by callers
-    """Ends an attention module's extra call once its vectors are known."""
-
-
-@dataclass
-class Tap:
-    """What one pass takes out of the selected layers.
+class Vectors(NamedTuple):
+    """What one pass over a text gives of all its tokens, as `VectorReader` has it.
 
     Attributes:
-        wanted: `"keys"` or `"queries"`, or `None` to learn the model's shapes.
-        found: By layer, `[batch, head, token, dim]`.
-        rules: By layer, how the family makes scores of products.
-        sizes: By layer, the number of heads and of KV heads.
-        n_dims: Of the longest vector.
-        turns: Whether vectors are taken as at another position than their tokens'.
-        turning: Whether a module is called once more for that.
+        keys: Key vectors at their own positions, `[token, key_head, dim]`.
+        queries: Query vectors at their own positions, `[token, head, dim]`.
+        near: Key vectors as `VectorReader.keys` gives them.
+        far: Query vectors as `VectorReader.queries` gives them.
     """
 
-    wanted: str | None
-    found: dict[int, Tensor] = field(default_factory=dict)
-    rules: dict[int, ScoreRule] = field(default_factory=dict)
-    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
-    n_dims: int = 0
-    turns: bool = False
-    turning: bool = False
-
-    def see(self, layer: int, query: Tensor, key: Tensor, rule: ScoreRule) -> None:
-        """Called with a selected layer's vectors, both `[batch, head, token, dim]`."""
-        if self.wanted is None:
-            self.rules[layer], self.sizes[layer] = rule, (query.shape[1], key.shape[1])
-            self.n_dims = max(self.n_dims, key.shape[-1])
-        elif self.turning or not self.turns:
-            self.found[layer] = query if self.wanted == "queries" else key
-        if self.turning:
-            raise _Captured
+    keys: Tensor
+    queries: Tensor
+    near: Tensor
+    far: Tensor
 
 
 class VectorReader(Reader):
@@ -135,8 +114,6 @@ class VectorReader(Reader):
         ids: Tensor,
         positions: Tensor,
         past: Sequence[KeyValues] = (),
-        *,
-        own: bool = False,
     ) -> Tensor:
         """Key vectors of tokens that are read side by side.
 
@@ -144,7 +121,6 @@ class VectorReader(Reader):
             ids: `[batch, token]`, filled up as in `Reader.read`.
             positions: `[token]`, shared by the rows.
             past: What comes before, shared by the rows.
-            own: Whether vectors are those of their tokens' own positions, as a proof needs them.
 
         Returns:
             `[batch, token, key_head, dim]`, fp32.
@@ -152,9 +128,8 @@ class VectorReader(Reader):
         Raises:
             CaptureError: If there are NaN or infinite values.
         """
-        found = self._tapped(Tap("keys", turns=self._turns and not own), ids, positions, past)
-        vectors = [found[layer][:, head] for layer, head in self.key_heads]
-        return self._stacked(vectors)
+        kind = "near" if self._turns else "keys"
+        return self._keys(self._tapped((kind,), ids, positions, past)[kind])
 
     def queries(
         self,
@@ -162,8 +137,6 @@ class VectorReader(Reader):
         positions: Tensor,
         past: Sequence[KeyValues] = (),
         segments: Tensor | None = None,
-        *,
-        own: bool = False,
     ) -> Tensor:
         """Query vectors, scaled so that their product with a key vector is a score.
 
@@ -172,7 +145,6 @@ class VectorReader(Reader):
             positions: `[token]`.
             past: What the tokens may look at beside themselves.
             segments: As in `Reader.look`.
-            own: As in `keys`.
 
         Returns:
             `[token, head, dim]`, fp32.
@@ -180,13 +152,41 @@ class VectorReader(Reader):
         Raises:
             CaptureError: If there are NaN or infinite values.
         """
-        found = self._tapped(
-            Tap("queries", turns=self._turns and not own), ids[None], positions, past, segments
+        kind = "far" if self._turns else "queries"
+        return self._queries(self._tapped((kind,), ids[None], positions, past, segments)[kind])
+
+    def vectors(self, ids: Tensor, positions: Tensor) -> Vectors:
+        """All that a proof needs, out of one pass.
+
+        Args:
+            ids: `[token]`.
+            positions: `[token]`.
+
+        Raises:
+            CaptureError: If there are NaN or infinite values.
+        """
+        kinds = (*OWN, "near", "far") if self._turns else OWN
+        found = self._tapped(kinds, ids[None], positions, ())
+        near, far = found.get("near", found["keys"]), found.get("far", found["queries"])
+        return Vectors(
+            self._keys(found["keys"])[0],
+            self._queries(found["queries"]),
+            self._keys(near)[0],
+            self._queries(far),
         )
-        vectors = [
-            found[layer][0, head].float() * self._rules[layer].scaling for layer, head in self.heads
-        ]
-        return self._stacked(vectors)
+
+    def _keys(self, found: Mapping[int, Tensor]) -> Tensor:
+        """What was found by layer as `[batch, token, key_head, dim]`."""
+        return self._stacked([found[layer][:, head] for layer, head in self.key_heads])
+
+    def _queries(self, found: Mapping[int, Tensor]) -> Tensor:
+        """What was found by layer, of a batch of one, as `[token, head, dim]`."""
+        return self._stacked(
+            [
+                found[layer][0, head].float() * self._rules[layer].scaling
+                for layer, head in self.heads
+            ]
+        )
 
     def _stacked(self, vectors: Sequence[Tensor]) -> Tensor:
         """Vectors `[..., dim]` of several heads as one tensor `[..., head, dim]`."""
@@ -204,17 +204,19 @@ class VectorReader(Reader):
 
     def _tapped(
         self,
-        tap: Tap,
+        kinds: tuple[str, ...],
         ids: Tensor,
         positions: Tensor,
         past: Sequence[KeyValues],
         segments: Tensor | None = None,
-    ) -> dict[int, Tensor]:
+    ) -> dict[str, dict[int, Tensor]]:
+        tap = Tap(kinds)
         state = ForwardPass(
             positions, self.last_layer, past, segments, heads=self._by_layer, tap=tap
         )
         self._run(ids, state)
-        self._check_recorded(tap.found, self._view, _NO_ATTENTION)
+        for kind in kinds:
+            self._check_recorded(tap.found.get(kind, ()), self._view, _NO_ATTENTION)
         return tap.found
 
     def _listen(self) -> Tap:
@@ -230,7 +232,7 @@ class VectorReader(Reader):
         self._far = DISTANCE if limit is None else min(DISTANCE, limit // 2)
         positions = torch.arange(self._far + 1, device=self.device)
         ids = (positions * 7 + 5) % int(self.config.vocab_size)
-        tap = Tap(None)
+        tap = Tap(())
         self._run(ids[None], ForwardPass(positions, self.last_layer, heads=self._by_layer, tap=tap))
         for handle in handles:
             handle.remove()
@@ -262,19 +264,20 @@ class VectorReader(Reader):
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
             state = ACTIVE.get()
             tap = state.tap
-            if tap is None or not tap.turns or tap.turning:
+            turned = dict(zip(("near", "far"), rotations[layer], strict=True))
+            if tap is None or tap.turning or not turned.keys() & tap.wanted:
                 return
-            near, far = rotations[layer]
             bound = inspect.signature(module.forward).bind(*args, **kwargs)
-            bound.arguments[EMBEDDINGS] = far if tap.wanted == "queries" else near
-            tap.turning = True
-            try:
-                module.forward(*bound.args, **bound.kwargs)
-            except _Captured:
-                pass
-            finally:
-                tap.turning = False
-            if layer == state.last_layer:
+            for kind in [kind for kind in tap.wanted if kind in turned]:
+                bound.arguments[EMBEDDINGS] = turned[kind]
+                tap.turning = kind
+                try:
+                    module.forward(*bound.args, **bound.kwargs)
+                except Captured:
+                    pass
+                finally:
+                    tap.turning = ""
+            if layer == state.last_layer and turned.keys() >= set(tap.wanted):
                 raise StopForward
 
         return hook

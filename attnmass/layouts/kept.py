@@ -23,7 +23,8 @@ class Kept:
     """What the chunks of one call left.
 
     Attributes:
-        windows: Windows of the chunks.
+        windows: Windows of the chunks, in the order of their keys: sums over them take the same
+            order, and round alike, whatever order the chunks came in.
         keys: The key of each window in `states`.
         states: What windows left.
         n_read: Tokens of chunks that the model read now.
@@ -114,6 +115,8 @@ class KeepingLayout:
         self._follow_model()
         windows = list(cut(chunks, limit(options.max_chunk_tokens), options.overlap))
         keys, texts = self._texts(windows, chunks, frame)
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        windows, keys = [windows[i] for i in order], [keys[i] for i in order]
         states, n_read = self._states.states(
             self._read_batch, texts, options, self._followed.device, advance
         )

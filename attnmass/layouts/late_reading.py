@@ -122,7 +122,8 @@ class ChunkVectors:
 
         A token that two windows share is taken from the first, where more stands before it.
         """
-        names, rows = list(missing), [list(ids) for ids in missing.values()]
+        names = sorted(missing)  # so that texts share a batch with the same ones in any order
+        rows = [list(missing[name]) for name in names]
         windows = [
             Window(index, window.start, window.end)
             for index, ids in enumerate(rows)

@@ -202,7 +202,13 @@ class PointwiseLayout:
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> dict[Pair, Seen]:
-        """Read all pairs, batch by batch, those of similar length together."""
+        """Read all pairs, batch by batch, those of similar length together.
+
+        The chunks' order plays no part in what shares a batch, and so none in how a pair rounds.
+        """
+        jobs = sorted(
+            jobs, key=lambda job: (chunks[job.window.chunk].digest, job.query, job.window.start)
+        )
         lengths = [len(self._pair) + len(queries[job.query]) + len(job.window) for job in jobs]
         left = Counter(job.window.chunk for job in jobs)
         found: dict[Pair, Seen] = {}

@@ -95,7 +95,7 @@ class StateReader:
     def _read(
         self, read: Read, texts: Mapping[str, Text], options: LayoutOptions, held: States
     ) -> Iterator[States]:
-        keys = list(texts)
+        keys = sorted(texts)  # so that texts share a batch with the same ones in any order
         rows = [texts[key].ids for key in keys]
         for batch in batches([len(row) for row in rows], options):
             with advising_shorter(max(len(rows[i]) for i in batch)):

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pydantic_core import from_json
 from tokenizers import Tokenizer
 
 from attnmass.errors import UnsupportedModelError
 
 _MOST_SEEN = 1 << 17  # texts that are known by their digest, some 200 bytes each
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# In what `tokenizers` writes; keys are in one order, and quotes inside of texts are escaped.
+_ADDED = '"added_tokens":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +147,21 @@ class PlainTokenizer:
         self._tells_types = "token_type_ids" in getattr(tokenizer, "model_input_names", ())
         text = backend.to_str()
         self._template = _rebuild(text)
-        serialized = from_json(text)  # of megabytes, which the standard library takes long for
+        # Alone, and spliced back in: all else is megabytes, which take long to parse and to write.
+        start = text.index(_ADDED) + len(_ADDED)
+        added, end = json.JSONDecoder().raw_decode(text, start)
         # As the tokenizer has them; below more of them become special.
-        self._added = [
-            (token["id"], token["content"], token["special"])
-            for token in serialized["added_tokens"]
-        ]
+        self._added = [(token["id"], token["content"], token["special"]) for token in added]
         # What the chat template writes between turns must be plain text in content, also where the
         # tokenizer does not call it special; white space, which some add as tokens, it may share.
         template = str(getattr(tokenizer, "chat_template", None) or "")
         self._chat_template = template
-        for token in serialized["added_tokens"]:
+        for token in added:
             word = token["content"].strip()
             token["special"] = token["special"] or (word != "" and token["content"] in template)
-        self._content = _rebuild(json.dumps(serialized))
+        self._content = _rebuild(text[:start] + json.dumps(added) + text[end:])
         self._content.encode_special_tokens = True
-        self._control = {token["id"] for token in serialized["added_tokens"] if token["special"]}
+        self._control = {token["id"] for token in added if token["special"]}
         self._seen: dict[bytes, tuple[bytes, int]] = {}
         self._guard = threading.Lock()
 

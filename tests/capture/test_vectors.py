@@ -27,8 +27,7 @@ def test_products_are_eager_attention(family: Family) -> None:
     reader = VectorReader(model, checks.HEADS)
     ids = torch.tensor(checks.PREFIX + checks.CHUNKS[0] + checks.QUERY)
     positions = torch.arange(len(ids))
-    keys = reader.keys(ids[None], positions, own=True)[0]
-    queries = reader.queries(ids, positions, own=True)
+    keys, queries, _, _ = reader.vectors(ids, positions)
     scores = torch.einsum("rhd,khd->hrk", queries, keys[:, list(reader.key_of)])
     for head, cap in enumerate(reader.caps):
         if cap is not None:
@@ -89,6 +88,20 @@ def test_wrong_vectors_are_refused() -> None:
     reader = VectorReader(model, checks.HEADS)
     reader.key_of = tuple(reversed(reader.key_of))
     with pytest.raises(UnsupportedModelError, match="the vectors' attention"):
+        prove_vectors(reader, model)
+
+
+@pytest.mark.parametrize("method", ["keys", "queries"])
+@pytest.mark.parametrize("name", ["Mistral", "GPT-2"])
+def test_what_is_asked_for_later_is_proved_too(
+    method: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass for keys or queries alone has to give what the pass gave that was proved."""
+    model = tiny_model(next(family.config for family in DECODERS if family.name == name))
+    reader = VectorReader(model, checks.HEADS)
+    original = getattr(VectorReader, method)
+    monkeypatch.setattr(VectorReader, method, lambda *args: original(*args) * 1.1)
+    with pytest.raises(UnsupportedModelError, match=r"differ by 0\.1"):
         prove_vectors(reader, model)
 
 
