@@ -14,7 +14,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow campaign check format options families bench clients docs clean
+.PHONY: help demo test test-slow campaign check format options families bench clients docs dist-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ clients: $(READY) .venv-clients-first/.ready .venv-clients-second/.ready ## have
 
 docs: $(READY) ## build the site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+dist-check: $(READY) ## build wheel and sdist, and try both in an environment of their own
+	PYTHON="$(PYTHON)" TORCH="$(TORCH)" BIN="$(CURDIR)/$(BIN)" .ci/dist-check
 
 clean: ## remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .venv-clients-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
