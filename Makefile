@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow campaign check format options families bench clients versions docs clean
+.PHONY: help demo test test-slow campaign check format options families bench clients versions docs dist-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ versions: ## run the fast tests, or TESTS, on each of VERSIONS: other Pythons, b
 
 docs: $(READY) ## build the site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+dist-check: $(READY) ## build wheel and sdist, and try both in an environment of their own
+	PYTHON="$(PYTHON)" TORCH="$(TORCH)" BIN="$(CURDIR)/$(BIN)" .ci/dist-check
 
 clean: ## remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .venv-clients-* .venv-versions-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

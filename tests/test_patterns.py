@@ -62,7 +62,7 @@ WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]]
     "attnmass.cli.printable._SURROGATE": (searched, _CHARACTERS),
     "attnmass.cli.reading._BLANK_LINES": (searched, _SPACES),
     "attnmass.cli.records._SURROGATE": (searched, _CHARACTERS),
-    "attnmass.explain.html._ZEROS": (searched, ("0", "0a", "00")),
+    "attnmass.explain.menu._ZEROS": (searched, ("0", "0a", "00")),
     "attnmass.explain.shown._OVERRIDES": (searched, _CHARACTERS),
     "attnmass.explain.shown._UNSHOWN": (searched, _CHARACTERS),
     "attnmass.fitting.bm25._WORD": (searched, ("a", "a ", "\u0301")),

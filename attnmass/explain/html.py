@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from attnmass.explain.menu import Choices, choices, page_data
-from attnmass.explain.numbers import copied_spans, meanings, span_tip
+from attnmass.explain.numbers import chunk_numbers, meanings
 from attnmass.explain.sheets import LEVELS, Levels, most_looked_at
 from attnmass.explain.shown import evidence_words, moved, shown, why_dropped, why_kept
 from attnmass.text.lines import counted
@@ -42,7 +42,7 @@ def page(explanation: Explanation) -> str:
         explanation,
         found,
         words=["the whole query", *(f"the query\u2019s word “{word}”" for word in words)],
-        spans=copied_spans(explanation),
+        chunks=chunk_numbers(explanation),
         query_words=words,
         summary=_summary(explanation),
         evidence=explanation.evidence,
@@ -70,7 +70,7 @@ def render(
     found: Choices,
     *,
     words: list[str],
-    spans: Any = None,
+    chunks: Sequence[Mapping[str, Any]] = (),
     **about: Any,
 ) -> str:
     """A page of what all pages have.
@@ -80,7 +80,7 @@ def render(
         drawn: What is drawn.
         found: What can be chosen.
         words: Where attention can be looked at from, in words: all together, then each.
-        spans: What is copied as JSON; `None` where there is nothing.
+        chunks: What is copied as JSON of each chunk; nothing where it is not copied.
         **about: What the template has of its own.
     """
     style, script = _resource("page.css"), _resource("page.js")
@@ -96,7 +96,7 @@ def render(
             choices=words,
             largest=found.sheets["0.0"].largest,
             n_levels=LEVELS,
-            data=page_data(found, words, spans),
+            data=page_data(found, words, chunks),
             style=Markup(style),  # these two are files of the package
             script=Markup(script),
             style_hash=_digest(style),
@@ -204,8 +204,10 @@ def _parts(chunk: ExplainedChunk, runs: _Runs) -> list[dict[str, Any]]:
         last = parts[-1] if parts else None
         shown_piece = _piece(piece, chunk, runs)
         if last is not None and last["kept"] is False and _goes_with(piece, last, chunk.read):
-            last["pieces"].append(shown_piece)
-            last["n_left_out"] += piece.kept is False
+            if piece.kept is None:
+                last["pieces"][-1]["runs"] += shown_piece["runs"]
+            else:
+                last["pieces"].append(shown_piece)
             continue
         of_chunk = chunk.ranked.dropped is not None and piece.reason == chunk.ranked.dropped
         why = why_kept(piece.reason) if piece.kept else why_dropped(piece.reason)
@@ -216,7 +218,6 @@ def _parts(chunk: ExplainedChunk, runs: _Runs) -> list[dict[str, Any]]:
                 "why": why,
                 "said": of_chunk,
                 "pieces": [shown_piece],
-                "n_left_out": 1,
             }
         )
     return parts
@@ -232,7 +233,6 @@ def _goes_with(piece: Piece, last: dict[str, Any], read: str) -> bool:
 def _piece(piece: Piece, chunk: ExplainedChunk, runs: _Runs) -> dict[str, Any]:
     return {
         "kept": piece.kept,
-        "tip": span_tip(piece, chunk),
         "by": piece.by,
         "id": span_anchor(chunk.ranked.index, piece.start - chunk.start),
         "runs": list(runs.of(piece)),

@@ -103,13 +103,15 @@ def pack(levels: Sequence[npt.NDArray[np.uint8]]) -> str:
     return _ZEROS.sub(lambda run: chr(len(run[0]) + 95), digits)
 
 
-def page_data(found: Choices, words: list[str], spans: Any) -> dict[str, Any]:
+def page_data(
+    found: Choices, words: Sequence[str], chunks: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """What the script needs: for every view levels, masses and the largest mass.
 
     Args:
         found: From `choices`.
         words: Where attention can be looked at from, in words: all together, then each.
-        spans: What is copied as JSON.
+        chunks: What is copied as JSON.
     """
     return {
         "choices": words,
@@ -121,5 +123,5 @@ def page_data(found: Choices, words: list[str], spans: Any) -> dict[str, Any]:
             }
             for key, sheet in found.sheets.items()
         },
-        "spans": spans,
+        "chunks": chunks,
     }

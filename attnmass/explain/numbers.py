@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnmass.explain.shown import why_kept
+from attnmass.explain.shown import shown
 
 if TYPE_CHECKING:
     from attnmass.results.drawn import ExplainedChunk, Piece
@@ -55,62 +55,39 @@ def _score(explanation: Explanation) -> str:
     return "here attention and the retriever's order together"
 
 
-def span_tip(piece: Piece, chunk: ExplainedChunk) -> str:
-    """What is said of a span where the pointer rests on it; nothing of what is no span."""
-    if piece.score is None:
-        return ""
-    start, end = piece.start - chunk.start, piece.end - chunk.start
-    parts = [f"characters {start:,} to {end:,}"]
-    if chunk.offset is not None:
-        parts.append(f"{chunk.offset + start:,} to {chunk.offset + end:,} of its document")
-    if piece.number is not None:
-        parts.append(f"cited as [{piece.number}]")
-    parts.append(f"score {piece.score:.4f}")
-    if piece.relevance is not None:
-        parts.append(f"relevance {piece.relevance:.3f}")
-    if piece.mass is not None:
-        parts.append(f"mass {piece.mass:.4f}")
-    if piece.kept:
-        parts.append(f"kept {why_kept(piece.reason)}")
-    return " · ".join(parts)
+def chunk_numbers(explanation: Explanation) -> list[dict[str, Any]]:
+    """Of each chunk what the page copies as JSON, and tells of a span under the pointer.
 
-
-def copied_spans(explanation: Explanation) -> dict[str, Any]:
-    """What the page copies: kept chunks with their numbers, and of trimmed ones the kept spans."""
-    return {
-        "query": explanation.query,
-        "evidence": round(explanation.evidence, 7),
-        "chunks": [_chunk(chunk) for chunk in explanation.chunks if chunk.place is not None],
-    }
+    `spans` have `[start, end, score, mass, relevance, number]` of each kept piece; a seventh is its
+    text where the page cannot show all of that as it is. One that is left out has the first three.
+    What is not known is not there.
+    """
+    return [_chunk(chunk) for chunk in explanation.chunks]
 
 
 def _chunk(chunk: ExplainedChunk) -> dict[str, Any]:
     ranked = chunk.ranked
     numbers = {"score": ranked.score, "share": ranked.share, "relevance": ranked.relevance}
-    return {
+    known: dict[str, Any] = {
         "rank": chunk.place,
         "index": ranked.index,
         "id": chunk.id,
         "title": chunk.title,
         **{name: _rounded(number) for name, number in numbers.items()},
-        "spans": [_span(piece, chunk) for piece in chunk.pieces if piece.number is not None],
+        "offset": chunk.offset,
     }
+    spans = [_span(piece, chunk) for piece in chunk.pieces if piece.kept is not None]
+    return {name: value for name, value in known.items() if value is not None} | {"spans": spans}
 
 
-def _span(piece: Piece, chunk: ExplainedChunk) -> dict[str, Any]:
-    start, end = piece.start - chunk.start, piece.end - chunk.start
-    known = chunk.offset is not None
-    return {
-        "number": piece.number,
-        "start": start,
-        "end": end,
-        "doc_start": (chunk.offset or 0) + start if known else None,
-        "doc_end": (chunk.offset or 0) + end if known else None,
-        "score": _rounded(piece.score),
-        "relevance": _rounded(piece.relevance),
-        "text": chunk.read[piece.start : piece.end],
-    }
+def _span(piece: Piece, chunk: ExplainedChunk) -> list[Any]:
+    place = [piece.start - chunk.start, piece.end - chunk.start, _rounded(piece.score)]
+    if piece.number is None:
+        return place
+    text = chunk.read[piece.start : piece.end]
+    more = [_rounded(piece.mass), _rounded(piece.relevance), piece.number]
+    return [*place, *more, *([] if shown(text) == text else [text])]
 
 
 def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 7)
+    return None if number is None else round(number, 5)

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { sheets, choices, spans } = JSON.parse(document.getElementById("data").textContent);
+  const { sheets, choices, chunks: numbers } = JSON.parse(document.getElementById("data").textContent);
   const form = document.getElementById("look");
   const heads = document.getElementById("heads");
   const words = document.getElementById("words"); // of the query, or sentences of the answer
@@ -104,6 +104,38 @@
     });
   }
 
+  // What is known of each span: told where the pointer rests on it, and copied.
+  const spans = numbers.map((chunk, i) =>
+    Array.from(chunks[i].article.querySelectorAll("mark, del"), (element, j) => {
+      const [start, end, score, mass = null, relevance = null, number = null, text] = chunk.spans[j];
+      const places = (from) => [from + start, from + end].map((place) => place.toLocaleString("en"));
+      const facts = [`characters ${places(0).join(" to ")}`];
+      if (chunk.offset !== undefined) facts.push(`${places(chunk.offset).join(" to ")} of its document`);
+      if (number !== null) facts.push(`cited as [${number}]`);
+      if (score !== null) facts.push(`score ${score.toFixed(4)}`);
+      if (relevance !== null) facts.push(`relevance ${relevance.toFixed(3)}`);
+      if (mass !== null) facts.push(`mass ${mass.toFixed(4)}`);
+      element.title = facts.join(" · ");
+      return { element, start, end, score, mass, relevance, number, text };
+    }));
+  const ownText = (element) => {
+    const copied = element.cloneNode(true);
+    for (const sign of copied.querySelectorAll(".ok, .sr")) sign.remove();
+    return copied.textContent;
+  };
+  const toCopy = () => ({
+    query: document.querySelector("h1").textContent,
+    chunks: numbers.filter((chunk) => chunk.rank !== undefined).map(({ offset, ...chunk }, i) => ({
+      ...chunk,
+      spans: spans[i].filter(({ number }) => number !== null).map(({ element, text, ...span }) => ({
+        ...span,
+        doc_start: offset === undefined ? null : offset + span.start,
+        doc_end: offset === undefined ? null : offset + span.end,
+        text: text === undefined ? ownText(element) : text,
+      })),
+    })),
+  });
+
   // A frame, such as a notebook's, may not use the clipboard in the newer way.
   const copyText = async (text) => {
     const area = document.createElement("textarea");
@@ -118,7 +150,7 @@
     return navigator.clipboard.writeText(text).then(() => true, () => false);
   };
   const tellCopied = async () => {
-    const done = await copyText(JSON.stringify(spans, null, 1));
+    const done = await copyText(JSON.stringify(toCopy(), null, 1));
     document.getElementById("copied").textContent = done ? "copied" : "the browser does not let this page copy";
   };
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ import transformers
 from pydantic_core import from_json
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from tqdm.auto import tqdm
 from transformers import AutoConfig
+from transformers.utils.logging import is_progress_bar_enabled
 
 from attnmass.loading.scratch import scratch
 from attnmass.loading.sources import Source
@@ -53,6 +56,34 @@ def find(
     return None
 
 
+@contextmanager
+def told(source: Source, where: Path) -> Iterator[Callable[[str], object]]:
+    """Say that weights are converted, how large they are and where to, with a bar of three steps.
+
+    It is in the log, and on a bar where transformers shows its own.
+
+    Args:
+        source: The GGUF file.
+        where: See `root`.
+
+    Yields:
+        Called with what is done next.
+    """
+    paths = source.parts or (Path(source.name) / str(source.gguf),)
+    size = sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
+    what = f"converting {source.gguf} ({size:,.0f} MB) once, into {where}"
+    _logger.info("%s: the next load takes seconds", what)
+    with tqdm(total=3, desc=what, unit="step", disable=not is_progress_bar_enabled()) as bar:
+
+        def advance(doing: str) -> None:
+            bar.update()
+            bar.set_postfix_str(doing)
+
+        bar.set_postfix_str("reading")
+        yield advance
+        bar.update()
+
+
 def keep(model: Any, tokenizer: Any, source: Source, where: Path, dtype: torch.dtype) -> None:
     """Write a decoder that was converted, with its tokenizer; where that fails, do without.
 
@@ -71,10 +102,12 @@ def keep(model: Any, tokenizer: Any, source: Source, where: Path, dtype: torch.d
             tokenizer.save_pretrained(folder)
             _plain_config(model).save_pretrained(folder)
             folder.chmod(0o755)  # others may share the cache
+            size = (folder / "model.safetensors").stat().st_size / 1e6
             target = where / f"{_stem(source, dtype)}-{model.config.num_hidden_layers}"
             if not _is_whole(target):
                 shutil.rmtree(target, ignore_errors=True)
                 folder.rename(target)
+            _logger.info("kept %.0f MB in %s", size, target)
     except (OSError, RuntimeError, SafetensorError) as error:
         # Nobody may write there, the disk is full, or another process was quicker.
         _logger.info("converted weights are not kept: %s", error)

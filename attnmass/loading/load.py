@@ -79,9 +79,12 @@ def load(
 
         folder = converted.find(source, kept, kind, suffices)
         if folder is None:
-            with in_one_folder(source, kept) as place:
-                loaded = _load_gguf(replace(source, name=place), choose_profile, kind)
-            converted.keep(loaded.model, loaded.tokenizer, source, kept, kind)
+            with converted.told(source, kept) as advance:
+                with in_one_folder(source, kept) as place:
+                    advance("converting")
+                    loaded = _load_gguf(replace(source, name=place), choose_profile, kind)
+                advance("writing")
+                converted.keep(loaded.model, loaded.tokenizer, source, kept, kind)
             model = loaded.model.to(where)
             live.share(model, origin, (where, kind, loaded.profile.last_layer, False))
             return Loaded(model, loaded.tokenizer, loaded.profile)

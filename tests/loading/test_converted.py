@@ -80,3 +80,37 @@ def test_folder_that_cannot_be_written(source: Source, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     keep(source, tmp_path / "file" / "attnmass")
     assert find(source, tmp_path / "file" / "attnmass") is None
+
+
+def test_what_is_done_is_told(
+    source: Source,
+    where: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The log and a bar say that weights are converted once, where to, and how much was kept."""
+    with caplog.at_level("INFO", "attnmass.loading"), converted.told(source, where) as advance:
+        advance("converting")
+        advance("writing")
+        keep(source, where)
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith(f"converting tiny.gguf (0 MB) once, into {where}")
+    assert told[1].startswith("kept 0 MB in ")
+    shown = capsys.readouterr().err
+    assert f"converting tiny.gguf (0 MB) once, into {where}: 100%" in shown
+    assert "3/3" in shown
+
+
+def test_no_bar_where_transformers_shows_none(
+    source: Source, where: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who turned transformers' bars off gets none of ours either."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        with converted.told(source, where):
+            pass
+    finally:
+        logging.enable_progress_bar()
+    assert capsys.readouterr().err == ""
