@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from attnmass import AttentionRanker, UnsupportedModelError
 from attnmass.cli import doctor
 from attnmass.loading import sources
 from attnmass.loading.sources import ALIASES, DEFAULT_MODEL, Source
+from attnmass.loading.tiers import tiers
 from attnmass.profiles import load_profile, packaged_profiles
 from tests.cli.conftest import Cli
 
@@ -44,8 +46,22 @@ def test_models(cli: Cli) -> None:
         "smollm2-135m.late",
         "smollm2-135m.parallel",
     ]
+    assert default["licence"] == "Apache-2.0"
+    assert default["measured"] == json.loads(json.dumps(asdict(tiers()[DEFAULT_MODEL])))
     assert cli("models").stdout.startswith("smollm2-135m (default)\t/weights/smollm2-135m.gguf\t")
     assert "weights here" in cli("models", "-f", "table").stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_what_models_are_worth(cli: Cli) -> None:
+    """The table has what was measured of each model, and says of which nothing was."""
+    lines = {line.split("\t")[0].split()[0]: line for line in cli("models").stdout.splitlines()}
+    tier = tiers()[DEFAULT_MODEL]
+    assert f"nq {tier.quality['nq']:.3f}" in lines[DEFAULT_MODEL]
+    assert f"20: {tier.warm_milliseconds[20]}" in lines[DEFAULT_MODEL]
+    assert [name for name, line in lines.items() if "not measured" not in line] == [
+        name for name in ALIASES if name in tiers()
+    ]
 
 
 @pytest.mark.usefixtures("gone")
