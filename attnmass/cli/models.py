@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from attnmass.cli.records import to_json
-from attnmass.cli.units import size
 from attnmass.cli.writing import write_line
 
 if TYPE_CHECKING:
@@ -20,6 +19,11 @@ ListFormat = Annotated[
     typer.Option("--format", "-f", help="table on a terminal, tsv into a pipe."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error is from.")]
+
+
+# Columns of what was measured, and what they are called where it is kept.
+_SETS = {"nq": "nq", "hotpotqa": "hotpotqa_paragraphs", "musique": "musique"}
+_SIZES = {"rank 20": 20, "200": 200, "2,000": 2000}
 
 
 def models(
@@ -54,33 +58,27 @@ def models(
     rows = [
         [
             f"{record['name']} (default)" if record["default"] else str(record["name"]),
-            str(record["weights"] or f"not here: {record['fetch']}"),
-            f"Python package {record['package']}, or {record['repository']} on the Hub",
-            ", ".join(record["profiles"]) or "none",
             record["licence"],
             *_measured(tiers().get(record["name"])),
+            str(record["weights"] or f"not here: {record['fetch']}"),
         ]
         for record in records
     ]
-    columns = [
-        *("name", "weights here", "come from", "head profiles", "licence", "nDCG@10"),
-        *("s to index 1,000", "ms a query", "bytes a token", "memory"),
-    ]
+    columns = ["name", "licence", *_SETS, "index 1,000", *_SIZES, "a token", "weights here"]
     write_list(format, columns, rows, records)
 
 
 def _measured(tier: Tier | None) -> list[str]:
     """Quality and cost, as cells of the list."""
     if tier is None:
-        return ["not measured", "", "", "", ""]
-    scores = [f"{name.split('_')[0]} {value:.3f}" for name, value in tier.quality.items()]
-    warm = [f"{n:,}: {ms:,}" for n, ms in tier.warm_milliseconds.items()]
+        return [""] * (len(_SETS) + len(_SIZES) + 2)
+    scores = [tier.quality.get(name) for name in _SETS.values()]
+    warm = [tier.warm_milliseconds.get(size) for size in _SIZES.values()]
     return [
-        ", ".join(scores) or "not measured",
-        f"{tier.index_1000_seconds:,}",
-        "; ".join(warm),
-        "keys and values" if tier.bytes_a_token is None else f"{tier.bytes_a_token:,.0f}",
-        size(tier.memory_bytes),
+        *("" if score is None else f"{score:.3f}" for score in scores),
+        f"{tier.index_1000_seconds:,} s",
+        *("" if time is None else f"{time:,} ms" for time in warm),
+        "" if tier.bytes_a_token is None else f"{tier.bytes_a_token:,.0f} B",
     ]
 
 
