@@ -1,9 +1,10 @@
 """What the late layout ranks, query by query, beside the parallel one on the same queries.
 
-python -m benchmarks.late DATA_FOLDER [--limit N]
+python -m benchmarks.late DATA_FOLDER [--limit N] [--model NAME --out FILE]
 
 Queries are those that selected nothing; the parallel layout's values are those of
-`benchmarks.quality`, which has to have run before.
+`benchmarks.quality`, or for another model than the default of `benchmarks.models`, which has to
+have run before.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from attnmass import AttentionRanker
 from attnmass.fitting.metrics import interval
-from benchmarks import quality
+from benchmarks import models, quality
 from benchmarks.data import SETS, test_part
 from benchmarks.metrics import ndcg_at_10
 
@@ -31,18 +32,23 @@ def main() -> None:
     """Measure and store one value for each query."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--model", default=quality.MODEL)
     parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
     parser.add_argument("--profile", type=Path, help="another profile of the layout")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, help="default: results/late.json, or with the model")
     arguments = parser.parse_args()
+    model = arguments.model
+    out = arguments.out or results_of(model)
     warnings.simplefilter("ignore")
     ranker = AttentionRanker.from_pretrained(
-        quality.MODEL, layout="late", profile=arguments.profile, memory_bytes=0
+        model, layout="late", profile=arguments.profile, memory_bytes=0
     )
-    known = parallel()
+    known = parallel(model)
     rows: list[dict[str, Any]] = []
     for name in SETS:
         queries = test_part(arguments.data, name)[: arguments.limit]
+        if model != quality.MODEL:  # of which fewer were measured
+            queries = [item for n, item in enumerate(queries) if (name, n) in known]
         for number, item in enumerate(tqdm(queries, desc=name)):
             scores = list(ranker.rank(item.query, item.texts).scores)
             rows.append(
@@ -59,18 +65,25 @@ def main() -> None:
         "means": {name: means(rows, name, known) for name in SETS},
         "rows": rows,
     }
-    arguments.out.write_text(
+    out.write_text(
         json.dumps(about, separators=(",", ":")).replace("},{", "},\n{") + "\n", encoding="utf-8"
     )
     print(json.dumps(about["means"], indent=1))
 
 
-def parallel() -> dict[tuple[str, int], float]:
-    """nDCG@10 of the parallel layout, by set and query, as `benchmarks.quality` measured it."""
-    found = json.loads(quality.RESULTS.read_text(encoding="utf-8"))["rows"]
-    return {
-        (row["set"], row["query"]): row["ndcg@10"] for row in found if row["method"] == "attnmass"
-    }
+def results_of(model: str) -> Path:
+    """Where a model's results are."""
+    return RESULTS if model == quality.MODEL else RESULTS.with_name(f"late.{model}.json")
+
+
+def parallel(model: str) -> dict[tuple[str, int], float]:
+    """nDCG@10 of the parallel layout, by set and query, as it was measured."""
+    if model != quality.MODEL:
+        found = json.loads(models.RESULTS.read_text(encoding="utf-8"))[model]["rows"]
+    else:
+        found = json.loads(quality.RESULTS.read_text(encoding="utf-8"))["rows"]
+        found = [row for row in found if row["method"] == "attnmass"]
+    return {(row["set"], row["query"]): row["ndcg@10"] for row in found}
 
 
 def means(

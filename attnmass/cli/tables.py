@@ -20,6 +20,7 @@ from attnmass.results.saving import Saving
 if TYPE_CHECKING:
     from attnmass.fitting.report import Table as ReportTable
 
+_SHORT = 12  # characters
 _SNIPPET = 400  # characters, more than a line can show
 
 
@@ -101,10 +102,11 @@ def _named(reason: str | None) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A plain list for people."""
+    """A plain list for people; what is short stays on one line."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    rows = list(rows)
+    for name, *cells in zip(columns, *rows, strict=True):
+        table.add_column(name, overflow="fold", no_wrap=max(map(len, (name, *cells))) <= _SHORT)
     for row in rows:
         table.add_row(*map(_cell, row))
     Console(highlight=False).print(table)

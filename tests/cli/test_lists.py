@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from attnmass import AttentionRanker, UnsupportedModelError
 from attnmass.cli import doctor
 from attnmass.loading import sources
 from attnmass.loading.sources import ALIASES, DEFAULT_MODEL, Source
+from attnmass.loading.tiers import tiers
 from attnmass.profiles import load_profile, packaged_profiles
 from tests.cli.conftest import Cli
 
@@ -33,7 +35,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_models(cli: Cli) -> None:
+def test_models(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each short name is told with where its weights are, and its head profiles."""
     records = json.loads(cli("models", "-f", "json").stdout)
     assert [record["name"] for record in records] == list(ALIASES)
@@ -46,8 +48,28 @@ def test_models(cli: Cli) -> None:
         "smollm2-135m.late",
         "smollm2-135m.parallel",
     ]
-    assert cli("models").stdout.startswith("smollm2-135m (default)\t/weights/smollm2-135m.gguf\t")
+    assert default["licence"] == "Apache-2.0"
+    assert default["measured"] == json.loads(json.dumps(asdict(tiers()[DEFAULT_MODEL])))
+    first = cli("models").stdout.splitlines()[0]
+    assert first.startswith("smollm2-135m (default)\tApache-2.0\t")
+    assert first.endswith("\t/weights/smollm2-135m.gguf")
+    monkeypatch.setenv("COLUMNS", "160")
     assert "weights here" in cli("models", "-f", "table").stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_what_models_are_worth(cli: Cli) -> None:
+    """The table has what was measured of each model, and nothing where nothing was."""
+    rows = [line.split("\t") for line in cli("models").stdout.splitlines()]
+    found = {name.split()[0]: cells for name, _, *cells, _ in rows}
+    measured = tiers()[DEFAULT_MODEL]
+    assert found[DEFAULT_MODEL][0] == f"{measured.quality['nq']:.3f}"
+    assert found[DEFAULT_MODEL][4:7] == [
+        f"{measured.warm_milliseconds[size]} ms" for size in (20, 200, 2000)
+    ]
+    assert [name for name, cells in found.items() if any(cells)] == [
+        name for name in ALIASES if name in tiers()
+    ]
 
 
 @pytest.mark.usefixtures("gone")

@@ -150,10 +150,12 @@ def test_goes_on(kept: Path, looks: list[str], monkeypatch: pytest.MonkeyPatch) 
         patched.setattr(first_use, "stands_out", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fitted()
-    assert len(looks) == first_use._TRIED
+    estimate = 2 * first_use._FIRST
+    assert len(looks) == first_use._TRIED + estimate
     assert not list(kept.glob("*.json"))
     fitted()
-    assert len(looks) == 2 * N_QUERIES  # each once for the heads, and once for relevance
+    # Each once for the heads, and once for relevance.
+    assert len(looks) == 2 * N_QUERIES + 2 * estimate
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"heads": [[0, 1]]}'])
