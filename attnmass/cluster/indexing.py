@@ -163,7 +163,7 @@ class Reader:
         """Read chunks, `None` for what is no text; what is wrong with each, and counts."""
         started, before = time.perf_counter(), self._ranker.stats.tokens_encoded
         evicted = self._evictions
-        errors: list[str | None] = [None if chunk else "not text" for chunk in chunks]
+        errors: list[str | None] = ["not text" if chunk is None else None for chunk in chunks]
         there = [place for place, chunk in enumerate(chunks) if chunk is not None]
         results = []
         try:
