@@ -1,6 +1,7 @@
 """What shards on Ray cost: a query over up to 100,000 chunks in 4 of them, time and memory.
 
-`python -m benchmarks.cluster --out benchmarks/results/cluster.json`. Key vectors are random, of the
+`python -m benchmarks.cluster --out benchmarks/results/cluster.json` measures, and `--draw` draws
+`docs/cluster.svg` of the last result. Key vectors are random, of the
 shape that the default model's profile keeps, since reading so many chunks would take hours and the
 product does not care what the numbers are. All else is what `attnmass.serving.ray` runs: handles of
 Ray Serve, one deployment for each shard, placing by hash, scatter, gather, and the exact merge.
@@ -36,6 +37,8 @@ KEY_OF = (0, 1, 2, 3, 4, 4, 5, 5)
 ROWS = 12  # tokens of a query
 SIZES = (1_000, 10_000, 30_000, 100_000)
 TRIES = 3
+RESULT = Path(__file__).parent / "results" / "cluster.json"
+PICTURE = Path(__file__).parents[1] / "docs" / "cluster.svg"
 
 
 class RandomShard:
@@ -90,7 +93,11 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=max(SIZES))
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--draw", action="store_true", help="draw the result that is there")
     asked = parser.parse_args()
+    if asked.draw:
+        draw(json.loads(RESULT.read_text(encoding="utf-8")))
+        return
     names = shard_names(asked.shards)
     ray.init(num_cpus=asked.shards + 1, include_dashboard=False, log_to_driver=False)
     handles = {}
@@ -137,6 +144,23 @@ def main() -> None:
         asked.out.write_text(text + "\n", encoding="utf-8")
     serve.shutdown()
     ray.shutdown()
+
+
+def draw(result: dict[str, Any]) -> None:
+    """The growth of a query's time with the number of candidates, both axes logarithmic."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "attnmass"  # the same file each time
+    figure, axes = pyplot.subplots(figsize=(6, 3.6), layout="constrained")
+    sizes = [row["chunks"] for row in result["seconds"]]
+    stages = {"total": "in all", "look": "looking", "find": "finding", "merge": "merging"}
+    for stage, label in stages.items():
+        axes.plot(sizes, [row[stage] for row in result["seconds"]], marker="o", label=label)
+    axes.set(xscale="log", yscale="log", xlabel="candidates", ylabel="seconds for a query")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(PICTURE, metadata={"Date": None})
 
 
 def _query(shards: Shards, some: list[KnownTokens], queries: Queries) -> dict[str, float]:

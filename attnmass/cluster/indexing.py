@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cluster.extra import check
+from attnmass.engine.making import LOADING, settled
 from attnmass.options.checks import check_count
 from attnmass.options.choices import DEFAULT_MODEL
 from attnmass.options.clustering import shard_names
@@ -87,11 +88,14 @@ def index_dataset(
 
     Raises:
         ImportError: If Ray is not installed.
-        ValueError: If a number is off, or the dataset has no such column, or an `error` already.
+        TypeError: If there is no such option.
+        ValueError: If a number or an option is off, or the dataset has no such column, or an
+            `error` already.
     """
     check()
     for name, value in (("shards", shards), ("actors", actors), ("batch_size", batch_size)):
         check_count(name, value, 1)
+    settled(LOADING, {name: value for name, value in options.items() if name != "model"})
     known = dataset.schema()
     names = [] if known is None else list(known.names)
     missing = [name for name in (column, title) if name is not None and name not in names]
@@ -159,7 +163,7 @@ class Reader:
         """Read chunks, `None` for what is no text; what is wrong with each, and counts."""
         started, before = time.perf_counter(), self._ranker.stats.tokens_encoded
         evicted = self._evictions
-        errors: list[str | None] = [None if chunk else "not text" for chunk in chunks]
+        errors: list[str | None] = ["not text" if chunk is None else None for chunk in chunks]
         there = [place for place, chunk in enumerate(chunks) if chunk is not None]
         results = []
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from attnmass.options.cache import CacheOptions
 from attnmass.options.checked import checked
 from attnmass.options.choices import DEFAULT_MODEL
 from attnmass.options.clustering import Clustering, ClusterOptions, shard_names
@@ -23,6 +24,7 @@ _NOT_HERE = {
     "drain_timeout": "set graceful_shutdown_timeout_s of the deployment in Ray's config",
     "api_keys": "set ATTNMASS_API_KEYS in the environment of Ray's nodes, or api_key_file",
 }
+_LAYOUT = "late"  # the one that leaves what shards can have
 _OF_RANKER = (Loading, Reading[Any], Storing)
 
 
@@ -64,6 +66,12 @@ class ClusterSettings:
             ranker |= checked(
                 group, {name: ranker[name] for name in ranker if name in group.model_fields}
             )
+        CacheOptions(**mine(Storing))
+        if ranker.get("layout") not in (None, _LAYOUT):
+            raise ValueError(
+                f"layout {ranker['layout']!r} cannot lie in shards: leave it out, or pass "
+                f"{_LAYOUT!r}"
+            )
         if isinstance(ranker.get("heads"), list):  # which is all that YAML has for pairs
             ranker["heads"] = tuple(map(tuple, ranker["heads"]))
         return cls(ClusterOptions(**mine(Clustering)), ranker, checked(Serving, mine(Serving)))
@@ -87,5 +95,5 @@ class ClusterSettings:
         return model, {**kept, "memory_bytes": 0}
 
     def _loading(self) -> tuple[str, dict[str, Any]]:
-        options = {"layout": "late", **self.ranker}
+        options = {**self.ranker, "layout": _LAYOUT}
         return options.pop("model", DEFAULT_MODEL), options

@@ -126,7 +126,8 @@ class Sharding(Engine):
         This one is left as it is. Only the query is read here; chunks are read, kept and looked at
         by their shards. However chunks are split, rankings, spans, explanations and evidence are
         those of one ranker, to the bit, if their key vectors are: a chunk that is read in another
-        batch may have others, by rounding.
+        batch may have others, by rounding. Its `stats` count calls, tokens and seconds; hits,
+        misses and bytes are those of this ranker's own store, which it does not use.
 
         Args:
             shards: By names that stay the same, since they decide which chunk lies where.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from attnmass.cluster.settings import ClusterSettings
 
@@ -46,6 +48,8 @@ def test_defaults_need_no_options() -> None:
         ({"shards": 0}, ValueError, "shards must be at least 1"),
         ({"shards": "two"}, TypeError, "shards"),
         ({"store_bytes": 0, "store": "x"}, ValueError, "store_bytes must be at least 1"),
+        ({"store_bytes": 1 << 30}, ValueError, "name its folder"),
+        ({"layout": "parallel"}, ValueError, "layout 'parallel' cannot lie in shards"),
         ({"port": 80}, ValueError, "http_options"),
         ({"api_keys": "secret"}, ValueError, "ATTNMASS_API_KEYS"),
         ({"drain_timeout": 3}, ValueError, "graceful_shutdown_timeout_s"),
@@ -59,3 +63,11 @@ def test_options_that_are_off_are_told_before_a_process_starts(
     with pytest.raises(error, match=message) as found:
         ClusterSettings.of(args)
     assert "secret" not in str(found.value)
+
+
+def test_the_config_file_of_the_examples_is_one() -> None:
+    """What the guide shows names the application, and options that there are."""
+    path = Path(__file__).parents[2] / "examples" / "cluster.yaml"
+    (application,) = yaml.safe_load(path.read_text(encoding="utf-8"))["applications"]
+    assert application["import_path"] == "attnmass.serving.ray:app"
+    assert ClusterSettings.of(application["args"]).cluster.shards == 2
