@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.adapters.shared import release, shared_ranker
 from attnmass.engine.unfitted import finds_heads
-from attnmass.errors import AttnMassError, CaptureError, UnsupportedModelError, WeightsNotFoundError
+from attnmass.errors import (
+    AttnMassError,
+    CaptureError,
+    ServerError,
+    UnsupportedModelError,
+    WeightsNotFoundError,
+)
 from attnmass.options.cross import CrossOptions
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking, Timings
@@ -17,6 +23,7 @@ from attnmass.scoring.ranked import RankedChunk, Span
 from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
+    from attnmass.client.remote import RemoteRanker
     from attnmass.fitting.fit import fit_profile
     from attnmass.options.declared import JointReading, PointwiseReading
     from attnmass.profiles import HeadProfile, load_profile
@@ -29,6 +36,7 @@ _LAZY = {
     "HeadProfile": "attnmass.profiles",
     "JointReading": "attnmass.options.declared",
     "PointwiseReading": "attnmass.options.declared",
+    "RemoteRanker": "attnmass.client.remote",
     "Trim": "attnmass.trimming",
     "fit_profile": "attnmass.fitting.fit",
     "load_profile": "attnmass.profiles",
@@ -47,6 +55,8 @@ __all__ = [
     "RankedChunk",
     "RankerStats",
     "Ranking",
+    "RemoteRanker",
+    "ServerError",
     "Span",
     "Timings",
     "Trim",

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from attnmass.engine.forking import ForkLock
 from attnmass.options.checks import check_path, check_type
 from attnmass.options.choices import DEFAULT_MODEL
+from attnmass.options.urls import is_url
 
 if TYPE_CHECKING:
+    from attnmass.client.remote import RemoteRanker
     from attnmass.ranker import AttentionRanker
 
 
@@ -26,18 +28,18 @@ class _Slot:
     """
 
     lock: ForkLock = field(default_factory=ForkLock)
-    rankers: dict[Hashable, AttentionRanker] = field(default_factory=dict)
+    rankers: dict[Hashable, AttentionRanker | RemoteRanker] = field(default_factory=dict)
 
 
 _slots: dict[str, _Slot] = {}
 _guard = ForkLock()
 
 
-def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
+def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker | RemoteRanker:
     """The ranker of a model, loaded on the first call and shared by every later one.
 
     Args:
-        name: As in `AttentionRanker.from_pretrained`.
+        name: As in `AttentionRanker.from_pretrained`, or the URL of a server.
         **options: Its options; other options are another ranker, with a cache of its own, over the
             same weights where they run in the same layers, dtype and place. Each must be hashable,
             so heads are a tuple of pairs.
@@ -48,7 +50,6 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
     """
     from attnmass.options.declared import defaults_of
     from attnmass.options.fields import LOADING_GROUPS
-    from attnmass.ranker import AttentionRanker
 
     check_path("name", name)
     name = os.fspath(name)
@@ -72,12 +73,22 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
             if found is not None:
                 return found
             try:
-                found = slot.rankers[key] = AttentionRanker.from_pretrained(name, **options)
+                found = slot.rankers[key] = _made(name, options)
                 return found
             finally:
                 with _guard:
                     if not slot.rankers and _slots.get(place) is slot:
                         del _slots[place]
+
+
+def _made(name: str, options: dict[str, Any]) -> AttentionRanker | RemoteRanker:
+    if is_url(name):
+        from attnmass.adapters.remote import remote_ranker
+
+        return remote_ranker(name, options)
+    from attnmass.ranker import AttentionRanker
+
+    return AttentionRanker.from_pretrained(name, **options)
 
 
 def release(name: str | None = None) -> int:

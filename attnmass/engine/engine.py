@@ -32,6 +32,7 @@ from attnmass.options.choices import check_rank_by
 from attnmass.options.declared import names_of
 from attnmass.options.fields import CACHE_FIELDS
 from attnmass.options.readings import check_reading, own_of, reading_of
+from attnmass.options.urls import is_url
 from attnmass.profiles import HeadProfile
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
@@ -175,6 +176,11 @@ class Engine:
             UnsupportedModelError: As in the constructor.
         """
         check_path("name_or_path", name_or_path)
+        if is_url(name_or_path):
+            raise ValueError(
+                f"{name_or_path} is a server, which has its model: ask it with "
+                "RemoteRanker(url), or pass it as the model of AttentionRerank"
+            )
         given = settled(LOADING, options)
         check_name(given["layout"])
         rank_by, profile, heads = (given[name] for name in ("rank_by", "profile", "heads"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from attnmass.engine.attributing import answer_sentences, attributed
 from attnmass.engine.engine import Engine
@@ -22,11 +23,19 @@ from attnmass.results.stats import RankerStats, WarmResult
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 _WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 
 class Looker(Engine):
     """Looks at chunks, and makes no ranking of that; `AttentionRanker` is built on it."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, as it counts `max_tokens` by default; not to be changed."""
+        return self._plain.as_reader()
 
     @property
     def stats(self) -> RankerStats:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import attnmass.engine.choosing
-import attnmass.engine.looks
 import attnmass.engine.leaning
+import attnmass.engine.looks
 from attnmass import AttentionRanker, Chunk, HeadProfile, RankedChunk, Ranking, Trim
 from attnmass.capture import Reader
 from attnmass.layouts.parallel import ParallelLayout
