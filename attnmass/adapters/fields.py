@@ -39,7 +39,7 @@ _PATHS = [
 _TOLD = "callback_manager"
 
 # What is kept where nothing is said.
-_N_BEST = 5
+N_BEST = 5
 
 # What users set, told first, and of that first what most of them set.
 COMMON = (
@@ -125,7 +125,7 @@ class RankerFields(
         """`top_n` as a number; a budget is for all candidates to compete for."""
         if self.top_n != "auto":
             return self.top_n
-        return _N_BEST if self.max_tokens is None else None
+        return N_BEST if self.max_tokens is None else None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

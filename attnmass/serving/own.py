@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from attnmass.adapters.fields import N_BEST
 from attnmass.engine.asking import Asked
 from attnmass.options.declared import Selecting, Trimming, names_of, option
 from attnmass.results.markers import checked_marker
@@ -96,6 +98,10 @@ class _Ranked(OwnForm, Selecting):
     """A query, which documents are kept for it, and which of their spans."""
 
     query: Text
+    # As adapters have it, too.
+    top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
+        None, "Keep the best so many; auto is 5, or all under max_tokens", unset="all"
+    )
 
     def _rank(self, then: Callable[[Ranking], Any], **more: Any) -> Rank:
         """What the model is asked.
@@ -104,6 +110,9 @@ class _Ranked(OwnForm, Selecting):
             BadRequest: If an option is off.
         """
         given = self.model_dump(include=set(_SELECTING))
+        if self.top_n == "auto":
+            trim = more.get("trim")
+            given["top_n"] = N_BEST if trim is None or trim.max_tokens is None else None
         options = {**given, **more, **self.retrieval}
         if options["on_no_evidence"] == "raise":
             raise BadRequest("on_no_evidence must be keep or empty: no_evidence says it, too")

@@ -52,10 +52,12 @@ class StubRanker(AttentionRanker):
         self.calls: list[SimpleNamespace] = []
         self._mass, self._hot, self._seconds, self._error = mass, hot, seconds, error
 
-    def rank(self, query: str, chunks: Sequence[Chunk], **options: Any) -> Ranking:
-        """As `AttentionRanker.rank`."""
-        self._prepare(query, chunks, options)
-        return super().rank(query, chunks, **options)
+    def rank_batch(
+        self, queries: Sequence[str], chunks: Sequence[Chunk], **options: Any
+    ) -> list[Ranking]:
+        """As `AttentionRanker.rank_batch`, by which `rank` ranks."""
+        self._prepare(queries[0], chunks, options)
+        return super().rank_batch(queries, chunks, **options)
 
     def rank_spans(
         self, queries: Sequence[str], chunks: Sequence[Chunk], **options: Any
