@@ -40,7 +40,7 @@ class Looker(Engine):
     @property
     def stats(self) -> RankerStats:
         """What this ranker did since it was built; a call that goes on is counted in part."""
-        cache, folder = self._cache, self._cache.folder
+        cache, folder, shared = self._cache, self._cache.folder, self._cache.lasting.shared
         return RankerStats(
             calls=int(self._tally["calls"]),
             hits=cache.hits,
@@ -54,6 +54,10 @@ class Looker(Engine):
             encode_seconds=self._tally["encode_seconds"],
             query_seconds=self._tally["query_seconds"],
             folder_trouble=None if folder is None else folder.trouble,
+            shared_hits=0 if shared is None else shared.hits,
+            shared_misses=0 if shared is None else shared.misses,
+            shared_failures=0 if shared is None else shared.failures,
+            shared_trouble=None if shared is None else shared.trouble,
         )
 
     @alone

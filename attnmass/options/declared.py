@@ -155,6 +155,11 @@ class Storing(BaseModel):
     store_bytes: int | None = option(
         STORE_BYTES, "Bytes that store may take; None for no bound", ge=1
     )
+    shared_store: str | None = option(
+        None,
+        "Redis behind the store, redis://host:6379/0, where many machines keep what they read",
+        unset="none",
+    )
     store_format: StoreFormat | None = option(
         None, "Format to keep what was read in, smaller and less exact", unset="the model's"
     )

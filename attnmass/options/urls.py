@@ -1,10 +1,13 @@
-"""A model that is a server's: which names are URLs."""
+"""Addresses of servers: which names are URLs, and what may be in them."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 _SCHEMES = ("http://", "https://")
+_REDIS = ("redis", "rediss", "unix")
+
+REDIS_PASSWORD = "ATTNMASS_REDIS_PASSWORD"
 
 
 def is_url(name: object) -> bool:
@@ -31,3 +34,20 @@ def check_url(url: str) -> str:
     if not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} must be scheme, host, port and path, and no more: {told}")
     return url.rstrip("/")
+
+
+def check_redis(url: str) -> None:
+    """Raise `ValueError` for what is no address of a Redis, or has a password in it."""
+    told = "pass one such as 'redis://127.0.0.1:6379/0'"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"shared_store is no URL: {error}; {told}") from None
+    if parts.password is not None:
+        raise ValueError(
+            f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead"
+        )
+    place = parts.path if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in _REDIS or not place or port == 0:
+        raise ValueError(f"shared_store={url!r} is no URL of a Redis: {told}")
