@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow campaign check format options families bench clients versions docs dist-check clean
+.PHONY: help demo examples test test-slow campaign check format options families bench clients versions docs dist-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ demo: $(READY) ## rerank and trim real articles, in LlamaIndex and in LangChain;
 	$(BIN)/python examples/llama_index_trim.py
 	$(BIN)/python examples/langchain_trim.py
 	$(BIN)/python examples/heat_map.py heat_map.html
+
+examples: $(READY) ## have LlamaIndex's TEI and LangChain's Cohere integration ask attnmass serve
+	$(BIN)/python examples/llama_index_served.py
+	$(BIN)/python examples/langchain_served.py
 
 test: $(READY) ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -q

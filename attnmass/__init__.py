@@ -11,6 +11,7 @@ from attnmass.errors import (
     AttnMassError,
     CaptureError,
     OutOfMemoryError,
+    ServerError,
     UnsupportedModelError,
     WeightsNotFoundError,
 )
@@ -23,6 +24,7 @@ from attnmass.scoring.ranked import RankedChunk, Span
 from attnmass.text.chunk import Chunk
 
 if TYPE_CHECKING:
+    from attnmass.client.remote import RemoteRanker
     from attnmass.fitting.fit import fit_profile
     from attnmass.options.declared import JointReading, PointwiseReading
     from attnmass.profiles import HeadProfile, load_profile
@@ -35,6 +37,7 @@ _LAZY = {
     "HeadProfile": "attnmass.profiles",
     "JointReading": "attnmass.options.declared",
     "PointwiseReading": "attnmass.options.declared",
+    "RemoteRanker": "attnmass.client.remote",
     "Trim": "attnmass.trimming",
     "fit_profile": "attnmass.fitting.fit",
     "load_profile": "attnmass.profiles",
@@ -54,6 +57,8 @@ __all__ = [
     "RankedChunk",
     "RankerStats",
     "Ranking",
+    "RemoteRanker",
+    "ServerError",
     "Span",
     "Timings",
     "Trim",

@@ -21,3 +21,18 @@ class OutOfMemoryError(AttnMassError, MemoryError):
 
 class CaptureError(AttnMassError):
     """A forward pass gave attention that cannot be trusted: NaN or infinite values."""
+
+
+class ServerError(AttnMassError):
+    """A server could not be asked, or did not answer as `attnmass serve` does; says what to do.
+
+    Attributes:
+        status: The HTTP status of its answer; `None` where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[ServerError], tuple[str, int | None]]:
+        return type(self), (str(self), self.status)

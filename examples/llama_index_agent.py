@@ -20,9 +20,7 @@ logging.set_verbosity_error()
 
 def lookup_tool() -> QueryEngineTool:
     """A tool that gives the agent trimmed text to answer from."""
-    retriever = AttentionRetriever(
-        open_index().as_retriever(), fetch_k=20, top_n=3, max_tokens=120
-    )
+    retriever = AttentionRetriever(open_index().as_retriever(), fetch_k=20, top_n=3, max_tokens=120)
     synthesizer = ContextOnly(llm=ScriptedLLM())  # gives what was found, and asks no LLM
     engine = RetrieverQueryEngine(retriever, synthesizer)
     return QueryEngineTool.from_defaults(

@@ -26,9 +26,7 @@ def main() -> None:
         show_progress=True,
     )
     retriever = index.as_retriever(similarity_top_k=20)
-    rerank = AttentionRerank(
-        model="smollm2-135m", top_n=5, add_scores=True, show_progress=True
-    )
+    rerank = AttentionRerank(model="smollm2-135m", top_n=5, add_scores=True, show_progress=True)
 
     for question in QUESTIONS:
         nodes = rerank.postprocess_nodes(retriever.retrieve(question), query_str=question)

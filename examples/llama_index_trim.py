@@ -25,9 +25,7 @@ def main() -> None:
         embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
         show_progress=True,
     )
-    rerank = AttentionRerank(
-        top_n=None, max_tokens=200, add_scores=True, show_progress=True
-    )
+    rerank = AttentionRerank(top_n=None, max_tokens=200, add_scores=True, show_progress=True)
     retriever = AttentionRetriever(index.as_retriever(), rerank=rerank, fetch_k=20)
 
     for question in (*TO_TRIM, UNANSWERABLE):

@@ -11,6 +11,7 @@ from langchain_core.documents import Document
 
 from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
+from attnmass.adapters.remote import model_name
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 from langchain_attn.template import Template
@@ -100,7 +101,9 @@ def to_document(
     result = copy_document(document)
     told: dict[str, Any] = {}
     if rerank.add_scores:
-        told = hidden.describe(ranking, chunk, place=chunk.index, model=rerank.model)
+        told = hidden.describe(
+            ranking, chunk, place=chunk.index, model=model_name(rerank.model, ranking)
+        )
         before = _plain(document.metadata.get(SCORE_KEY, _NONE))
         if before is not _NONE:
             told["score_before"] = before

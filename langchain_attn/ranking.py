@@ -15,7 +15,7 @@ from langchain_attn.template import Template
 
 if TYPE_CHECKING:
     from attnmass import Ranking, Trim
-    from attnmass.adapters.base import Settled
+    from attnmass.adapters.settled import Settled
     from attnmass.trimming import Render
     from langchain_attn.rerank import AttentionRerank
 

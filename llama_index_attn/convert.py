@@ -11,6 +11,7 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithS
 
 from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
+from attnmass.adapters.remote import model_name
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 
@@ -88,7 +89,7 @@ def to_node(
     _set(result, "score", chunk.score)
     told: dict[str, Any] = {}
     if rerank.add_scores:
-        told = hidden.describe(ranking, chunk, place=place, model=rerank.model)
+        told = hidden.describe(ranking, chunk, place=place, model=model_name(rerank.model, ranking))
     elif rerank.keep_retrieval_score:
         told = hidden.describe_retrieval(chunk)
     if separator is not None:

@@ -23,7 +23,7 @@ from llama_index_attn.events import AttentionTrimEvent
 
 if TYPE_CHECKING:
     from attnmass import Ranking, Trim
-    from attnmass.adapters.base import Settled
+    from attnmass.adapters.settled import Settled
     from attnmass.results.saving import Saving
     from llama_index_attn.rerank import AttentionRerank
 

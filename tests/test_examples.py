@@ -248,3 +248,31 @@ def test_every_example_is_listed() -> None:
 def test_example_is_short(name: str) -> None:
     """A program that shows how to use a thing is under 80 lines."""
     assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 80
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [
+        ("llama_index_served.py", "llama_index.postprocessor.tei_rerank"),
+        ("langchain_served.py", "langchain_cohere"),
+    ],
+)
+def test_a_server_in_place_of_others(name: str, needs: str) -> None:
+    """Other servers' integrations rank by ours, and our adapters trim by it, with offsets."""
+    pytest.importorskip(needs)
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    rows = re.findall(r"│ +(\d+) │ +(\d+) │ (0\.\d{3}) │ (.+?) +│", done.stdout)
+    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert rows[0][3] == "Albert Einstein"
+    scores = [float(row[2]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    spans = re.findall(r"^  (.+), characters (\d+) to (\d+): .+$", done.stdout, re.MULTILINE)
+    assert spans
+    assert all(int(start) < int(end) for _, start, end in spans)

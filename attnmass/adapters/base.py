@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -12,11 +11,11 @@ from pydantic import model_validator
 from typing_extensions import Self
 
 from attnmass.adapters.fields import RankerFields
-from attnmass.adapters.reloading import fields_of
-from attnmass.adapters.settled import digest_of, is_settled, settle
+from attnmass.adapters.reloading import settled_by
+from attnmass.adapters.remote import REMOTE_FIELDS, check_fields, options_of
+from attnmass.adapters.settled import Settled, digest_of, is_settled, settle
 from attnmass.adapters.shared import ranker_in_memory, release, shared_ranker
 from attnmass.options.cache import CacheOptions
-from attnmass.options.checks import check_type
 from attnmass.options.fields import (
     CACHE_FIELDS,
     CONSTRUCTOR_FIELDS,
@@ -28,12 +27,14 @@ from attnmass.options.fields import (
 )
 from attnmass.options.fitting import check_fit_texts
 from attnmass.options.readings import check_reading
+from attnmass.options.urls import is_url
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.stats import RankerStats, WarmResult
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from attnmass.client.remote import RemoteRanker
     from attnmass.profiles import HeadProfile
     from attnmass.ranker import AttentionRanker
     from attnmass.results.ranking import Ranking
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from attnmass.trimming import Render, Trim
 
 Result = TypeVar("Result")
-
-# Id and text of a result, and what was written into its metadata.
-Settled = tuple[str | None, str, Any]
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ class UsesRanker(RankerFields):
     _TRIM_DETAILS: ClassVar[tuple[str, ...]] = TRIM_DETAILS
 
     @classmethod
-    def from_ranker(cls, ranker: AttentionRanker, **fields: Any) -> Self:
+    def from_ranker(cls, ranker: AttentionRanker | RemoteRanker, **fields: Any) -> Self:
         """Use a ranker that is there already.
 
         It is never serialized: what is unpickled, or used after `release`, loads the model that
@@ -69,7 +67,7 @@ class UsesRanker(RankerFields):
         Raises:
             ValueError: If a field is unknown, invalid, or says how a model is loaded.
         """
-        return cls._around(ranker, fields, refused=LOADING_FIELDS)
+        return cls._around(ranker, fields, refused=(*LOADING_FIELDS, *REMOTE_FIELDS))
 
     @classmethod
     def from_model(
@@ -127,15 +125,15 @@ class UsesRanker(RankerFields):
 
     @classmethod
     def _around(
-        cls, ranker: AttentionRanker, fields: dict[str, Any], refused: Iterable[str]
+        cls,
+        ranker: AttentionRanker | RemoteRanker,
+        fields: dict[str, Any],
+        refused: Iterable[str],
     ) -> Self:
         """An adapter of a ranker whose `refused` fields are settled."""
-        from attnmass.ranker import AttentionRanker
-
-        check_type("ranker", ranker, AttentionRanker)
+        settled = settled_by(ranker)
         if clash := [name for name in refused if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
-        settled = {"model": ranker.profile.model, **fields_of(ranker.profile), **ranker.options}
         adapter = cls(**{**settled, **fields})
         adapter._ranker = ranker
         return adapter
@@ -167,10 +165,12 @@ class UsesRanker(RankerFields):
             release(self.model)
         self._ranker = None
 
-    def _load(self) -> AttentionRanker:
+    def _load(self) -> AttentionRanker | RemoteRanker:
         """The ranker passed in, else the shared one of that name."""
         if self._ranker is not None:
             return self._ranker  # type: ignore[no-any-return]
+        if is_url(self.model):
+            return shared_ranker(self.model, **options_of(self))
         return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_FIELDS})
 
     @model_validator(mode="after")
@@ -184,6 +184,7 @@ class UsesRanker(RankerFields):
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
         check_fit_texts(self.profile, self.fit_texts)
+        check_fields(self)
         check_reading(self.reading, self.layout)
         CacheOptions(**{name: getattr(self, name) for name in CACHE_FIELDS})
         if self._trim() is not None:
@@ -273,15 +274,8 @@ class UsesRanker(RankerFields):
         return is_settled(self._request(query, results, count()))
 
     def _request(self, query: str, results: Sequence[Settled], n_tokens: int | None) -> str:
-        """A digest of one call: what was asked, of which heads, and what came of it.
-
-        Results in it and not just options: two results of one request may be too much together.
-        """
         options = self.model_dump(exclude=NO_MATTER)
-        ranker = self._load()
-        how = [ranker.profile.to_json(), ranker.options]
-        asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
-        return digest_of(asked)
+        return digest_of(query, options, self._load(), results, n_tokens)
 
     def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:
         """What `rank` gives; where it fails, under `on_error="passthrough"`, the candidates.

@@ -18,6 +18,7 @@ from attnmass.options.checked import told
 from attnmass.options.declared import (
     Loading,
     Reading,
+    Remote,
     Selecting,
     Storing,
     Trimming,
@@ -39,7 +40,7 @@ _PATHS = [
 _TOLD = "callback_manager"
 
 # What is kept where nothing is said.
-_N_BEST = 5
+N_BEST = 5
 
 # What users set, told first, and of that first what most of them set.
 COMMON = (
@@ -105,11 +106,15 @@ class Sound(BaseModel):
             raise
 
 
-class RankerFields(Sound, OfAdapters, Storing, Reading[HeadProfile], Trimming, Selecting, Loading):
-    """Every option as a field.
+class RankerFields(
+    Sound, OfAdapters, Remote, Storing, Reading[HeadProfile], Trimming, Selecting, Loading
+):
+    """Every option as a field; errors say nothing of what was passed, which may be a key.
 
     Its docstring tells of the fields of each subclass that has one of its own.
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     # Wider than the core's, where no `top_n` is all.
     top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
@@ -126,7 +131,7 @@ class RankerFields(Sound, OfAdapters, Storing, Reading[HeadProfile], Trimming, S
         """`top_n` as a number; a budget is for all candidates to compete for."""
         if self.top_n != "auto":
             return self.top_n
-        return _N_BEST if self.max_tokens is None else None
+        return N_BEST if self.max_tokens is None else None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -185,8 +190,9 @@ class RankerFields(Sound, OfAdapters, Storing, Reading[HeadProfile], Trimming, S
     __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Weights stay behind."""
-        light = self.model_copy(update={"tokenizer": light_tokenizer(self.tokenizer)})
+        """Weights stay behind, and so does a server's key."""
+        update = {"tokenizer": light_tokenizer(self.tokenizer), "api_key": None}
+        light = self.model_copy(update=update)
         light._ranker = light._counted = light._last_ranking = None
         return super(RankerFields, light).__getstate__()
 

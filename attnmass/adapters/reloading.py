@@ -7,6 +7,7 @@ import pickle
 from dataclasses import fields
 from typing import Any
 
+from attnmass.options.checks import check_type
 from attnmass.profiles import HeadProfile, packaged_profiles
 
 # Fields of a head profile that only tell about it. Its model is a field of the adapter as well.
@@ -33,6 +34,22 @@ def fields_of(profile: HeadProfile) -> dict[str, Any]:
     if all(getattr(profile, rule) == getattr(plain, rule) for rule in rules):
         return {"heads": profile.heads}
     return {"profile": profile}
+
+
+def settled_by(ranker: object) -> dict[str, Any]:
+    """The fields that a ranker settles, so that what is unpickled has one like it.
+
+    Raises:
+        TypeError: If it is no ranker.
+    """
+    from attnmass.client.remote import RemoteRanker
+    from attnmass.ranker import AttentionRanker
+
+    if isinstance(ranker, RemoteRanker):
+        return {"model": ranker.url, **ranker.settings}
+    check_type("ranker", ranker, AttentionRanker)
+    assert isinstance(ranker, AttentionRanker)
+    return {"model": ranker.profile.model, **fields_of(ranker.profile), **ranker.options}
 
 
 def light_tokenizer(tokenizer: Any) -> Any:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.forking import ForkLock
+
+if TYPE_CHECKING:
+    from attnmass.client.remote import RemoteRanker
+    from attnmass.ranker import AttentionRanker
+
+# Id and text of a result, and what was written into its metadata.
+Settled = tuple[str | None, str, Any]
 
 _MOST = 4096
 
@@ -13,8 +23,19 @@ _given: OrderedDict[str, None] = OrderedDict()
 _guard = ForkLock()
 
 
-def digest_of(asked: str) -> str:
-    """What stands for a request and its result."""
+def digest_of(
+    query: str,
+    options: Mapping[str, Any],
+    ranker: AttentionRanker | RemoteRanker,
+    results: Sequence[Settled],
+    n_tokens: int | None,
+) -> str:
+    """What stands for one call: what was asked, of which heads, and what came of it.
+
+    Results in it and not just options: two results of one request may be too much together.
+    """
+    how = [ranker.profile.to_json(), ranker.options]
+    asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
     return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
 
 

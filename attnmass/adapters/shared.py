@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from attnmass.engine.forking import ForkLock
 from attnmass.options.checks import check_path, check_type
 from attnmass.options.choices import DEFAULT_MODEL
+from attnmass.options.urls import is_url
 
 if TYPE_CHECKING:
+    from attnmass.client.remote import RemoteRanker
     from attnmass.ranker import AttentionRanker
 
 
@@ -26,7 +28,7 @@ class _Slot:
     """
 
     lock: ForkLock = field(default_factory=ForkLock)
-    rankers: dict[Hashable, AttentionRanker] = field(default_factory=dict)
+    rankers: dict[Hashable, AttentionRanker | RemoteRanker] = field(default_factory=dict)
 
 
 # The name, and pairs of an option's name and its value.
@@ -36,11 +38,11 @@ _slots: dict[str, _Slot] = {}
 _guard = ForkLock()
 
 
-def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
+def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker | RemoteRanker:
     """The ranker of a model, loaded on the first call and shared by every later one.
 
     Args:
-        name: As in `AttentionRanker.from_pretrained`.
+        name: As in `AttentionRanker.from_pretrained`, or the URL of a server.
         **options: Its options; other options are another ranker, with a cache of its own, over the
             same weights where they run in the same layers, dtype and place. Each must be hashable,
             so heads are a tuple of pairs.
@@ -49,8 +51,6 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
         TypeError: If an option is not hashable, or the name is none.
         AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
     """
-    from attnmass.ranker import AttentionRanker
-
     place, name, key = _keys(name, options)
     options = dict(key[1:])
     while True:
@@ -67,7 +67,7 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
             if found is not None:
                 return found
             try:
-                found = slot.rankers[key] = AttentionRanker.from_pretrained(name, **options)
+                found = slot.rankers[key] = _made(name, options)
                 return found
             finally:
                 with _guard:
@@ -75,7 +75,7 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker:
                         del _slots[place]
 
 
-def ranker_in_memory(name: str, **options: Any) -> AttentionRanker | None:
+def ranker_in_memory(name: str, **options: Any) -> AttentionRanker | RemoteRanker | None:
     """What `shared_ranker` would return at once, `None` where it would have to load a model.
 
     Args, errors: as in `shared_ranker`.
@@ -103,6 +103,16 @@ def _keys(name: str, options: dict[str, Any]) -> tuple[str, str, _Key]:
     key = (name, *sorted(told, key=lambda item: item[0]))
     hash(key)  # or there is a TypeError, before anything is put down
     return place, name, key
+
+
+def _made(name: str, options: dict[str, Any]) -> AttentionRanker | RemoteRanker:
+    if is_url(name):
+        from attnmass.adapters.remote import remote_ranker
+
+        return remote_ranker(name, options)
+    from attnmass.ranker import AttentionRanker
+
+    return AttentionRanker.from_pretrained(name, **options)
 
 
 def release(name: str | None = None) -> int:

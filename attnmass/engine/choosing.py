@@ -125,7 +125,8 @@ class Call:
             saving = Saving(before, trimmed.n_tokens_after or 0, trimmed.chunks, trimmed.dropped)
             notes = trimmed.notes
         except (BudgetError, PatternError) as error:
-            saving, notes = Saving(before, before, whole.chunks, (), str(error)), ()
+            saving = Saving(before, before, whole.chunks, (), str(error))
+            notes = whole.notes
         return replace(
             whole,
             n_tokens_before=before,

@@ -33,6 +33,7 @@ from attnmass.options.declared import names_of
 from attnmass.options.fields import CACHE_FIELDS
 from attnmass.options.fitting import as_texts, check_fit_texts
 from attnmass.options.readings import check_reading, own_of, reading_of
+from attnmass.options.urls import is_url
 from attnmass.profiles import HeadProfile
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
@@ -98,6 +99,9 @@ class Engine:
               processes that name the folder; default: none. (`cache_dir`, where models are loaded
               by name, is the Hub's cache of weights.)
             - `store_bytes`: Bound on the folder's files; `None` for no bound; default: 10 GiB.
+            - `shared_store`: URL of a Redis behind it, for all machines that name that: what is in
+              neither memory nor folder is looked for there, and what is read is kept there, too.
+              What cannot be asked in time is a miss.
             - `store_format`: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and
               less exactly; default: in the model's dtype.
             - `memory_bytes`: Bound on what is kept of it in memory, so that later calls need not
@@ -184,6 +188,11 @@ class Engine:
             UnsupportedModelError: As in the constructor.
         """
         check_path("name_or_path", name_or_path)
+        if is_url(name_or_path):
+            raise ValueError(
+                f"{name_or_path} is a server, which has its model: ask it with "
+                "RemoteRanker(url), or pass it as the model of AttentionRerank"
+            )
         given = settled(LOADING, options)
         check_name(given["layout"])
         rank_by, profile, heads = (given[name] for name in ("rank_by", "profile", "heads"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from attnmass.engine.attributing import answer_sentences, attributed
 from attnmass.engine.backgrounds import Backgrounds
@@ -22,6 +23,9 @@ from attnmass.results.stats import RankerStats, WarmResult
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 _WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 
@@ -29,9 +33,14 @@ class Looker(Backgrounds):
     """Looks at chunks, and makes no ranking of that; `AttentionRanker` is built on it."""
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, as it counts `max_tokens` by default; not to be changed."""
+        return self._plain.as_reader()
+
+    @property
     def stats(self) -> RankerStats:
         """What this ranker did since it was built; a call that goes on is counted in part."""
-        cache, folder = self._cache, self._cache.folder
+        cache, folder, shared = self._cache, self._cache.folder, self._cache.lasting.shared
         return RankerStats(
             calls=int(self._tally["calls"]),
             hits=cache.hits,
@@ -45,6 +54,10 @@ class Looker(Backgrounds):
             encode_seconds=self._tally["encode_seconds"],
             query_seconds=self._tally["query_seconds"],
             folder_trouble=None if folder is None else folder.trouble,
+            shared_hits=0 if shared is None else shared.hits,
+            shared_misses=0 if shared is None else shared.misses,
+            shared_failures=0 if shared is None else shared.failures,
+            shared_trouble=None if shared is None else shared.trouble,
         )
 
     @alone

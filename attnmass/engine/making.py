@@ -40,6 +40,7 @@ class RankerOptions(TypedDict, total=False):
     max_chunk_tokens: int | None
     store: str | os.PathLike[str] | None
     store_bytes: int | None
+    shared_store: str | None
     store_format: StoreFormat | None
     memory_bytes: int | None
     progress: bool

@@ -27,7 +27,7 @@ def span(
     name: str,
     *,
     kind: Literal["internal", "server"] = "internal",
-    carrier: Mapping[str, str] | None = None,
+    caller: Mapping[str, str] | None = None,
     **attributes: Value,
 ) -> Iterator[Tell]:
     """A span around what is done inside; an error leaves its type on it, and not what it says.
@@ -35,7 +35,7 @@ def span(
     Args:
         name: What is done.
         kind: Whether it answers somebody else's call.
-        carrier: Headers that may name the caller's span.
+        caller: Headers that may name the caller's span.
         **attributes: What is known of it before.
 
     Yields:
@@ -50,7 +50,7 @@ def span(
 
     with tracer.start_as_current_span(
         name,
-        context=None if carrier is None else propagate.extract(carrier),
+        context=None if caller is None else propagate.extract(caller),
         kind=SpanKind[kind.upper()],
         attributes=_named(attributes),
         record_exception=False,
@@ -61,6 +61,16 @@ def span(
         except BaseException as error:
             current.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
+
+
+def carrier() -> dict[str, str]:
+    """Headers that name the current span, for a server that is asked inside it."""
+    headers: dict[str, str] = {}
+    if _tracer() is not None:
+        from opentelemetry import propagate
+
+        propagate.inject(headers)
+    return headers
 
 
 def spanned(method: Method) -> Method:

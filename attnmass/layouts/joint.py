@@ -92,8 +92,8 @@ class JointLayout:
         """
         check_count("max_context_tokens", max_context_tokens, 1, optional="the model's own limit")
         check_type("second_pass", second_pass, bool)
-        if cache.options.folder is not None:
-            raise ValueError(f"{_NOTHING_TO_KEEP}: leave out store")
+        if cache.options.lasts:
+            raise ValueError(f"{_NOTHING_TO_KEEP}: leave out store and shared_store")
         reader = Reader(model, heads).proved(lambda made: prove(made, model))
         return cls(
             reader,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attnmass.options.checked import Checked
 from attnmass.options.declared import Storing
+from attnmass.options.urls import check_redis
 
 
 class CacheOptions(Storing, Checked):
@@ -21,6 +22,8 @@ class CacheOptions(Storing, Checked):
         default = type(self).model_fields["store_bytes"].default
         if self.store is None and self.store_bytes != default:
             raise ValueError("store_bytes bounds a store, and there is none: name its folder")
+        if self.shared_store is not None:
+            check_redis(self.shared_store)
         if self.store_format is not None and not self.is_on:
             raise ValueError(
                 f"store_format={self.store_format!r} needs a cache, and there is none: set "
@@ -33,7 +36,12 @@ class CacheOptions(Storing, Checked):
     @property
     def is_on(self) -> bool:
         """Whether anything is kept anywhere."""
-        return self.memory_bytes != 0 or self.store is not None
+        return self.memory_bytes != 0 or self.lasts
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is kept beyond the process."""
+        return self.store is not None or self.shared_store is not None
 
     @property
     def folder(self) -> Path | None:

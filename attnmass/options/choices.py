@@ -22,7 +22,7 @@ Order = Literal["score", "input", "best_last"]
 OnNoEvidence = Literal["keep", "empty", "raise"]
 OnEmpty = Literal["raise", "empty", "cut"]
 # What answers over HTTP have as scores, see `attnmass.serving.scores`.
-Scores = Literal["share", "relevance", "top1"]
+Scores = Literal["auto", "evidence", "relevance", "share", "top1"]
 
 
 def check_choice(name: str, value: Any, choices: Any, *, optional: str = "") -> None:

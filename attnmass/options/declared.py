@@ -159,6 +159,11 @@ class Storing(BaseModel):
     store_bytes: int | None = option(
         STORE_BYTES, "Bytes that store may take; None for no bound", ge=1
     )
+    shared_store: str | None = option(
+        None,
+        "Redis behind the store, redis://host:6379/0, where many machines keep what they read",
+        unset="none",
+    )
     store_format: StoreFormat | None = option(
         None, "Format to keep what was read in, smaller and less exact", unset="the model's"
     )
@@ -169,15 +174,27 @@ class Storing(BaseModel):
     )
 
 
-class Selecting(BaseModel):
-    """Which chunks are kept, and in which order."""
+class Remote(BaseModel):
+    """How a server is asked, where model is its URL."""
 
-    top_n: int | None = option(None, "Keep the best so many", unset="all", ge=1)
-    min_relevance: Share | Literal["auto"] | None = option(
-        "auto",
-        "Leave out chunks and spans of less relevance, 0 to 1; auto is the profile's under "
-        "max_tokens and else none, None for none",
+    api_key: str | None = option(
+        None,
+        "Key for the server, never serialized",
+        unset="ATTNMASS_API_KEY of the environment",
+        exclude=True,
+        repr=False,
     )
+    timeout: float = option(
+        120.0, "Seconds that a call to the server may take in all", gt=0, allow_inf_nan=False
+    )
+    retries: int = option(
+        3, "How often a server that is busy or away is asked again within that time", ge=0
+    )
+
+
+class Scoring(BaseModel):
+    """What chunks are scored by beside attention, and what is no evidence."""
+
     fuse: Share | Literal["auto"] | None = option(
         "auto",
         "Share of the retriever's scores in the order, 0 to 1; auto is by a fitted rule where all "
@@ -186,15 +203,26 @@ class Selecting(BaseModel):
     retrieval_kind: RetrievalKind = option(
         "auto", "What the retriever's scores are; auto recognises distances by their order"
     )
-    order: Order = option(
-        "score", "Order of what is kept: best first by score, as in the input, or best_last"
-    )
     evidence_threshold: float | None = option(
         None,
         "Evidence, 0 to 1, less of which is none",
         unset="the profile's",
         ge=0,
         le=1,
+    )
+
+
+class Selecting(Scoring):
+    """Which chunks are kept, and in which order."""
+
+    top_n: int | None = option(None, "Keep the best so many", unset="all", ge=1)
+    min_relevance: Share | Literal["auto"] | None = option(
+        "auto",
+        "Leave out chunks and spans of less relevance, 0 to 1; auto is the profile's under "
+        "max_tokens and else none, None for none",
+    )
+    order: Order = option(
+        "score", "Order of what is kept: best first by score, as in the input, or best_last"
     )
     on_no_evidence: OnNoEvidence = option(
         "keep", "Without evidence keep chunks, return none (empty), or raise a NoEvidenceError"

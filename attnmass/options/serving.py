@@ -14,8 +14,9 @@ class Serving(BaseModel):
     host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 is every one of the machine")
     port: int = option(8080, "Port to listen at; 0 is any that is free", ge=0)
     scores: Scores = option(
-        "top1",
-        "Scores in answers: share of the attention, relevance, or share with the best at 1 (top1)",
+        "auto",
+        "Scores in answers: share of the attention, the same with the best at 1 (top1) or at the "
+        "evidence that there is, or relevance; auto is evidence where it is told, else top1",
     )
     served_name: str | None = option(None, "The model's name in answers", unset="its own")
     queue_size: int = option(

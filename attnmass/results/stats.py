@@ -42,6 +42,10 @@ class RankerStats:
         query_seconds: Time spent on the queries' passes.
         folder_trouble: Why the folder could not be used the last time that it could not; `None`
             where it always could. Rankings go on without it.
+        shared_hits: How many windows were found in the shared store.
+        shared_misses: How many were asked for there and not found, for whatever reason.
+        shared_failures: How often it could not be asked, or did not keep what it was given.
+        shared_trouble: Why, the last time.
     """
 
     calls: int
@@ -56,3 +60,7 @@ class RankerStats:
     encode_seconds: float
     query_seconds: float
     folder_trouble: str | None = None
+    shared_hits: int = 0
+    shared_misses: int = 0
+    shared_failures: int = 0
+    shared_trouble: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -59,6 +60,21 @@ def info(service: Service) -> Response:
             "docker_label": None,
         }
     )
+
+
+def ranker(service: Service) -> Response:
+    """Which ranker is served, for clients of this package."""
+    return Json(service.identity.told)
+
+
+def tokenizer(service: Service) -> Response:
+    """The model's tokenizer, which counts what is sent to readers that named none."""
+    return Response(service.identity.tokenizer, media_type="application/json")
+
+
+def stats(service: Service) -> Response:
+    """What the ranker did since it was loaded, for whoever asked."""
+    return Json(asdict(service.ranker.stats))
 
 
 def docs(schema: Mapping[str, Any]) -> Response:

@@ -14,7 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from attnmass.serving.about import docs, health, info, models, ready
+from attnmass.serving.about import (
+    docs,
+    health,
+    info,
+    models,
+    ranker,
+    ready,
+    stats,
+    tokenizer,
+)
 from attnmass.serving.answers import error_answer
 from attnmass.serving.auth import Keys
 from attnmass.serving.body import Gone
@@ -26,6 +35,7 @@ from attnmass.serving.metrics import CONTENT_TYPE, Metrics
 from attnmass.serving.own import AttributeForm, ExplainForm, OwnForm, TrimForm, WarmForm
 from attnmass.serving.pairs import Score, score_of
 from attnmass.serving.service import Service
+from attnmass.serving.spans import SpansForm
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -44,6 +54,7 @@ _OWN: dict[str, tuple[type[OwnForm], str]] = {
     "/v1/attribute": (AttributeForm, "See what an answer rests on"),
     "/v1/warm": (WarmForm, "Read documents ahead"),
     "/v1/explain": (ExplainForm, "Draw a heat map"),
+    "/v1/spans": (SpansForm, "Score documents and all their spans"),
 }
 
 
@@ -133,6 +144,9 @@ def _add_other_routes(app: FastAPI, service: Service, metrics: Metrics) -> None:
     get("/info", info, "What is served, as TEI says it")
     get("/models", models, "What is served, as OpenAI says it")
     get("/v1/models", models, "What is served, as OpenAI says it")
+    get("/v1/ranker", ranker, "What is served, for clients of this package")
+    get("/v1/tokenizer", tokenizer, "The model's tokenizer")
+    get("/v1/stats", stats, "What the model did since it was loaded")
     app.add_api_route("/metrics", told, summary="Numbers for Prometheus", **_PLAIN)
 
     async def page(_: Request) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attnmass.cluster.errors import ShardUnavailableError
-from attnmass.errors import AttnMassError, OutOfMemoryError
+from attnmass.errors import AttnMassError, CaptureError, OutOfMemoryError, UnsupportedModelError
 from attnmass.models.out_of_memory import is_out_of_memory
 
 RETRY_SECONDS = 1
@@ -80,6 +80,10 @@ def of_model(error: Exception) -> HttpError | None:
         return HttpError(424, "out_of_memory", str(error))
     if isinstance(error, MemoryError) or is_out_of_memory(error):
         return HttpError(424, "out_of_memory", "memory ran out over this input: send less at once")
+    if isinstance(error, CaptureError):
+        return HttpError(424, "capture_failed", str(error))
+    if isinstance(error, UnsupportedModelError):
+        return HttpError(424, "unsupported_model", str(error))
     if isinstance(error, AttnMassError | RuntimeError):
         return HttpError(424, "model_failed", f"the model failed on this input: {error}")
     return None

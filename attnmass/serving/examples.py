@@ -44,5 +44,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "answer": {"query": _QUERY, "documents": _TEXTS, "answer": "He was born in Ulm."}
     },
     "/v1/warm": {"texts": {"documents": _TEXTS}},
+    "/v1/spans": {"queries": {"queries": [_QUERY], "documents": _TEXTS}},
     "/v1/explain": {"page": {"query": _QUERY, "documents": _TEXTS}},
 }

@@ -61,7 +61,7 @@ class Guard:
         try:
             if scope["path"] not in OPEN:
                 self._keys.check(headers)
-            with span("attnmass.request", kind="server", carrier=headers) as tell:
+            with span("attnmass.request", kind="server", caller=headers) as tell:
                 await self._app(scope, receive, told)
                 tell(route=route_of(scope), status=status, request_id=facts["id"])
         except HttpError as error:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from attnmass.adapters.fields import N_BEST
 from attnmass.engine.asking import Asked
 from attnmass.options.declared import Selecting, Trimming, names_of, option
 from attnmass.results.markers import checked_marker
@@ -31,16 +33,20 @@ class Document(BaseModel):
     """A text with what is known of it.
 
     Attributes:
-        text: The text.
+        text: The text; null is none, and not scored.
         title: As in `attnmass.Chunk`.
+        before: Likewise.
+        after: Likewise.
         id: Whatever the caller knows it by; comes back in answers.
         score: The retriever's score.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    text: Text
+    text: Text | None
     title: Text | None = None
+    before: Text = ""
+    after: Text = ""
     id: Text | int | None = None
     score: float | None = Field(None, allow_inf_nan=False)
 
@@ -62,9 +68,17 @@ class OwnForm(BaseModel, ABC):
     def chunks(self) -> tuple[Chunk, ...]:
         """The documents as chunks."""
         return tuple(
-            Chunk(each) if isinstance(each, str) else Chunk(each.text, each.title)
+            Chunk(each)
+            if isinstance(each, str)
+            else Chunk(each.text, each.title, each.before, each.after)  # type: ignore[arg-type]
             for each in self.documents
         )
+
+    @property
+    def retrieval(self) -> dict[str, Any]:
+        """The retriever's scores, as the option that they are; empty where there are none."""
+        scores = tuple(None if isinstance(each, str) else each.score for each in self.documents)
+        return {"retrieval_scores": scores} if any(each is not None for each in scores) else {}
 
     @abstractmethod
     def work(self) -> Work:
@@ -84,6 +98,10 @@ class _Ranked(OwnForm, Selecting):
     """A query, which documents are kept for it, and which of their spans."""
 
     query: Text
+    # As adapters have it, too.
+    top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
+        None, "Keep the best so many; auto is 5, or all under max_tokens", unset="all"
+    )
 
     def _rank(self, then: Callable[[Ranking], Any], **more: Any) -> Rank:
         """What the model is asked.
@@ -92,10 +110,10 @@ class _Ranked(OwnForm, Selecting):
             BadRequest: If an option is off.
         """
         given = self.model_dump(include=set(_SELECTING))
-        scores = tuple(None if isinstance(each, str) else each.score for each in self.documents)
-        options = {**given, **more}
-        if any(score is not None for score in scores):
-            options["retrieval_scores"] = scores
+        if self.top_n == "auto":
+            trim = more.get("trim")
+            given["top_n"] = N_BEST if trim is None or trim.max_tokens is None else None
+        options = {**given, **more, **self.retrieval}
         if options["on_no_evidence"] == "raise":
             raise BadRequest("on_no_evidence must be keep or empty: no_evidence says it, too")
         try:

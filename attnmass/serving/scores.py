@@ -15,30 +15,41 @@ def scored(ranking: Ranking, how: Scores) -> list[Scored]:
     Args:
         ranking: Of which none is dropped.
         how: `"share"`, the ranking's own score, of which a chunk gets the less the more others
-            there are; `"top1"`, that score divided by the best one's, for clients whose thresholds
-            suppose that the best text is near 1 whatever the number of texts; or `"relevance"`,
-            which depends on the query and on the chunk alone.
+            there are; `"top1"`, that score divided by the best one's, which is 1 if it is good or
+            not; `"evidence"`, the same times how likely it is that anything here is evidence;
+            `"relevance"`, which depends on the query and on the chunk alone, and orders by that;
+            or `"auto"`, evidence where the model's head profile tells it, else top1.
 
     Raises:
-        HttpError: If relevance is asked for and the model has none.
+        HttpError: If relevance or evidence is asked for and the model does not tell it.
     """
+    tells = any(chunk.relevance is not None for chunk in ranking.chunks if not chunk.skipped)
+    if how == "auto":
+        how = "evidence" if tells else "top1"
     if how == "relevance":
         found = [Scored(chunk.index, _relevance(chunk)) for chunk in ranking.chunks]
         return sorted(found, key=lambda each: -each.score)
+    if how == "evidence" and not tells and any(not chunk.skipped for chunk in ranking.chunks):
+        raise _untold()
     largest = max((chunk.score for chunk in ranking.chunks), default=0.0)
-    by = largest if how == "top1" and largest > 0 else 1.0
+    by = largest if how != "share" and largest > 0 else 1.0
+    best = ranking.evidence if how == "evidence" else 1.0
     # A share over a subnormal one may be a little more than 1.
-    return [Scored(chunk.index, min(1.0, chunk.score / by)) for chunk in ranking.chunks]
+    return [Scored(chunk.index, best * min(1.0, chunk.score / by)) for chunk in ranking.chunks]
 
 
 def _relevance(chunk: RankedChunk) -> float:
     if chunk.skipped is not None:
         return 0.0
     if chunk.relevance is None:
-        raise HttpError(
-            424,
-            "no_relevance",
-            "this model's head profile does not tell relevance: start the server with "
-            "--scores top1 or --scores share",
-        )
+        raise _untold()
     return chunk.relevance
+
+
+def _untold() -> HttpError:
+    return HttpError(
+        424,
+        "no_relevance",
+        "this model's head profile does not tell relevance: start the server with "
+        "--scores top1 or --scores share",
+    )

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -15,11 +16,12 @@ from attnmass.results.ranking import Ranking
 from attnmass.serving.answers import Json, page_answer
 from attnmass.serving.asked import About, Question, parsed
 from attnmass.serving.body import Gone, Room, read_body, read_json
-from attnmass.serving.errors import TooLarge
+from attnmass.serving.errors import TooLarge, TryLater
 from attnmass.serving.forms import Form
 from attnmass.serving.options import ServingOptions
 from attnmass.serving.own import ExplainForm, OwnForm
 from attnmass.serving.scores import scored
+from attnmass.serving.spans import Identity, SpansForm
 from attnmass.serving.work import Rank, Several, Work
 from attnmass.serving.worker import ModelWorker
 from attnmass.text.chunk import Chunk
@@ -74,6 +76,26 @@ class Service:
         known = "attnmass" if ranker is None else ranker.profile.model
         return self.options.served_name or known
 
+    @cached_property
+    def identity(self) -> Identity:
+        """Which ranker is served.
+
+        Raises:
+            TryLater: If it is not loaded yet.
+        """
+        return Identity.of(self.ranker)
+
+    @property
+    def ranker(self) -> AttentionRanker:
+        """The ranker.
+
+        Raises:
+            TryLater: If it is not loaded yet.
+        """
+        if self.worker.ranker is None:
+            raise TryLater("not_ready", "the model is being loaded", seconds=5)
+        return self.worker.ranker
+
     async def rerank(
         self, request: Request, form_of: Callable[[Mapping[str, Any]], Form]
     ) -> Response:
@@ -116,6 +138,8 @@ class Service:
             asked = parsed(form, await self._read(request, place))
             self._count(request, len(asked.documents))
             found = await self._ask(request, asked.work())
+        if isinstance(asked, SpansForm):
+            found = {"ranker": self.identity.digest, **found}
         if isinstance(asked, ExplainForm):
             is_page = asked.format == "html"
             return page_answer(found) if is_page else Response(found, media_type="application/json")

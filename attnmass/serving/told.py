@@ -9,6 +9,7 @@ from typing import Any
 from attnmass.results.attribution import Attribution
 from attnmass.results.citations import cite, ranked_passages
 from attnmass.results.ranking import Ranking
+from attnmass.results.saving import Saving
 from attnmass.results.stats import WarmResult
 from attnmass.scoring.ranked import RankedChunk, Span
 from attnmass.text.chunk import Chunk
@@ -53,9 +54,9 @@ def told_trim(
         "notes": list(ranking.notes),
     }
     if dropped:
-        told["dropped"] = [
-            {**_chunk(each, ids, dropped=True), "reason": each.dropped} for each in ranking.dropped
-        ]
+        told["dropped"] = _dropped(ranking.dropped, ids)
+    if ranking.saving is not None:
+        told["saving"] = _saving(ranking.saving, ids, dropped=dropped)
     if citations:
         cited = cite(ranked_passages(ranking, chunks, separator=separator), marker=marker)
         told["citations"] = {
@@ -75,6 +76,24 @@ def told_trim(
             ],
         }
     return told
+
+
+def _dropped(chunks: Sequence[RankedChunk], ids: Ids) -> list[dict[str, Any]]:
+    return [{**_chunk(each, ids, dropped=True), "reason": each.dropped} for each in chunks]
+
+
+def _saving(saving: Saving, ids: Ids, *, dropped: bool) -> dict[str, Any]:
+    """What a dry run found."""
+    told: dict[str, Any] = {
+        "n_tokens_before": saving.n_tokens_before,
+        "n_tokens_after": saving.n_tokens_after,
+        "n_tokens_saved": saving.n_tokens_saved,
+        "lost_documents": saving.lost_chunks,
+        "lost_spans": saving.lost_spans,
+        "error": saving.error,
+        "results": [_chunk(each, ids, dropped=dropped) for each in saving.chunks],
+    }
+    return {**told, "dropped": _dropped(saving.dropped, ids)} if dropped else told
 
 
 def _chunk(chunk: RankedChunk, ids: Ids, *, dropped: bool) -> dict[str, Any]:

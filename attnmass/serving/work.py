@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attnmass.engine.asking import RankOptions
 from attnmass.results.ranking import Ranking
+from attnmass.results.scored import ScoredRanking
 from attnmass.results.stats import WarmResult
 from attnmass.text.chunk import Chunk
 
@@ -77,6 +78,47 @@ class Rank:
         asked = (self, *others)
         found = ranker.rank_batch([each.query for each in asked], self.chunks, **self.options)
         return [each.then(ranking) for each, ranking in zip(asked, found, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class RankSpans:
+    """Rank chunks for some queries, and score their spans.
+
+    Attributes:
+        queries: The queries.
+        chunks: Shared with every other query over the same ones.
+        options: As in `AttentionRanker.rank_spans`.
+        how: What it takes beside them.
+        then: What is made of each result.
+    """
+
+    queries: tuple[str, ...]
+    chunks: tuple[Chunk, ...]
+    options: Mapping[str, Any]
+    how: Mapping[str, Any]
+    then: Callable[[ScoredRanking], Any]
+
+    @property
+    def key(self) -> Hashable:
+        """Chunks and options; queries differ."""
+        asked = (tuple(sorted(each.items())) for each in (self.options, self.how))
+        return (type(self), self.chunks, *asked)
+
+    @property
+    def reads(self) -> Hashable:
+        """Its chunks."""
+        return hash(self.chunks)
+
+    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
+        """As `Rank.ahead`."""
+        yield from read_ahead(ranker, self.chunks)
+
+    def together(self, ranker: AttentionRanker, others: Sequence[RankSpans]) -> list[Any]:
+        """One call for the queries of all requests."""
+        asked = (self, *others)
+        queries = [query for each in asked for query in each.queries]
+        found = iter(ranker.rank_spans(queries, self.chunks, **self.how, **self.options))
+        return [{"rankings": [each.then(next(found)) for _ in each.queries]} for each in asked]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,19 @@ from attnmass.store.disk import DiskStore
 from attnmass.store.entry import Entry
 from attnmass.store.formats import from_bytes, held_bytes, pack, to_bytes
 from attnmass.store.memory import MemoryTier
+from attnmass.store.tiers import Tiers
 
 _logger = getLogger(__name__)
 
 
 class ChunkCache:
-    """Memory first, then the folder; what is found there comes into memory.
+    """Memory first, then what lasts; what is found there comes into memory.
 
     One thread at a time may use a cache; its counts may be read at any time.
 
     Attributes:
         options: What the user said.
+        lasting: What is kept beyond the process.
         memory: What is held of keys and values.
         vectors: What is held of key vectors. A cache serves one layout, which keeps either.
         hits: How many windows were found since the cache was built.
@@ -40,8 +42,12 @@ class ChunkCache:
         self.misses = 0
         self.memory = MemoryTier(options.memory_bytes, held_bytes)
         self.vectors = MemoryTier[KeyVectors](options.memory_bytes, lambda found: found.nbytes)
-        folder = options.folder
-        self.folder = None if folder is None else DiskStore(folder, options.store_bytes)
+        self.lasting = Tiers(options)
+
+    @property
+    def folder(self) -> DiskStore | None:
+        """The folder, if there is one."""
+        return self.lasting.folder
 
     @property
     def is_on(self) -> bool:
@@ -54,8 +60,7 @@ class ChunkCache:
 
         In a folder those count, too, that are too large for it.
         """
-        folder = self.folder
-        return self.memory_evictions if folder is None else folder.evictions + folder.too_large
+        return self.lasting.evictions if self.folder is not None else self.memory_evictions
 
     @property
     def memory_bytes(self) -> int:
@@ -81,8 +86,8 @@ class ChunkCache:
         if not self.is_on:
             return None
         entry = self.memory.get(key)
-        if entry is None and self.folder is not None:
-            entry = self._read(self.folder, key, fits)
+        if entry is None and self.lasting:
+            entry = self._read(key, fits)
             if entry is not None:
                 entry = _place(entry, device)
                 self.memory.put(key, entry)
@@ -92,7 +97,7 @@ class ChunkCache:
 
     def has(self, key: str) -> bool:
         """Whether an entry is where it lasts longest: in the folder, else in memory."""
-        return key in self.memory if self.folder is None else bool(self.folder.has([key]))
+        return bool(self.lasting.has([key])) if self.lasting else key in self.memory
 
     def pack(self, states: KeyValues) -> KeyValues:
         """What is used and kept instead of `states`, so that hits give what misses gave."""
@@ -102,8 +107,8 @@ class ChunkCache:
         """Keep entries that `pack` made, by their keys."""
         for key, entry in entries.items():
             self.memory.put(key, entry)
-        if self.folder is not None:
-            self.folder.write(
+        if self.lasting:
+            self.lasting.write(
                 {key: Entry(to_bytes(entry), len(entry)) for key, entry in entries.items()}
             )
 
@@ -115,10 +120,8 @@ class ChunkCache:
         """Whether an entry in memory lies on a device of another type."""
         return any(entry.device.type != device.type for entry in self.memory.values())
 
-    def _read(
-        self, folder: DiskStore, key: str, fits: Callable[[KeyValues], bool]
-    ) -> KeyValues | None:
-        data = folder.read([key]).get(key)
+    def _read(self, key: str, fits: Callable[[KeyValues], bool]) -> KeyValues | None:
+        data = self.lasting.read([key]).get(key)
         if data is None:
             return None
         try:

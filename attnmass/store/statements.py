@@ -45,12 +45,12 @@ def fetch(
         f"LEFT JOIN data d ON d.id = e.id WHERE e.key IN ({_marks(keys)})",
         list(keys),
     )
-    for key, size, tokens, checksum, value in rows:
+    for key, size, tokens, said, value in rows:
         is_whole = (
             isinstance(value, bytes)
             and isinstance(tokens, int)
             and size == len(value)
-            and checksum == _checksum(key, value, tokens)
+            and said == checksum(key, value, tokens)
         )
         if is_whole:
             whole[key] = value
@@ -123,10 +123,10 @@ def write(
         size = len(entry.data)
         if bound is not None:
             evicted += _make_room(_pages(size) + spare, bound, connection)
-        checksum = _checksum(key, entry.data, entry.tokens)
+        summed = checksum(key, entry.data, entry.tokens)
         made = connection.execute(
             "INSERT INTO entries (key, size, tokens, checksum, used) VALUES (?, ?, ?, ?, ?)",
-            (key, size, entry.tokens, checksum, min(used + place, _LARGEST_NUMBER)),
+            (key, size, entry.tokens, summed, min(used + place, _LARGEST_NUMBER)),
         )
         connection.execute(
             "INSERT OR REPLACE INTO data (id, value) VALUES (?, ?)", (made.lastrowid, entry.data)
@@ -193,7 +193,8 @@ def sums(connection: sqlite3.Connection) -> tuple[int, int, int, int]:
     return entries, tokens, size, last
 
 
-def _checksum(key: bytes, data: bytes, tokens: int) -> int:
+def checksum(key: bytes, data: bytes, tokens: int) -> int:
+    """What tells a damaged value, or another one than its key's, from one that was written."""
     about = struct.pack("<QQq", len(key), len(data), tokens) + key
     return zlib.crc32(data, zlib.crc32(about))
 

@@ -58,10 +58,10 @@ class VectorCache:
             known = cache.vectors.get(key)
             if known is not None:
                 found[key] = known
-        if cache.folder is not None:
+        if cache.lasting:
             missing = [key for key in sizes if key not in found]
             for start in range(0, len(missing), _AT_ONCE):
-                data = cache.folder.read(missing[start : start + _AT_ONCE])
+                data = cache.lasting.read(missing[start : start + _AT_ONCE])
                 for key, value in data.items():
                     vectors = KeyVectors.from_bytes(value, sizes[key], *self._shape)
                     if vectors is None:
@@ -75,17 +75,17 @@ class VectorCache:
 
     def has(self, keys: Sequence[str]) -> set[str]:
         """Which are where they last longest: in the folder, else in memory."""
-        if self._cache.folder is None:
+        if not self._cache.lasting:
             return {key for key in keys if key in self._cache.vectors}
-        return self._cache.folder.has(keys)
+        return self._cache.lasting.has(keys)
 
     def put(self, entries: Mapping[str, KeyVectors]) -> None:
         """Keep vectors by their keys."""
         cache = self._cache
         for key, vectors in entries.items():
             cache.vectors.put(key, vectors)
-        if cache.folder is not None:
-            cache.folder.write(
+        if cache.lasting:
+            cache.lasting.write(
                 {key: Entry(found.to_bytes(), len(found)) for key, found in entries.items()}
             )
 

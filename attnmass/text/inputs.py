@@ -58,17 +58,13 @@ def read_chunks(
     Raises:
         TypeError: As `check_chunks`.
     """
-    check_chunks(chunks)
-    known: list[Chunk] = []
+    known, not_text = as_chunks(chunks)
     skipped: dict[int, str] = {}
-    for index, item in enumerate(chunks):
-        chunk = Chunk(item) if isinstance(item, str) else item
-        if not isinstance(chunk, Chunk) or not isinstance(chunk.text, str):
+    for index, chunk in enumerate(known):
+        if index in not_text:
             skipped[index] = "not text"
-            chunk = Chunk("")
         elif not chunk.text.strip():
             skipped[index] = "blank"
-        known.append(chunk)
     read = {i: chunk_text(chunk) for i, chunk in enumerate(known) if i not in skipped}
     tokenize = plain.known if lazily else plain.content
     tokens = dict(zip(read, tokenize(list(read.values())), strict=True))
@@ -78,6 +74,24 @@ def read_chunks(
     first: dict[str, int] = {}
     places = {index: first.setdefault(read[index], len(first)) for index in tokens}
     return Inputs(tuple(known), tokens, skipped, places)
+
+
+def as_chunks(chunks: Sequence[str | Chunk]) -> tuple[list[Chunk], set[int]]:
+    """What the caller passed as chunks, and which of it is no text: they get the text `""`.
+
+    Raises:
+        TypeError: As `check_chunks`.
+    """
+    check_chunks(chunks)
+    known: list[Chunk] = []
+    not_text: set[int] = set()
+    for index, item in enumerate(chunks):
+        chunk = Chunk(item) if isinstance(item, str) else item
+        if not isinstance(chunk, Chunk) or not isinstance(chunk.text, str):
+            not_text.add(index)
+            chunk = Chunk("")
+        known.append(chunk)
+    return known, not_text
 
 
 def check_chunks(chunks: Sequence[str | Chunk]) -> None:

@@ -35,12 +35,14 @@ class Candidate:
 class Adapter(Protocol):
     """One framework; `Rerank` and `Warmer` are the adapter's, native objects are its own.
 
-    `own_keys` are what it adds to the hidden key beside what all add.
+    `own_keys` are what it adds to the hidden key beside what all add, and `is_remote` is whether
+    its rankers are behind a server.
     """
 
     Rerank: Any
     Warmer: Any
     own_keys: frozenset[str]
+    is_remote: bool
 
     def telling(self, ranker: Any, **fields: Any) -> Any:
         """A reranker whose metadata tell all that they can."""
@@ -93,6 +95,8 @@ class Adapter(Protocol):
 
 class LlamaIndexAdapter:
     """Nodes with scores."""
+
+    is_remote = False
 
     def __init__(self) -> None:
         pytest.importorskip("llama_index.core")
@@ -181,6 +185,8 @@ class LlamaIndexAdapter:
 
 class LangChainAdapter:
     """Documents whose metadata has the score."""
+
+    is_remote = False
 
     def __init__(self) -> None:
         pytest.importorskip("langchain_core")

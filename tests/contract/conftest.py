@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,38 @@ import pytest
 from attnmass import HeadProfile
 from tests.conftest import HEADS
 from tests.contract.adapters import Adapter, LangChainAdapter, LlamaIndexAdapter
+from tests.contract.wire import RemoteLangChain, RemoteLlamaIndex, served
+
+LOCAL = {"llama_index": LlamaIndexAdapter, "langchain": LangChainAdapter}
+REMOTE = {"llama_index over HTTP": RemoteLlamaIndex, "langchain over HTTP": RemoteLangChain}
 
 
-@pytest.fixture(params=[LlamaIndexAdapter, LangChainAdapter], ids=["llama_index", "langchain"])
-def adapter(request: pytest.FixtureRequest) -> Adapter:
-    """One framework after the other."""
-    return request.param()
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One framework after the other, with a ranker in the process and with one behind a server.
+
+    What is marked `in_process` asks for nothing that a server has a part in.
+    """
+    if "adapter" in metafunc.fixturenames:
+        here = metafunc.definition.get_closest_marker("in_process") is not None
+        kinds = LOCAL if here else LOCAL | REMOTE
+        metafunc.parametrize("adapter", kinds.values(), ids=kinds.keys(), indirect=True)
+
+
+@pytest.fixture
+def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
+    """One of them; servers end with the test."""
+    made = request.param()
+    with ExitStack() as stack:
+        if made.is_remote:
+            urls: dict[int, str] = {}
+
+            def url(ranker: Any) -> str:
+                if id(ranker) not in urls:
+                    urls[id(ranker)] = stack.enter_context(served(ranker))
+                return urls[id(ranker)]
+
+            made.serve(url)
+        yield made
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from attnmass import AttentionRanker, Chunk, Ranking, WarmResult
 from attnmass.engine.building import Built
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.profiles import HeadProfile, RelevanceRule
+from attnmass.results.scored import ScoredRanking
 from attnmass.text.prompt import chunk_text
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
@@ -51,8 +52,22 @@ class StubRanker(AttentionRanker):
         self.calls: list[SimpleNamespace] = []
         self._mass, self._hot, self._seconds, self._error = mass, hot, seconds, error
 
-    def rank(self, query: str, chunks: Sequence[Chunk], **options: Any) -> Ranking:
-        """As `AttentionRanker.rank`."""
+    def rank_batch(
+        self, queries: Sequence[str], chunks: Sequence[Chunk], **options: Any
+    ) -> list[Ranking]:
+        """As `AttentionRanker.rank_batch`, by which `rank` ranks."""
+        self._prepare(queries[0], chunks, options)
+        return super().rank_batch(queries, chunks, **options)
+
+    def rank_spans(
+        self, queries: Sequence[str], chunks: Sequence[Chunk], **options: Any
+    ) -> list[ScoredRanking]:
+        """As `AttentionRanker.rank_spans`."""
+        self._prepare(queries[0], chunks, options)
+        return super().rank_spans(queries, chunks, **options)
+
+    def _prepare(self, query: str, chunks: Sequence[Chunk], options: dict[str, Any]) -> None:
+        """Remember what was asked, and have the layout give what it should."""
         thread = threading.current_thread().name
         self.calls.append(
             SimpleNamespace(query=query, chunks=chunks, thread=thread, options=options)
@@ -70,7 +85,6 @@ class StubRanker(AttentionRanker):
         if self._relevance is not None:
             likely = [self._relevance(chunk) for chunk in distinct.values() if split(chunk)]
             self._stub.beside = StubBeside(likely)
-        return super().rank(query, chunks, **options)
 
     def _row(self, chunk: Chunk, words: Sequence[str]) -> Tensor:
         if not self._hot:  # exact, whatever the number of words

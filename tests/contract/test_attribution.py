@@ -52,6 +52,7 @@ def test_an_answer_is_attributed_to_its_sources(adapter: Adapter, tiny: Attentio
     assert adapter.read(found) == adapter.read(before)
 
 
+@pytest.mark.in_process
 def test_an_attribution_draws_itself(adapter: Adapter, tiny: AttentionRanker) -> None:
     """What an adapter returned can be drawn, with the places that it knows."""
     rerank = adapter.Rerank.from_ranker(tiny)

@@ -22,6 +22,8 @@ from attnmass.options.declared import (
 from tests.contract.adapters import Adapter, LangChainAdapter, LlamaIndexAdapter
 from tests.contract.stub import StubRanker
 
+pytestmark = pytest.mark.in_process
+
 DECLARED = {
     name: info
     for group in (Loading, Reading[HeadProfile], Storing, Selecting, Trimming)

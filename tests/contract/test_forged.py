@@ -10,18 +10,12 @@ import pytest
 
 from attnmass.results import hidden
 from attnmass.text.chunk import span_id, text_digest
-from tests.contract.adapters import Adapter, Candidate, LangChainAdapter, LlamaIndexAdapter
+from tests.contract.adapters import Adapter, Candidate
 from tests.contract.stub import StubRanker
 
 TEXT = "The lighthouse was drawn by Ida Korr. It has a pier."
 OTHER = "The lighthouse was drawn by Ida Korr. Pay somebody else. It has a pier."
 KEPT = [(0, 37), (57, 71)]
-
-
-@pytest.fixture(params=[LlamaIndexAdapter, LangChainAdapter])
-def adapter(request: pytest.FixtureRequest) -> Any:
-    """Each adapter."""
-    return request.param()
 
 
 def span(start: int, end: int, text: str = OTHER) -> dict[str, Any]:
@@ -100,6 +94,7 @@ def test_forged_metadata_changes_nothing(
     assert result.text == TEXT
 
 
+@pytest.mark.in_process
 @pytest.mark.parametrize("forged", FORGED)
 def test_forged_metadata_is_not_restored(adapter: Adapter, forged: Any) -> None:
     """`restore` and `cite` go by the text, too, and never fail over it."""

@@ -33,6 +33,8 @@ from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import cross_encoder_folder, tiny_encoder, wordpiece_tokenizer
 from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_seq2seq
 
+pytestmark = pytest.mark.in_process
+
 FEW = ((0, 1), (1, 2))
 
 

@@ -248,6 +248,7 @@ def test_trimming_is_the_cores(adapter: Adapter, ranker: AttentionRanker) -> Non
         ]
 
 
+@pytest.mark.in_process
 def test_every_option_reaches_the_core(adapter: Adapter) -> None:
     """Options of trimming and of selection are passed on as they are."""
     ranker = stub()

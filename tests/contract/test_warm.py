@@ -85,6 +85,7 @@ def test_failures_are_raised(adapter: Adapter) -> None:
         adapter.ingest(adapter.Warmer(rerank=rerank), adapter.stored(adapter.build(CANDIDATES)))
 
 
+@pytest.mark.in_process
 def test_options_reach_the_core(adapter: Adapter) -> None:
     """Batch size and progress bar are those of the reranker; async calls have its thread."""
     stub = StubRanker()

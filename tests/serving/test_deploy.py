@@ -15,6 +15,8 @@ import yaml
 
 from attnmass.cli.app import app
 from attnmass.cli.serve import KEYS
+from attnmass.options.remote import API_KEY
+from attnmass.options.urls import REDIS_PASSWORD
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "serve.md").read_text(encoding="utf-8")
@@ -100,7 +102,7 @@ def test_options_of_the_page() -> None:
     assert len(re.findall(r"^\$ (.*attnmass serve.*)$", PAGE, re.MULTILINE)) >= 3
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE.partition("## Clients")[2]))
     assert named - OPTIONS == {"--help"}
-    assert set(re.findall(r"ATTNMASS_[A-Z_]+", PAGE)) <= VARIABLES
+    assert set(re.findall(r"ATTNMASS_[A-Z_]+", PAGE)) <= VARIABLES | {API_KEY, REDIS_PASSWORD}
 
 
 def test_metrics_of_the_page() -> None:

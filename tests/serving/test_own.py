@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 
 from attnmass import AttentionRanker, Chunk, Trim
 from attnmass.results.citations import cite, ranked_passages
-from tests.serving.conftest import QUERY, TEXTS, Watched
+from tests.contract.stub import StubRanker
+from tests.serving.conftest import QUERY, TEXTS, Watched, serving
 
 DOCUMENTS = [
     TEXTS[0],
@@ -90,6 +91,74 @@ def test_retrieval_scores_are_fused(client: TestClient, ranker: AttentionRanker)
     answer = client.post("/v1/trim", json=body)
     assert answer.status_code == 400
     assert "fuse needs retrieval_scores" in answer.json()["message"]
+
+
+def test_what_must_stay(client: TestClient, ranker: AttentionRanker) -> None:
+    """`must_keep` keeps what it does in a call in the process, and a misspelled name is told."""
+    trim = Trim(max_tokens=40, must_keep=["hourly"])
+    expected = ranker.rank(QUERY, CHUNKS, trim=trim)
+    found = post(client, "/v1/trim", max_tokens=40, must_keep=["hourly"])
+    assert [each["text"] for each in found["results"]] == [c.text for c in expected.chunks]
+    assert "hourly" in found["text"]
+    assert "must_keep" in {span["reason"] for each in found["results"] for span in each["spans"]}
+    body = {"query": QUERY, "documents": DOCUMENTS, "must_keep": ["amount"]}
+    answer = client.post("/v1/trim", json=body)
+    assert answer.status_code == 400
+    assert "Did you mean 'amounts'" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("max_tokens", [40, 1])
+def test_a_dry_run(client: TestClient, ranker: AttentionRanker, max_tokens: int) -> None:
+    """All documents come whole, beside what trimming would save and lose, or fail by."""
+    saving = ranker.trim(QUERY, CHUNKS, max_tokens=max_tokens, dry_run=True).saving
+    assert saving is not None
+    found = post(client, "/v1/trim", max_tokens=max_tokens, dry_run=True, dropped=True)
+    assert {each["index"]: each["text"] for each in found["results"]} == dict(enumerate(TEXTS))
+    told = found["saving"]
+    assert told["n_tokens_saved"] == saving.n_tokens_saved
+    assert (told["lost_documents"], told["lost_spans"]) == (saving.lost_chunks, saving.lost_spans)
+    assert told["error"] == saving.error
+    assert [each["text"] for each in told["results"]] == [c.text for c in saving.chunks]
+    assert [each["reason"] for each in told["dropped"]] == [c.dropped for c in saving.dropped]
+    assert "saving" not in post(client, "/v1/trim", max_tokens=40)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"top_n": "auto"}, 5),
+        ({"top_n": "auto", "keep_ratio": 1.0}, 5),
+        ({"top_n": "auto", "max_tokens": 1000}, 7),
+        ({"top_n": 2}, 2),
+        ({}, 7),
+    ],
+    ids=str,
+)
+def test_how_many(client: TestClient, fields: dict[str, Any], kept: int) -> None:
+    """`auto` is what it is in the adapters: five, or all that a budget has room for."""
+    documents = [f"Item {n} is told of." for n in range(7)]
+    assert len(post(client, "/v1/trim", documents=documents, **fields)["results"]) == kept
+
+
+def test_relevance() -> None:
+    """What is of less relevance stays out, and without a rule for it the option is refused."""
+    likely = {"One here.": 0.9, "Two here.": 0.1}
+    stub = StubRanker(lambda c: likely[c.text], relevance=lambda c: likely[c.text])
+    expected = stub.rank(QUERY, [Chunk(text) for text in likely], min_relevance=0.5)
+    with serving(stub) as client:
+        body = {"query": QUERY, "documents": list(likely), "min_relevance": 0.5}
+        found = client.post("/v1/trim", json={**body, "dropped": True}).json()
+    assert [each["index"] for each in found["results"]] == [c.index for c in expected.chunks]
+    assert [each["relevance"] for each in found["results"]] == [expected.chunks[0].relevance]
+    assert [each["reason"] for each in found["dropped"]] == ["min_relevance"]
+
+
+def test_no_rule_for_relevance(client: TestClient) -> None:
+    """A model that cannot tell relevance says so, and what would."""
+    body = {"query": QUERY, "documents": DOCUMENTS, "min_relevance": 0.5}
+    answer = client.post("/v1/trim", json=body)
+    assert answer.status_code == 400
+    assert "needs relevance" in answer.json()["message"]
 
 
 def test_attribute(client: TestClient, ranker: AttentionRanker) -> None:

@@ -1,0 +1,53 @@
+"""Addresses of servers: which names are URLs, and what may be in them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_SCHEMES = ("http://", "https://")
+_REDIS = ("redis", "rediss", "unix")
+
+REDIS_PASSWORD = "ATTNMASS_REDIS_PASSWORD"
+
+
+def is_url(name: object) -> bool:
+    """Whether a model's name is the address of a server."""
+    return isinstance(name, str) and name.lower().startswith(_SCHEMES)
+
+
+def check_url(url: str) -> str:
+    """The address of a server, without a slash at its end.
+
+    Raises:
+        ValueError: If it is none, or has more in it than host, port and path.
+    """
+    told = "pass one such as 'http://127.0.0.1:8080'"
+    if not is_url(url):
+        raise ValueError(f"{url!r} is no URL of http or https: {told}")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r} is no URL: {error}; {told}") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL with a user or a password in it ends up in logs: pass api_key")
+    if not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} must be scheme, host, port and path, and no more: {told}")
+    return url.rstrip("/")
+
+
+def check_redis(url: str) -> None:
+    """Raise `ValueError` for what is no address of a Redis, or has a password in it."""
+    told = "pass one such as 'redis://127.0.0.1:6379/0'"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"shared_store is no URL: {error}; {told}") from None
+    if parts.password is not None:
+        raise ValueError(
+            f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead"
+        )
+    place = parts.path if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in _REDIS or not place or port == 0:
+        raise ValueError(f"shared_store={url!r} is no URL of a Redis: {told}")

@@ -1,0 +1,181 @@
+"""Values in a Redis that many machines share: asked in pipelines, and never waited for long.
+
+Whatever goes wrong there is a miss: a server that is stopped, slow, full, or of another kind, and a
+value that is damaged or foreign, by the same checksum as in the store's own file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import struct
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from logging import getLogger
+from typing import Any
+
+from attnmass.options.urls import REDIS_PASSWORD
+from attnmass.store.entry import Entry
+from attnmass.store.statements import checksum
+
+_logger = getLogger(__name__)
+
+_PREFIX = b"attnmass:1:"  # a new number for another format
+_HEADER = struct.Struct("<Iq")  # checksum, tokens
+
+_CONNECT = 0.25  # seconds
+_ANSWER = 0.5  # seconds without a byte
+_PATIENCE = 2.0  # seconds for all that one call asks; what is missing then is read anew
+_REST = 5.0  # seconds in which a server that failed is not asked again
+
+_AT_ONCE = 32  # values in one round trip
+_LARGEST = 64 << 20  # bytes of a value; larger ones would hold others up
+
+
+class SharedStore:
+    """Values by key in a Redis; threads may share it, and a forked process connects anew.
+
+    What is evicted when is the server's own matter (`maxmemory-policy`).
+
+    Attributes:
+        url: The server's address.
+        hits: How many values were found since this was built.
+        misses: How many were not, for whatever reason.
+        failures: How often the server could not be asked, or refused to keep values.
+        trouble: Why, the last time.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            url: As `Storing.shared_store`; a password comes from the environment.
+
+        Raises:
+            ImportError: If redis is missing.
+        """
+        if importlib.util.find_spec("redis") is None:
+            raise ImportError(f'shared_store={url!r} needs redis: pip install "attnmass[redis]"')
+        self.url = url
+        self.hits = 0
+        self.misses = 0
+        self.failures = 0
+        self.trouble: str | None = None
+        self._client: Any = None
+        self._resting_until = 0.0  # by the monotonic clock
+        self._told: set[str] = set()
+
+    def __reduce__(self) -> tuple[type[SharedStore], tuple[str]]:
+        """Connections stay behind."""
+        return SharedStore, (self.url,)
+
+    def read(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """The values that are there and whole, by key."""
+        found: dict[str, Entry] = {}
+        with self._asked():
+            end = time.monotonic() + _PATIENCE
+            for part in self._parts(keys, end):
+                values = self._redis().mget([_named(key) for key in part])
+                for key, value in zip(part, values, strict=True):
+                    entry = None if value is None else _read(key, value)
+                    if entry is not None:
+                        found[key] = entry
+                    elif value is not None:
+                        self._tell("a value of the shared store is not what was written: left out")
+        self.hits += len(found)
+        self.misses += len(keys) - len(found)
+        return found
+
+    def has(self, keys: Sequence[str]) -> set[str]:
+        """Which values are there, without reading them."""
+        found: set[str] = set()
+        with self._asked():
+            end = time.monotonic() + _PATIENCE
+            for part in self._parts(keys, end):
+                with self._redis().pipeline(transaction=False) as pipeline:
+                    for key in part:
+                        pipeline.exists(_named(key))
+                    there = pipeline.execute()
+                found |= {key for key, yes in zip(part, there, strict=True) if yes}
+        return found
+
+    def write(self, items: Mapping[str, Entry]) -> None:
+        """Keep values, as far as there is room and time."""
+        kept = {key: each for key, each in items.items() if len(each.data) <= _LARGEST}
+        with self._asked():
+            end = time.monotonic() + _PATIENCE
+            for part in self._parts(list(kept), end):
+                with self._redis().pipeline(transaction=False) as pipeline:
+                    for key in part:
+                        pipeline.set(_named(key), _written(key, kept[key]))
+                    pipeline.execute()
+
+    def close(self) -> None:
+        """Close connections; a later call opens them again."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _redis(self) -> Any:
+        if self._client is None:
+            from redis import Redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+
+            self._client = Redis.from_url(
+                self.url,
+                password=os.environ.get(REDIS_PASSWORD) or None,
+                socket_connect_timeout=_CONNECT,
+                socket_timeout=_ANSWER,
+                retry=Retry(NoBackoff(), 0),
+            )
+        return self._client
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Go on without the server where it fails, and leave it alone for a while."""
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            yield
+        except (RedisError, OSError, ValueError) as error:
+            self.failures += 1
+            self._tell(f"the shared store {self.url} cannot be used: {error}")
+            if not isinstance(error, ResponseError):  # such as that it is full, said at once
+                self._resting_until = time.monotonic() + _REST
+
+    def _parts(self, keys: Sequence[str], end: float) -> Iterator[Sequence[str]]:
+        """Keys in parts, until the time is over; none while the server is left alone."""
+        if keys and time.monotonic() < self._resting_until:
+            self.failures += 1
+            return
+        for start in range(0, len(keys), _AT_ONCE):
+            if start and time.monotonic() > end:
+                raise TimeoutError(f"no more than {_PATIENCE:g} seconds are waited for it")
+            yield keys[start : start + _AT_ONCE]
+
+    def _tell(self, what: str) -> None:
+        """Log something once; there may be thousands of values."""
+        self.trouble = what
+        if what not in self._told:
+            _logger.warning("%s", what)
+        self._told.add(what)
+
+
+def _named(key: str) -> bytes:
+    return _PREFIX + key.encode("utf-8", "surrogatepass")
+
+
+def _written(key: str, entry: Entry) -> bytes:
+    said = checksum(_named(key), entry.data, entry.tokens)
+    return _HEADER.pack(said, entry.tokens) + entry.data
+
+
+def _read(key: str, value: bytes) -> Entry | None:
+    """What `_written` gave; `None` where it did not."""
+    if len(value) < _HEADER.size:
+        return None
+    said, tokens = _HEADER.unpack_from(value)
+    data = value[_HEADER.size :]
+    return Entry(data, tokens) if said == checksum(_named(key), data, tokens) else None

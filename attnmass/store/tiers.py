@@ -1,0 +1,62 @@
+"""What lasts beyond the process: a folder, a server that machines share behind it, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attnmass.options.cache import CacheOptions
+from attnmass.store.disk import DiskStore
+from attnmass.store.entry import Entry
+from attnmass.store.shared import SharedStore
+
+
+class Tiers:
+    """The folder first, then the server; what is found there comes into the folder.
+
+    Attributes:
+        folder: `None` where there is none.
+        shared: Likewise.
+    """
+
+    def __init__(self, options: CacheOptions) -> None:
+        """Use what was named.
+
+        Raises:
+            ValueError, ImportError: As `DiskStore` and `SharedStore`.
+        """
+        folder, url = options.folder, options.shared_store
+        self.folder = None if folder is None else DiskStore(folder, options.store_bytes)
+        self.shared = None if url is None else SharedStore(url)
+
+    def __bool__(self) -> bool:
+        return self.folder is not None or self.shared is not None
+
+    @property
+    def evictions(self) -> int:
+        """How many entries the folder lost or could not take; a server has its own ways."""
+        folder = self.folder
+        return 0 if folder is None else folder.evictions + folder.too_large
+
+    def read(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values that are there and whole, by key."""
+        found = {} if self.folder is None else self.folder.read(keys)
+        missing = [key for key in keys if key not in found]
+        if self.shared is None or not missing:
+            return found
+        more = self.shared.read(missing)
+        if more and self.folder is not None:
+            self.folder.write(more)
+        return found | {key: entry.data for key, entry in more.items()}
+
+    def has(self, keys: Sequence[str]) -> set[str]:
+        """Which values are there, without reading them."""
+        found = set() if self.folder is None else self.folder.has(keys)
+        missing = [key for key in keys if key not in found]
+        return found | self.shared.has(missing) if self.shared is not None and missing else found
+
+    def write(self, items: Mapping[str, Entry]) -> None:
+        """Keep values in both."""
+        if self.folder is not None:
+            self.folder.write(items)
+        if self.shared is not None and items:
+            self.shared.write(items)
