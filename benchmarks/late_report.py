@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cross_encoder import ALL, FEW
 from benchmarks.data import SETS
 from benchmarks.metrics import cell
+
+RESULTS = Path(__file__).parent / "results" / "cross_encoder.json"
 
 Values = dict[str, dict[str, list[float]]]
 
@@ -23,32 +26,32 @@ TRAINED = {
 }
 
 
-def ranking_table(relevance: dict[str, Any], cross: dict[str, Any]) -> str:
+def ranking_table(relevance: dict[str, Any]) -> str:
     """nDCG@10 of the default and its rivals on the same queries, and what they learned from."""
     lines = [
         f"| nDCG@10 | trained on | {' | '.join(SETS)} | mean |",
         f"|---|---|---{'|---' * len(SETS)}|",
     ]
     counts = {name: found["queries"] for name, found in relevance["sets"].items()}
-    for method, found in _values(relevance, cross).items():
+    for method, found in _values(relevance).items():
         cells = [cell(found[name], count=False) for name in SETS]
         mean = statistics.fmean(statistics.fmean(found[name]) for name in SETS)
-        lines.append(f"| {method} | {_trained(method, cross)} | {' | '.join(cells)} | {mean:.3f} |")
+        lines.append(f"| {method} | {_trained(method)} | {' | '.join(cells)} | {mean:.3f} |")
     told = ", ".join(f"{counts[name]} of {name}" for name in SETS)
     return "\n".join([*lines, "", f"Queries: {told}.", ""])
 
 
-def short_ranking_table(relevance: dict[str, Any], cross: dict[str, Any]) -> str:
+def short_ranking_table(relevance: dict[str, Any]) -> str:
     """The same without intervals."""
     lines = [f"| nDCG@10 | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
-    for method, found in _values(relevance, cross).items():
+    for method, found in _values(relevance).items():
         cells = [f"{statistics.fmean(found[name]):.3f}" for name in SETS]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
-def _values(relevance: dict[str, Any], cross: dict[str, Any]) -> Values:
-    """nDCG@10 by method and set, one value a query."""
+def _values(relevance: dict[str, Any]) -> Values:
+    """nDCG@10 by method and set, one value a query; all methods have the same queries."""
     names = {
         "attnmass + MiniLM": "minilm fused",
         "attnmass + BM25": "bm25 fused",
@@ -62,18 +65,29 @@ def _values(relevance: dict[str, Any], cross: dict[str, Any]) -> Values:
         }
         for shown, key in names.items()
     }
-    for method in (FEW, ALL):
-        rows = [row for row in cross["rows"] if row["method"] == method]
+    known = _cross_encoders()
+    for method in dict.fromkeys(row["method"] for row in known.get("rows", ())):
         found[f"cross-encoder, {method}"] = {
-            name: [row["ndcg@10"] for row in rows if row["set"] == name] for name in SETS
+            name: [
+                row["ndcg@10"]
+                for row in known["rows"]
+                if (row["method"], row["set"]) == (method, name)
+                and row["query"] < relevance["limit"]
+            ]
+            for name in SETS
         }
     return found
 
 
-def _trained(method: str, cross: dict[str, Any]) -> str:
+def _cross_encoders() -> dict[str, Any]:
+    """What `benchmarks.cross_encoder` found, where it has run."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+
+
+def _trained(method: str) -> str:
     if method in TRAINED:
         return TRAINED[method]
-    about = cross["training"][method.removeprefix("cross-encoder, ")]
+    about = _cross_encoders()["training"][method.removeprefix("cross-encoder, ")]
     return f"what MiniLM was, and {about['queries']:,} questions ({about['cpu_seconds']:,.0f} s)"
 
 

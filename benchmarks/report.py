@@ -276,7 +276,6 @@ def _read(name: str) -> dict[str, Any]:
     return dict(json.loads((FOLDER / name).read_text(encoding="utf-8")))
 
 
-_RANKING = ("relevance.json", "cross_encoder.json")
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "quality": (quality_table, ("quality.json",)),
     "fits": (fits_table, tuple(f"fits/{path.name}" for path in sorted(FITS.glob("*.json")))),
@@ -284,8 +283,8 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "joint": (joint_table, ("joint.json", "quality.json")),
     "why": (late_report.why, ("late_cost.json", "late.json", "quality.json")),
-    "ranking": (late_report.ranking_table, _RANKING),
-    "short ranking": (late_report.short_ranking_table, _RANKING),
+    "ranking": (late_report.ranking_table, ("relevance.json",)),
+    "short ranking": (late_report.short_ranking_table, ("relevance.json",)),
     "late evidence": (late_report.evidence_table, ("relevance.json",)),
     "echoes": (late_report.echo_table, ("relevance.json",)),
     "backgrounds": (backgrounds.table, ("backgrounds.json",)),
