@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -27,10 +28,21 @@ def test_wheel(tmp_path: Path) -> None:
     shipped = {path.name for path in (ROOT / "attnmass" / "profiles" / "data").glob("*.json")}
     assert {f"attnmass/profiles/data/{name}" for name in shipped} <= set(names)
     rooms = (ROOT / "attnmass" / "explain").iterdir()
-    drawing = {path.name for path in rooms if path.suffix in (".html", ".css", ".js")}
-    assert {"page.html", "page.css", "page.js", "frame.html"} <= drawing
+    drawing = {path.name for path in rooms if path.suffix in (".html", ".css", ".js", ".svg")}
+    assert {"page.html", "page.css", "page.js", "frame.html", "picture.svg"} <= drawing
     assert {f"attnmass/explain/{name}" for name in drawing} <= set(names)
     assert "attnmass/serving/docs.html" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     (scripts,) = [name for name in names if name.endswith("entry_points.txt")]
     assert "attnmass = attnmass.cli:main" in zipfile.ZipFile(wheel).read(scripts).decode()
+
+
+def test_a_release_is_started_by_hand_only() -> None:
+    """The workflow has no other trigger, tries what it built, and has no password."""
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    triggers = re.search(r"^on:\n((?:  .*\n)+)", text, re.MULTILINE)
+    assert triggers is not None
+    assert re.findall(r"^  (\w+):", triggers[1], re.MULTILINE) == ["workflow_dispatch"]
+    assert text.index("make dist-check") < text.index("gh-action-pypi-publish")
+    assert re.findall(r"^ +([\w-]+): write", text, re.MULTILINE) == ["id-token"]
+    assert "secrets." not in text
