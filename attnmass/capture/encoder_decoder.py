@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from attnmass.capture.core import Head, ViewReader
+from attnmass.capture.interface import cached
 from attnmass.capture.states import KeyValues, joined
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.pair import hides_attention, max_positions, settle_attention
@@ -90,8 +91,8 @@ class EncoderDecoder(ViewReader):
                 input_ids=ids,
                 encoder_hidden_states=states,
                 encoder_attention_mask=mask,
-                past_key_values=caches,
                 use_cache=caches is not None,
+                **cached(self._view.decoder, caches),
                 **options,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -102,3 +103,11 @@ class PassCache(Cache):
 AttentionInterface.register(INTERFACE, attention_function)
 AttentionMaskInterface.register(INTERFACE, mask_by_position)
 AttentionMaskInterface.register(EAGER, additive_mask_by_position)
+
+
+def cached(model: Any, cache: Cache | None) -> dict[str, Cache]:
+    """A cache as the argument that a model takes it as: transformers 5.24 gave it another name."""
+    if cache is None:
+        return {}
+    known = inspect.signature(model.forward).parameters
+    return {"cache" if "cache" in known else "past_key_values": cache}

@@ -149,8 +149,8 @@ class Reader(ViewReader):
                     # Without a mask, positions that start again would be taken for packed
                     # sequences.
                     attention_mask=None if eager else torch.ones_like(ids),
-                    past_key_values=interface.PassCache() if eager else None,
                     use_cache=eager,
+                    **interface.cached(self._view, interface.PassCache() if eager else None),
                 )
             except StopForward:
                 pass

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import transformers as hf
+from packaging.version import Version
 
 _SIZE = {
     "vocab_size": 101,
@@ -47,6 +48,8 @@ class Family:
         feature: What is special about its attention.
         config: A two-layer model of it.
         path: How its attention is read, `None` where it is refused.
+        asks_since: The version of transformers since which it asks the interface, where the table
+            was made with an older one.
         refused: A part of the error where it is refused.
         sinks: Whether a part of each row falls on no token.
         inside: Of encoder-decoders, whether the encoder shows where its tokens look.
@@ -56,9 +59,17 @@ class Family:
     feature: str
     config: Any
     path: str | None = "interface"
+    asks_since: str | None = None
     refused: str | None = None
     sinks: bool = False
     inside: bool = True
+
+    @property
+    def path_here(self) -> str | None:
+        """How it is read with the version of transformers that is installed."""
+        since = self.asks_since
+        moved = since is not None and Version(hf.__version__) >= Version(since)
+        return "interface" if moved else self.path
 
 
 FAMILIES = [
@@ -135,7 +146,13 @@ FAMILIES = [
         ),
         sinks=True,
     ),
-    Family("GPT-J", "partial rotary", hf.GPTJConfig(**_GPT, rotary_dim=4), path="eager"),
+    Family(
+        "GPT-J",
+        "partial rotary",
+        hf.GPTJConfig(**_GPT, rotary_dim=4),
+        path="eager",
+        asks_since="5.24",
+    ),
     Family(
         "Falcon (rotary)",
         "multi-query attention",

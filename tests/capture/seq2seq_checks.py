@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 import torch
+import transformers
+from packaging.version import Version
 from torch import Tensor
 
 from attnmass.capture import CrossReader
@@ -34,6 +37,8 @@ def eager(model: Any, query: list[int], heads: Any = HEADS) -> Tensor:
             output_attentions=True,
             use_cache=False,
         )
+    if not output.cross_attentions and Version(transformers.__version__) < Version("5.23"):
+        pytest.skip("some versions of transformers before 5.23 return no attention of T5")
     rows = [output.cross_attentions[layer][0, head, 1:].float() for layer, head in heads]
     return torch.stack(rows)
 

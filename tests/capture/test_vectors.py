@@ -15,7 +15,7 @@ from tests.capture import checks
 from tests.capture.families import DECODERS, Family
 from tests.tiny import tiny_model
 
-INTERFACE = [family for family in DECODERS if family.path == "interface"]
+INTERFACE = [family for family in DECODERS if family.path_here == "interface"]
 each_family = pytest.mark.parametrize("family", INTERFACE, ids=lambda family: family.name)
 LEARNED = {"GPT-2", "OPT"}
 
@@ -107,7 +107,7 @@ def test_what_is_asked_for_later_is_proved_too(
 
 def test_eager_families_are_refused() -> None:
     """A family that does not ask the attention interface has no vectors to read, and is told so."""
-    family = next(family for family in DECODERS if family.path == "eager")
+    family = next(family for family in DECODERS if family.path_here == "eager")
     with pytest.raises(UnsupportedModelError, match="layout='parallel'"):
         VectorReader(tiny_model(family.config), checks.HEADS)
 
