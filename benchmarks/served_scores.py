@@ -53,7 +53,9 @@ def main() -> None:
 
 def measured(ranker: AttentionRanker, asked: list[Any], pool: list[str]) -> dict[str, Any]:
     """The figures of a set, by the way to score."""
-    rows: dict[str, dict[str, list[float]]] = {how: {} for how in get_args(Scores) if how != "auto"}
+    rows: dict[Scores, dict[str, list[float]]] = {
+        how: {} for how in get_args(Scores) if how != "auto"
+    }
     for number, query in enumerate(tqdm(asked)):
         drawn = np.random.default_rng(number).choice(len(pool), len(query.texts), replace=False)
         own = ranker.rank(query.query, query.texts)

@@ -44,7 +44,7 @@ def check_redis(url: str) -> None:
         port = parts.port
     except ValueError as error:
         raise ValueError(f"shared_store is no URL: {error}; {told}") from None
-    if parts.password is not None:
+    if parts.password is not None or "password" in parts.query.lower():
         raise ValueError(
             f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead"
         )

@@ -186,6 +186,7 @@ def test_without_a_server(caplog: pytest.LogCaptureFixture) -> None:
         ("localhost:6379", "no URL of a Redis"),
         ("redis://host:x", "no URL"),
         ("redis://:secret@host", "ATTNMASS_REDIS_PASSWORD"),
+        ("redis://host/0?password=secret", "ATTNMASS_REDIS_PASSWORD"),
     ],
 )
 def test_bad_addresses(url: str, message: str) -> None:
