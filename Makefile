@@ -5,8 +5,9 @@ TORCH ?= torch==2.13.0
 DATA ?= ../shared/data
 # How often `make campaign` goes round; some two seconds each.
 SIZE ?= 20
-# What `make versions` tries: Python, and transformers at the ends of the range in pyproject.toml.
-VERSIONS ?= 3.11-5.15.0 3.10-5.24.0 3.12-5.24.0 3.13-5.24.0
+# What `make versions` tries: Python, and transformers at the ends of the range in pyproject.toml; on
+# Python 3.10 transformers ends at 5.20.
+VERSIONS ?= 3.11-5.15.0 3.10-5.20.2 3.12-5.24.0 3.13-5.24.0
 TESTS ?= tests
 VENV := .venv
 BIN := $(VENV)/bin
