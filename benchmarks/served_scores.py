@@ -29,7 +29,7 @@ from benchmarks.relevance import others
 
 RESULTS = Path(__file__).parent / "results" / "served_scores.json"
 THRESHOLDS = (0.2, 0.5)
-NAMES = ("nq", "hotpotqa_paragraphs", "musique")
+NAMES = ("nq", "hotpotqa_paragraphs")
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def test_defaults(cli: Cli, served: list[ServingOptions]) -> None:
     result = cli("serve")
     assert result.exit_code == 0, result.stderr
     (options,) = served
-    assert (options.host, options.port, options.scores) == ("127.0.0.1", 8080, "top1")
+    assert (options.host, options.port, options.scores) == ("127.0.0.1", 8080, "auto")
     assert cli.loaded == [((), {})]
 
 

@@ -443,6 +443,7 @@ class TestLoading:
             "memory_bytes": 10_000,
             "store": "/chunks",
             "store_bytes": 20_000,
+            "shared_store": "redis://127.0.0.1:6379/0",
             "store_format": "int8",
         }
         assert set(options) == set(LOADING_FIELDS)
