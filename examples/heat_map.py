@@ -42,7 +42,7 @@ def take_picture(page: Path, picture: Path) -> None:
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
-        tab = browser.new_page(viewport={"width": 1000, "height": 1000})
+        tab = browser.new_page(viewport={"width": 1000, "height": 840})
         tab.goto(page.resolve().as_uri())
         tab.screenshot(path=picture)
         browser.close()
