@@ -76,9 +76,9 @@ class Engine:
             - `heads`: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"`
               is every head, which in the joint layout is in-context re-ranking as published.
             - `layout`: How chunks and query are laid out; default: the profile's, else the one that
-              suits the kind of model, which for decoders is `"parallel"` and for encoders
-              `"pointwise"`. `"joint"`, for decoders, puts all chunks in one context, in which
-              their order matters.
+              suits the kind of model, which for decoders is `"late"` where a late profile ships or
+              was fitted and `"parallel"` elsewhere, and for encoders `"pointwise"`. `"joint"`, for
+              decoders, puts all chunks in one context, in which their order matters.
             - `rank_by`: `"attention"`; `"logit"`, of an encoder with a sequence classification head
               of one label, such as a `CrossEncoder`: scores are then the sigmoids of its logits,
               and attention trims; or `"both"`: ordered by their z-scores, weighed alike, with the
