@@ -149,8 +149,11 @@ class UsesRanker(RankerFields):
 
     @property
     def stats(self) -> RankerStats | None:
-        """What its ranker did since it was built, for all that share it; `None` before it loads."""
-        ranker = self._ranker
+        """What its ranker did since it was built, for all that share it; `None` before it loads.
+
+        A server is asked for what its ranker did.
+        """
+        ranker = self._load() if is_url(self.model) else self._ranker
         if ranker is None:
             options = {name: getattr(self, name) for name in LOADING_FIELDS}
             ranker = ranker_in_memory(self.model, **options)

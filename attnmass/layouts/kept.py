@@ -115,7 +115,7 @@ class KeepingLayout:
         self._follow_model()
         windows = list(cut(chunks, limit(options.max_chunk_tokens), options.overlap))
         keys, texts = self._texts(windows, chunks, frame)
-        order = sorted(range(len(keys)), key=keys.__getitem__)
+        order = sorted(range(len(keys)), key=lambda i: tuple(texts[keys[i]].ids))
         windows, keys = [windows[i] for i in order], [keys[i] for i in order]
         states, n_read = self._states.states(
             self._read_batch, texts, options, self._followed.device, advance

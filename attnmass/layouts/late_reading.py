@@ -122,7 +122,8 @@ class ChunkVectors:
 
         A token that two windows share is taken from the first, where more stands before it.
         """
-        names = sorted(missing)  # so that texts share a batch with the same ones in any order
+        # By what they say: texts share a batch with the same ones in any order, see `States`.
+        names = sorted(missing, key=lambda name: tuple(missing[name]))
         rows = [list(missing[name]) for name in names]
         windows = [
             Window(index, window.start, window.end)

@@ -95,7 +95,9 @@ class StateReader:
     def _read(
         self, read: Read, texts: Mapping[str, Text], options: LayoutOptions, held: States
     ) -> Iterator[States]:
-        keys = sorted(texts)  # so that texts share a batch with the same ones in any order
+        # By what they say, so that texts share a batch with the same ones in any order, and of
+        # every state of a model that computes the same.
+        keys = sorted(texts, key=lambda key: tuple(texts[key].ids))
         rows = [texts[key].ids for key in keys]
         for batch in batches([len(row) for row in rows], options):
             with advising_shorter(max(len(rows[i]) for i in batch)):

@@ -499,6 +499,7 @@ def test_the_original_is_kept_on_request(adapter: Adapter) -> None:
     assert texts == sorted(TEXTS)
 
 
+@pytest.mark.in_process
 def test_twice_is_once_without_a_word_in_the_metadata(adapter: Adapter) -> None:
     """What a reranker gave stays as it is, with the scores and originals in no metadata."""
     rerank = adapter.Rerank.from_ranker(stub(), top_p=0.5)

@@ -97,7 +97,7 @@ def test_the_callers_span_is_the_parent(tracer: Tracer) -> None:
     """What stands in headers is followed, and what is done inside is a child."""
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with (
-        telemetry.span("outer", kind="server", carrier={"traceparent": parent}),
+        telemetry.span("outer", kind="server", caller={"traceparent": parent}),
         telemetry.span("inner"),
     ):
         pass

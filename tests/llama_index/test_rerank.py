@@ -144,6 +144,7 @@ def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "store": "/chunks",
         "store_bytes": 20_000,
         "shared_store": "redis://127.0.0.1:6379/0",
+        "fit_texts": None,  # is for profile="fit"
         "store_format": "int8",
     }
     assert set(options) == set(LOADING_FIELDS)

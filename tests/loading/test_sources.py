@@ -151,7 +151,7 @@ def parted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for n, (package, file) in enumerate(parts):
         (tmp_path / package / "data").mkdir()
         (tmp_path / package / file).write_bytes(bytes([n]) * (n + 1))
-    alias = Alias("someone/parted", "parted", "model.gguf", "pip install parted", parts)
+    alias = Alias("someone/parted", "parted", "model.gguf", "pip install parted", "MIT", parts)
     monkeypatch.setitem(ALIASES, "parted", alias)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -122,15 +123,17 @@ def test_log_masses() -> None:
 
 
 def test_page_and_metadata_tell_score_and_mass(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where mass is shared out anew, both are shown; where it is not, one is enough."""
+    """Page and terminal show both; metadata have the mass where it is shared out anew."""
     for profile, both in ((PLAIN, False), (SHARED, True)):
         ranking = ranker(profile).rank(QUERY, CHUNKS)
         first = ranking.chunks[0]
-        told = f"score {first.score:.4f}"
+        told, mass = f"score {first.score:.4f}", f"mass {first.mass:.4f}"
         explanation = ranking.explain()
-        assert (told in explanation.to_html()) is both
+        page = " ".join(re.sub("<[^>]+>", "", explanation.to_html()).split())
         explanation.print()
-        assert (told in capsys.readouterr().out) is both
+        for shown in (page, capsys.readouterr().out):
+            assert told in shown
+            assert mass in shown
         drawn = explanation.to_dict()["chunks"][0]
         assert drawn["mass"] == round(first.mass, 7)
         assert ("mass" in hidden.describe(ranking, first, place=0, model="tiny")) is both

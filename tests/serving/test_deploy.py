@@ -85,7 +85,7 @@ def test_the_unit_of_systemd() -> None:
     (text,) = re.findall(r"```ini\n(.+?)```", PAGE, re.DOTALL)
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read_string(text)
+    unit.read_string(re.sub(r"\\\n\s*", "", text))  # as systemd joins lines
     assert set(unit) == {"DEFAULT", "Unit", "Service", "Install"}
     check_command(shlex.split(unit["Service"]["ExecStart"]))
     assert int(unit["Service"]["TimeoutStopSec"]) > 30 + 5
