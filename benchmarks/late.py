@@ -35,13 +35,14 @@ def main() -> None:
     parser.add_argument("--model", default=quality.MODEL)
     parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
     parser.add_argument("--profile", type=Path, help="another profile of the layout")
+    parser.add_argument("--dtype", default="auto")
     parser.add_argument("--out", type=Path, help="default: results/late.json, or with the model")
     arguments = parser.parse_args()
     model = arguments.model
     out = arguments.out or results_of(model)
     warnings.simplefilter("ignore")
     ranker = AttentionRanker.from_pretrained(
-        model, layout="late", profile=arguments.profile, memory_bytes=0
+        model, layout="late", profile=arguments.profile, memory_bytes=0, dtype=arguments.dtype
     )
     known = parallel(model)
     rows: list[dict[str, Any]] = []
@@ -59,16 +60,26 @@ def main() -> None:
                     "ndcg@10": round(ndcg_at_10(item.relevant, scores), 5),
                 }
             )
+        write(out, ranker, rows, known)
+    print(json.dumps(json.loads(out.read_text(encoding="utf-8"))["means"], indent=1))
+
+
+def write(
+    out: Path,
+    ranker: AttentionRanker,
+    rows: list[dict[str, Any]],
+    known: dict[tuple[str, int], float],
+) -> None:
+    """Store what was measured so far."""
     about = {
         "heads": [list(head) for head in ranker.profile.all_heads],
         "bytes_a_token": bytes_a_token(ranker),
-        "means": {name: means(rows, name, known) for name in SETS},
+        "means": {name: means(rows, name, known) for name in {row["set"]: 0 for row in rows}},
         "rows": rows,
     }
     out.write_text(
         json.dumps(about, separators=(",", ":")).replace("},{", "},\n{") + "\n", encoding="utf-8"
     )
-    print(json.dumps(about["means"], indent=1))
 
 
 def results_of(model: str) -> Path:

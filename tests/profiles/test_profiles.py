@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import Gemma3TextConfig
+from transformers import Gemma3TextConfig, Qwen2Config
 
 from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.models.sizes import fingerprint
@@ -350,10 +350,11 @@ def test_default_heads_of_the_joint_layout() -> None:
 
 def test_late_borrows_the_heads_of_parallel() -> None:
     """Where only the parallel layout has a profile, late reads its heads, and says so."""
-    lender = packaged_profiles()["gemma-3-270m.parallel"]
-    config = Gemma3TextConfig(
-        vocab_size=262144, hidden_size=640, intermediate_size=2048, num_hidden_layers=18,
-        num_attention_heads=4, num_key_value_heads=1, head_dim=256, max_position_embeddings=32768,
+    lender = packaged_profiles()["qwen2.5-coder-1.5b.parallel"]
+    config = Qwen2Config(
+        vocab_size=151936, hidden_size=1536, intermediate_size=8960, num_hidden_layers=28,
+        num_attention_heads=12, num_key_value_heads=2, max_position_embeddings=32768,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
     )  # fmt: skip
     found = packaged_profile(config, "parallel")
     with pytest.warns(
