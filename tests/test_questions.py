@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +66,9 @@ def openings(articles: Any) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def ranker() -> Iterator[AttentionRanker]:
+def ranker() -> AttentionRanker:
     """The default, which keeps what it has read from one question to the next."""
-    ranker = AttentionRanker.from_pretrained("smollm2-135m")
-    yield ranker
-    ranker.release()
+    return AttentionRanker.from_pretrained("smollm2-135m")
 
 
 def chunks(texts: dict[str, str]) -> list[Chunk]:
