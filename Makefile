@@ -79,6 +79,10 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the documentat
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.late $(DATA)
 	$(BIN)/python -m benchmarks.late_cost $(DATA)
+	$(BIN)/python -m benchmarks.relevance $(DATA) --limit 30 --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.saving $(DATA) --limit 30 --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.backgrounds $(DATA) --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.tiers $(DATA)
 	$(BIN)/python -m benchmarks.selection $(DATA)
 	$(BIN)/python -m benchmarks.encoders $(DATA)
 	$(BIN)/python -m benchmarks.joint $(DATA) --limit 60

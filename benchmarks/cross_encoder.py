@@ -6,7 +6,7 @@ No package that we know carries the weights of a trained cross-encoder, so all-M
 one with sentence-transformers, as who has labelled questions would do instead of `attnmass fit`:
 once on the very queries that the shipped late profile was fitted on, and once on all queries of nq
 and hotpotqa_paragraphs that are not judged on. musique gives none. Binary cross-entropy, each
-relevant chunk against four drawn from the query's others.
+relevant chunk against four drawn from the query's others. It needs `pip install datasets`.
 """
 
 from __future__ import annotations

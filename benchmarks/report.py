@@ -283,7 +283,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "models": (models.table, ("models.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "joint": (joint_table, ("joint.json", "quality.json")),
-    "why": (late_report.why, ("late_cost.json", "late.json", "quality.json")),
+    "why": (late_report.why, ("late_cost.json", "late.json", "quality.json", "relevance.json")),
     "ranking": (late_report.ranking_table, ("relevance.json",)),
     "short ranking": (late_report.short_ranking_table, ("relevance.json",)),
     "late evidence": (late_report.evidence_table, ("relevance.json",)),

@@ -15,18 +15,16 @@ from attnmass.client.server import Server
 from attnmass.engine.asking import Asked, RankOptions
 from attnmass.engine.choosing import Call
 from attnmass.engine.telemetry import spanned
-from attnmass.engine.thresholds import least_relevance, threshold_of
+from attnmass.engine.thresholds import check_evidence, least_relevance
+from attnmass.engine.verbs import Verbs
 from attnmass.engine.worker import Worker
 from attnmass.options.checks import check_count, check_share, check_type
-from attnmass.options.declared import Trimming, names_of
 from attnmass.options.remote import RemoteOptions
-from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking
 from attnmass.results.scored import ScoredRanking
 from attnmass.results.stats import RankerStats, WarmResult
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import as_chunks, check_queries
-from attnmass.trimming import Trim
 
 if TYPE_CHECKING:
     import httpx
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 _THREADS = 16  # calls that an event loop may have under way
 
 
-class RemoteRanker:
+class RemoteRanker(Verbs):
     """Ranks chunks by a model that `attnmass serve` has, as `AttentionRanker` does by its own.
 
     Queries and chunks go to the server, which sends back scores of chunks and of all their spans;
@@ -124,29 +122,6 @@ class RemoteRanker:
         """What the server's ranker did since it was loaded, for whoever asked."""
         return self._server.plain(RankerStats, "/v1/stats")
 
-    def rank(
-        self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[RankOptions]
-    ) -> Ranking:
-        """As `AttentionRanker.rank`; `batch_size` and `progress` are the server's own.
-
-        Raises:
-            ServerError: If the server cannot be asked.
-        """
-        return self.rank_batch([query], chunks, **options)[0]
-
-    def trim(self, query: str, chunks: Sequence[str | Chunk], **options: Any) -> Ranking:
-        """As `AttentionRanker.trim`; errors as in `rank`."""
-        names = names_of(Trimming)
-        wanted = {name: value for name, value in options.items() if name in names}
-        rest = {name: value for name, value in options.items() if name not in names}
-        return self.rank(query, chunks, trim=Trim(**wanted), **rest)
-
-    async def arank(
-        self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[RankOptions]
-    ) -> Ranking:
-        """`rank` in a thread of the ranker's own, so that the event loop goes on."""
-        return await self._worker.run(self.rank, query, chunks, **options)
-
     @spanned
     def rank_batch(
         self,
@@ -154,7 +129,11 @@ class RemoteRanker:
         chunks: Sequence[str | Chunk],
         **options: Unpack[RankOptions],
     ) -> list[Ranking]:
-        """As `AttentionRanker.rank_batch`; errors as in `rank`."""
+        """As `AttentionRanker.rank_batch`; `batch_size` and `progress` are the server's own.
+
+        Raises:
+            ServerError: If the server cannot be asked.
+        """
         started = time.perf_counter()
         asked = Asked(**options)
         check_here(asked.batch_size, asked.progress)
@@ -180,9 +159,7 @@ class RemoteRanker:
             )
             for each in rankings
         ]
-        for ranking in rankings if call is None or not call.trim.dry_run else ():
-            if ranking.no_evidence and asked.on_no_evidence == "raise":
-                raise NoEvidenceError(ranking, threshold_of(asked, self.profile) or 0.0)
+        check_evidence(rankings, asked, self.profile)
         return rankings
 
     def warm(
@@ -192,7 +169,7 @@ class RemoteRanker:
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> WarmResult:
-        """Have the server read chunks ahead; as `AttentionRanker.warm`, errors as in `rank`."""
+        """Have the server read chunks ahead: `AttentionRanker.warm`; errors as in `rank_batch`."""
         check_here(batch_size, progress)
         known, not_text = as_chunks(chunks)
         body = {"documents": documents(known, not_text)}
@@ -209,7 +186,10 @@ class RemoteRanker:
         language: str | None = None,
         progress: bool | None = None,
     ) -> Attribution:
-        """As `AttentionRanker.attribute`, without what `explain` draws; errors as in `rank`."""
+        """As `AttentionRanker.attribute`, without what `explain` draws.
+
+        Errors: as in `rank_batch`.
+        """
         check_here(None, progress)
         check_queries([query])
         check_queries([answer], name="answer")

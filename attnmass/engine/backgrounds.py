@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from attnmass.engine.tally import Tally
 from attnmass.engine.trimmer import Trimmer
 from attnmass.engine.worker import Worker
 from attnmass.errors import UnsupportedModelError
-from attnmass.layouts import HoldsAgainst
+from attnmass.layouts import HoldsAgainst, LayoutOptions
 from attnmass.models.ambient import alone
 from attnmass.options.checks import check_items
 from attnmass.profiles import RelevanceRule
@@ -61,41 +61,45 @@ class Backgrounds(Sharding):
             )
         sample = _sample(texts)
         made = copy(self)
-        made._layout = layout.against(self._plain.content(sample))
-        made._tally, made._worker = Tally(), Worker()
-        made._profile = replace(
-            self._profile, background=sample, relevance=self._moved(made, sample, rule)
-        )
-        leaner = Leaner(made._profile, made._layout, self._lock)
+        other = layout.against(self._plain.content(sample))
+        made._layout, made._tally, made._worker = other, Tally(), Worker()
+        shift = self._shift(layout, other, sample, rule)
+        made._profile = replace(self._profile, background=sample, relevance=rule.moved(shift))
+        leaner = Leaner(made._profile, other, self._lock)
         made._trimmer = Trimmer(made._profile, self._plain, leaner)
         return made
 
-    def _moved(
-        self, other: Backgrounds, texts: tuple[str, ...], rule: RelevanceRule
-    ) -> RelevanceRule:
-        """The rule with constants for another background."""
+    def _shift(
+        self, layout: HoldsAgainst, other: HoldsAgainst, texts: Sequence[str], rule: RelevanceRule
+    ) -> float:
+        """What log-odds beside the other layout's background, these texts, lie below the first's.
+
+        The mean over some of the texts, whose longest sentence is asked, and all others as chunks.
+        """
         asked = {place: one for place, text in enumerate(texts) if (one := _sentence(text))}
-        step = max(1, len(asked) // _ASKED)
-        places = list(asked)[::step][:_ASKED]
+        places = list(asked)[:: max(1, len(asked) // _ASKED)][:_ASKED]
         queries = self._plain.content([asked[place] for place in places])
         chunks = self._plain.content(texts)
         heads = [self._profile.all_heads.index(head) for head in rule.heads]
-        sums = []
-        for engine in (self, other):
-            result = engine._attend(queries, chunks, self._options, False)
-            sums.append(
-                [
+
+        def mean(beside: HoldsAgainst) -> float:
+            looked = beside.over(other.company())
+            # In the same batches as the background, whose vectors these are.
+            found = looked.attend(queries, chunks, LayoutOptions(), lambda _: None)
+            return float(
+                np.mean(
                     [
                         rule.logit(masses)
-                        for chunk, masses in enumerate(found.beside.chunks[:, heads].tolist())
+                        for place, attention in zip(places, found.queries, strict=True)
+                        if attention.beside is not None
+                        for chunk, masses in enumerate(attention.beside.chunks[:, heads].tolist())
                         if chunk != place
                     ]
-                    for place, found in zip(places, result.queries, strict=True)
-                    if found.beside is not None
-                ]
+                )
             )
-        before, after = (float(np.mean(one)) for one in sums)
-        return rule.moved(before - after)
+
+        with self._lock:
+            return mean(layout) - mean(other)
 
 
 def _sample(texts: Iterable[str]) -> tuple[str, ...]:

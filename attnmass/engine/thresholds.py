@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attnmass.engine.asking import Asked
 from attnmass.options.selection import Selection
 from attnmass.profiles import HeadProfile
+from attnmass.results.errors import NoEvidenceError
+from attnmass.results.ranking import Ranking
 
 
 def threshold_of(selection: Selection, profile: HeadProfile) -> float | None:
@@ -34,3 +38,15 @@ def least_relevance(selection: Asked, profile: HeadProfile) -> float | None:
         return wanted
     under_ceiling = selection.trim is not None and selection.trim.max_tokens is not None
     return profile.relevance.min_relevance if under_ceiling and profile.relevance else None
+
+
+def check_evidence(rankings: Sequence[Ranking], asked: Asked, profile: HeadProfile) -> None:
+    """Raise `NoEvidenceError` over the first ranking without evidence, if that was asked for.
+
+    A dry run raises nothing.
+    """
+    if asked.on_no_evidence != "raise" or (asked.trim is not None and asked.trim.dry_run):
+        return
+    for ranking in rankings:
+        if ranking.no_evidence:
+            raise NoEvidenceError(ranking, threshold_of(asked, profile) or 0.0)

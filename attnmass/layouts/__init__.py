@@ -2,7 +2,6 @@
 
 from attnmass.layouts.base import (
     AnswerLayout,
-    HoldsAgainst,
     Layout,
     LayoutOptions,
     LayoutResult,
@@ -13,9 +12,17 @@ from attnmass.layouts.cross import CrossLayout
 from attnmass.layouts.joint import JointLayout
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
+from attnmass.layouts.placing import Placing
 from attnmass.layouts.pointwise import PointwiseLayout
 from attnmass.layouts.registry import LAYOUTS, check_name, choose_layout, keeps_vectors, own_options
-from attnmass.layouts.shards import Held, KeepingShard, Placing, Shard, ShardableLayout, Shards
+from attnmass.layouts.shards import (
+    Held,
+    HoldsAgainst,
+    KeepingShard,
+    Shard,
+    ShardableLayout,
+    Shards,
+)
 
 __all__ = [
     "LAYOUTS",

@@ -225,14 +225,6 @@ class Layout(Protocol):
 
 
 @runtime_checkable
-class HoldsAgainst(Layout, Protocol):
-    """A layout that holds every chunk against a background, see `QueryAttention.beside`."""
-
-    def against(self, texts: Sequence[Tokens]) -> HoldsAgainst:
-        """The same layout with these texts as its background."""
-
-
-@runtime_checkable
 class AnswerLayout(Layout, Protocol):
     """A layout that can also look at the chunks from an answer that follows the query."""
 

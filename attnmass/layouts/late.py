@@ -162,6 +162,10 @@ class LateLayout:
         made._background.follow(self._prefix, self._scope)
         return made
 
+    def company(self) -> OwnShard:
+        """See `HoldsAgainst.company`."""
+        return self.own_shard(self._background.cache)
+
     def _attend(
         self,
         queries: Sequence[Sequence[int]],

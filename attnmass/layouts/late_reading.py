@@ -208,7 +208,12 @@ class BackgroundVectors:
 
     They are read once for a model, and then kept beside the Hub's cache of weights, for every
     process: what they are depends on the model, the heads and the texts alone.
+
+    Attributes:
+        cache: Where they are kept, if there are any texts.
     """
+
+    cache: ChunkCache
 
     def __init__(self, reader: VectorReader, texts: Sequence[Tokens]) -> None:
         """Nothing is read yet.
@@ -221,7 +226,8 @@ class BackgroundVectors:
         self._found: HeldVectors | None = None
         if texts:
             kept = CacheOptions(memory_bytes=0, store=str(_folder()), store_bytes=_FOLDER_BYTES)
-            self._chunks = ChunkVectors(reader, ChunkCache(kept))
+            self.cache = ChunkCache(kept)
+            self._chunks = ChunkVectors(reader, self.cache)
 
     def follow(self, prefix: KeyValues, scope: str) -> None:
         """As `ChunkVectors.follow`."""

@@ -17,6 +17,7 @@ from attnmass import (
     Chunk,
     HeadProfile,
     NoEvidenceError,
+    Ranking,
     RemoteRanker,
     ServerError,
     Trim,
@@ -28,6 +29,7 @@ from tests.client.scripted import Answer, scripted
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
 from tests.contract.wire import served
+from tests.test_verbs import VERBS
 from tests.tiny import tiny_model, tiny_tokenizer
 
 QUERY = "Where was Einstein born?"
@@ -58,6 +60,25 @@ def same(found: Any, expected: Any) -> None:
     """Whether two rankings are alike in all but times."""
     times = expected.timings
     assert replace(found, timings=times, trace=None) == replace(expected, trace=None)
+
+
+def alike(found: Any) -> Any:
+    """What of a result is compared: all but times and traces."""
+    if isinstance(found, list):
+        return [alike(each) for each in found]
+    return replace(found, timings=None, trace=None) if isinstance(found, Ranking) else found
+
+
+@pytest.mark.parametrize(("verb", "options"), [(name, rest[1]) for name, rest in VERBS.items()])
+@pytest.mark.parametrize("twin", ["", "a"])
+async def test_every_verb_is_there(
+    remote: RemoteRanker, ranker: AttentionRanker, verb: str, options: Any, twin: str
+) -> None:
+    """Each verb of the ranker is one of its, with and without an event loop."""
+    asked: Any = [QUERY, "Does it rain?"] if verb.endswith("batch") else QUERY
+    found = getattr(remote, twin + verb)(asked, CHUNKS[:3], **options)
+    found = await found if twin else found
+    assert alike(found) == alike(getattr(ranker, verb)(asked, CHUNKS[:3], **options))
 
 
 @pytest.mark.parametrize(

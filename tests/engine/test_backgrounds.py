@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
 from attnmass import AttentionRanker, HeadProfile, UnsupportedModelError, load_profile
+from attnmass.layouts.late_reading import ChunkVectors
 from tests.engine.test_relevance import PARAGRAPHS, QUERY, profile
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -54,6 +57,28 @@ def test_constants_take_up_the_difference(ranker: AttentionRanker) -> None:
     )
     texts = PARAGRAPHS[:12]
     assert fmean(log_odds(again, texts)) == pytest.approx(fmean(log_odds(made, texts)), abs=0.1)
+
+
+def test_texts_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The constants come out of the background's own vectors, and none is stored twice."""
+    monkeypatch.setattr("attnmass.layouts.late_reading._folder", lambda: tmp_path / "background")
+    ranker = AttentionRanker(
+        tiny_model(), tiny_tokenizer(), profile=profile(), layout="late", store=tmp_path / "own"
+    )
+    read: list[int] = []
+    batch = ChunkVectors._read_batch
+
+    def counted(self: ChunkVectors, rows: Sequence[Sequence[int]]) -> Any:
+        read.extend(map(len, rows))
+        return batch(self, rows)
+
+    monkeypatch.setattr(ChunkVectors, "_read_batch", counted)
+    ranker.warm(PARAGRAPHS[:1])  # reads the first background, too
+    read.clear()
+    before = ranker.stats
+    ranker.with_background(OWN)
+    assert len(read) == len(OWN)
+    assert ranker.stats == before
 
 
 def test_order_and_share_are_the_same(ranker: AttentionRanker) -> None:
