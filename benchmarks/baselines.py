@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers import (
     BertForSequenceClassification,
 )
 
+from attnmass.fitting.bm25 import Index
 from attnmass.fitting.bm25 import bm25 as candidates_bm25
 from attnmass.loading.sources import locate
 
@@ -23,6 +24,12 @@ from attnmass.loading.sources import locate
 def bm25(query: str, texts: Sequence[str]) -> list[float]:
     """BM25 as profiles are held against it."""
     return [float(score) for score in candidates_bm25(query, texts)]
+
+
+def bm25_over(corpus: Sequence[str]) -> Callable[[str], list[float]]:
+    """The same of a query with every text of a corpus, which is indexed once."""
+    index = Index(corpus)
+    return lambda query: [float(score) for score in index(query)]
 
 
 def minilm_path() -> Path:
@@ -45,6 +52,16 @@ class MiniLM:
             [query, *texts], normalize_embeddings=True, show_progress_bar=False
         )
         return [float(score) for score in vectors[1:] @ vectors[0]]
+
+    def over(self, corpus: Sequence[str]) -> Callable[[str], list[float]]:
+        """The cosines of a query with every text of a corpus, which is embedded once."""
+        kept = self._model.encode(list(corpus), normalize_embeddings=True, show_progress_bar=False)
+
+        def scores(query: str) -> list[float]:
+            vector = self._model.encode(query, normalize_embeddings=True, show_progress_bar=False)
+            return [float(score) for score in kept @ vector]
+
+        return scores
 
 
 class CrossEncoder:

@@ -12,11 +12,13 @@ from typing import Any
 from benchmarks import (
     attribution,
     backgrounds,
+    deep,
     late_report,
     models,
     paper,
     saving,
     selection,
+    single,
     trimming_report,
 )
 from benchmarks.data import SETS
@@ -290,6 +292,8 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "echoes": (late_report.echo_table, ("relevance.json",)),
     "paper": (paper.table, ("late_cost.json", "tiers.json", "cluster.json")),
     "backgrounds": (backgrounds.table, ("backgrounds.json",)),
+    "deep": (deep.table, ("deep.json",)),
+    "single": (single.table, ("single.json",)),
     "saving": (saving.table, ("saving.json",)),
     "late cost": (late_report.cost_table, ("late_cost.json",)),
     "late": (late_table, ("late.json", "quality.json")),
