@@ -7,6 +7,10 @@ from urllib.parse import urlsplit
 _SCHEMES = ("http://", "https://")
 _REDIS = ("redis", "rediss", "unix")
 
+# What is behind each scheme of `shared_store`: the name of a class with the methods of
+# `attnmass.store.tiers.Shared`, which is imported when a URL of its own is named.
+SHARED_STORES = dict.fromkeys(_REDIS, "attnmass.store.shared:SharedStore")
+
 REDIS_PASSWORD = "ATTNMASS_REDIS_PASSWORD"
 
 
@@ -36,8 +40,8 @@ def check_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def check_redis(url: str) -> None:
-    """Raise `ValueError` for what is no address of a Redis, or has a password in it."""
+def check_shared(url: str) -> None:
+    """Raise `ValueError` for what is no address of a shared store, or has a password in it."""
     told = "pass one such as 'redis://127.0.0.1:6379/0'"
     try:
         parts = urlsplit(url)
@@ -48,6 +52,10 @@ def check_redis(url: str) -> None:
         raise ValueError(
             f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead"
         )
+    others = [scheme for scheme in SHARED_STORES if scheme not in _REDIS]
+    if parts.scheme in others:
+        return
     place = parts.path if parts.scheme == "unix" else parts.hostname
-    if parts.scheme not in _REDIS or not place or port == 0:
-        raise ValueError(f"shared_store={url!r} is no URL of a Redis: {told}")
+    if parts.scheme not in SHARED_STORES or not place or port == 0:
+        known = " or ".join(["a Redis", *others])
+        raise ValueError(f"shared_store={url!r} is no URL of {known}: {told}")
