@@ -35,7 +35,10 @@ class SmallLLM(CustomLLM):
     def __init__(self, generator: Any = None) -> None:
         """Load it, unless it is there."""
         generator = text_generator() if generator is None else generator
-        super().__init__(messages_to_prompt=lambda messages: _prompt(generator, messages))
+        super().__init__(
+            messages_to_prompt=lambda messages: _prompt(generator, messages),
+            completion_to_prompt=lambda text: _prompt(generator, [ChatMessage(text)]),
+        )
         self._generator = generator
 
     @property
@@ -46,7 +49,7 @@ class SmallLLM(CustomLLM):
     def complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponse:
         """Write what is most likely."""
         if not formatted:
-            prompt = _prompt(self._generator, [ChatMessage(prompt)])
+            prompt = self.completion_to_prompt(prompt)
         (found,) = self._generator(prompt, return_full_text=False)
         return CompletionResponse(text=found["generated_text"].strip())
 
