@@ -38,7 +38,9 @@ demo: $(READY) ## rerank and trim real articles, in LlamaIndex and in LangChain;
 	$(BIN)/python examples/langchain_trim.py
 	$(BIN)/python examples/heat_map.py heat_map.html
 
-examples: $(READY) ## have LlamaIndex's TEI and LangChain's Cohere integration ask attnmass serve
+examples: $(READY) ## ask a corpus in Qdrant; have others' integrations ask attnmass serve
+	$(BIN)/python examples/llama_index_chat.py < examples/data/questions.txt
+	$(BIN)/python examples/langchain_chat.py < examples/data/questions.txt
 	$(BIN)/python examples/llama_index_served.py
 	$(BIN)/python examples/langchain_served.py
 
