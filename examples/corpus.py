@@ -56,8 +56,9 @@ def text_generator() -> Any:
     tokenizer = AutoTokenizer.from_pretrained(source.name, **files)
     model = AutoModelForCausalLM.from_pretrained(source.name, dtype="float32", **files)
     # Said here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
-    options = {"max_new_tokens": 60, "do_sample": False}
-    return pipeline("text-generation", model=model, tokenizer=tokenizer, **options)
+    return pipeline(
+        "text-generation", model=model, tokenizer=tokenizer, max_new_tokens=60, do_sample=False
+    )
 
 
 def embedding_model() -> str:

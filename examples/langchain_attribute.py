@@ -24,8 +24,9 @@ def generator() -> ChatHuggingFace:
     tokenizer = AutoTokenizer.from_pretrained(source.name, **files)
     model = AutoModelForCausalLM.from_pretrained(source.name, dtype="float32", **files)
     # Said here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
-    options = {"max_new_tokens": 60, "do_sample": False}
-    pipe = pipeline("text-generation", model=model, tokenizer=tokenizer, **options)
+    pipe = pipeline(
+        "text-generation", model=model, tokenizer=tokenizer, max_new_tokens=60, do_sample=False
+    )
     return ChatHuggingFace(llm=HuggingFacePipeline(pipeline=pipe), tokenizer=tokenizer)
 
 

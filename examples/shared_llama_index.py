@@ -49,7 +49,7 @@ class SmallLLM(CustomLLM):
     def complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponse:
         """Write what is most likely."""
         if not formatted:
-            prompt = self.completion_to_prompt(prompt)
+            prompt = _prompt(self._generator, [ChatMessage(prompt)])
         (found,) = self._generator(prompt, return_full_text=False)
         return CompletionResponse(text=found["generated_text"].strip())
 
