@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attnmass.options.checked import Checked
 from attnmass.options.declared import Storing
-from attnmass.options.urls import check_redis
+from attnmass.options.urls import check_shared
 
 
 class CacheOptions(Storing, Checked):
@@ -23,7 +23,7 @@ class CacheOptions(Storing, Checked):
         if self.store is None and self.store_bytes != default:
             raise ValueError("store_bytes bounds a store, and there is none: name its folder")
         if self.shared_store is not None:
-            check_redis(self.shared_store)
+            check_shared(self.shared_store)
         if self.store_format is not None and not self.is_on:
             raise ValueError(
                 f"store_format={self.store_format!r} needs a cache, and there is none: set "

@@ -1,17 +1,22 @@
-"""What lasts beyond the process: a folder, a server that machines share behind it, or both."""
+"""What lasts beyond the process: a folder, a store that machines share behind it, or both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from attnmass.options.cache import CacheOptions
+from attnmass.options.urls import is_objects
 from attnmass.store.disk import DiskStore
 from attnmass.store.entry import Entry
+from attnmass.store.objects import ObjectStore
 from attnmass.store.shared import SharedStore
 
 
 class Tiers:
-    """The folder first, then the server; what is found there comes into the folder.
+    """The folder first, then what is shared; what is found there comes into the folder.
+
+    A server gets all that is written. Files of an object store have many values each, and are
+    written by who has read a corpus, see `attnmass.store.copying`.
 
     Attributes:
         folder: `None` where there is none.
@@ -22,11 +27,13 @@ class Tiers:
         """Use what was named.
 
         Raises:
-            ValueError, ImportError: As `DiskStore` and `SharedStore`.
+            ValueError, ImportError: As `DiskStore`, `SharedStore` and `ObjectStore`.
         """
         folder, url = options.folder, options.shared_store
         self.folder = None if folder is None else DiskStore(folder, options.store_bytes)
-        self.shared = None if url is None else SharedStore(url)
+        self.shared: SharedStore | ObjectStore | None = None
+        if url is not None:
+            self.shared = ObjectStore(url) if is_objects(url) else SharedStore(url)
 
     def __bool__(self) -> bool:
         return self.folder is not None or self.shared is not None
@@ -55,8 +62,8 @@ class Tiers:
         return found | self.shared.has(missing) if self.shared is not None and missing else found
 
     def write(self, items: Mapping[str, Entry]) -> None:
-        """Keep values in both."""
+        """Keep values in the folder, and in a server."""
         if self.folder is not None:
             self.folder.write(items)
-        if self.shared is not None and items:
+        if isinstance(self.shared, SharedStore) and items:
             self.shared.write(items)
