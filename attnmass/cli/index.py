@@ -10,6 +10,7 @@ from typing import Any
 
 from attnmass.cli import session
 from attnmass.cli.arguments import check_cache, model_arguments
+from attnmass.cli.copies import push_all
 from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError
 from attnmass.cli.index_fit import check_unfitted, fitted
 from attnmass.cli.index_folders import Folders
@@ -26,6 +27,7 @@ from attnmass.cli.rank import Paths
 from attnmass.cli.reading import iter_items, stdin_is_terminal
 from attnmass.cli.reopening import Reopened
 from attnmass.cli.units import duration, size
+from attnmass.options.urls import is_objects
 
 _FEW = 64  # chunks for which nobody needs an estimate
 _SAMPLE = 16  # chunks after which one is made
@@ -46,6 +48,9 @@ def index(
     unless --layout or a --profile says otherwise.
 
     A run that was cut short goes on where it stopped: what is in the store is not read again.
+
+    With the folder of an object store as --shared-store, what is in the store is written there at
+    the end, many chunks in a file.
     """
     started = time.perf_counter()
     if store.store is None:
@@ -66,6 +71,8 @@ def index(
         items = iter_items(paths or ["-"], reading, lambda _: None, opened.open)
         with run.told():
             _read(Batches(items), model, store, common, run)
+            if store.shared_store is not None and is_objects(store.shared_store):
+                push_all(kept.stores, store.shared_store, quiet=common.quiet)
         run.finish(time.perf_counter() - started)
 
 

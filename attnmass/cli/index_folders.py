@@ -25,12 +25,13 @@ class Folders:
     """One store or several, as one.
 
     Attributes:
+        stores: One, or one for each shard.
         limit: The bound on all of them together, in bytes; `None` for none.
     """
 
     def __init__(self, stores: Sequence[DiskStore]) -> None:
         """Join stores of one limit."""
-        self._stores = stores
+        self.stores = stores
         limits = [store.limit for store in stores]
         self.limit = None if None in limits else sum(limit for limit in limits if limit is not None)
 
@@ -59,7 +60,7 @@ class Folders:
 
     def size(self) -> Size:
         """How much is in them now."""
-        found = [store.stats() for store in self._stores]
+        found = [store.stats() for store in self.stores]
         return Size(
             sum(each.tokens for each in found),
             sum(each.value_bytes for each in found),
@@ -74,10 +75,10 @@ class Folders:
         """
         from attnmass.store.written import note_written
 
-        for store in self._stores:
+        for store in self.stores:
             note_written(store, model, layout)
 
     def close(self) -> None:
         """Close them."""
-        for store in self._stores:
+        for store in self.stores:
             store.close()

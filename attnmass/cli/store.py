@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from attnmass.cli.errors import InputError
+from attnmass.cli.copies import fill, push_all
+from attnmass.cli.errors import InputError, UsageError
 from attnmass.cli.models import Debug, ListFormat, write_list
 
 
@@ -18,19 +19,39 @@ def store(
     clear: Annotated[
         bool, typer.Option("--clear", help="Remove all that is kept, then tell what is left.")
     ] = False,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            "--push",
+            metavar="URL",
+            help="Write all that is kept to a folder of an object store, such as "
+            "s3://bucket/folder, but for what is there already.",
+        ),
+    ] = None,
+    pull: Annotated[
+        str | None,
+        typer.Option(
+            "--pull",
+            metavar="URL",
+            help="Fill FOLDER, which is made if it is not there, with what such a folder has.",
+        ),
+    ] = None,
     format: ListFormat = None,  # noqa: A002 - the option's name
     debug: Debug = False,
 ) -> None:
     """What a folder keeps of chunks that were read: how many, of how many tokens and bytes.
 
-    Other processes may use the folder meanwhile.
+    Other processes may use the folder meanwhile. --push and --pull copy it to and from an object
+    store, or a folder that machines share, and tell what is here then.
     """
     from attnmass.store.disk import FILE_NAME, DiskStore
     from attnmass.store.tables import NotOursError
     from attnmass.store.written import read_written
 
     folder = folder.expanduser()
-    if not folder.is_dir():
+    if clear + (push is not None) + (pull is not None) > 1:
+        raise UsageError("pass one of --clear, --push and --pull")
+    if not folder.is_dir() and (pull is None or folder.exists()):
         what = "is not a folder" if folder.exists() else "there is no such folder"
         raise InputError(f"{folder}: {what}", "name what --store names")
     try:
@@ -39,6 +60,10 @@ def store(
         raise InputError(str(error)) from error
     if clear:
         kept.clear()
+    elif push is not None:
+        push_all([kept], push, quiet=False)
+    elif pull is not None:
+        fill(kept, pull)
     found, written = kept.stats(), read_written(kept)
     kept.close()
     if not clear and not found.disk_bytes:

@@ -101,7 +101,8 @@ class Engine:
             - `store_bytes`: Bound on the folder's files; `None` for no bound; default: 10 GiB.
             - `shared_store`: URL of a Redis behind it, for all machines that name that: what is in
               neither memory nor folder is looked for there, and what is read is kept there, too.
-              What cannot be asked in time is a miss.
+              Or that of a folder of an object store, by fsspec, which is looked at alike, and
+              filled by `attnmass index` alone. What cannot be asked in time is a miss.
             - `store_format`: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and
               less exactly; default: in the model's dtype.
             - `memory_bytes`: Bound on what is kept of it in memory, so that later calls need not

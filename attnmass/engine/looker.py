@@ -58,6 +58,8 @@ class Looker(Backgrounds):
             shared_misses=0 if shared is None else shared.misses,
             shared_failures=0 if shared is None else shared.failures,
             shared_trouble=None if shared is None else shared.trouble,
+            shared_bytes_read=0 if shared is None else shared.bytes_read,
+            shared_bytes_written=0 if shared is None else shared.bytes_written,
         )
 
     @alone

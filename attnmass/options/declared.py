@@ -161,7 +161,8 @@ class Storing(BaseModel):
     )
     shared_store: str | None = option(
         None,
-        "Redis behind the store, redis://host:6379/0, where many machines keep what they read",
+        "Behind the store: a Redis, redis://host:6379/0, where many machines keep what they read, "
+        "or a folder of an object store, s3://bucket/folder, which attnmass index fills",
         unset="none",
     )
     store_format: StoreFormat | None = option(

@@ -6,10 +6,18 @@ from urllib.parse import urlsplit
 
 _SCHEMES = ("http://", "https://")
 _REDIS = ("redis", "rediss", "unix")
+# Of those that fsspec knows: what is a folder of files that can be read in parts, and written.
+_OBJECTS = (
+    "file", "memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "hdfs", "webhdfs",
+    "sftp", "smb",
+)  # fmt: skip
 
 # What is behind each scheme of `shared_store`: the name of a class with the methods of
 # `attnmass.store.tiers.Shared`, which is imported when a URL of its own is named.
-SHARED_STORES = dict.fromkeys(_REDIS, "attnmass.store.shared:SharedStore")
+SHARED_STORES = {
+    **dict.fromkeys(_REDIS, "attnmass.store.shared:SharedStore"),
+    **dict.fromkeys(_OBJECTS, "attnmass.store.objects:ObjectStore"),
+}
 
 REDIS_PASSWORD = "ATTNMASS_REDIS_PASSWORD"
 
@@ -40,9 +48,14 @@ def check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def is_objects(url: str) -> bool:
+    """Whether a shared store is a folder of files that fsspec reaches."""
+    return urlsplit(url).scheme in _OBJECTS
+
+
 def check_shared(url: str) -> None:
     """Raise `ValueError` for what is no address of a shared store, or has a password in it."""
-    told = "pass one such as 'redis://127.0.0.1:6379/0'"
+    told = "pass one such as 'redis://127.0.0.1:6379/0' or 's3://bucket/folder'"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -50,12 +63,19 @@ def check_shared(url: str) -> None:
         raise ValueError(f"shared_store is no URL: {error}; {told}") from None
     if parts.password is not None or "password" in parts.query.lower():
         raise ValueError(
-            f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead"
+            f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead, and what "
+            "gives access to an object store where its package looks for it"
         )
-    others = [scheme for scheme in SHARED_STORES if scheme not in _REDIS]
+    if parts.scheme in _OBJECTS:
+        if not url.startswith(f"{parts.scheme}://") or not (parts.netloc + parts.path).strip("/"):
+            raise ValueError(f"shared_store={url!r} names no folder: {told}")
+        if "::" in url or parts.query or parts.fragment:
+            raise ValueError(f"shared_store={url!r} must be a folder's address and no more: {told}")
+        return
+    others = [scheme for scheme in SHARED_STORES if scheme not in (*_REDIS, *_OBJECTS)]
     if parts.scheme in others:
         return
     place = parts.path if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in SHARED_STORES or not place or port == 0:
-        known = " or ".join(["a Redis", *others])
-        raise ValueError(f"shared_store={url!r} is no URL of {known}: {told}")
+        known = ", ".join(["a Redis", *others])
+        raise ValueError(f"shared_store={url!r} is no URL of {known} or an object store: {told}")

@@ -46,6 +46,8 @@ class RankerStats:
         shared_misses: How many were asked for there and not found, for whatever reason.
         shared_failures: How often it could not be asked, or did not keep what it was given.
         shared_trouble: Why, the last time.
+        shared_bytes_read: Bytes of what was found there.
+        shared_bytes_written: Bytes of what it was given to keep.
     """
 
     calls: int
@@ -64,3 +66,5 @@ class RankerStats:
     shared_misses: int = 0
     shared_failures: int = 0
     shared_trouble: str | None = None
+    shared_bytes_read: int = 0
+    shared_bytes_written: int = 0

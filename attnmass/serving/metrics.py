@@ -104,6 +104,15 @@ def _stats(ranker: AttentionRanker) -> Iterator[Metric]:
         ("attnmass_cache_misses", "Chunks or windows that had to be read", stats.misses),
         ("attnmass_cache_evictions", "Entries that left memory to make room", stats.evictions),
         ("attnmass_tokens_read", "Tokens of chunks that the model read", stats.tokens_encoded),
+        ("attnmass_shared_hits", "Entries that the shared store had", stats.shared_hits),
+        ("attnmass_shared_misses", "Entries that it had not, or not in time", stats.shared_misses),
+        (
+            "attnmass_shared_failures",
+            "Times that the shared store could not be asked, or did not keep what it was given",
+            stats.shared_failures,
+        ),
+        ("attnmass_shared_read_bytes", "Bytes that it gave", stats.shared_bytes_read),
+        ("attnmass_shared_written_bytes", "Bytes that it took", stats.shared_bytes_written),
     )
     for name, said, value in counted:
         yield CounterMetricFamily(name, said, value=value)

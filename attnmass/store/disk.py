@@ -16,7 +16,7 @@ import os
 import re
 import sqlite3
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from logging import getLogger
@@ -195,6 +195,19 @@ class DiskStore:
                     self.evictions += evicted or 0
                     self._uses.noted()
                     return
+
+    def tokens(self) -> Iterator[tuple[str, int]]:
+        """Keys and tokens of all values, which may come and go meanwhile; raises as `about`."""
+        after = 0
+        while True:
+            with self._database.lock, self._trouble.as_os_errors():
+                task = partial(statements.tokens, after)
+                rows = self._database.run(task, write=False, patience=self._patience)
+            for row, key, tokens in rows or ():
+                after = max(after + 1, row)
+                yield key.decode("utf-8", "surrogatepass"), tokens
+            if not rows:
+                return
 
     def about(self) -> bytes | None:
         """What `tell` said of the values; `None` where nothing was said, or it is damaged.

@@ -44,6 +44,8 @@ class SharedStore:
         misses: How many were not, for whatever reason.
         failures: How often the server could not be asked, or refused to keep values.
         trouble: Why, the last time.
+        bytes_read: Bytes of the values that were found.
+        bytes_written: Bytes of the values that the server took.
     """
 
     def __init__(self, url: str) -> None:
@@ -62,6 +64,8 @@ class SharedStore:
         self.misses = 0
         self.failures = 0
         self.trouble: str | None = None
+        self.bytes_read = 0
+        self.bytes_written = 0
         self._client: Any = None
         self._resting_until = 0.0  # by the monotonic clock
         self._told: set[str] = set()
@@ -85,6 +89,7 @@ class SharedStore:
                         self._tell("a value of the shared store is not what was written: left out")
         self.hits += len(found)
         self.misses += len(keys) - len(found)
+        self.bytes_read += sum(len(entry.data) for entry in found.values())
         return found
 
     def has(self, keys: Sequence[str]) -> set[str]:
@@ -110,6 +115,7 @@ class SharedStore:
                     for key in part:
                         pipeline.set(_named(key), _written(key, kept[key]))
                     pipeline.execute()
+                self.bytes_written += sum(len(kept[key].data) for key in part)
 
     def close(self) -> None:
         """Close connections; a later call opens them again."""

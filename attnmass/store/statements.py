@@ -59,6 +59,14 @@ def fetch(
     return whole, damaged
 
 
+def tokens(after: int, connection: sqlite3.Connection) -> list[tuple[int, bytes, int]]:
+    """The next rows after one: their numbers, keys, and how many tokens values stand for."""
+    rows = connection.execute(
+        f"SELECT id, key, tokens FROM entries WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}", (after,)
+    )
+    return [(_whole(row), key, _whole(count)) for row, key, count in rows]
+
+
 def about(connection: sqlite3.Connection) -> bytes | None:
     """What is said of the values; `None` where nothing is, or it is damaged."""
     row = connection.execute("SELECT value FROM data WHERE id = ?", (_ABOUT,)).fetchone()

@@ -1,4 +1,4 @@
-"""What lasts beyond the process: a folder, a server that machines share behind it, or both."""
+"""What lasts beyond the process: a folder, a store that machines share behind it, or both."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ class Shared(Protocol):
         misses: How many were not, for whatever reason.
         failures: How often it could not be asked, or refused to keep values.
         trouble: Why, the last time.
+        bytes_read: Bytes of the values that were found.
+        bytes_written: Bytes of the values that it took.
     """
 
     hits: int
     misses: int
     failures: int
     trouble: str | None
+    bytes_read: int
+    bytes_written: int
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The values that are there and whole, by key."""
@@ -35,11 +39,14 @@ class Shared(Protocol):
         """Which values are there, without reading them."""
 
     def write(self, items: Mapping[str, Entry]) -> None:
-        """Keep values, as far as there is room and time."""
+        """Keep values, as far as there is room and time, or none, if they come another way."""
 
 
 class Tiers:
-    """The folder first, then the server; what is found there comes into the folder.
+    """The folder first, then what is shared; what is found there comes into the folder.
+
+    A server gets all that is written. Files of an object store have many values each, and are
+    written by who has read a corpus, see `attnmass.store.copying`.
 
     Attributes:
         folder: `None` where there is none.
@@ -85,7 +92,7 @@ class Tiers:
         return found | self.shared.has(missing) if self.shared is not None and missing else found
 
     def write(self, items: Mapping[str, Entry]) -> None:
-        """Keep values in both."""
+        """Keep values in the folder, and in a server."""
         if self.folder is not None:
             self.folder.write(items)
         if self.shared is not None and items:

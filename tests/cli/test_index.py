@@ -557,3 +557,29 @@ def test_what_ray_cannot_do_is_told_before_anything_starts(
     assert result.exit_code == USAGE
     assert message in result.stderr
     assert not (corpus / "kept").exists()
+
+
+def test_a_corpus_at_rest(
+    cli: Cli, model: tuple[str, ...], corpus: Path, tmp_path: Path, rankers: list[AttentionRanker]
+) -> None:
+    """`index` writes files that another machine finds chunks in, and reads none of them again."""
+    far, lines = (tmp_path / "far").as_uri(), corpus / "lines.jsonl"
+    first = cli(
+        "index", lines, *model, "--store", tmp_path / "one", "--shared-store", far, "-f", "json"
+    )
+    read = summary(first)["read"]
+    assert read == N_LINES - 2
+    assert f"{read} chunks more" in first.stderr
+    assert len(list((tmp_path / "far").iterdir())) == 1
+    second = cli(
+        "index", lines, *model, "--store", tmp_path / "two", "--shared-store", far, "-f", "json"
+    )
+    assert summary(second)["read"] == 0
+    found = cli(
+        "rank", "When does it leave?", lines, *model, "--layout", "late",
+        "--store", tmp_path / "three", "--shared-store", far,
+    )  # fmt: skip
+    assert found.exit_code == 0, found.stderr
+    assert rankers[-1].stats.misses == 0
+    assert rankers[-1].stats.shared_hits == read
+    assert DiskStore(tmp_path / "three", None).stats().entries == read

@@ -78,3 +78,41 @@ def test_a_store_that_is_locked(cli: Cli, folder: Path, monkeypatch: pytest.Monk
     for option in ([], ["--clear"]):
         assert "is locked" in cli.fails(5, "store", folder, *option)
     file.close()
+
+
+def test_push_and_pull(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    """What one machine pushed another one pulls, into a folder that is made, and once only."""
+    url = (tmp_path / "far").as_uri()
+    pushed = cli("store", folder, "--push", url, "-f", "json")
+    assert "2 chunks more" in pushed.stderr
+    assert len(list((tmp_path / "far").iterdir())) == 1
+    pulled = cli("store", tmp_path / "new", "--pull", url, "-f", "json")
+    (found,) = json.loads(pulled.stdout)
+    assert (found["chunks"], found["tokens"]) == (2, 1500)
+    assert DiskStore(tmp_path / "new", None).read(["a", "b"]) == {
+        "a": bytes(1000),
+        "b": bytes(2000),
+    }
+    again = cli("store", tmp_path / "new", "--pull", url)
+    assert "0 chunks more" in again.stderr
+    assert "2 were there" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--push", "redis://127.0.0.1/0"), 2, "no folder of an object store"),
+        (("--push", "s3://bucket/x"), 2, "s3fs"),
+        (("--pull", "nothing"), 2, "no URL"),
+        (("--pull", "memory://x", "--clear"), 2, "pass one of"),
+        (("--push", "file:///proc/nowhere"), 5, "not all could be copied"),
+    ],
+)
+def test_copies_that_cannot_be(
+    cli: Cli, folder: Path, options: tuple[str, ...], code: int, message: str
+) -> None:
+    """Addresses that are off and stores that cannot be written are told, and nothing is lost."""
+    found = cli("store", folder, *options)
+    assert found.exit_code == code
+    assert message in " ".join(found.stderr.split())
+    assert set(DiskStore(folder, None).read(["a", "b"])) == {"a", "b"}

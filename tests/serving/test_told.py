@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from attnmass import AttentionRanker
 from attnmass.engine import telemetry
 from attnmass.serving.logs import JsonLines, config
+from tests.conftest import HEADS
 from tests.engine.test_telemetry import Tracer
 from tests.serving.conftest import QUERY, TEXTS, Watched, serving
+from tests.tiny import tiny_model, tiny_tokenizer
 
 ASKED = {"query": QUERY, "documents": TEXTS}
 
@@ -48,6 +52,38 @@ def test_metrics(client: TestClient, watched: Watched) -> None:
     assert found["attnmass_cache_misses_total"] == stats.misses
     assert found["attnmass_memory_bytes"] == stats.memory_bytes > 0
     assert found["attnmass_tokens_read_total"] == stats.tokens_encoded
+
+
+def test_metrics_of_a_shared_store(tmp_path: Path) -> None:
+    """What it had, had not, failed at, gave and took is counted; a second server reads from it."""
+    redises = pytest.importorskip("tests.store.redises")
+    if redises.BINARY is None:
+        pytest.skip("needs redis-server")
+
+    def asked(url: str) -> dict[str, float]:
+        made = AttentionRanker(
+            tiny_model(), tiny_tokenizer(), heads=HEADS, shared_store=url, memory_bytes=0
+        )
+        with serving(Watched(made)) as client:
+            assert client.post("/rerank", json=ASKED).status_code == 200
+            found = numbers(client)
+        shared = made._cache.lasting.shared
+        assert shared is not None
+        shared.close()
+        begin = "attnmass_shared_"
+        return {name.removeprefix(begin): found[name] for name in found if begin in name}
+
+    with redises.redises(tmp_path) as server:
+        first, second = asked(server.url), asked(server.url)
+        server.stop()
+        third = asked(server.url)
+    assert (first["hits_total"], first["misses_total"], first["failures_total"]) == (0, 3, 0)
+    assert first["written_bytes_total"] > first["read_bytes_total"] == 0
+    assert (second["hits_total"], second["misses_total"], second["failures_total"]) == (3, 0, 0)
+    assert second["read_bytes_total"] == first["written_bytes_total"]
+    assert second["written_bytes_total"] == 0
+    assert (third["hits_total"], third["misses_total"]) == (0, 3)
+    assert third["failures_total"] >= 1
 
 
 def test_metrics_before_the_model_is_there(watched: Watched) -> None:

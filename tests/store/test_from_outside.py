@@ -21,7 +21,7 @@ class InADictionary:
 
     def __init__(self, url: str) -> None:
         self._values = PLACES.setdefault(url, {})
-        self.hits = self.misses = self.failures = 0
+        self.hits = self.misses = self.failures = self.bytes_read = self.bytes_written = 0
         self.trouble: str | None = None
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
@@ -55,5 +55,5 @@ def test_a_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     assert other.stats.tokens_encoded == 0
     assert other.warm(chunks).read == 0
     assert apart.warm(chunks).read == 2
-    with pytest.raises(ValueError, match="no URL of a Redis or dict: "):
+    with pytest.raises(ValueError, match="no URL of a Redis, dict or an object store: "):
         CacheOptions(shared_store="dictionary://here")

@@ -1,0 +1,455 @@
+"""Values at rest in files of an object store: a miss or what was written, whatever goes wrong."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fsspec")
+
+import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attnmass import AttentionRanker
+from attnmass.options.cache import CacheOptions
+from attnmass.store import copying, far_files, objects, packs
+from attnmass.store.copying import pull, push
+from attnmass.store.disk import DiskStore
+from attnmass.store.entry import Entry
+from attnmass.store.objects import ObjectStore
+from tests.conftest import HEADS
+from tests.tiny import tiny_model, tiny_tokenizer
+
+QUERY = "Where was Einstein born?"
+CHUNKS = ["Trains to Munich leave hourly.", "Einstein was born in Ulm. He sailed.", "It rains."]
+ITEMS = {f"key-{n}": Entry(bytes([n % 256]) * 100, n) for n in range(300)}
+ROOT = "memory://bucket/chunks"
+
+
+@pytest.fixture(autouse=True)
+def empty() -> Iterator[None]:
+    """Nothing is in the memory's file system, before and after."""
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    yield
+    files.store.clear()
+
+
+class Faults:
+    """What goes wrong in a file system.
+
+    Attributes:
+        error: What every call raises.
+        seconds: How long every call takes.
+        asked: Which calls there were.
+    """
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.seconds = 0.0
+        self.asked: list[str] = []
+
+    def happen(self, what: str) -> None:
+        """Do what is set."""
+        self.asked.append(what)
+        time.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    """Lets things go wrong in the memory's file system."""
+    found = Faults()
+    for name in ("ls", "cat_file", "pipe_file"):
+        whole = getattr(MemoryFileSystem, name)
+
+        def call(self: Any, *args: Any, whole: Any = whole, name: str = name, **more: Any) -> Any:
+            found.happen(name)
+            return whole(self, *args, **more)
+
+        monkeypatch.setattr(MemoryFileSystem, name, call)
+    return found
+
+
+def written(items: dict[str, Entry] = ITEMS, url: str = ROOT, n_files: int = 1) -> list[str]:
+    """Write values; the names of the files."""
+    store = ObjectStore(url)
+    keys = list(items)
+    for number in range(n_files):
+        store.add({key: items[key] for key in keys[number::n_files]})
+    return list(store._packs)
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+@pytest.mark.parametrize("n_files", [1, 7])
+def test_values(kind: str, n_files: int, tmp_path: Path) -> None:
+    """What one machine wrote another one reads, with how many tokens it is, and learns of more."""
+    url = ROOT if kind == "memory" else (tmp_path / "new" / "chunks").as_uri()
+    other = ObjectStore(url)
+    assert other.read(["key-1"]) == {}
+    assert other.failures == 0
+    written(url=url, n_files=n_files)
+    assert other.read(list(ITEMS)) == {}  # it looked a moment ago
+    other._listed = float("-inf")
+    assert other.read([*ITEMS, "nothing"]) == ITEMS
+    assert (other.hits, other.misses, other.failures) == (300, 302, 0)
+    assert other.bytes_read == 300 * 100
+    assert other.has(["key-3", "nothing", "key-99"]) == {"key-3", "key-99"}
+    assert other.read([]) == {}
+    assert sorted(other.keys()) == sorted(ITEMS)
+    copied = pickle.loads(pickle.dumps(other))
+    assert copied.read(["key-7"]) == {"key-7": ITEMS["key-7"]}
+    other.close()
+    assert other.read(["key-8"]) == {"key-8": ITEMS["key-8"]}
+
+
+@given(
+    items=st.dictionaries(st.text(), st.tuples(st.binary(), st.integers(0, 2**40)), max_size=20),
+    chosen=st.randoms(use_true_random=False),
+)
+def test_files_have_what_was_packed(
+    items: dict[str, tuple[bytes, int]], chosen: random.Random
+) -> None:
+    """Any keys and values come back, by the ranges that any choice of them needs."""
+    entries = {key: Entry(*value) for key, value in items.items()}
+    name, file = packs.packed(entries)
+    places = packs.places_in(name, file[: packs.head_size(file)], len(file))
+    assert places is not None
+    asked = {key: at for key, at in places.items() if chosen.random() < 0.5}
+    found = {
+        key: packs.read_value(key, asked[key], file[asked[key].start :][: asked[key].size])
+        for span in packs.spans(asked)
+        for key in span.keys
+        if span.start <= asked[key].start <= asked[key].start + asked[key].size <= span.end
+    }
+    assert found == {key: entries[key] for key in asked}
+
+
+def test_few_requests(faults: Faults) -> None:
+    """Neighbours come in one request, and what is known is not asked again."""
+    written()
+    store = ObjectStore(ROOT)
+    faults.asked.clear()
+    assert len(store.read([f"key-{n}" for n in range(100, 200)])) == 100
+    assert faults.asked == ["ls", "cat_file", "cat_file"]  # what is there, its head, one range
+    assert len(store.has(list(ITEMS))) == 300
+    assert store.read(["missing"]) == {}
+    assert len(faults.asked) == 3
+
+
+def test_a_long_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is longer than what is read first is read whole."""
+    monkeypatch.setattr(objects, "HEAD_BYTES", 100)
+    written()
+    assert ObjectStore(ROOT).read(list(ITEMS)) == ITEMS
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_damaged_files(seed: int) -> None:
+    """Cut off, overwritten, or with bits that fell: what was written, or a miss, and no error."""
+    numbers = random.Random(seed)
+    items = {f"key-{n}": Entry(numbers.randbytes(50), n) for n in range(20)}
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    for name in written(items, n_files=2):
+        path = f"/bucket/chunks/{name}"
+        data = bytearray(files.cat_file(path))
+        how = numbers.randrange(4)
+        if how == 0:
+            del data[numbers.randrange(len(data)) :]
+        elif how == 1:
+            data[numbers.randrange(len(data))] ^= 1 << numbers.randrange(8)
+        elif how == 2:
+            start = numbers.randrange(len(data))
+            data[start : start + 100] = numbers.randbytes(100)
+        files.pipe_file(path, bytes(data))
+    store = ObjectStore(ROOT)
+    found = store.read(list(items))
+    assert found.items() <= items.items()
+    assert store.failures == 0
+    assert store.read(list(items)) == found
+
+
+def test_foreign_files(caplog: pytest.LogCaptureFixture) -> None:
+    """Files of others, and those that say what cannot be, are left out, and the others are read."""
+    (name,) = written()
+    files = fsspec.filesystem("memory")
+    whole = files.cat_file(f"/bucket/chunks/{name}")
+    head = packs.head_size(whole)
+    forged = {
+        "readme.txt": b"hello",
+        "empty.pack": b"",
+        "short.pack": b"attnpak1",
+        "zip.pack": b"PK\3\4" + bytes(500),
+        "huge.pack": packs._HEADER.pack(b"attnpak1", 2**32 - 1, 2**32 - 1, 0) + bytes(500),
+        "many.pack": packs._HEADER.pack(b"attnpak1", 2**32 - 1, 0, 0) + bytes(500),
+        "head.pack": whole[:head],  # of another file, whose values are not here
+        "moved.pack": whole[:head] + whole[head + 100 :] + bytes(100),  # each value under another
+    }
+    for each, data in forged.items():
+        files.pipe_file(f"/bucket/chunks/{each}", data)
+    store = ObjectStore(ROOT)
+    found = store.read(list(ITEMS))
+    assert found.items() <= ITEMS.items()
+    assert store.failures == 0
+    assert "remove the file" in caplog.text
+    for each in forged:
+        files.rm_file(f"/bucket/chunks/{each}")
+    assert ObjectStore(ROOT).read(list(ITEMS)) == ITEMS
+
+
+def test_a_store_that_is_gone(
+    faults: Faults, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once, then left alone for a while, and used again when it is back."""
+    written()
+    store = ObjectStore(ROOT)
+    faults.error = PermissionError("access denied")
+    faults.asked.clear()
+    for _ in range(50):
+        assert store.read(list(ITEMS)) == {}
+        assert store.has(list(ITEMS)) == set()
+    assert faults.asked == ["ls"]
+    assert store.failures == 100
+    assert store.misses == 50 * 300
+    assert "access denied" in str(store.trouble)
+    assert len(caplog.records) == 1
+    faults.error = None
+    assert store.read(list(ITEMS)) == {}
+    monkeypatch.setattr(store._files, "_resting_until", 0.0)
+    assert store.read(list(ITEMS)) == ITEMS
+    faults.error = RuntimeError()  # as packages of file systems have of their own
+    assert store.read(list(ITEMS)) == {}
+    assert "RuntimeError" in str(store.trouble)
+
+
+def test_files_that_are_gone(faults: Faults) -> None:
+    """Values of a file that was removed are misses, and others are read."""
+    first, _ = written(n_files=2)
+    store = ObjectStore(ROOT)
+    assert store.has(list(ITEMS)) == set(ITEMS)
+    fsspec.filesystem("memory").rm_file(f"/bucket/chunks/{first}")
+    found = store.read(list(ITEMS))
+    assert len(found) == 150
+    assert found.items() <= ITEMS.items()
+    assert store.failures == 0
+    assert store.has(list(ITEMS)) == set(found)
+
+
+def test_a_slow_store(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits longer than patience lasts, and nobody asks while it has not answered."""
+    monkeypatch.setattr(far_files, "_REST", 0.0)
+    written()
+    store = ObjectStore(ROOT, patience=0.2)
+    faults.seconds = 1.0
+    started = time.monotonic()
+    for _ in range(5):
+        assert store.read(list(ITEMS)) == {}
+    assert time.monotonic() - started < 0.9
+    assert store.failures == 5
+    assert len(faults.asked) == 2  # one that wrote, and one that nobody waits for
+    faults.seconds = 0.0
+    assert store._files._thread is not None
+    store._files._thread.join()
+    assert store.read(list(ITEMS)) == ITEMS
+
+
+def test_what_came_in_time_is_kept(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a store that answers too slowly for all that is asked, a part is found, and more next."""
+    monkeypatch.setattr(far_files, "_REST", 0.0)
+    monkeypatch.setattr(objects, "_AT_ONCE", 1)
+    written(n_files=10)
+    store = ObjectStore(ROOT, patience=0.3)
+    faults.seconds = 0.05
+    sizes = []
+    for _ in range(20):
+        found = store.read(list(ITEMS))
+        assert found.items() <= ITEMS.items()
+        sizes.append(len(store.has(list(ITEMS))))
+        if sizes[-1] == 300:
+            break
+        assert store._files._thread is not None
+        store._files._thread.join()
+    assert 0 < sizes[0] < 300
+    assert sizes[-1] == 300
+
+
+def test_a_folder_is_pushed_and_another_filled(tmp_path: Path) -> None:
+    """All comes over in few files; a second time nothing is copied, and a new value is alone."""
+    one, two = DiskStore(tmp_path / "one", None), DiskStore(tmp_path / "two", None)
+    one.write(ITEMS)
+    store = ObjectStore(ROOT)
+    copied = push(one, store)
+    assert (copied.values, copied.there) == (300, 0)
+    assert len(store._packs) == 1
+    assert push(one, ObjectStore(ROOT)) == copying.Copied(0, 300, 0)
+    one.write({"new": Entry(b"abc", 3)})
+    assert push(one, ObjectStore(ROOT)).values == 1
+    two.write({"key-5": ITEMS["key-5"]})
+    copied = pull(ObjectStore(ROOT), two)
+    assert (copied.values, copied.there, copied.bytes) == (300, 1, 299 * 100 + 3)
+    assert two.read([*ITEMS, "new"]) == {key: entry.data for key, entry in ITEMS.items()} | {
+        "new": b"abc"
+    }
+    assert two.stats().tokens == one.stats().tokens
+    for each in (one, two):
+        each.close()
+
+
+def test_files_are_of_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large folder becomes several files."""
+    monkeypatch.setattr(packs, "PACK_BYTES", 1000)
+    folder = DiskStore(tmp_path, None)
+    folder.write(ITEMS)
+    store = ObjectStore(ROOT)
+    assert push(folder, store).values == 300
+    assert len(store._packs) == 30
+    assert ObjectStore(ROOT).read(list(ITEMS)) == ITEMS
+    folder.close()
+
+
+def test_a_push_that_fails_says_so(
+    tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full, a forbidden and a slow store end it with an error; the next one goes on there."""
+    monkeypatch.setattr(packs, "PACK_BYTES", 1000)
+    folder = DiskStore(tmp_path / "one", None)
+    folder.write(ITEMS)
+    faults.error = OSError(28, "No space left on device")
+    with pytest.raises(OSError, match="No space left"):
+        push(folder, ObjectStore(ROOT))
+    faults.error = None
+    faults.seconds = 0.5
+    with pytest.raises(OSError, match="too long"):
+        push(folder, ObjectStore(ROOT, patience=0.2))
+    faults.seconds = 0.0
+    store = ObjectStore(ROOT)
+    before = len(store.has(list(ITEMS)))
+    assert push(folder, store).values == 300 - before
+    faults.error = PermissionError("access denied")
+    with pytest.raises(OSError, match="access denied"):
+        pull(ObjectStore(ROOT), DiskStore(tmp_path / "two", None))
+    faults.error = None
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match="cannot be used"):
+        pull(ObjectStore(ROOT), DiskStore(tmp_path / "file", None))
+    folder.close()
+
+
+def ranker(url: str | None, **options: Any) -> AttentionRanker:
+    """The tiny ranker over a shared store."""
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, shared_store=url, **options)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("memory_bytes", [0, 1 << 20])
+def test_chunks_are_not_read_again(tmp_path: Path, *, folder: bool, memory_bytes: int) -> None:
+    """What one machine read and pushed no other one reads; scores are the same to the last bit."""
+    expected = ranker(None).rank(QUERY, CHUNKS)
+    first = ranker(ROOT, store=str(tmp_path / "one"))
+    assert first.rank(QUERY, CHUNKS).scores == expected.scores
+    assert first.stats.shared_bytes_written == 0  # queries write nothing
+    kept = first._cache.folder
+    assert kept is not None
+    assert push(kept, ObjectStore(ROOT)).values == 3
+    store = str(tmp_path / "two") if folder else None
+    second = ranker(ROOT, memory_bytes=memory_bytes, store=store)
+    assert second.rank(QUERY, CHUNKS).scores == expected.scores
+    assert (second.stats.misses, second.stats.shared_hits) == (0, 3)
+    assert second.stats.shared_bytes_read > 0
+    assert second.warm(CHUNKS).read == 0
+    fsspec.filesystem("memory").store.clear()
+    again = second.rank(QUERY, CHUNKS)
+    assert again.scores == expected.scores
+    assert second.stats.misses == (0 if folder or memory_bytes else 3)
+
+
+def test_other_vectors_are_not_taken(tmp_path: Path) -> None:
+    """A value that somebody wrote with its checksum, but of another shape, is read anew."""
+    expected = ranker(None).rank(QUERY, CHUNKS)
+    first = ranker(None, store=str(tmp_path / "one"))
+    first.rank(QUERY, CHUNKS)
+    kept = first._cache.folder
+    assert kept is not None
+    forged = {key: Entry(b"no vectors", tokens) for key, tokens in kept.tokens()}
+    ObjectStore(ROOT).add(forged)
+    second = ranker(ROOT)
+    assert second.rank(QUERY, CHUNKS).scores == expected.scores
+    assert second.stats.shared_hits == 3
+    assert second.stats.misses == 3
+
+
+def test_threads_share_a_store() -> None:
+    """Many threads at once find what was written."""
+    written(n_files=5)
+    store = ObjectStore(ROOT)
+    wrong: list[object] = []
+
+    def work(seed: int) -> None:
+        keys = random.Random(seed).sample(list(ITEMS), 50)
+        for _ in range(20):
+            if store.read(keys) != {key: ITEMS[key] for key in keys}:
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert (store.hits, store.failures) == (5 * 20 * 50, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process.*fork:DeprecationWarning")
+def test_a_child_begins_anew() -> None:
+    """A forked process reads by connections of its own."""
+    written()
+    store = ObjectStore(ROOT)
+    assert store.read(["key-1"]) == {"key-1": ITEMS["key-1"]}
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if store.read(["key-2"]) == {"key-2": ITEMS["key-2"]} else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s3://", "names no folder"),
+        ("file:", "names no folder"),
+        ("s3:bucket", "names no folder"),
+        ("s3://user:secret@bucket/x", "ends up in logs"),
+        ("s3://bucket/x?password=secret", "ends up in logs"),
+        ("s3://bucket/x?secret=1", "and no more"),
+        ("file:///a::s3://bucket", "and no more"),
+        ("ftp://host/x", "no URL of a Redis or an object store"),
+    ],
+)
+def test_bad_addresses(url: str, message: str) -> None:
+    """They fail before a model is loaded, and a password is not repeated."""
+    with pytest.raises(ValueError, match=message) as caught:
+        CacheOptions(shared_store=url)
+    assert "secret@" not in str(caught.value)
+    assert "=secret" not in str(caught.value)
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fsspec, or what it needs for an address, is missing it is said what to install."""
+    with pytest.raises(ImportError, match="s3fs"):
+        ObjectStore("s3://bucket/chunks")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "attnmass\[fsspec\]"'):
+        ObjectStore(ROOT)
