@@ -159,7 +159,7 @@ def _beside(
 ) -> str:
     """nDCG@10 of methods, shown as `names` says, and of others on the queries that rows have."""
     measured = {(row["set"], row["query"]) for row in rows}
-    sets = [name for name in sets if name in {row["set"] for row in rows}]
+    sets = [name for name in SETS if name in {row["set"] for row in rows}]
     lines = [f"| nDCG@10 | {' | '.join(sets)} |", f"|---{'|---' * len(sets)}|"]
     for known, shown in ((rows, names), (other_rows, other_names)):
         for method, label in shown.items():
@@ -172,7 +172,7 @@ def _beside(
                         and (name, row["query"]) in measured
                     ]
                 )
-                for name in SETS
+                for name in sets
             ]
             lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
