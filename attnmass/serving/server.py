@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
+from fastapi import FastAPI
 
 from attnmass.serving import logs
 from attnmass.serving.app import make_app
@@ -66,6 +67,22 @@ def listen(options: ServingOptions) -> socket.socket:
     return listener
 
 
+def configured(app: FastAPI, options: ServingOptions) -> uvicorn.Config:
+    """How uvicorn runs an app."""
+    return uvicorn.Config(
+        app,
+        # On these faults were tried. Else it would take what is installed, as by Ray's extra.
+        loop="asyncio",
+        http="h11",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=options.drain_timeout + _FLUSH,
+        lifespan="on",
+    )
+
+
 def run(
     load: Callable[[], AttentionRanker],
     options: ServingOptions,
@@ -92,16 +109,7 @@ def run(
             server.should_exit = True
 
     service = Service(load, options, on_death=on_death)
-    config = uvicorn.Config(
-        make_app(service),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=options.drain_timeout + _FLUSH,
-        lifespan="on",
-    )
-    servers.append(Server(config, service))
+    servers.append(Server(configured(make_app(service), options), service))
     host, port = listener.getsockname()[:2]
     _logger.info("listening at %s port %s", host, port)
     if not options.keys() and not is_loopback(host):

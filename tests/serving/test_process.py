@@ -13,6 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from attnmass import AttentionRanker
+from attnmass.serving.app import make_app
+from attnmass.serving.options import ServingOptions
+from attnmass.serving.server import configured
+from attnmass.serving.service import Service
 from tests.serving.conftest import QUERY, TEXTS
 from tests.serving.processes import Process, process
 
@@ -36,6 +41,15 @@ def test_it_serves_and_ends(tiny_folder: Path) -> None:
     (asked,) = [record for record in told if record["route"] == "/v2/rerank"]
     assert (asked["request_id"], asked["status"], asked["documents"]) == ("mine-1", 200, 3)
     assert "Einstein" not in "\n".join(server.lines)
+
+
+def test_it_runs_on_what_was_tried(ranker: AttentionRanker) -> None:
+    """Event loop and parser are the same whatever else is installed, such as what Ray brings."""
+    options = ServingOptions()
+    config = configured(make_app(Service(lambda: ranker, options)), options)
+    config.load()
+    assert config.http_protocol_class.__name__ == "H11Protocol"  # type: ignore[union-attr]
+    assert config.loop == "asyncio"
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
