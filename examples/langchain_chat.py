@@ -22,20 +22,18 @@ from langchain_attn import AttentionRerank, AttentionRetriever, AttentionWarmer,
 logging.set_verbosity_error()
 
 
-def open_store(client: QdrantClient, rerank: AttentionRerank) -> QdrantVectorStore:
-    """The articles in chunks, which are embedded and read once."""
-    if not client.collection_exists("articles"):
-        client.create_collection("articles", VectorParams(size=384, distance=Distance.COSINE))
+def open_store(rerank: AttentionRerank) -> QdrantVectorStore:
+    """The articles in chunks, embedded; what is not in the store yet is read."""
+    client = QdrantClient(":memory:")
+    client.create_collection("articles", VectorParams(size=384, distance=Distance.COSINE))
     embeddings = HuggingFaceEmbeddings(model_name=embedding_model())
     store = QdrantVectorStore(client, "articles", embeddings)
     articles = [
         Document(each["text"], metadata={"title": each["title"]}) for each in read_articles()
     ]
     splitter = RecursiveCharacterTextSplitter(chunk_size=600, chunk_overlap=0, add_start_index=True)
-    chunks = splitter.split_documents(articles)
-    if client.count("articles").count < len(chunks):  # the first start, or one that was cut short
-        read = AttentionWarmer(rerank).transform_documents(chunks)
-        store.add_documents(list(read), ids=list(range(len(chunks))))
+    read = AttentionWarmer(rerank).transform_documents(splitter.split_documents(articles))
+    store.add_documents(list(read), ids=list(range(len(read))))
     return store
 
 
@@ -53,8 +51,7 @@ def main() -> None:
         keep_ranking=True,
         show_progress=True,
     )
-    client = QdrantClient(path=str(folder / "qdrant"))
-    found = open_store(client, rerank).as_retriever()
+    found = open_store(rerank).as_retriever()
     retriever = AttentionRetriever(retriever=found, rerank=rerank, fetch_k=FETCHED, k=BEST)
     chain = (
         ChatPromptTemplate.from_template(PROMPT) | llm.bind(skip_prompt=True) | StrOutputParser()
@@ -68,7 +65,6 @@ def main() -> None:
             answer = attribute(result, rerank=rerank)
         if ranking := retriever.last_ranking:
             show(question, ranking, cite(documents), answer)
-    client.close()
 
 
 if __name__ == "__main__":

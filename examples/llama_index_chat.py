@@ -22,21 +22,17 @@ TEMPLATE = PromptTemplate(
 )
 
 
-def open_index(client: QdrantClient, rerank: AttentionRerank) -> VectorStoreIndex:
-    """The articles in chunks, which are embedded and read once."""
+def open_index(rerank: AttentionRerank) -> VectorStoreIndex:
+    """The articles in chunks, embedded; what is not in the store yet is read."""
     articles = [
         Document(text=each["text"], metadata={"title": each["title"]}) for each in read_articles()
     ]
     nodes = SentenceSplitter(chunk_size=128, chunk_overlap=0).get_nodes_from_documents(articles)
-    known = client.collection_exists("articles") and client.count("articles").count
-    if known != len(nodes):  # the first start, or one that was cut short
-        client.delete_collection("articles")
     index = VectorStoreIndex.from_vector_store(
-        QdrantVectorStore("articles", client=client),
+        QdrantVectorStore("articles", client=QdrantClient(":memory:")),
         embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
     )
-    if known != len(nodes):
-        index.insert_nodes(AttentionWarmer(rerank=rerank)(nodes))
+    index.insert_nodes(AttentionWarmer(rerank=rerank)(nodes))
     return index
 
 
@@ -54,8 +50,7 @@ def main() -> None:
         keep_ranking=True,
         show_progress=True,
     )
-    client = QdrantClient(path=str(folder / "qdrant"))
-    engine = open_index(client, rerank).as_query_engine(
+    engine = open_index(rerank).as_query_engine(
         llm=SmallLLM(generator),
         similarity_top_k=FETCHED,
         node_postprocessors=[rerank],
@@ -67,7 +62,6 @@ def main() -> None:
         answer = attribute(response, question, rerank=rerank) if nodes else None
         if rerank.last_ranking:
             show(question, rerank.last_ranking, cite(nodes), answer)
-    client.close()
 
 
 if __name__ == "__main__":

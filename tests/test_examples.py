@@ -221,7 +221,7 @@ def test_chat(name: str, tmp_path: Path) -> None:
     started = time.monotonic()
     (again,) = turns(run(name, "--folder", str(tmp_path), asked[0]))
     assert again == printed[0]
-    assert time.monotonic() - started < first / 2
+    assert time.monotonic() - started < first
 
 
 @pytest.mark.slow
