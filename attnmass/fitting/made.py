@@ -13,46 +13,32 @@ from attnmass.fitting.arrays import Quality
 from attnmass.fitting.crossval import CrossValidation
 from attnmass.fitting.defaults import MOST_HEADS
 from attnmass.fitting.methods import Task, likelihood
-from attnmass.fitting.metrics import Floats
-from attnmass.fitting.ranking import COUNTS, Exponents, RankingFit, Sharing, eliminate
+from attnmass.fitting.metrics import Floats, Integers
+from attnmass.fitting.ranking import COUNTS, Exponents, RankingFit, Sharing
 
 PENALTY = 1.0  # of squared exponents, against the mean loss over queries
 OWN = 1.0  # exponent of the best heads' mass, over all of them
 
-_NONE: frozenset[int] = frozenset()
-
 
 class MadeSharing(Sharing):
     """One rule, over as many heads as one may have."""
+
+    _penalty = PENALTY
 
     @property
     def counts(self) -> list[int]:
         """How many heads it has."""
         return [min(COUNTS[-1], len(self.heads))]
 
-    def path(self, outside: frozenset[int] = _NONE) -> dict[int, Exponents]:
-        """The rule by its number of heads, by all queries but those of the folds `outside`."""
-        if outside not in self._known:
-            rows = np.flatnonzero(~np.isin(self.folds, list(outside)))
-            arrays, (count,) = self.arrays, self.counts
-            rule = eliminate(
-                self._features[rows],
-                (arrays.relevant[rows] > 0) & arrays.present[rows],
-                arrays.present[rows],
-                arrays.sets[rows],
-                [int(head) for head in self.heads],
-                [count],
-                penalty=PENALTY,
-            )[count]
-            task = Task(rows, np.array(rule.heads), MOST_HEADS)
-            best = likelihood(Quality(arrays), task)[-1].heads
-            exponents = [
-                round(exponent + OWN / len(best) * (head in best), 4)
-                for head, exponent in zip(rule.heads, rule.exponents, strict=True)
-            ]
-            self._known[outside] = {count: Exponents(rule.heads, tuple(exponents))}
-            self.advance()
-        return self._known[outside]
+    def _rules(self, rows: Integers) -> dict[int, Exponents]:
+        ((count, rule),) = super()._rules(rows).items()
+        task = Task(rows, np.array(rule.heads), MOST_HEADS)
+        best = likelihood(Quality(self.arrays), task)[-1].heads
+        exponents = [
+            round(exponent + OWN / len(best) * (head in best), 4)
+            for head, exponent in zip(rule.heads, rule.exponents, strict=True)
+        ]
+        return {count: Exponents(rule.heads, tuple(exponents))}
 
 
 def fit_made(crossed: CrossValidation, sharing: Sharing, nested: Floats) -> RankingFit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import minimize
@@ -76,6 +77,7 @@ class Sharing:
     folds: Integers
     heads: Integers
     advance: Callable[[], object] = lambda: None
+    _penalty: ClassVar[float | None] = None  # as `eliminate` has it
     _features: Floats = field(init=False)
     _known: dict[frozenset[int], dict[int, Exponents]] = field(default_factory=dict)
 
@@ -90,17 +92,21 @@ class Sharing:
     def path(self, outside: frozenset[int] = _NONE) -> dict[int, Exponents]:
         """Rules by their number of heads, by all queries but those of the folds `outside`."""
         if outside not in self._known:
-            rows = np.flatnonzero(~np.isin(self.folds, list(outside)))
-            self._known[outside] = eliminate(
-                self._features[rows],
-                (self.arrays.relevant[rows] > 0) & self.arrays.present[rows],
-                self.arrays.present[rows],
-                self.arrays.sets[rows],
-                [int(head) for head in self.heads],
-                self.counts,
-            )
+            self._known[outside] = self._rules(np.flatnonzero(~np.isin(self.folds, list(outside))))
             self.advance()
         return self._known[outside]
+
+    def _rules(self, rows: Integers) -> dict[int, Exponents]:
+        """Rules by their number of heads, by some queries."""
+        return eliminate(
+            self._features[rows],
+            (self.arrays.relevant[rows] > 0) & self.arrays.present[rows],
+            self.arrays.present[rows],
+            self.arrays.sets[rows],
+            [int(head) for head in self.heads],
+            self.counts,
+            penalty=self._penalty,
+        )
 
     def values(self, rule: Exponents) -> Floats:
         """nDCG@10 by a rule, `[query]`."""

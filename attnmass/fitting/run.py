@@ -92,7 +92,7 @@ class Run:
         )
         cutoffs = self._cutoffs(deepest)
         n_selections = crossed.n_selections + len(cutoffs) * n_folds
-        n_selections += n_paths(n_folds) if with_rule else 0
+        n_selections += with_rule * (1 + n_folds if made else n_paths(n_folds))
         with bar_of(n_selections, "Selecting heads", self.progress, unit="fit") as bar:
             crossed.advance = bar.update
             config = crossed.decide()
