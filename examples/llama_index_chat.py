@@ -29,7 +29,8 @@ def open_index(rerank: AttentionRerank) -> VectorStoreIndex:
     ]
     nodes = SentenceSplitter(chunk_size=128, chunk_overlap=0).get_nodes_from_documents(articles)
     index = VectorStoreIndex.from_vector_store(
-        QdrantVectorStore("articles", client=QdrantClient(":memory:")),
+        # Qdrant in the process has no index of payloads, and warns when it is asked for one.
+        QdrantVectorStore("articles", client=QdrantClient(":memory:"), index_doc_id=False),
         embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
     )
     index.insert_nodes(AttentionWarmer(rerank=rerank)(nodes))
