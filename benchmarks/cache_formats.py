@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import warnings
+from collections import defaultdict
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from tqdm import tqdm
 
@@ -60,6 +62,32 @@ def main() -> None:
     arguments.out.parent.mkdir(exist_ok=True)
     text = json.dumps(results, separators=(",", ":")).replace("},{", "},\n{")
     arguments.out.write_text(text + "\n", encoding="utf-8")
+
+
+def table(formats: dict[str, Any]) -> str:
+    """What smaller formats take, and what they cost in nDCG@10."""
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in formats["rows"]:
+        values[row["format"], row["set"]].append(row["ndcg@10"])
+    names = list(formats["bytes_per_token"])
+    lines = [f"| `store_format` | bytes a token | {' | '.join(SETS)} |"]
+    lines += [f"|---|---{'|---' * len(SETS)}|"]
+    for name in names:
+        cells = " | ".join(_loss(values[name, each], values["exact", each]) for each in SETS)
+        size = formats["bytes_per_token"][name]
+        lines.append(f"| {_format(name, formats['dtype'])} | {size:,.0f} | {cells} |")
+    return "\n".join([*lines, ""])
+
+
+def _format(name: str, dtype: str) -> str:
+    return f"`None` ({dtype})" if name == "exact" else f'`"{name}"`'
+
+
+def _loss(found: list[float], exact: list[float]) -> str:
+    """Mean nDCG@10 and its difference to what the model's own dtype gives."""
+    mean = statistics.fmean(found)
+    gap = mean - statistics.fmean(exact)
+    return f"{mean:.4f} ({gap:+.4f}, n = {len(found)})"
 
 
 if __name__ == "__main__":

@@ -183,5 +183,31 @@ def starts() -> dict[str, dict[str, Any]]:
     return found
 
 
+def table(results: dict[str, Any]) -> str:
+    """Ratios, and the seconds behind them."""
+    lines = ["| ratio | measured |", "|---|---|"]
+    lines += [f"| {name} | {ratio:.2f} |" for name, ratio in results["ratios"].items()]
+    medians = {name: sorted(times)[len(times) // 2] for name, times in results["seconds"].items()}
+    spelled = ", ".join(f"{name}: {seconds:.2f} s" for name, seconds in medians.items())
+    peaks = {name: found / 2**20 for name, found in results["peak_bytes"].items()}
+    starts = results["starts"]
+    imports = ", ".join(
+        f"{name}: {found['adapter']:.2f} s after {found['framework']:.2f} s for its framework"
+        f"{', torch included' if found['torch_is_imported'] else ', without torch'}"
+        for name, found in starts.items()
+        if "adapter" in found
+    )
+    lines += [
+        "",
+        f"Medians: {spelled}. The 20 chunks have {results['tokens_of_20_chunks']:,} tokens, the "
+        f"200 {results['tokens_of_200_chunks']:,}; {results['dtype'].removeprefix('torch.')}, "
+        f"{results['threads']} threads. Peak memory above the loaded model: cold rank "
+        f"{peaks['cold 20']:,.0f} MiB, ICR {peaks['ICR 20']:,.0f} MiB. Loading the default model "
+        f"takes {starts['default model']['load']:.2f} s; importing {imports}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     main()

@@ -245,5 +245,28 @@ RUNTIMES: Mapping[str, Callable[[Layers, Tensor], Run]] = {
 }
 
 
+def table(results: dict[str, Any]) -> str:
+    """Time and error of each runtime, and what was not run."""
+    rows, tokens = results["tokens"]
+    lines = [
+        "| runtime | time over torch in bfloat16 | `1 - cosine` to float32 | to prepare |",
+        "|---|---|---|---|",
+    ]
+    for name in results["medians"]:
+        ratio = next(r for key, r in results["ratios"].items() if key.startswith(f"{name} over"))
+        lines.append(
+            f"| {name} | {ratio:.2f} | {results['distance_from_float32'][name]:.4f} "
+            f"| {results['seconds_to_prepare'][name]:.1f} s |"
+        )
+    median = results["medians"]["torch, bfloat16"]
+    lines += [
+        "",
+        f"{results['layers']} layers over {rows} chunks of {tokens} tokens, {results['threads']} "
+        f"threads; torch in bfloat16 takes {median:.2f} s.",
+    ]
+    lines += [f"Not run: {name} ({why})." for name, why in results["not_run"].items()]
+    return "\n".join([*lines, ""])
+
+
 if __name__ == "__main__":
     main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,15 @@ from typing import Any
 from benchmarks import (
     attribution,
     backgrounds,
+    cache_formats,
+    cost,
+    cpu,
     deep,
     late_report,
     models,
     paper,
     saving,
+    scaling,
     selection,
     single,
     trimming_report,
@@ -178,111 +181,6 @@ def _beside(
     return "\n".join([*lines, ""])
 
 
-def cost_table(results: dict[str, Any]) -> str:
-    """Ratios, and the seconds behind them."""
-    lines = ["| ratio | measured |", "|---|---|"]
-    lines += [f"| {name} | {ratio:.2f} |" for name, ratio in results["ratios"].items()]
-    medians = {name: sorted(times)[len(times) // 2] for name, times in results["seconds"].items()}
-    spelled = ", ".join(f"{name}: {seconds:.2f} s" for name, seconds in medians.items())
-    peaks = {name: found / 2**20 for name, found in results["peak_bytes"].items()}
-    starts = results["starts"]
-    imports = ", ".join(
-        f"{name}: {found['adapter']:.2f} s after {found['framework']:.2f} s for its framework"
-        f"{', torch included' if found['torch_is_imported'] else ', without torch'}"
-        for name, found in starts.items()
-        if "adapter" in found
-    )
-    lines += [
-        "",
-        f"Medians: {spelled}. The 20 chunks have {results['tokens_of_20_chunks']:,} tokens, the "
-        f"200 {results['tokens_of_200_chunks']:,}; {results['dtype'].removeprefix('torch.')}, "
-        f"{results['threads']} threads. Peak memory above the loaded model: cold rank "
-        f"{peaks['cold 20']:,.0f} MiB, ICR {peaks['ICR 20']:,.0f} MiB. Loading the default model "
-        f"takes {starts['default model']['load']:.2f} s; importing {imports}.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def cache_tables(scaling: dict[str, Any]) -> str:
-    """Growth with the number of chunks, memory against its bound, starts."""
-    sizes = scaling["sizes"]
-    lines = [
-        "How cost grows with the number of chunks, and how the bound on memory relates to what the "
-        f"process takes while {min(1000, sizes[-1]):,} chunks are read ahead:",
-        "",
-        f"| chunks | {' | '.join(f'{size:,}' for size in sizes)} |",
-    ]
-    lines.append(f"|---{'|---' * len(sizes)}|")
-    for name, rows in scaling["seconds"].items():
-        cells = " | ".join(f"{statistics.median(row):.2f} s" for row in rows)
-        lines.append(f"| {name} | {cells} |")
-    ratios = [f"{name}: {ratio:.2f}" for name, ratio in scaling["ratios"].items()]
-    lines += ["", f"{'; '.join(ratios)}.", ""]
-
-    lines += [
-        "| `memory_bytes` | held | process, at its peak | process, after |",
-        "|---|---|---|---|",
-    ]
-    for bound, found in scaling["bounds"].items():
-        cells = " | ".join(_mib(found[name]) for name in ("counted", "peak", "after"))
-        lines.append(f"| {_mib(int(bound))} | {cells} |")
-    return "\n".join([*lines, ""])
-
-
-def formats_table(formats: dict[str, Any]) -> str:
-    """What smaller formats take, and what they cost in nDCG@10."""
-    values: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in formats["rows"]:
-        values[row["format"], row["set"]].append(row["ndcg@10"])
-    names = list(formats["bytes_per_token"])
-    lines = [f"| `store_format` | bytes a token | {' | '.join(SETS)} |"]
-    lines += [f"|---|---{'|---' * len(SETS)}|"]
-    for name in names:
-        cells = " | ".join(_loss(values[name, each], values["exact", each]) for each in SETS)
-        size = formats["bytes_per_token"][name]
-        lines.append(f"| {_format(name, formats['dtype'])} | {size:,.0f} | {cells} |")
-    return "\n".join([*lines, ""])
-
-
-def cpu_table(results: dict[str, Any]) -> str:
-    """Time and error of each runtime, and what was not run."""
-    rows, tokens = results["tokens"]
-    lines = [
-        "| runtime | time over torch in bfloat16 | `1 - cosine` to float32 | to prepare |",
-        "|---|---|---|---|",
-    ]
-    for name in results["medians"]:
-        ratio = next(r for key, r in results["ratios"].items() if key.startswith(f"{name} over"))
-        lines.append(
-            f"| {name} | {ratio:.2f} | {results['distance_from_float32'][name]:.4f} "
-            f"| {results['seconds_to_prepare'][name]:.1f} s |"
-        )
-    median = results["medians"]["torch, bfloat16"]
-    lines += [
-        "",
-        f"{results['layers']} layers over {rows} chunks of {tokens} tokens, {results['threads']} "
-        f"threads; torch in bfloat16 takes {median:.2f} s.",
-    ]
-    lines += [f"Not run: {name} ({why})." for name, why in results["not_run"].items()]
-    return "\n".join([*lines, ""])
-
-
-def _format(name: str, dtype: str) -> str:
-    return f"`None` ({dtype})" if name == "exact" else f'`"{name}"`'
-
-
-def _loss(found: list[float], exact: list[float]) -> str:
-    """Mean nDCG@10 and its difference to what the model's own dtype gives."""
-    mean = statistics.fmean(found)
-    gap = mean - statistics.fmean(exact)
-    return f"{mean:.4f} ({gap:+.4f}, n = {len(found)})"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"
-
-
 def _read(name: str) -> dict[str, Any]:
     return dict(json.loads((FOLDER / name).read_text(encoding="utf-8")))
 
@@ -307,10 +205,10 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "late": (late_table, ("late.json", "quality.json")),
     "unlabelled": (unlabelled_table, ("late.unlabelled.json", "late.json")),
     "selection": (selection.table, ("selection.json",)),
-    "cost": (cost_table, ("cost.json",)),
-    "cache": (cache_tables, ("scaling.json",)),
-    "formats": (formats_table, ("cache_formats.json",)),
-    "cpu": (cpu_table, ("cpu.json",)),
+    "cost": (cost.table, ("cost.json",)),
+    "cache": (scaling.table, ("scaling.json",)),
+    "formats": (cache_formats.table, ("cache_formats.json",)),
+    "cpu": (cpu.table, ("cpu.json",)),
     "trimming": (trimming_report.tables, ("trimming.json",)),
     "attribution": (attribution.table, ("attribution.json",)),
 }

@@ -122,5 +122,35 @@ def _seconds(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> float
     return time.perf_counter() - started
 
 
+def table(scaling: dict[str, Any]) -> str:
+    """Growth with the number of chunks, memory against its bound, starts."""
+    sizes = scaling["sizes"]
+    lines = [
+        "How cost grows with the number of chunks, and how the bound on memory relates to what the "
+        f"process takes while {min(1000, sizes[-1]):,} chunks are read ahead:",
+        "",
+        f"| chunks | {' | '.join(f'{size:,}' for size in sizes)} |",
+    ]
+    lines.append(f"|---{'|---' * len(sizes)}|")
+    for name, rows in scaling["seconds"].items():
+        cells = " | ".join(f"{statistics.median(row):.2f} s" for row in rows)
+        lines.append(f"| {name} | {cells} |")
+    ratios = [f"{name}: {ratio:.2f}" for name, ratio in scaling["ratios"].items()]
+    lines += ["", f"{'; '.join(ratios)}.", ""]
+
+    lines += [
+        "| `memory_bytes` | held | process, at its peak | process, after |",
+        "|---|---|---|---|",
+    ]
+    for bound, found in scaling["bounds"].items():
+        cells = " | ".join(_mib(found[name]) for name in ("counted", "peak", "after"))
+        lines.append(f"| {_mib(int(bound))} | {cells} |")
+    return "\n".join([*lines, ""])
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
 if __name__ == "__main__":
     main()
