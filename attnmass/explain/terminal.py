@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # and dark terminals another colour than the page's.
 _SHADES = (None, 230, 229, 228, 222, 221, 220, 214, 208, 202)
 _BAR_WIDTH = 24
+_ELSEWHERE = "The texts of what was left out are on the page: to_html(), or --output FILE.html."
 _STRONG, _SOME = 7, 4  # levels from which a word has two brackets, or one, without colours
 
 
@@ -76,6 +77,7 @@ class Drawing:
         yield from _overview(explanation, sheet, self.view, self.query_word, look)
         best = max((chunk.ranked.score for chunk in explanation.chunks), default=0.0)
         out = False
+        whole = True  # of what is left out a few lines will do, but for the best if nothing is kept
         for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
             if chunk.place is None and not out:
                 yield Rule("Left out", characters="-" if options.ascii_only else "─")
@@ -83,7 +85,12 @@ class Drawing:
             facts = [*score_facts(chunk.ranked), f"mass {mass:.4f}"]
             facts.append(moved(chunk.place, chunk.ranked.index))
             score = bar(chunk.ranked.score, best, look)
-            yield from draw_chunk(chunk, levels, score, facts, look)
+            yield from draw_chunk(
+                chunk, levels, score, facts, look, whole=whole or chunk.place is not None
+            )
+            whole = False
+        if any(chunk.place is None for chunk in explanation.chunks[1:]):
+            yield Text(f"\n{_ELSEWHERE}", style="dim")
 
 
 def _overview(
@@ -135,6 +142,8 @@ def draw_chunk(
     bar: Text,
     facts: Sequence[str],
     look: Look,
+    *,
+    whole: bool = True,
 ) -> Iterator[Text]:
     """One chunk.
 
@@ -144,6 +153,7 @@ def draw_chunk(
         bar: What it is ordered by, or what it has of the attention.
         facts: What is said beside that.
         look: What the terminal can show.
+        whole: Whether its text is drawn.
     """
     ranked = chunk.ranked
     place = "" if chunk.place is None else f"{chunk.place}. "
@@ -154,7 +164,7 @@ def draw_chunk(
         yield Text(f"{look.dropped} left out: {why_dropped(ranked.dropped)}")
     if ranked.skipped and ranked.skipped != ranked.dropped:
         yield Text(f"{look.dropped} not scored: {why_dropped(ranked.skipped)}")
-    text = _text(chunk, levels, look)
+    text = _text(chunk, levels, look) if whole else Text()
     if text.plain.strip():
         yield text
     top = most_looked_at(chunk, levels)

@@ -10,7 +10,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from attnmass import AttentionRanker, Ranking, Trim
+from attnmass import AttentionRanker, Chunk, Ranking, Trim
 from tests.explain.support import CHUNKS, HOSTILE, rank
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -61,6 +61,18 @@ def test_readable_without_colours(trimmed: Ranking, options: dict[str, bool]) ->
         source = CHUNKS[chunk.index]
         assert (source.title or "Chunk") in flat
         assert f"was {chunk.index + 1}" in flat
+
+
+def test_texts_of_what_is_left_out_are_not_drawn(ranker: AttentionRanker) -> None:
+    """Names and reasons are, and where the texts are is told; if nothing is kept, the best's is."""
+    chunks = [Chunk(f"Here is number {n}.", title=f"T{n}") for n in range(3)]
+    some = drawn(rank(ranker, chunks, top_n=1))
+    none = drawn(rank(ranker, chunks, evidence_threshold=1.0, on_no_evidence="empty"))
+    for text in (some, none):
+        assert all(f"T{n}\n" in text for n in range(3))
+        assert len(re.findall(r"Here[]\[\s]+is[]\[\s]+number", text)) == 1
+        assert text.count("on the page: to_html()") == 1
+    assert "on the page: to_html()" not in drawn(rank(ranker, chunks))
 
 
 def test_ascii_terminal_gets_ascii_signs(trimmed: Ranking) -> None:
