@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from corpus import embedding_model, read_openings, text_generator
+from corpus import embedding_model, read_articles, read_openings, text_generator
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.base.llms import types
 from llama_index.core.base.llms.types import ChatMessage, CompletionResponse
@@ -23,6 +23,18 @@ def open_index() -> VectorStoreIndex:
             for each in read_openings()
         ],
         transformations=[SentenceSplitter(chunk_size=200, chunk_overlap=20)],
+        embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
+    )
+
+
+def open_whole_index() -> VectorStoreIndex:
+    """Whole articles, in smaller chunks."""
+    return VectorStoreIndex.from_documents(
+        [
+            Document(text=each["text"], metadata={"title": each["title"]})
+            for each in read_articles()
+        ],
+        transformations=[SentenceSplitter(chunk_size=128, chunk_overlap=0)],
         embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
     )
 

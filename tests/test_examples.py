@@ -225,6 +225,18 @@ def test_chat(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_evaluation() -> None:
+    """The fewer tokens are read the fewer answers are left, and 100 lose two of 20 at most."""
+    table = re.findall(r"│ (.+?) +│ ([\d,]+) +│ (\d+) +│", run("llama_index_evaluation.py"))
+    tokens = {name: int(count.replace(",", "")) for name, count, _ in table}
+    left = {name: int(count) for name, _, count in table}
+    assert list(tokens) == sorted(tokens, key=lambda name: -tokens[name])
+    assert left["all that is fetched"] == 20
+    assert tokens["trimmed to 100 tokens"] < tokens["the first 5"] / 4
+    assert left["trimmed to 100 tokens"] >= 18 > left["trimmed to 50 tokens"]
+
+
+@pytest.mark.slow
 def test_reader_aligned() -> None:
     """The generator picks its evidence, and what it writes is what it wrote before."""
     printed = run("reader_aligned.py")
