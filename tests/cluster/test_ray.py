@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +58,37 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ray_folder() -> Iterator[dict[str, str]]:
-    """An environment in which Ray's sockets have short paths."""
+    """An environment in which Ray's sockets have short paths; no process of it is left behind."""
     folder = tempfile.mkdtemp(prefix="r", dir="/tmp")
     (Path(folder) / "ray").mkdir()
     yield {**ENVIRONMENT, "RAY_TMPDIR": folder}
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        until(lambda: not processes_of(folder), 30)
+    finally:
+        for pid in processes_of(folder):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def processes_of(folder: str) -> list[int]:
+    """Those that run and have the folder in their environment, as all that Ray starts."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"RAY_TMPDIR={folder}".encode() in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+    return found
+
+
+def test_a_process_that_is_left_is_found() -> None:
+    """What has the folder in its environment is told from what has not, and gone when it ended."""
+    environment = {**os.environ, "RAY_TMPDIR": "/tmp/rnone"}
+    with subprocess.Popen(["sleep", "60"], env=environment) as left:
+        until(lambda: processes_of("/tmp/rnone") == [left.pid])
+        assert processes_of("/tmp/rnon") == []
+        left.kill()
+    assert processes_of("/tmp/rnone") == []
 
 
 class Nodes:
