@@ -38,7 +38,9 @@ demo: $(READY) ## rerank and trim real articles, in LlamaIndex and in LangChain;
 	$(BIN)/python examples/langchain_trim.py
 	$(BIN)/python examples/heat_map.py heat_map.html
 
-examples: $(READY) ## have LlamaIndex's TEI and LangChain's Cohere integration ask attnmass serve
+examples: $(READY) ## ask a corpus in Qdrant; have others' integrations ask attnmass serve
+	$(BIN)/python examples/llama_index_chat.py < examples/data/questions.txt
+	$(BIN)/python examples/langchain_chat.py < examples/data/questions.txt
 	$(BIN)/python examples/llama_index_served.py
 	$(BIN)/python examples/langchain_served.py
 
@@ -79,9 +81,16 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the documentat
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.late $(DATA)
 	$(BIN)/python -m benchmarks.late_cost $(DATA)
+	$(BIN)/python -m attnmass fit --model smollm2-135m --max-layer 19 --dtype float32 --no-evidence --force --out build/unlabelled.json
+	$(BIN)/python -m benchmarks.late $(DATA) --limit 60 --dtype float32 --profile build/unlabelled.json --out benchmarks/results/late.unlabelled.json
+	$(BIN)/python -m pip install --quiet datasets
+	$(BIN)/python -m benchmarks.cross_encoder $(DATA)
 	$(BIN)/python -m benchmarks.relevance $(DATA) --limit 30 --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.saving $(DATA) --limit 30 --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.backgrounds $(DATA) --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.deep $(DATA) --only nq --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.deep $(DATA) --only hotpotqa_paragraphs --corpus-of 150 --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.single $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.tiers $(DATA)
 	$(BIN)/python -m benchmarks.selection $(DATA)
 	$(BIN)/python -m benchmarks.encoders $(DATA)

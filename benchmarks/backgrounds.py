@@ -8,7 +8,6 @@ not asked, and the others are chunks of the same set that are not in it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import warnings
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from attnmass import AttentionRanker
 from benchmarks import quality
-from benchmarks.data import SETS, Labelled, test_part
+from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.relevance import others, told
 
 RESULTS = Path(__file__).parent / "results" / "backgrounds.json"
@@ -30,13 +29,7 @@ COMPANY = 20
 
 def main() -> None:
     """Measure and store."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
-    parser.add_argument("--limit", type=int, default=30, help="queries of each set")
-    parser.add_argument("--store", type=Path, help="where what was read is kept")
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, RESULTS, limit=30).parse_args()
     warnings.simplefilter("ignore")
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,21 @@ from transformers import (
     BertForSequenceClassification,
 )
 
+from attnmass.fitting.bm25 import Index
 from attnmass.fitting.bm25 import bm25 as candidates_bm25
 from attnmass.loading.sources import locate
+from benchmarks.icr import token_attention
 
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:
     """BM25 as profiles are held against it."""
     return [float(score) for score in candidates_bm25(query, texts)]
+
+
+def bm25_over(corpus: Sequence[str]) -> Callable[[str], list[float]]:
+    """The same of a query with every text of a corpus, which is indexed once."""
+    index = Index(corpus)
+    return lambda query: [float(score) for score in index(query)]
 
 
 def minilm_path() -> Path:
@@ -45,6 +53,16 @@ class MiniLM:
             [query, *texts], normalize_embeddings=True, show_progress_bar=False
         )
         return [float(score) for score in vectors[1:] @ vectors[0]]
+
+    def over(self, corpus: Sequence[str]) -> Callable[[str], list[float]]:
+        """The cosines of a query with every text of a corpus, which is embedded once."""
+        kept = self._model.encode(list(corpus), normalize_embeddings=True, show_progress_bar=False)
+
+        def scores(query: str) -> list[float]:
+            vector = self._model.encode(query, normalize_embeddings=True, show_progress_bar=False)
+            return [float(score) for score in kept @ vector]
+
+        return scores
 
 
 class CrossEncoder:
@@ -98,33 +116,9 @@ class SlowICR:
             scores.append(float(calibrated[kept].sum()))
         return scores
 
-    @torch.inference_mode()
     def _token_scores(
         self, query: str, texts: Sequence[str]
     ) -> tuple[torch.Tensor, list[tuple[int, int]]]:
         """Attention from the query's tokens to every token, summed over all heads, `[token]`."""
-
-        def encode(text: str) -> list[int]:
-            return list(self._tokenizer(text, add_special_tokens=False).input_ids)
-
-        ids = encode("<|im_start|>user\nHere are some paragraphs:\n\n")
-        spans = []
-        for number, text in enumerate(texts, start=1):
-            ids += encode(f"[{number}] ")
-            start = len(ids)
-            ids += encode(text)
-            spans.append((start, len(ids)))
-            ids += encode("\n\n")
-        ids += encode(
-            "Please find information that are relevant to the following query in the paragraphs "
-            "above.\n\nQuery: "
-        )
-        first = len(ids)
-        ids += encode(query)
-        last = len(ids)
-        ids += encode("<|im_end|>\n<|im_start|>assistant\n")
-        out = self._model.model(input_ids=torch.tensor([ids]), output_attentions=True)
-        total = torch.zeros(len(ids))
-        for layer in out.attentions:  # [1, head, query, key]
-            total += layer[0, :, first:last].float().mean(dim=1).sum(dim=0)
-        return total, spans
+        found, spans = token_attention(self._model.model, self._tokenizer, query, texts)
+        return found.sum(dim=(0, 1)), spans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 from dataclasses import dataclass
@@ -26,6 +27,23 @@ class Labelled:
     query: str
     texts: tuple[str, ...]
     relevant: tuple[int, ...]
+
+
+def parser(told: str | None, results: Path, *, limit: int) -> argparse.ArgumentParser:
+    """Arguments of what is measured on all sets.
+
+    Args:
+        told: The module's docstring.
+        results: Where results go by default.
+        limit: Queries of each set by default.
+    """
+    made = argparse.ArgumentParser(description=(told or "").split("\n")[0])
+    made.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    made.add_argument("--limit", type=int, default=limit, help="queries of each set")
+    made.add_argument("--store", type=Path, help="where what was read is kept")
+    made.add_argument("--dtype", default="auto")
+    made.add_argument("--out", type=Path, default=results)
+    return made
 
 
 def read_set(folder: Path, name: str, seed: int = 0) -> list[Labelled]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,20 @@ class Interval:
 def ndcg_at_10(relevant: Sequence[int], scores: Sequence[float]) -> float:
     """Normalised discounted cumulative gain of the ten best; ties count as their average."""
     return float(ndcg_score([list(relevant)], [list(scores)], k=10))
+
+
+def ndcg_of_ranks(ranks: Sequence[int | None], k: int = 10) -> float:
+    """The same of a list in which what is relevant has these places, from 1; `None`: it has none.
+
+    What the list lacks counts in the best order there could be.
+    """
+    gained = sum(1 / math.log2(1 + rank) for rank in ranks if rank is not None and rank <= k)
+    return gained / sum(1 / math.log2(1 + best) for best in range(1, min(k, len(ranks)) + 1))
+
+
+def recall_of_ranks(ranks: Sequence[int | None], k: int) -> float:
+    """Share of what is relevant, of at most `k`, that has a place among the first `k`."""
+    return sum(rank is not None and rank <= k for rank in ranks) / min(k, len(ranks))
 
 
 def recall_at_2(relevant: Sequence[int], scores: Sequence[float]) -> float:

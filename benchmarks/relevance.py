@@ -11,7 +11,6 @@ chunk, in four forms, beside what answers it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import tempfile
@@ -27,7 +26,7 @@ from attnmass import AttentionRanker
 from attnmass.scoring.order import order
 from benchmarks import quality
 from benchmarks.baselines import MiniLM, bm25
-from benchmarks.data import SETS, Labelled, test_part
+from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.metrics import ndcg_at_10
 
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
@@ -43,14 +42,9 @@ ECHOES = (
 
 def main() -> None:
     """Measure and store."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
-    parser.add_argument("--limit", type=int, default=60, help="queries of each set")
-    parser.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
-    parser.add_argument("--store", type=Path, help="where what was read is kept")
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    made = parser(__doc__, RESULTS, limit=60)
+    made.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
+    arguments = made.parse_args()
     warnings.simplefilter("ignore")
     minilm = MiniLM()
     found: dict[str, Any] = {"limit": arguments.limit, "pool": arguments.pool, "sets": {}}

@@ -12,11 +12,13 @@ from typing import Any
 from benchmarks import (
     attribution,
     backgrounds,
+    deep,
     late_report,
     models,
     paper,
     saving,
     selection,
+    single,
     trimming_report,
 )
 from benchmarks.data import SETS
@@ -136,6 +138,13 @@ def late_table(late: dict[str, Any], quality: dict[str, Any]) -> str:
     return f"{table}\nA token takes {late['bytes_a_token']:.0f} bytes.\n"
 
 
+def unlabelled_table(unlabelled: dict[str, Any], late: dict[str, Any]) -> str:
+    """nDCG@10 of heads that were fitted on texts alone, beside those that ship."""
+    names = {"attnmass, late": "fitted without labels"}
+    shipped = {"attnmass, late": "shipped, fitted with labels"}
+    return _beside(unlabelled["rows"], names, late["rows"], shipped)
+
+
 def joint_table(joint: dict[str, Any], quality: dict[str, Any]) -> str:
     """nDCG@10 of the joint layout, beside the parallel layout's on the same queries."""
     names = {"attnmass, joint": "smollm2-135m, joint"}
@@ -150,7 +159,8 @@ def _beside(
 ) -> str:
     """nDCG@10 of methods, shown as `names` says, and of others on the queries that rows have."""
     measured = {(row["set"], row["query"]) for row in rows}
-    lines = [f"| nDCG@10 | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
+    sets = [name for name in SETS if name in {row["set"] for row in rows}]
+    lines = [f"| nDCG@10 | {' | '.join(sets)} |", f"|---{'|---' * len(sets)}|"]
     for known, shown in ((rows, names), (other_rows, other_names)):
         for method, label in shown.items():
             cells = [
@@ -162,7 +172,7 @@ def _beside(
                         and (name, row["query"]) in measured
                     ]
                 )
-                for name in SETS
+                for name in sets
             ]
             lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
@@ -290,9 +300,12 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "echoes": (late_report.echo_table, ("relevance.json",)),
     "paper": (paper.table, ("late_cost.json", "tiers.json", "cluster.json")),
     "backgrounds": (backgrounds.table, ("backgrounds.json",)),
+    "deep": (deep.table, ("deep.json",)),
+    "single": (single.table, ("single.json",)),
     "saving": (saving.table, ("saving.json",)),
     "late cost": (late_report.cost_table, ("late_cost.json",)),
     "late": (late_table, ("late.json", "quality.json")),
+    "unlabelled": (unlabelled_table, ("late.unlabelled.json", "late.json")),
     "selection": (selection.table, ("selection.json",)),
     "cost": (cost_table, ("cost.json",)),
     "cache": (cache_tables, ("scaling.json",)),

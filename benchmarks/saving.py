@@ -10,7 +10,6 @@ select.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -27,7 +26,7 @@ from attnmass.scoring.order import order
 from attnmass.trimming import TokenCounter
 from benchmarks import quality
 from benchmarks.baselines import MiniLM
-from benchmarks.data import N_FIT, SETS
+from benchmarks.data import N_FIT, SETS, parser
 from benchmarks.metrics import cell
 from benchmarks.sentence_data import Answered, read_answers
 from benchmarks.sentence_metrics import answer_survives
@@ -43,13 +42,7 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Measure and store one row for each query and method."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
-    parser.add_argument("--limit", type=int, default=60, help="queries of each set")
-    parser.add_argument("--store", type=Path, help="where what was read is kept")
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    arguments = parser(__doc__, RESULTS, limit=60).parse_args()
     warnings.simplefilter("ignore")
     minilm = MiniLM()
     rows: list[Row] = []

@@ -46,7 +46,7 @@ def read_openings() -> list[dict[str, str]]:
 
 
 def text_generator() -> Any:
-    """A `transformers` pipeline that writes with the small model; any model would do."""
+    """A `transformers` pipeline that writes what the small model finds most likely."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
     from attnmass.loading.sources import locate
@@ -55,7 +55,10 @@ def text_generator() -> Any:
     files = {} if source.gguf is None else {"gguf_file": source.gguf}
     tokenizer = AutoTokenizer.from_pretrained(source.name, **files)
     model = AutoModelForCausalLM.from_pretrained(source.name, dtype="float32", **files)
-    return pipeline("text-generation", model=model, tokenizer=tokenizer)
+    # Said here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
+    return pipeline(
+        "text-generation", model=model, tokenizer=tokenizer, max_new_tokens=60, do_sample=False
+    )
 
 
 def embedding_model() -> str:

@@ -23,10 +23,11 @@ def generator() -> ChatHuggingFace:
     files = {} if source.gguf is None else {"gguf_file": source.gguf}
     tokenizer = AutoTokenizer.from_pretrained(source.name, **files)
     model = AutoModelForCausalLM.from_pretrained(source.name, dtype="float32", **files)
-    pipe = pipeline("text-generation", model=model, tokenizer=tokenizer)
-    options = {"max_new_tokens": 60, "do_sample": False}
-    llm = HuggingFacePipeline(pipeline=pipe, pipeline_kwargs=options)
-    return ChatHuggingFace(llm=llm, tokenizer=tokenizer)
+    # Said here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
+    pipe = pipeline(
+        "text-generation", model=model, tokenizer=tokenizer, max_new_tokens=60, do_sample=False
+    )
+    return ChatHuggingFace(llm=HuggingFacePipeline(pipeline=pipe), tokenizer=tokenizer)
 
 
 def main() -> None:

@@ -33,9 +33,7 @@ def open_retriever() -> VectorStoreRetriever:
 def small_chat_model() -> ChatHuggingFace:
     """The small model, in this process."""
     pipe = text_generator()
-    options = {"max_new_tokens": 40, "do_sample": False, "return_full_text": False}
-    llm = HuggingFacePipeline(pipeline=pipe, pipeline_kwargs=options)
-    return ChatHuggingFace(llm=llm, tokenizer=pipe.tokenizer)
+    return ChatHuggingFace(llm=HuggingFacePipeline(pipeline=pipe), tokenizer=pipe.tokenizer)
 
 
 class ScriptedChat(BaseChatModel):

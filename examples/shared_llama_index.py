@@ -32,24 +32,25 @@ class SmallLLM(CustomLLM):
 
     _generator: Any = PrivateAttr()
 
-    def __init__(self) -> None:
-        """Load it."""
-        generator = text_generator()
-        super().__init__(messages_to_prompt=lambda messages: _prompt(generator, messages))
+    def __init__(self, generator: Any = None) -> None:
+        """Load it, unless it is there."""
+        generator = text_generator() if generator is None else generator
+        super().__init__(
+            messages_to_prompt=lambda messages: _prompt(generator, messages),
+            completion_to_prompt=lambda text: _prompt(generator, [ChatMessage(text)]),
+        )
         self._generator = generator
 
     @property
     def metadata(self) -> types.LLMMetadata:
         """Its limits."""
-        return types.LLMMetadata(context_window=2048, num_output=40, model_name="smollm2-135m")
+        return types.LLMMetadata(context_window=2048, num_output=60, model_name="smollm2-135m")
 
     def complete(self, prompt: str, formatted: bool = False, **options: Any) -> CompletionResponse:
         """Write what is most likely."""
         if not formatted:
             prompt = _prompt(self._generator, [ChatMessage(prompt)])
-        (found,) = self._generator(
-            prompt, return_full_text=False, max_new_tokens=40, do_sample=False
-        )
+        (found,) = self._generator(prompt, return_full_text=False)
         return CompletionResponse(text=found["generated_text"].strip())
 
     def stream_complete(self, *arguments: Any, **options: Any) -> types.CompletionResponseGen:

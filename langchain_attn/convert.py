@@ -44,7 +44,9 @@ def to_chunks(documents: Sequence[Document], template: Template) -> list[Chunk]:
     for index, document in enumerate(documents):
         text = document.page_content
         before, after = template.around(index, document)
-        chunks.append(Chunk(text, before=before, after=after) if text.strip() else Chunk(""))
+        if not text.strip():
+            text = before = after = ""
+        chunks.append(Chunk(text, before=before, after=after, metadata=document.metadata))
     return chunks
 
 

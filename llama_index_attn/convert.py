@@ -49,7 +49,7 @@ def is_text(node: BaseNode) -> bool:
 def to_chunk(node: BaseNode, mode: MetadataMode) -> Chunk:
     """The node's text, under its metadata as `mode` renders it, without what we added before."""
     title = _without_ours(node).get_metadata_str(mode).strip() or None
-    return Chunk(node.get_content(MetadataMode.NONE), title)
+    return Chunk(node.get_content(MetadataMode.NONE), title, metadata=node.metadata)
 
 
 def copy_node(found: Found) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ CHUNKS = [
     Chunk("The Eiffel Tower was built from 1887 to 1889.", title="Eiffel Tower"),
     Chunk("Relational databases store rows in tables.", title="Relational database"),
 ]
+ARTICLES = Path(__file__).parents[1] / "examples" / "data" / "articles.jsonl"
 QUESTION = "Who invented the theory of relativity?"
 
 
@@ -55,6 +57,25 @@ def test_finds_the_evidence(default: AttentionRanker) -> None:
     ranking = default.rank(QUESTION, CHUNKS)
     assert ranking.chunks[0].index == 1
     assert ranking.chunks[0].score > 3 * ranking.chunks[1].score
+
+
+def test_an_article_in_two_windows_has_the_mass_that_it_has_in_one(
+    default: AttentionRanker, cache: Path
+) -> None:
+    """Real articles that are cut once keep their mass within 5%, whatever is asked."""
+    rows = map(json.loads, ARTICLES.read_text(encoding="utf-8").splitlines())
+    texts = {row["title"]: row["text"] for row in rows}
+    others = [text[:600] for text in list(texts.values())[-24:]]
+    in_windows = AttentionRanker.from_pretrained(
+        cache_dir=cache, dtype="float32", max_chunk_tokens=1024
+    )
+    for title in ("Albedo", "Arthur Schopenhauer", "Asphalt", "Atomic number"):
+        chunks = [texts[title][:6000], *others]
+        for query in (f"Where did {title} come from, and when?", "How is copper made?"):
+            whole = default.rank(query, chunks, order="input").chunks[0]
+            cut = in_windows.rank(query, chunks, order="input").chunks[0]
+            assert (whole.n_windows, cut.n_windows) == (1, 2)
+            assert cut.mass == pytest.approx(whole.mass, rel=0.05)
 
 
 def test_lone_irrelevant_chunk_is_not_relevant(default: AttentionRanker) -> None:

@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,6 +19,7 @@ QUESTION = "Who invented the theory of relativity?"
 AMPERE = "After whom is the ampere named?"
 AARDVARK = "Where does the aardvark live?"
 WORLD_CUP = "Which team won the football world cup in 2018?"
+CHAT = EXAMPLES.parent / "docs" / "how-to" / "chat.md"
 NOTEBOOK = "from_install_to_heat_map.ipynb"
 
 
@@ -127,7 +130,7 @@ def by_question(printed: str) -> tuple[str, str]:
         "langchain_lcel.py",
         "langgraph_node.py",
         "llama_index_agent.py",
-        "llama_index_chat.py",
+        "llama_index_chat_engine.py",
         "llama_index_workflow.py",
     ],
 )
@@ -147,7 +150,7 @@ def test_program_finds_the_evidence(name: str) -> None:
             called = part.index("look_up({")
             assert called < part.index(", characters ") < part.index("I read: ")
             assert "relativity" in part.partition("I read: ")[2] or part is ampere
-        if name in ("langchain_lcel.py", "llama_index_chat.py"):
+        if name in ("langchain_lcel.py", "llama_index_chat_engine.py"):
             # What so small a model writes differs from one processor to the next.
             assert part.split("\n")[1].strip()
             assert "<|im_" not in part
@@ -157,6 +160,68 @@ def test_program_finds_the_evidence(name: str) -> None:
     if name == "llama_index_workflow.py":
         # Blocked, the loop would go round a few times, between the steps.
         assert int(re.findall(r"went round (\d+) more times", printed)[0]) > 10
+
+
+class Turn(NamedTuple):
+    """What a chat program prints for one question; `sources` by their numbers."""
+
+    question: str
+    answer: str
+    sources: dict[str, str]
+    read: str
+
+
+def turns(printed: str) -> list[Turn]:
+    """What a chat program printed, its lines unfolded."""
+    found = []
+    for turn in printed.strip().split("\n\n"):
+        question, *lines = turn.splitlines()
+        answer = " ".join(line for line in lines if not line.startswith(" "))
+        indented = "\n".join(line for line in lines if line.startswith(" "))
+        items = re.split(r"^  (?=\S)", indented, flags=re.MULTILINE)[1:]
+        *sources, read = (" ".join(item.split()) for item in items)
+        numbered = dict(source.split(" ", 1) for source in sources)
+        found.append(Turn(question.removeprefix("> "), answer, numbered, read))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["langchain_chat.py", "llama_index_chat.py"])
+def test_chat(name: str, tmp_path: Path) -> None:
+    """A program prints what its page says, and does not read again what it kept.
+
+    What so small a model writes differs from one processor to the next: of its answers is held that
+    they have the name that was asked for, and cite a source that has it.
+    """
+    asked = (EXAMPLES / "data" / "questions.txt").read_text("utf-8").splitlines()
+    told = re.search(rf"^\$ .+{re.escape(name)} .+\n((?:.*\n)+?)```", CHAT.read_text("utf-8"), re.M)
+    assert told
+    started = time.monotonic()
+    printed = turns(run(name, "--folder", str(tmp_path), *asked))
+    first = time.monotonic() - started
+    assert [turn._replace(answer="") for turn in printed] == [
+        turn._replace(answer="") for turn in turns(told[1])
+    ]
+    assert [turn.question for turn in printed] == asked
+    *answered, unanswered = printed
+    for said, turn in zip(("Ampère", "Russian", "1809"), answered, strict=True):
+        assert said in turn.answer
+        assert any(said in turn.sources[n] for n in re.findall(r"\[(\d+)\]", turn.answer))
+        listed = "\n".join(f"  {source}" for source in turn.sources.values())
+        assert len(check_spans(listed)) == len(turn.sources)
+        counts = re.findall(r": (\d+), of ([\d,]+) tokens", turn.read)
+        (fetched, before), (given, after) = (
+            (int(chunks), int(tokens.replace(",", ""))) for chunks, tokens in counts
+        )
+        assert 0 < given < fetched == 500
+        assert 0 < after <= 120 < before
+    assert unanswered.answer == "Nothing in these articles answers that."
+    assert unanswered.sources == {}
+
+    started = time.monotonic()
+    (again,) = turns(run(name, "--folder", str(tmp_path), asked[0]))
+    assert again == printed[0]
+    assert time.monotonic() - started < first
 
 
 @pytest.mark.slow

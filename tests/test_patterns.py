@@ -154,6 +154,7 @@ INSIDE = {
     "attnmass/cli/declared.py": "sentences of help, our own or those of who declares an option",
     "attnmass/cli/errors.py": "our own messages, with values of options that the user typed",
     "attnmass/loading/converted.py": "one class of characters, on the name of a file",
+    "attnmass/options/checked.py": "the form of a text, as who declares the option has it",
     "attnmass/text/echo.py": "words of a query, a few characters apart: tests/text/test_echo.py",
     "attnmass/text/segmentation/sentences.py": "two characters, in a language code",
     "attnmass/trimming/patterns.py": "users' own, with a bound on their time",

@@ -122,8 +122,7 @@ class FitOptions(Given):
         bool | None,
         typer.Option(
             "--rule/--no-rule",
-            help="Fit how mass is shared out by more heads, too, and keep it if it helps; with "
-            "DATA.",
+            help="Fit how mass is shared out by more heads, too; with DATA keep it if it helps.",
             rich_help_panel=_CHOICE,
         ),
     ] = None

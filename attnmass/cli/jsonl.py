@@ -11,7 +11,10 @@ from attnmass.cli.errors import InputError
 from attnmass.cli.items import Item, Question
 from attnmass.text.chunk import Chunk
 
-_CHUNK = '{"text": "...", "id": ..., "title": ..., "score": ...}, of which text is needed'
+_CHUNK = (
+    '{"text": "...", "id": ..., "title": ..., "score": ..., "metadata": {...}}, of which text is '
+    "needed"
+)
 _QUESTION = '{"query": "...", "chunks": [{"text": "..."}, ...]}'
 
 
@@ -102,10 +105,13 @@ def _item(data: Mapping[str, Any], place: str, name: str, line: int) -> Item:
         raise InputError(f"{place}: title is {_kind(title)}, not a string")
     if title is not None and (not title.strip() or text.startswith(f"{title}\n")):
         title = None  # the model would read it twice
+    metadata = data.get("metadata")
+    if not (metadata is None or isinstance(metadata, dict)):
+        raise InputError(f"{place}: metadata is {_kind(metadata)}, not an object")
     if score is not None:
         score = _score(score, place)
     return Item(
-        Chunk(text, title),
+        Chunk(text, title, metadata=metadata or {}),
         source if isinstance(source, str) and source else name,
         _id(data, place),
         line,

@@ -41,13 +41,15 @@ def chunk_record(rank: int | None, chunk: RankedChunk, item: Item) -> dict[str, 
 
 
 def _named(chunk: dict[str, Any], item: Item) -> dict[str, Any]:
-    about = {
+    about: dict[str, Any] = {
         "id": item.label if item.id is None else item.id,
         "source": item.source,
         "line": item.line,
         "start": item.start,
         "title": item.chunk.title,
     }
+    if item.chunk.metadata:
+        about["metadata"] = item.chunk.metadata
     places = {name: chunk[name] for name in ("rank", "index") if name in chunk}
     return places | about | chunk
 

@@ -14,7 +14,7 @@ from attnmass.scoring.selection import arranged, cut
 from attnmass.trimming import Leaning, ScoredText
 
 
-class Told:
+class Scored:
     """What a server told, as `attnmass.engine.choosing.Looked` has it."""
 
     def __init__(self, told: ScoredRanking) -> None:
@@ -55,5 +55,5 @@ def chosen(scored: ScoredRanking, asked: Asked, least: float | None, call: Call 
         return ranking
     if call.trim.dry_run:
         whole = replace(every, chunks=tuple(arranged(every.chunks, asked.order)))
-        return call.tried(whole, ranking, Told(scored))
-    return call.trimmed(ranking, Told(scored))
+        return call.tried(whole, ranking, Scored(scored))
+    return call.trimmed(ranking, Scored(scored))

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from attnmass.client.http import Http
 from attnmass.client.sent import documents
-from attnmass.client.told import Told, WireAttribution, WireRanker, read_attribution, refused
+from attnmass.client.told import KnownRanker, WireAttribution, WireRanker, read_attribution, refused
 from attnmass.client.wire import WireAnswer, read_scored
 from attnmass.engine.asking import Asked
 from attnmass.engine.forking import ForkLock
@@ -37,7 +37,7 @@ class Server:
     def __init__(self, url: str, options: RemoteOptions, http_client: httpx.Client | None) -> None:
         """Ask nothing yet; arguments and errors as `Http` has them."""
         self._http = Http(url, options, http_client)
-        self._told: Told | None = None
+        self._told: KnownRanker | None = None
         self._lock = ForkLock()
         self.url = self._http.url
         self.close = self._http.close
@@ -54,7 +54,7 @@ class Server:
         with refused(self.url):
             return TypeAdapter(kind).validate_json(data)
 
-    def known(self, digest: str | None = None) -> Told:
+    def known(self, digest: str | None = None) -> KnownRanker:
         """What is known of the server's ranker; asked for anew where its digest is another."""
         with self._lock:
             told = self._told

@@ -22,7 +22,7 @@ from attnmass.trimming import TokenCounter
 
 
 @dataclass
-class Told:
+class KnownRanker:
     """What is known of a server's ranker.
 
     Attributes:
@@ -45,14 +45,14 @@ class WireRanker(Wire):
     profile: dict[str, Any]
     options: dict[str, Any]
 
-    def read(self) -> Told:
+    def read(self) -> KnownRanker:
         """What it says.
 
         Raises:
             ValueError: If it is not what a ranker is.
         """
         options = {**self.options, "reading": as_reading(self.options.get("reading"))}
-        return Told(self.ranker, parse(json.dumps(self.profile), "the server's"), options)
+        return KnownRanker(self.ranker, parse(json.dumps(self.profile), "the server's"), options)
 
 
 class WireSupport(Wire):

@@ -199,6 +199,7 @@ def read_scored(
         RankedChunk(
             **each.model_dump(),
             text=chunks[each.index].text,
+            metadata=chunks[each.index].metadata,
             retrieval_score=None if given is None else _number(given[each.index]),
         )
         for each in told.chunks

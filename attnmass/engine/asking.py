@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, Literal, TypedDict, cast
 
 from pydantic import ConfigDict, SkipValidation
 
+from attnmass.options.checked import kinds_of
 from attnmass.options.choices import OnEmpty, OnNoEvidence, Order, RetrievalKind
-from attnmass.options.declared import Trimming, names_of, option
+from attnmass.options.declared import Scoring, Selecting, Trimming, names_of, option
 from attnmass.options.selection import Selection
 from attnmass.trimming import Render, Trim
 
@@ -95,5 +97,6 @@ class Asked(Selection):
     @property
     def uncut(self) -> Asked:
         """The same, with all chunks kept."""
-        every = {"top_n": None, "min_relevance": None, "on_no_evidence": "keep"}
-        return self.model_copy(update=every)
+        cutting = Selecting.model_fields.keys() - Scoring.model_fields.keys()
+        none = [name for name in cutting if NoneType in kinds_of(Selecting.model_fields[name])]
+        return self.model_copy(update={**dict.fromkeys(none), "on_no_evidence": "keep"})

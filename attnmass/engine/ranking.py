@@ -62,7 +62,7 @@ def make_ranking(
     no_evidence = bool(masses) and threshold is not None and evidence < threshold
     ranked = rank(
         selection,
-        inputs.texts,
+        inputs.chunks,
         parts,
         inputs.skipped,
         rank_by,

@@ -58,10 +58,10 @@ def page(explanation: Explanation) -> str:
     )
 
 
-def frame(query: str, html: str) -> str:
+def cell(drawn: Drawn) -> str:
     """A page inside a notebook's cell, where its style and script reach nothing else."""
     template = environment().get_template("frame.html")
-    return template.render(query=shown(query), page=html, height=_FRAME_HEIGHT)
+    return template.render(query=shown(drawn.query), page=drawn.to_html(), height=_FRAME_HEIGHT)
 
 
 def render(

@@ -61,7 +61,7 @@ class Word:
     gap: bool = False
 
 
-def svg(explanation: Explanation, top_n: int) -> str:
+def svg(explanation: Explanation, top_n: int = 3) -> str:
     """An SVG of the best chunks, as wide as `WIDTH`; see `Explanation.to_svg`.
 
     Words are placed by estimated widths, and told to be as wide as that in whatever font there is.

@@ -59,21 +59,21 @@ class Drawing:
     Attributes:
         explanation: What is drawn.
         view: Index into its views.
-        word: Index of a word of the query; `None` for all.
+        query_word: Index of a word of the query; `None` for all.
     """
 
     explanation: Explanation
     view: int = 0
-    word: int | None = None
+    query_word: int | None = None
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         look = look_of(console, options)
         explanation = self.explanation
-        sheet = make_sheet(explanation, self.view, self.word)
+        sheet = make_sheet(explanation, self.view, self.query_word)
         yield Text(clean(explanation.query), style="bold")
-        yield from _overview(explanation, sheet, self.view, self.word, look)
+        yield from _overview(explanation, sheet, self.view, self.query_word, look)
         best = max((chunk.ranked.score for chunk in explanation.chunks), default=0.0)
         out = False
         for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):

@@ -89,11 +89,6 @@ class Choice:
         """All weighed alike."""
         return cls(tuple(map(int, heads)), (1 / len(heads),) * len(heads))
 
-    @property
-    def is_equal(self) -> bool:
-        """Whether all heads weigh alike."""
-        return len(set(self.weights)) == 1
-
 
 @dataclass(eq=False, slots=True)
 class Quality:

@@ -54,7 +54,8 @@ def cloze_queries(
     own chunk a query has the others of the same document, the nearest first, for up to half of its
     candidates; all other candidates are drawn from other documents. Chunks that have most words in
     common with the sentence would not do: its own has just lost them, so that words in common
-    would count against a chunk. Chunks that a sentence was taken out of are nowhere whole.
+    would count against a chunk. Chunks that a sentence was taken out of are nowhere whole, and at
+    least half of all chunks are such, so that a hole alone tells little.
 
     Every second query is shortened to keywords: at most 8 of its words in their order, the rarest,
     without those in more than a tenth of the chunks. Where that leaves fewer than 3, as in
@@ -136,7 +137,10 @@ def _distinct(documents: Sequence[Document]) -> list[_Place]:
 
 
 def _without_sentences(places: list[_Place], most: int, draw: random.Random) -> list[_Place]:
-    """The same chunks, a sentence taken out of some; documents take turns."""
+    """The same chunks, a sentence taken out of `most`, and of half of them if those are fewer.
+
+    Only the first `most` ask with their sentence; documents take turns.
+    """
     by_document: dict[int, list[int]] = {}
     for place, one in enumerate(places):
         by_document.setdefault(one.document, []).append(place)
@@ -147,8 +151,8 @@ def _without_sentences(places: list[_Place], most: int, draw: random.Random) -> 
     everything = "\n".join(one.text for one in places)
     texts = {one.text for one in places}
     cut = list(places)
-    left = most
-    while left and queues:
+    left, others = most, len(places) // 2 - most
+    while (left or others > 0) and queues:
         for queue in queues:
             place = queue.pop()
             rests = [
@@ -159,10 +163,10 @@ def _without_sentences(places: list[_Place], most: int, draw: random.Random) -> 
             if rests:
                 sentence, rest = draw.choice(rests)
                 one = places[place]
-                cut[place] = _Place(one.document, one.number, rest, sentence)
+                cut[place] = _Place(one.document, one.number, rest, sentence if left else None)
                 texts.add(rest)
-                left -= 1
-                if not left:
+                left, others = (left - 1, others) if left else (0, others - 1)
+                if not left and others <= 0:
                     break
         queues = [queue for queue in queues if queue]
     return cut

@@ -193,7 +193,7 @@ def _fitted(
         default.last_layer,
         MADE,
         min(FOLDS, len(data.queries)),
-        with_rule=False,
+        with_rule=True,
         with_evidence=True,
     )
     return replace(found.profile, model=default.model, source=FIT)

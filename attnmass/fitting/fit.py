@@ -33,7 +33,7 @@ def fit_profile(
     max_layer: int | None = None,
     methods: Sequence[str] | None = None,
     folds: int = FOLDS,
-    rule: bool | None = None,
+    rule: bool = True,
     evidence: bool = True,
     captures: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
@@ -73,9 +73,8 @@ def fit_profile(
             `"listwise"` take part, or `"likelihood"`; default: all of the five, or without `data`
             the last, which carries over best from queries that are made to real ones.
         folds: Into how many parts queries are split.
-        rule: Whether to fit a `RankRule` over more heads of the same layers, which is kept where it
-            is better by more than one standard error; default: with `data`. Without, it would
-            learn to find where a sentence was taken out.
+        rule: Whether to fit a `RankRule` over more heads of the same layers. With `data` it is kept
+            where it is better by more than one standard error; without, queries cannot tell.
         evidence: Whether to fit how evidence is told, which reads each query three more times up to
             the last selected layer.
         captures: Folder for what was captured, so that a run that was interrupted goes on there;
@@ -133,9 +132,8 @@ def fit_profile(
         seed,
     )
     n_folds = min(folds, len(labelled.queries))
-    with_rule = not made if rule is None else rule
     return fit(
-        max_heads, max_layer, chosen_methods, n_folds, with_rule=with_rule, with_evidence=evidence
+        max_heads, max_layer, chosen_methods, n_folds, with_rule=rule, with_evidence=evidence
     )
 
 

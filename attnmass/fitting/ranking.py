@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import minimize
@@ -76,6 +77,7 @@ class Sharing:
     folds: Integers
     heads: Integers
     advance: Callable[[], object] = lambda: None
+    _penalty: ClassVar[float | None] = None  # as `eliminate` has it
     _features: Floats = field(init=False)
     _known: dict[frozenset[int], dict[int, Exponents]] = field(default_factory=dict)
 
@@ -90,17 +92,21 @@ class Sharing:
     def path(self, outside: frozenset[int] = _NONE) -> dict[int, Exponents]:
         """Rules by their number of heads, by all queries but those of the folds `outside`."""
         if outside not in self._known:
-            rows = np.flatnonzero(~np.isin(self.folds, list(outside)))
-            self._known[outside] = eliminate(
-                self._features[rows],
-                (self.arrays.relevant[rows] > 0) & self.arrays.present[rows],
-                self.arrays.present[rows],
-                self.arrays.sets[rows],
-                [int(head) for head in self.heads],
-                self.counts,
-            )
+            self._known[outside] = self._rules(np.flatnonzero(~np.isin(self.folds, list(outside))))
             self.advance()
         return self._known[outside]
+
+    def _rules(self, rows: Integers) -> dict[int, Exponents]:
+        """Rules by their number of heads, by some queries."""
+        return eliminate(
+            self._features[rows],
+            (self.arrays.relevant[rows] > 0) & self.arrays.present[rows],
+            self.arrays.present[rows],
+            self.arrays.sets[rows],
+            [int(head) for head in self.heads],
+            self.counts,
+            penalty=self._penalty,
+        )
 
     def values(self, rule: Exponents) -> Floats:
         """nDCG@10 by a rule, `[query]`."""
@@ -181,6 +187,7 @@ def eliminate(
     heads: Sequence[int],
     counts: Sequence[int],
     groups: Sequence[int] | None = None,
+    penalty: float | None = None,
 ) -> dict[int, Exponents]:
     """Rules by their number of heads: those go first that move scores least (backward elimination).
 
@@ -192,7 +199,9 @@ def eliminate(
         heads: Indices of the heads that take part.
         counts: How many are wanted.
         groups: For each head a number; heads of one number go together, and count as one.
+        penalty: Of squared exponents, against the mean loss; default: the less the more queries.
     """
+    strength = PENALTY / len(sets) if penalty is None else penalty
     of_group = range(found.shape[1]) if groups is None else groups
     n = present.sum(axis=1)[:, None]
     means = found.sum(axis=2) / n  # [query, head]
@@ -201,7 +210,7 @@ def eliminate(
 
     def fitted(left: list[int], start: Floats) -> Floats:
         scaled = centred[:, left] / spread[left][:, None]
-        return _conditional_logit(scaled, labels, present, sets, start)
+        return _conditional_logit(scaled, labels, present, sets, start, strength)
 
     left = list(heads)
     exponents = fitted(left, np.zeros(len(left)))
@@ -229,7 +238,12 @@ def _heaviest(groups: Sequence[int], exponents: Floats, count: int) -> Integers:
 
 
 def _conditional_logit(
-    scaled: Floats, labels: Bools, present: Bools, sets: Integers, start: Floats
+    scaled: Floats,
+    labels: Bools,
+    present: Bools,
+    sets: Integers,
+    start: Floats,
+    penalty: float,
 ) -> Floats:
     """Coefficients of a conditional logit model with an L2 penalty, `[head]`.
 
@@ -241,6 +255,7 @@ def _conditional_logit(
         present: `[query, chunk]`.
         sets: `[query]`.
         start: Where to begin, `[head]`.
+        penalty: Half of it weighs squared coefficients against the mean loss.
     """
     rows, places = np.nonzero(present)
     table = np.ascontiguousarray(scaled.transpose(1, 0, 2)[:, rows, places], dtype=np.float64)
@@ -249,7 +264,6 @@ def _conditional_logit(
     bounds = np.flatnonzero(np.diff(rows, prepend=-1))
     sizes = np.diff(np.append(bounds, len(rows)))
     by_item = np.repeat(weights, sizes)
-    penalty = PENALTY / len(sets)
     wanted = table @ (by_item * target)
 
     def loss(coefficients: Floats) -> tuple[float, Floats]:

@@ -24,6 +24,7 @@ from attnmass.fitting.data import LabelledData
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
 from attnmass.fitting.key_heads import choose_key_heads, numbered
+from attnmass.fitting.made import MadeSharing, fit_made
 from attnmass.fitting.methods import MADE, Task, likelihood
 from attnmass.fitting.metrics import Floats, Integers, interval
 from attnmass.fitting.ranking import (
@@ -91,7 +92,7 @@ class Run:
         )
         cutoffs = self._cutoffs(deepest)
         n_selections = crossed.n_selections + len(cutoffs) * n_folds
-        n_selections += n_paths(n_folds) if with_rule else 0
+        n_selections += with_rule * (1 + n_folds if made else n_paths(n_folds))
         with bar_of(n_selections, "Selecting heads", self.progress, unit="fit") as bar:
             crossed.advance = bar.update
             config = crossed.decide()
@@ -106,8 +107,9 @@ class Run:
             if with_rule:
                 # No deeper than what gives the mass: the rule costs no layer.
                 among = self._up_to(max(layer for layer, _ in self._named(choice)), allowed)
-                sharing = Sharing(qualities[False].arrays, folds, among, bar.update)
-                shared = fit_ranking(crossed, sharing, nested)
+                kind, fit = (MadeSharing, fit_made) if made else (Sharing, fit_ranking)
+                sharing = kind(qualities[False].arrays, folds, among, bar.update)
+                shared = fit(crossed, sharing, nested)
             shares = held_out_shares(crossed, sharing, shared)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = facts.differences(shared.nested, self._baselines(qualities), self.data.sets)
@@ -185,8 +187,8 @@ class Run:
     def _allowed(self, quality: Quality, folds: Integers, deepest: int, *, made: bool) -> Integers:
         """Indices of the heads that may be selected; where key vectors are kept, on few of them.
 
-        For queries that are made of texts these are the ones with the highest likelihood: a rule
-        with exponents of either sign learns to find the hole that a sentence has left.
+        For queries that are made of texts these are the ones with the highest likelihood: by
+        elimination they are fitted to sentences, and carry over less to questions.
         """
         heads = self._up_to(deepest)
         if not keeps_vectors(self.subject.layout):

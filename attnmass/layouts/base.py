@@ -24,7 +24,7 @@ class LayoutOptions:
         max_batch_tokens: Tokens in one forward pass, padding included.
         batch_size: Chunks in one forward pass, `None` for no bound beside `max_batch_tokens`.
         max_chunk_tokens: A chunk of more tokens is split; `None` is the model's own limit.
-        overlap: Tokens that two windows of a split chunk share.
+        overlap: Tokens that two windows of a split chunk share; in the late layout half of each is.
         query_rows: Whether each of the query's tokens is told of, see `QueryAttention.rows`.
         null_query: Whether what chunks get from a query without content is told, too.
         ignored: For each query, for some chunks by their place the tokens that do not count, such

@@ -36,7 +36,7 @@ from attnmass.layouts.late_masses import (
     Sight,
     TokenMasses,
 )
-from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard
+from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard, overlap
 from attnmass.layouts.shards import Shard
 from attnmass.layouts.windows import check_query_fits, n_windows, query_batches
 from attnmass.layouts.within import look_within
@@ -209,7 +209,7 @@ class LateLayout:
         limit = self._chunks.limit(options)
         return LayoutResult(
             queries=tuple(found),
-            windows=tuple(n_windows(len(chunk), limit, options.overlap) for chunk in chunks),
+            windows=tuple(n_windows(len(chunk), limit, overlap(limit)) for chunk in chunks),
             encode_seconds=done - started,
             query_seconds=time.perf_counter() - done,
             tokens_encoded=held.n_read,

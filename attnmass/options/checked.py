@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from itertools import chain
@@ -79,6 +80,7 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
     if value is None and optional:
         return None
     limits = limits_of(declared)
+    patterns = [found for limit in declared.metadata if (found := getattr(limit, "pattern", None))]
     words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
     if told(declared, "format") == "path" and isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -91,6 +93,9 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
             return value
         if kind in (bool, str):
             check_type(name, value, kind, optional=optional)
+            for pattern in patterns:
+                if not re.search(pattern, value):
+                    raise ValueError(f"{name} is written as {pattern}, not {value!r}")
             return value
         if kind is int:
             check_count(name, value, int(limits[Ge].ge), optional=optional)

@@ -214,7 +214,7 @@ class Scoring(BaseModel):
 
 
 class Selecting(Scoring):
-    """Which chunks are kept, and in which order."""
+    """Which chunks are kept, and in which order; an option that leaves some out may be `None`."""
 
     top_n: int | None = option(None, "Keep the best so many", unset="all", ge=1)
     min_relevance: Share | Literal["auto"] | None = option(

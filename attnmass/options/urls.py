@@ -12,6 +12,13 @@ _OBJECTS = (
     "sftp", "smb",
 )  # fmt: skip
 
+# What is behind each scheme of `shared_store`: the name of a class with the methods of
+# `attnmass.store.tiers.Shared`, which is imported when a URL of its own is named.
+SHARED_STORES = {
+    **dict.fromkeys(_REDIS, "attnmass.store.shared:SharedStore"),
+    **dict.fromkeys(_OBJECTS, "attnmass.store.objects:ObjectStore"),
+}
+
 REDIS_PASSWORD = "ATTNMASS_REDIS_PASSWORD"
 
 
@@ -65,6 +72,10 @@ def check_shared(url: str) -> None:
         if "::" in url or parts.query or parts.fragment:
             raise ValueError(f"shared_store={url!r} must be a folder's address and no more: {told}")
         return
+    others = [scheme for scheme in SHARED_STORES if scheme not in (*_REDIS, *_OBJECTS)]
+    if parts.scheme in others:
+        return
     place = parts.path if parts.scheme == "unix" else parts.hostname
-    if parts.scheme not in _REDIS or not place or port == 0:
-        raise ValueError(f"shared_store={url!r} is no URL of a Redis or an object store: {told}")
+    if parts.scheme not in SHARED_STORES or not place or port == 0:
+        known = ", ".join(["a Redis", *others])
+        raise ValueError(f"shared_store={url!r} is no URL of {known} or an object store: {told}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from attnmass.text.lines import beginning
 
@@ -71,6 +73,7 @@ class RankedChunk:
             subtracted; 0.0 if skipped.
         logit: What the model's classification head said of query and chunk, `None` where it was not
             asked; of a chunk in windows that of the best one.
+        metadata: The chunk's, the very object; equality leaves it aside.
     """
 
     index: int
@@ -86,6 +89,7 @@ class RankedChunk:
     logit: float | None = None
     share: float = 0.0
     relevance: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def kept_spans(self) -> tuple[Span, ...]:

@@ -12,6 +12,7 @@ from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.fusing import fused, retrieved
 from attnmass.scoring.order import fuse, log_masses, order, sigmoid, softmax
 from attnmass.scoring.ranked import RankedChunk
+from attnmass.text.chunk import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Parts:
 
 def rank(
     selection: Selection,
-    texts: Mapping[int, str],
+    chunks: Sequence[Chunk],
     parts: Mapping[int, Parts],
     skipped: Mapping[int, str],
     rank_by: RankBy = "attention",
@@ -54,7 +55,7 @@ def rank(
 
     Args:
         selection: What was asked for.
-        texts: The chunks' own texts by input index, `""` for what is no text.
+        chunks: All of them; what is no text has the text `""`.
         parts: By input index, of the chunks that were scored, in input order.
         skipped: Why the others were not scored, by input index.
         rank_by: What chunks are ordered by; `"both"` weighs the z-scores of logit and of the
@@ -86,7 +87,8 @@ def rank(
             n_tokens=parts[i].n_tokens,
             n_windows=parts[i].n_windows,
             retrieval_score=retrieval(i),
-            text=texts[i],
+            text=chunks[i].text,
+            metadata=chunks[i].metadata,
         )
         for i in (
             indices[number] for number in order([keys[place[one.text]] for one in parts.values()])
@@ -100,7 +102,8 @@ def rank(
             relevance=0.0 if knows_relevance else None,
             retrieval_score=retrieval(i),
             skipped=why,
-            text=texts[i],
+            text=chunks[i].text,
+            metadata=chunks[i].metadata,
         )
         for i, why in sorted(skipped.items())
     ]

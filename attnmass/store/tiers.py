@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pkgutil import resolve_name
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from attnmass.options.cache import CacheOptions
-from attnmass.options.urls import is_objects
+from attnmass.options.urls import SHARED_STORES
 from attnmass.store.disk import DiskStore
 from attnmass.store.entry import Entry
-from attnmass.store.objects import ObjectStore
-from attnmass.store.shared import SharedStore
+
+
+class Shared(Protocol):
+    """What `shared_store` names: made of its URL; whatever goes wrong in it is a miss, no error.
+
+    Attributes:
+        hits: How many values were found since this was built.
+        misses: How many were not, for whatever reason.
+        failures: How often it could not be asked, or refused to keep values.
+        trouble: Why, the last time.
+        bytes_read: Bytes of the values that were found.
+        bytes_written: Bytes of the values that it took.
+    """
+
+    hits: int
+    misses: int
+    failures: int
+    trouble: str | None
+    bytes_read: int
+    bytes_written: int
+
+    def read(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """The values that are there and whole, by key."""
+
+    def has(self, keys: Sequence[str]) -> set[str]:
+        """Which values are there, without reading them."""
+
+    def write(self, items: Mapping[str, Entry]) -> None:
+        """Keep values, as far as there is room and time, or none, if they come another way."""
 
 
 class Tiers:
@@ -27,13 +57,13 @@ class Tiers:
         """Use what was named.
 
         Raises:
-            ValueError, ImportError: As `DiskStore`, `SharedStore` and `ObjectStore`.
+            ValueError, ImportError: As `DiskStore`, and as what the URL's scheme stands for.
         """
         folder, url = options.folder, options.shared_store
         self.folder = None if folder is None else DiskStore(folder, options.store_bytes)
-        self.shared: SharedStore | ObjectStore | None = None
+        self.shared: Shared | None = None
         if url is not None:
-            self.shared = ObjectStore(url) if is_objects(url) else SharedStore(url)
+            self.shared = resolve_name(SHARED_STORES[urlsplit(url).scheme])(url)
 
     def __bool__(self) -> bool:
         return self.folder is not None or self.shared is not None
@@ -65,5 +95,5 @@ class Tiers:
         """Keep values in the folder, and in a server."""
         if self.folder is not None:
             self.folder.write(items)
-        if isinstance(self.shared, SharedStore) and items:
+        if self.shared is not None and items:
             self.shared.write(items)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from attnmass.options.checks import check_type
 
@@ -17,21 +19,25 @@ class Chunk:
         title: A line put before the text for the model to read; its tokens count as the chunk's.
         before: What the model reads between title and text, as it is: counted, never trimmed.
         after: What it reads after the text, likewise.
+        metadata: What else is known of it, which comes back with its result; the model reads none
+            of it, and chunks that differ in nothing else are equal.
 
     Raises:
-        TypeError: If title, `before` or `after` is no string. A `text` that is none is taken, and
-            not scored.
+        TypeError: If title, `before` or `after` is no string, or `metadata` no mapping. A `text`
+            that is no string is taken, and not scored.
     """
 
     text: str
     title: str | None = None
     before: str = ""
     after: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_type("title", self.title, str, optional="no title")
         check_type("before", self.before, str)
         check_type("after", self.after, str)
+        check_type("metadata", self.metadata, Mapping)
 
 
 def span_id(digest: str, start: int, end: int) -> str:

@@ -35,11 +35,6 @@ class Inputs:
             found.setdefault(place, self.tokens[index])
         return list(found.values())
 
-    @property
-    def texts(self) -> dict[int, str]:
-        """The chunks' own texts."""
-        return {index: chunk.text for index, chunk in enumerate(self.chunks)}
-
     def start(self, index: int) -> int:
         """Where a chunk's own text begins in what the model reads of it."""
         return text_start(self.chunks[index])

@@ -92,6 +92,7 @@ BAD_LINES = [
     ('{"text": "a", "id": [1]}', "id is a list"),
     ('{"text": "a", "id": true}', "id is a boolean"),
     ('{"text": "a", "title": 1}', "title is a number"),
+    ('{"text": "a", "metadata": ["1"]}', "metadata is a list, not an object"),
     ('{"text": "a", "score": "1"}', "score is a string, not a number"),
     ('{"text": "a", "score": true}', "score is a boolean"),
     ('{"text": "a", "score": 1e999}', "score is not finite"),

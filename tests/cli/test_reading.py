@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -115,6 +116,19 @@ def test_split(cli: Cli, texts: Path) -> None:
     assert [chunk["id"] for chunk in chunks] == ["docs/gold.md:1", "docs/gold.md:3"]
     text = Path("docs/gold.md").read_text()
     assert all(text[c["start"] :].startswith(c["text"]) for c in chunks)
+
+
+def test_metadata_of_json_lines(cli: Cli) -> None:
+    """What a line says of a chunk comes back with it, and can be read again."""
+    lines = '{"id": "x", "metadata": {"year": 1999}, "text": "One is. Two is."}\n{"text": "Three."}'
+    for _ in range(2):
+        lines = cli("rank", "gold", "--split", "8", "--format", "jsonl", stdin=lines).stdout
+        found = [json.loads(line) for line in lines.splitlines()]
+        assert {chunk["text"]: chunk.get("metadata") for chunk in found} == {
+            "One is.": {"year": 1999},
+            "Two is.": {"year": 1999},
+            "Three.": None,
+        }
 
 
 def test_split_json_lines(cli: Cli, texts: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from attnmass import HeadProfile
+from attnmass import HeadProfile, JointReading
 from attnmass.layouts import LAYOUTS
 from attnmass.options.declared import (
     Loading,
@@ -19,6 +19,7 @@ from attnmass.options.declared import (
     Storing,
     Trimming,
 )
+from attnmass.options.fields import LOADING_FIELDS
 from tests.contract.adapters import Adapter, LangChainAdapter, LlamaIndexAdapter
 from tests.contract.stub import StubRanker
 
@@ -116,6 +117,38 @@ def test_a_wrong_name_is_met_with_the_nearest(adapter: Adapter, wrong: str, righ
     """The error for a field that there is not names the one that was meant."""
     with pytest.raises(ValueError, match=f"no field {wrong!r}. Did you mean {right!r}?"):
         adapter.Rerank(**{wrong: 3})
+
+
+def test_loading_options_are_passed_on(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every option about loading reaches the loader under its own name."""
+    options: dict[str, Any] = {
+        "device": "cpu",
+        "dtype": "float32",
+        "profile": None,  # with heads it would contradict them
+        "heads": ((1, 0), (2, 1)),
+        "layout": "joint",
+        "rank_by": "attention",
+        "max_batch_tokens": 4096,
+        "max_chunk_tokens": 300,
+        "reading": JointReading(max_context_tokens=2000, second_pass=True),
+        "revision": "abc",
+        "cache_dir": "/cache",
+        "local_files_only": True,
+        "memory_bytes": 10_000,
+        "store": "/chunks",
+        "store_bytes": 20_000,
+        "shared_store": "redis://127.0.0.1:6379/0",
+        "fit_texts": None,  # is for profile="fit"
+        "store_format": "int8",
+    }
+    assert set(options) == set(LOADING_FIELDS)
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        "attnmass.adapters.base.shared_ranker",
+        lambda name, **given: asked.append((name, given)),
+    )
+    adapter.Rerank(model="m", **options)._load()
+    assert asked == [("m", options)]
 
 
 def test_every_layout_can_be_named(adapter: Adapter) -> None:

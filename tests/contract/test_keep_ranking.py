@@ -51,6 +51,18 @@ def test_adapters_know_where_chunks_are(adapter: Adapter) -> None:
     assert "of its document" in _text(explanation.to_html())
 
 
+def test_metadata_reach_the_ranking(adapter: Adapter) -> None:
+    """What a framework knows of a candidate is known of its chunk, kept, dropped or blank."""
+    given = [replace(each, metadata={"page": place}) for place, each in enumerate(CANDIDATES)]
+    given.append(replace(given[0], text=" ", metadata={"page": len(given)}))
+    rerank = adapter.telling(stub(), keep_ranking=True, top_n=1)
+    adapter.run(rerank, adapter.build(given), QUERY)
+    ranking = rerank.last_ranking
+    for chunk in (*ranking.chunks, *ranking.dropped):
+        assert chunk.metadata["page"] == chunk.index
+    assert len(ranking.dropped) == len(given) - 1
+
+
 async def test_async_calls_keep_it_too(adapter: Adapter) -> None:
     """So do calls from an event loop."""
     rerank = adapter.Rerank.from_ranker(stub(), keep_ranking=True)

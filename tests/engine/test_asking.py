@@ -63,6 +63,13 @@ def test_what_is_asked_cannot_be_changed() -> None:
         asked.top_n = 4  # type: ignore[misc]
 
 
+def test_uncut_keeps_all() -> None:
+    """What leaves chunks out asks for nothing then, and what scores and orders stays."""
+    asked = Asked(top_n=1, min_relevance=0.5, on_no_evidence="empty", fuse=0.5, order="input")
+    changed = {"top_n": None, "min_relevance": None, "on_no_evidence": "keep"}
+    assert asked.uncut.model_dump() == asked.model_dump() | changed
+
+
 def test_type_checkers_see_the_fields_of_trim() -> None:
     """`trim` takes each field of `Trim` with its type there, and all that `rank` takes."""
     own = {

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
 from attnmass import AttentionRanker, Ranking, Trim
+from attnmass.explain.renderers import RENDERERS
 from attnmass.results import renderers
 from attnmass.results.drawn import Drawn
 from attnmass.results.explanation import Explanation
@@ -42,6 +44,12 @@ def test_a_renderer_from_outside(trimmed: Ranking) -> None:
     expected = [f"* {chunk.read}" for chunk in explanation.chunks]
     assert explanation.draw("lines", mark="*") == expected
     assert len(expected) > 1
+
+
+@pytest.mark.parametrize("place", [place for _, _, place in RENDERERS])
+def test_what_is_imported_late_is_there(place: str) -> None:
+    """Each renderer that ships is where the table says."""
+    assert callable(resolve_name(f"attnmass.explain.{place}"))
 
 
 def test_a_kind_of_its_own_comes_first(trimmed: Ranking) -> None:

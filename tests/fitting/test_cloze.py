@@ -68,6 +68,20 @@ def test_the_texts_that_ship() -> None:
     assert cloze_queries(documents, most=12, seed=1) != cloze_queries(documents, most=12)
 
 
+def test_a_hole_tells_little() -> None:
+    """Half of all chunks lack a sentence, however few of them are asked for."""
+    documents = ordinary_documents()
+    whole = {paragraph for document in documents for paragraph in document.paragraphs}
+    for most in (20, 120):
+        others = [
+            chunk.text in whole
+            for query in cloze_queries(documents, most=most)
+            for chunk in query.chunks
+            if not chunk.relevant
+        ]
+        assert 0.4 < np.mean(others) < 0.6
+
+
 def test_hard_candidates() -> None:
     """Half of a query's others are of its own document as far as there are so many."""
     documents = ordinary_documents()

@@ -46,7 +46,11 @@ def test_without_labels(tmp_path: Path) -> None:
     assert result.profile.fitted_on == "12 queries of texts, by the method 'likelihood'"
     assert [one.other for one in result.report.differences] == ["mid-depth default"]
     assert result.better
-    assert result.profile.ranking is None  # it would learn where a sentence is missing
+    rule = result.profile.ranking
+    assert rule is not None
+    assert set(result.profile.heads) <= set(rule.heads)
+    planted = dict(zip(rule.heads, rule.exponents, strict=True))[2, 2]
+    assert planted == max(rule.exponents)
     assert any("sentences taken out of paragraphs" in note for note in result.report.notes)
 
 

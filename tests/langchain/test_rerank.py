@@ -17,8 +17,7 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
 
-from attnmass import AttentionRanker, HeadProfile, JointReading, shared_ranker
-from attnmass.options.fields import LOADING_FIELDS
+from attnmass import AttentionRanker, HeadProfile, shared_ranker
 from langchain_attn import AttentionRerank, details
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
@@ -422,41 +421,6 @@ class TestLoading:
         first.release()
         second.compress_documents(documents, QUERY)
         assert len(loads) == 2
-
-    def test_loading_options_are_passed_on(
-        self, monkeypatch: pytest.MonkeyPatch, documents: list[Document]
-    ) -> None:
-        """Every option about loading reaches the loader under its own name."""
-        options = {
-            "device": "cpu",
-            "dtype": "float32",
-            "profile": None,  # with heads it would contradict them
-            "heads": ((1, 0), (2, 1)),
-            "layout": "joint",
-            "rank_by": "attention",
-            "max_batch_tokens": 4096,
-            "max_chunk_tokens": 300,
-            "reading": JointReading(max_context_tokens=2000, second_pass=True),
-            "revision": "abc",
-            "cache_dir": "/cache",
-            "local_files_only": True,
-            "memory_bytes": 10_000,
-            "store": "/chunks",
-            "store_bytes": 20_000,
-            "shared_store": "redis://127.0.0.1:6379/0",
-            "fit_texts": None,  # is for profile="fit"
-            "store_format": "int8",
-        }
-        assert set(options) == set(LOADING_FIELDS)
-        seen: dict[str, Any] = {}
-
-        def shared(name: str, **given: Any) -> StubRanker:
-            seen.update(given, name=name)
-            return word_ranker()
-
-        monkeypatch.setattr("attnmass.adapters.base.shared_ranker", shared)
-        AttentionRerank(model="m", **options).compress_documents(documents, QUERY)
-        assert seen == {"name": "m", **options}
 
     def test_only_what_was_set_is_loaded_with(
         self, monkeypatch: pytest.MonkeyPatch, documents: list[Document]

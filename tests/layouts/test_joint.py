@@ -11,8 +11,9 @@ from scipy.stats import kendalltau
 
 from attnmass import AttentionRanker, HeadProfile, OutOfMemoryError
 from attnmass.capture import Reader
+from benchmarks.icr import token_attention
 from tests.conftest import HEADS
-from tests.layouts.icr import icr, token_attention
+from tests.layouts.icr import icr
 from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -76,7 +77,9 @@ def test_the_outlier_filter_matters_here() -> None:
 
 def test_a_profile_says_whether_a_null_query_is_subtracted() -> None:
     """A profile without `null_query` gives the plain mass of its heads in the one context."""
-    found, spans = token_attention(tiny_model(), tiny_tokenizer(), QUERY, CHUNKS)
+    model = tiny_model()
+    model.config._attn_implementation = "eager"
+    found, spans = token_attention(model, tiny_tokenizer(), QUERY, CHUNKS)
     rows = torch.stack([found[layer, head] for layer, head in HEADS]).mean(dim=0)
     ranking = without_null().rank(QUERY, CHUNKS)
     expected = [float(rows[start:end].sum()) for start, end in spans]

@@ -27,8 +27,7 @@ from llama_index.core.schema import (
 )
 
 import attnmass
-from attnmass import AttentionRanker, JointReading
-from attnmass.options.fields import LOADING_FIELDS
+from attnmass import AttentionRanker
 from llama_index_attn import AttentionRerank, details
 from tests.contract.stub import StubRanker
 from tests.llama_index.conftest import QUERY, TEXTS, Callbacks, Recorder
@@ -123,38 +122,6 @@ def test_only_what_was_set_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None
         ("smollm2-135m", {}),
         ("m", {"dtype": "float32", "local_files_only": True, "cache_dir": "c"}),
     ]
-
-
-def test_loading_options_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every option about loading reaches the loader under its own name."""
-    options = {
-        "device": "cpu",
-        "dtype": "float32",
-        "profile": None,  # with heads it would contradict them
-        "heads": ((1, 0), (2, 1)),
-        "layout": "joint",
-        "rank_by": "attention",
-        "max_batch_tokens": 4096,
-        "max_chunk_tokens": 300,
-        "reading": JointReading(max_context_tokens=2000, second_pass=True),
-        "revision": "abc",
-        "cache_dir": "/cache",
-        "local_files_only": True,
-        "memory_bytes": 10_000,
-        "store": "/chunks",
-        "store_bytes": 20_000,
-        "shared_store": "redis://127.0.0.1:6379/0",
-        "fit_texts": None,  # is for profile="fit"
-        "store_format": "int8",
-    }
-    assert set(options) == set(LOADING_FIELDS)
-    asked: list[Any] = []
-    monkeypatch.setattr(
-        "attnmass.adapters.base.shared_ranker",
-        lambda name, **given: asked.append((name, given)),
-    )
-    AttentionRerank(model="m", **options)._load()
-    assert asked == [("m", options)]
 
 
 def test_release_forgets_a_given_ranker(ranker: AttentionRanker) -> None:

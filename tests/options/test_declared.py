@@ -56,6 +56,7 @@ class Toy(Selecting):
     after: int | None = option(None, "Leave out chunks of earlier years", unset="none", ge=1)
     share: float = option(0.5, "Share of what is left", gt=0, le=1)
     where: str | None = option(None, "A folder", path=True)
+    since: str | None = option(None, "Leave out what is older", pattern=r"^\d{4}-\d\d-\d\d$")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,7 @@ class Toy(Selecting):
         ("share", np.float32(0.25), 0.25),
         ("where", table.PAGE, str(table.PAGE)),
         ("order", "input", "input"),
+        ("since", "2024-01-31", "2024-01-31"),
     ],
 )
 def test_values_are_taken_as_pythons_own(name: str, value: Any, kept: Any) -> None:
@@ -82,6 +84,8 @@ def test_values_are_taken_as_pythons_own(name: str, value: Any, kept: Any) -> No
         ("share", 0, ValueError, "share must be above 0 and at most 1, not 0"),
         ("share", None, TypeError, "share must be above 0"),
         ("where", 3, TypeError, "where must be a str"),
+        ("since", "31.1.2024", ValueError, r"since is written as \^.*\$, not '31\.1\.2024'"),
+        ("since", 2024, TypeError, "since must be a str"),
         ("order", "worst", ValueError, "order must be one of .*'best_last'.*, not 'worst'"),
         ("min_relevance", 1.5, ValueError, "min_relevance must be between 0 and 1 or 'auto'"),
     ],

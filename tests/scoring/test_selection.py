@@ -17,13 +17,14 @@ from attnmass.scoring import masses
 from attnmass.scoring.order import fuse, order
 from attnmass.scoring.ranked import RankedChunk
 from attnmass.scoring.selection import Parts, cut, rank
+from attnmass.text.chunk import Chunk
 
 MASSES = {0: 0.1, 1: 0.4, 2: 0.1, 4: 0.3}
 PARTS = {
     index: Parts(mass=mass, share=mass, n_tokens=5, relevance=2 * mass, text=place)
     for place, (index, mass) in enumerate(MASSES.items())
 }
-TEXTS = dict.fromkeys(range(5), "text")
+CHUNKS = [Chunk("text", metadata={"place": place}) for place in range(5)]
 RULE = FuseRule(embedding=(1.0, 1.0), lexical=(1.0, 0.5), ranks=(1.0, 2.0))
 
 
@@ -31,7 +32,7 @@ def ranked_by(**options: Any) -> list[RankedChunk]:
     """Five chunks, of which the fourth was skipped, in order."""
     selection = Selection(**options)
     selection.check(5)
-    return rank(selection, TEXTS, PARTS, {3: "blank"}, rule=RULE, knows_relevance=True)
+    return rank(selection, CHUNKS, PARTS, {3: "blank"}, rule=RULE, knows_relevance=True)
 
 
 def apply(least: float | None = None, **options: Any) -> tuple[RankedChunk, ...]:
@@ -54,6 +55,12 @@ def test_order_by_mass_ties_in_input_order() -> None:
     assert indices(ranked) == [1, 4, 0, 2, 3]
     assert ranked[-1].score == 0.0
     assert ranked[-1].skipped == "blank"
+
+
+def test_metadata_come_back() -> None:
+    """What is known of a chunk is with its result, the very object, of what was skipped, too."""
+    for chunk in ranked_by():
+        assert chunk.metadata is CHUNKS[chunk.index].metadata
 
 
 def test_top_n() -> None:
@@ -109,22 +116,22 @@ def test_fused_by_rule_where_every_chunk_has_a_score() -> None:
 
 def test_without_a_rule_attention_alone_orders() -> None:
     """A profile that has none leaves the order to attention, whatever the retriever says."""
-    found = rank(Selection(retrieval_scores=[9, 1, 5, 0, 8]), TEXTS, PARTS, {3: "blank"})
+    found = rank(Selection(retrieval_scores=[9, 1, 5, 0, 8]), CHUNKS, PARTS, {3: "blank"})
     assert indices(tuple(found)) == [1, 4, 0, 2, 3]
 
 
 def test_copies_have_the_same_score_and_change_no_other() -> None:
     """A second copy stands beside the first, and all else is as it was, fused or not."""
     twice = PARTS | {5: PARTS[1]}
-    texts = TEXTS | {5: "text"}
+    chunks = [*CHUNKS, Chunk("text")]
     for scores in (None, [9.0, 1.0, 5.0, 0.0, 8.0]):
         for fuse_by in (None, "auto") if scores is None else (None, "auto", 0.5):
             given = None if scores is None else [*scores, 1.0]
             alone = rank(
-                Selection(retrieval_scores=scores, fuse=fuse_by), TEXTS, PARTS, {}, rule=RULE
+                Selection(retrieval_scores=scores, fuse=fuse_by), CHUNKS, PARTS, {}, rule=RULE
             )
             found = rank(
-                Selection(retrieval_scores=given, fuse=fuse_by), texts, twice, {}, rule=RULE
+                Selection(retrieval_scores=given, fuse=fuse_by), chunks, twice, {}, rule=RULE
             )
             before = {chunk.index: chunk.score for chunk in alone}
             after = {chunk.index: chunk.score for chunk in found}
@@ -191,7 +198,7 @@ def test_order_of_what_is_kept(order: Any, expected: list[int]) -> None:
 def test_no_evidence(on_no_evidence: Any, kept: list[int]) -> None:
     """Without evidence chunks are kept all the same, or all are dropped for that, best first."""
     selection = Selection(top_n=2, on_no_evidence=on_no_evidence)
-    ranked = rank(selection, TEXTS, PARTS, {3: "blank"})
+    ranked = rank(selection, CHUNKS, PARTS, {3: "blank"})
     found, dropped = cut(selection, ranked, no_evidence=True)
     assert indices(tuple(found)) == kept
     if not kept:

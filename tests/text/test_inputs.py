@@ -32,7 +32,7 @@ def test_texts_and_chunks() -> None:
     given: list[Any] = ["one", Chunk("two", title="Title")]
     inputs = read_chunks(given, PLAIN)
     assert inputs.chunks == (Chunk("one"), given[1])
-    assert inputs.texts == {0: "one", 1: "two"}
+    assert [chunk.text for chunk in inputs.chunks] == ["one", "two"]
     assert list(inputs.tokens) == [0, 1]
     assert inputs.skipped == {}
 
@@ -51,7 +51,7 @@ def test_what_is_not_read_says_why() -> None:
         6: "not text",
         7: "not text",
     }
-    assert inputs.texts[6] == ""
+    assert inputs.chunks[6].text == ""
     assert len(inputs.chunks) == 8
 
 
@@ -60,7 +60,7 @@ def test_text_without_tokens() -> None:
     inputs = read_chunks(["ab", "xyz"], knows_letters_only())
     assert list(inputs.tokens) == [0]
     assert inputs.skipped == {1: "no tokens"}
-    assert inputs.texts[1] == "xyz"
+    assert inputs.chunks[1].text == "xyz"
 
 
 def test_one_string_for_several() -> None:
