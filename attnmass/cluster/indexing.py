@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.cluster.extra import check
 from attnmass.engine.making import LOADING, settled
+from attnmass.models.kernels import bound_kernels
 from attnmass.options.checks import check_count
 from attnmass.options.choices import DEFAULT_MODEL
 from attnmass.options.clustering import shard_names
@@ -136,6 +137,7 @@ class Reader:
         """Load the model; arguments as in `index_dataset`."""
         from attnmass.ranker import AttentionRanker
 
+        bound_kernels()
         given = {"layout": "late", **options}
         model = given.pop("model", DEFAULT_MODEL)
         storing = {"store_bytes": given.pop("store_bytes")} if "store_bytes" in given else {}
