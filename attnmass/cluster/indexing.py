@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ERROR = "error"  # the column that says what is wrong with a row
 
+_OF_SHARDS = ("store_bytes", "shared_store")
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -81,7 +83,7 @@ def index_dataset(
         counts: Whether to return what became of each batch, a row for each, see `Counts`, instead
             of the dataset's rows.
         **options: `model` and the options of `AttentionRanker.from_pretrained`; `store_bytes` is
-            for each shard.
+            for each shard, `shared_store` behind all of them.
 
     Returns:
         The dataset with a column `error` of texts, null where nothing went wrong; blank texts are
@@ -140,7 +142,7 @@ class Reader:
         bound_kernels()
         given = {"layout": "late", **options}
         model = given.pop("model", DEFAULT_MODEL)
-        storing = {"store_bytes": given.pop("store_bytes")} if "store_bytes" in given else {}
+        storing = {name: given.pop(name) for name in _OF_SHARDS if name in given}
         ranker = AttentionRanker.from_pretrained(model, **{**given, "memory_bytes": 0})
         folders = [store] if shards == 1 else [str(Path(store) / n) for n in shard_names(shards)]
         self._shards = {

@@ -21,12 +21,14 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from attnmass import AttentionRanker
+from attnmass import AttentionRanker, Chunk
 from attnmass.cluster.errors import ShardError, ShardUnavailableError
+from attnmass.cluster.indexing import Reader
 from attnmass.serving.app import make_app
 from attnmass.serving.errors import of_model
 from attnmass.serving.options import ServingOptions
 from attnmass.serving.service import Service
+from tests.cluster.test_at_rest import pushed
 from tests.engine.test_relevance import PARAGRAPHS, QUERY, profile
 from tests.serving.conftest import until
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -126,6 +128,11 @@ class Nodes:
         """One request."""
         return httpx.post(f"{self.url}{path}", json=body, timeout=TIMEOUT)
 
+    @property
+    def tokens(self) -> int:
+        """How many were read."""
+        return int(httpx.get(f"{self.url}/v1/stats", timeout=TIMEOUT).json()["tokens_encoded"])
+
     def close(self) -> None:
         """End it all."""
         assert self._process.stdin is not None
@@ -184,8 +191,17 @@ def of_one_process(model: Path) -> dict[str, Any]:
 def test_two_nodes_answer_as_one_process_while_shards_are_killed(
     model: Path, tmp_path: Path, ray_folder: dict[str, str]
 ) -> None:
-    """All routes answer to the bit what one process does; a killed shard costs time, no answer."""
+    """All routes answer to the bit what one process does; a killed shard costs time, no answer.
+
+    What was read ahead is in a folder of files, where the shards find it, also those that are new.
+    """
     expected = of_one_process(model)
+    kept = tmp_path / "kept"
+    options = {"model": str(model), **OPTIONS}
+    reader = Reader(
+        store=str(kept), columns=("text", None), shards=3, counts=False, options=options
+    )
+    assert reader.read([Chunk(text) for text in TEXTS])[1].read == len(set(TEXTS))
     nodes = Nodes(
         ray_folder,
         model=str(model),
@@ -193,7 +209,7 @@ def test_two_nodes_answer_as_one_process_while_shards_are_killed(
         shard_timeout=200,
         request_timeout=220,
         scores="relevance",
-        store=str(tmp_path / "store"),
+        shared_store=pushed(kept, tmp_path / "far"),
         queue_size=64,
         **OPTIONS,
     )
@@ -203,6 +219,9 @@ def test_two_nodes_answer_as_one_process_while_shards_are_killed(
             found = nodes.post(path, body)
             assert found.status_code == 200, found.text
             assert plain(found.json()) == expected[path]
+        before_all = nodes.tokens
+        nodes.post("/v1/rerank", bodies()["/v1/rerank"])
+        of_query = nodes.tokens - before_all
         asked = threading.Event()
         answers: list[tuple[int, Any]] = []
 
@@ -229,6 +248,9 @@ def test_two_nodes_answer_as_one_process_while_shards_are_killed(
         assert all(answer == expected["/v1/rerank"] for _, answer in answers)
         trimmed = nodes.post("/v1/trim", bodies()["/v1/trim"])
         assert plain(trimmed.json()) == expected["/v1/trim"]
+        # Queries were read, and no chunk.
+        assert before_all <= 10 * of_query
+        assert nodes.tokens - before_all <= of_query * (len(answers) + 2)
     finally:
         nodes.close()
 
@@ -297,15 +319,19 @@ def test_what_stays_dead_is_told_in_time(n_errors: int) -> None:
 def test_the_command_line_reads_on_ray(
     model: Path, tmp_path: Path, ray_folder: dict[str, str]
 ) -> None:
-    """`attnmass index --ray` fills the folders of shards, and a second run reads nothing."""
+    """`attnmass index --ray` fills the folders of shards, and what all share.
+
+    A second run, into other folders, finds there what the first one read.
+    """
     lines = [{"text": text} for text in TEXTS] + [{"text": " "}]
     (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
-    def run() -> dict[str, Any]:
+    def run(store: str) -> dict[str, Any]:
         done = subprocess.run(
             [
                 sys.executable, "-m", "attnmass", "index", "texts.jsonl", "--ray", "--jobs", "2",
-                "--shards", "2", "--store", "kept", "--model", str(model), "--format", "json",
+                "--shards", "2", "--store", store, "--model", str(model), "--format", "json",
+                "--shared-store", (tmp_path / "far").as_uri(),
             ],
             capture_output=True,
             text=True,
@@ -318,7 +344,7 @@ def test_the_command_line_reads_on_ray(
         (record,) = json.loads(done.stdout)
         return dict(record)
 
-    first, again = run(), run()
+    first, again = run("kept"), run("other")
     n_texts = len(set(TEXTS))
     assert (first["read"], first["unreadable"], first["chunks"]) == (n_texts, 1, len(lines))
     assert (again["read"], again["skipped"]) == (0, len(TEXTS))

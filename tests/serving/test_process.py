@@ -213,8 +213,10 @@ def test_a_server_that_was_killed_finds_what_it_read(tmp_path: Path) -> None:
         assert "attnmass_cache_misses_total 0.0" in httpx.get(f"{server.url}/metrics").text
 
 
-def test_new_shapes_cost_no_memory(tiny_folder: Path) -> None:
+def test_new_shapes_cost_no_memory(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In bfloat16, too, for which code is made anew for each number of tokens."""
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        monkeypatch.delenv(name, raising=False)
     args = ["--heads", "1-0,1-3,2-1", "--layout", "late", "--dtype", "bfloat16"]
     sizes = []
     with process("--model", tiny_folder, *args, OMP_NUM_THREADS="1") as server:
