@@ -23,6 +23,7 @@ from attnmass.cli.serve import serve
 from attnmass.cli.store import store
 from attnmass.cli.trim import trim
 from attnmass.cli.verify import profiles_verify
+from attnmass.models.kernels import bound_kernels
 
 _EPILOG = "\n".join(
     ["Exit codes:", *(f"{int(code):>4}  {meaning}" for code, meaning in MEANINGS.items())]
@@ -109,6 +110,7 @@ command(app, "doctor", epilog=_EPILOG)(doctor)
 def run() -> NoReturn:
     """Run the command line of a process of its own."""
     hush_libraries(quiet=bool({"-q", "--quiet"} & set(sys.argv)))
+    bound_kernels()
     for stream in (sys.stdout, sys.stderr):
         # A name of a file or a message may hold what the terminal's encoding does not.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")

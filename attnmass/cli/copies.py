@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from attnmass.cli.errors import CliError, ExitCode, UsageError, api_arguments
@@ -25,10 +26,10 @@ def push_all(folders: Iterable[DiskStore], url: str, *, quiet: bool) -> None:
     """
     from attnmass.store.copying import push
 
-    objects = _opened(url)
-    for folder in folders:
-        copied = _done(lambda: push(folder, objects), url)  # noqa: B023 - called at once
-        note(f"{url} has {_told(copied)}", quiet=quiet)
+    with closing(_opened(url)) as objects:
+        for folder in folders:
+            copied = _done(lambda: push(folder, objects), url)  # noqa: B023 - called at once
+            note(f"{url} has {_told(copied)}", quiet=quiet)
 
 
 def fill(folder: DiskStore, url: str) -> None:
@@ -39,8 +40,8 @@ def fill(folder: DiskStore, url: str) -> None:
     """
     from attnmass.store.copying import pull
 
-    objects = _opened(url)
-    copied = _done(lambda: pull(objects, folder), url)
+    with closing(_opened(url)) as objects:
+        copied = _done(lambda: pull(objects, folder), url)
     note(f"{folder.folder} has {_told(copied)}", quiet=False)
 
 

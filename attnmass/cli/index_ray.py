@@ -30,7 +30,8 @@ def read_by_ray(
     from ray.exceptions import RayError
 
     options = {"model": model.model or DEFAULT_MODEL, **model_arguments(model)}
-    options |= {name: value for name, value in store.given().items() if name == "store_bytes"}
+    given = store.given()
+    options |= {name: given[name] for name in ("store_bytes", "shared_store") if name in given}
     ours = not ray.is_initialized()
     try:
         if ours:

@@ -46,6 +46,9 @@ class ShardHolder:
         return {
             "hits": stats.hits,
             "misses": stats.misses,
+            "shared_hits": stats.shared_hits,
+            "shared_misses": stats.shared_misses,
+            "shared_failures": stats.shared_failures,
             "memory_bytes": stats.memory_bytes,
             "folder_bytes": stats.folder_bytes,
         }

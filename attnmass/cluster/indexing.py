@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.cluster.extra import check
 from attnmass.engine.making import LOADING, settled
+from attnmass.models.kernels import bound_kernels
 from attnmass.options.checks import check_count
 from attnmass.options.choices import DEFAULT_MODEL
 from attnmass.options.clustering import shard_names
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 ERROR = "error"  # the column that says what is wrong with a row
+
+_OF_SHARDS = ("store_bytes", "shared_store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def index_dataset(
         counts: Whether to return what became of each batch, a row for each, see `Counts`, instead
             of the dataset's rows.
         **options: `model` and the options of `AttentionRanker.from_pretrained`; `store_bytes` is
-            for each shard.
+            for each shard, `shared_store` behind all of them.
 
     Returns:
         The dataset with a column `error` of texts, null where nothing went wrong; blank texts are
@@ -136,9 +139,10 @@ class Reader:
         """Load the model; arguments as in `index_dataset`."""
         from attnmass.ranker import AttentionRanker
 
+        bound_kernels()
         given = {"layout": "late", **options}
         model = given.pop("model", DEFAULT_MODEL)
-        storing = {"store_bytes": given.pop("store_bytes")} if "store_bytes" in given else {}
+        storing = {name: given.pop(name) for name in _OF_SHARDS if name in given}
         ranker = AttentionRanker.from_pretrained(model, **{**given, "memory_bytes": 0})
         folders = [store] if shards == 1 else [str(Path(store) / n) for n in shard_names(shards)]
         self._shards = {

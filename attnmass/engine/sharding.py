@@ -105,7 +105,8 @@ class Sharding(Engine):
         """This ranker's model as a shard with a store of its own.
 
         Args:
-            **storing: `store`, `store_bytes` and `memory_bytes`, as in the constructor.
+            **storing: `store`, `store_bytes`, `shared_store` and `memory_bytes`, as in the
+                constructor.
 
         Raises:
             UnsupportedModelError: If the layout keeps no key vectors.

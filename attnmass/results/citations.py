@@ -248,8 +248,8 @@ def ranked_passages(
     for ranked in ranking.chunks:
         chunk = chunks[ranked.index]
         spans = [(span.id, span.start, span.end) for span in ranked.kept_spans]
-        text = chunk if isinstance(chunk, str) else chunk.text
-        found.append(Passage(text, spans or None, separator))
+        chunk = Chunk(chunk) if isinstance(chunk, str) else chunk
+        found.append(Passage(chunk.text, spans or None, separator, metadata=chunk.metadata))
     return found
 
 

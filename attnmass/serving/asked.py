@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, InstanceOf, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, InstanceOf, ValidationError, WithJsonSchema
 
 from attnmass.options.checks import did_you_mean
 from attnmass.serving.errors import BadRequest
@@ -20,6 +20,36 @@ Documents = Annotated[
     list[Any],
     WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}),
 ]
+
+_MOST_NESTED = 64  # levels; far fewer than what JSON's reader takes and its writer refuses
+
+
+def _checked_nesting(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The same, unless it is nested so deeply that it could not be sent back."""
+    level: list[Any] = [metadata]
+    for _ in range(_MOST_NESTED):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return metadata
+    raise ValueError(f"it is nested more than {_MOST_NESTED} levels deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+# Whatever a caller knows of a document; the model reads none of it.
+Metadata = Annotated[
+    InstanceOf[dict], AfterValidator(_checked_nesting), WithJsonSchema({"type": "object"})  # type: ignore[type-arg]
+]
+
+STRING, OBJECT = "a string", "an object"  # which of the two a document is, for errors to be of
+
+
+def kind_of(document: Any) -> str:
+    """What a document is meant to be."""
+    return STRING if isinstance(document, str) else OBJECT
+
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -78,7 +108,7 @@ def parsed(form: type[Form], data: Mapping[str, Any]) -> Form:
         return form.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place, message = _place(first["loc"]), first["msg"]
+        place, message = _place(first["loc"]), first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             known = (info.alias or name for name, info in form.model_fields.items())
             raise BadRequest(f"there is no field {place!r}.{did_you_mean(place, known)}") from None
@@ -88,7 +118,8 @@ def parsed(form: type[Form], data: Mapping[str, Any]) -> Form:
 
 
 def _place(location: Sequence[int | str]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    named = [part for part in location if part not in (STRING, OBJECT)]
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in named)
     return "".join(parts).removeprefix(".")
 
 

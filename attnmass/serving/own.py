@@ -8,13 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from attnmass.adapters.fields import N_BEST
 from attnmass.engine.asking import Asked
 from attnmass.options.declared import Selecting, Trimming, names_of, option
 from attnmass.results.markers import checked_marker
-from attnmass.serving.asked import Text, query_of
+from attnmass.serving.asked import OBJECT, STRING, Metadata, Text, kind_of, query_of
+from attnmass.serving.body import to_json
 from attnmass.serving.errors import BadRequest
 from attnmass.serving.told import told_attribution, told_explanation, told_trim, told_warm
 from attnmass.serving.work import Call, Rank, Warm, Work
@@ -39,6 +40,7 @@ class Document(BaseModel):
         after: Likewise.
         id: Whatever the caller knows it by; comes back in answers.
         score: The retriever's score.
+        metadata: As in `attnmass.Chunk`; comes back in answers.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -49,6 +51,13 @@ class Document(BaseModel):
     after: Text = ""
     id: Text | int | None = None
     score: float | None = Field(None, allow_inf_nan=False)
+    metadata: Metadata | None = None
+
+    @property
+    def chunk(self) -> Chunk:
+        """It as a chunk."""
+        known = self.metadata or {}
+        return Chunk(self.text, self.title, self.before, self.after, known)  # type: ignore[arg-type]
 
 
 _DOCUMENT = Document.model_json_schema()
@@ -60,7 +69,12 @@ class OwnForm(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid")
 
     documents: Annotated[
-        list[Text | Document],
+        list[
+            Annotated[
+                Annotated[Text, Tag(STRING)] | Annotated[Document, Tag(OBJECT)],
+                Discriminator(kind_of),
+            ]
+        ],
         WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "string"}, _DOCUMENT]}}),
     ]
 
@@ -68,10 +82,7 @@ class OwnForm(BaseModel, ABC):
     def chunks(self) -> tuple[Chunk, ...]:
         """The documents as chunks."""
         return tuple(
-            Chunk(each)
-            if isinstance(each, str)
-            else Chunk(each.text, each.title, each.before, each.after)  # type: ignore[arg-type]
-            for each in self.documents
+            Chunk(each) if isinstance(each, str) else each.chunk for each in self.documents
         )
 
     @property
@@ -120,7 +131,9 @@ class _Ranked(OwnForm, Selecting):
             Asked(**options).check(len(self.documents))
         except (ValueError, TypeError) as error:
             raise BadRequest(str(error)) from None
-        settled = tuple(sorted(options.items(), key=lambda item: item[0]))
+        # Chunks that differ in metadata are equal, and what one request sent is not another's.
+        known = [each.metadata or {} for each in self.chunks]
+        settled = (*sorted(options.items(), key=lambda item: item[0]), to_json(known))
         query = query_of(self.query)
         return Rank(query, self.chunks, options, settled, then)  # type: ignore[arg-type]
 

@@ -30,6 +30,7 @@ from attnmass.cluster.errors import ShardUnavailableError
 from attnmass.cluster.holder import ShardHolder
 from attnmass.cluster.remote import RemoteShard
 from attnmass.cluster.settings import ClusterSettings
+from attnmass.models.kernels import bound_kernels
 from attnmass.ranker import AttentionRanker
 from attnmass.serving.app import make_app
 from attnmass.serving.options import ServingOptions
@@ -62,6 +63,7 @@ class ShardServer:
             name: The shard's, and its folder's.
             settings: How it is set up.
         """
+        bound_kernels()
         model, options = settings.of_shard(name)
         self._holder = ShardHolder(AttentionRanker.from_pretrained(model, **options))
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=name)
@@ -82,6 +84,7 @@ class Gateway:
             shards: Handles of `ShardServer`s, by name.
             settings: How it is set up.
         """
+        bound_kernels()
         model, options = settings.of_gateway()
         ranker = AttentionRanker.from_pretrained(model, **options)
         scope, seconds = ranker.shard.scope, settings.cluster.shard_timeout

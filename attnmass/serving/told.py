@@ -71,6 +71,7 @@ def told_trim(
                     "document_id": ids[ranking.chunks[source.chunk].index],
                     "start": source.start,
                     "end": source.end,
+                    **({"metadata": source.metadata} if source.metadata else {}),
                 }
                 for source in cited.sources
             ],
@@ -110,6 +111,8 @@ def _chunk(chunk: RankedChunk, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     for name in ("retrieval_score", "share", "skipped"):
         if getattr(chunk, name) is not None:
             told[name] = getattr(chunk, name)
+    if chunk.metadata:
+        told["metadata"] = chunk.metadata
     if chunk.dropped is None:
         told["text"] = chunk.text
     return told

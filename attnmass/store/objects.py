@@ -12,8 +12,8 @@ import importlib.util
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from logging import getLogger
 
+from attnmass.store.counted import Counted
 from attnmass.store.entry import Entry
 from attnmass.store.far_files import FarFiles, RestingError, TroubleError
 from attnmass.store.forks import Guarded
@@ -29,26 +29,15 @@ from attnmass.store.packs import (
     spans,
 )
 
-_logger = getLogger(__name__)
-
 _PATIENCE = 5.0  # seconds for all that one call asks; what is missing then is read anew
 _FRESH = 30.0  # seconds in which files that others wrote are not looked for again
 _AT_ONCE = 32  # ranges in one call of fsspec, which asks for them side by side where it can
 
 
-class ObjectStore(Guarded):
+class ObjectStore(Counted, Guarded):
     """Values by key in files of a folder; threads may share it, and a forked process begins anew.
 
-    Where values are is kept in memory, some 300 bytes for each.
-
-    Attributes:
-        url: The folder.
-        hits: How many values were found since this was built.
-        misses: How many were not, for whatever reason.
-        failures: How often the store could not be asked.
-        trouble: Why, the last time, or what was wrong with a file.
-        bytes_read: Bytes of the values that were found.
-        bytes_written: Bytes of files that were written.
+    Where values are is kept in memory, some 300 bytes for each. Trouble may also be with a file.
     """
 
     def __init__(self, url: str, patience: float = _PATIENCE) -> None:
@@ -62,22 +51,14 @@ class ObjectStore(Guarded):
         Raises:
             ImportError: If fsspec, or what it needs for this kind of address, is missing.
         """
-        super().__init__()
+        super().__init__(url)
         if importlib.util.find_spec("fsspec") is None:
             raise ImportError(f'shared_store={url!r} needs fsspec: pip install "attnmass[fsspec]"')
-        self.url = url
-        self.hits = 0
-        self.misses = 0
-        self.failures = 0
-        self.trouble: str | None = None
-        self.bytes_read = 0
-        self.bytes_written = 0
         self._patience = patience
         self._files = FarFiles(url)
         self._packs: dict[str, int] = {}  # bytes of each that was looked at
         self._places: dict[str, Place] = {}
         self._listed = float("-inf")  # by the monotonic clock
-        self._told: set[str] = set()
 
     def __reduce__(self) -> tuple[type[ObjectStore], tuple[str, float]]:
         """Connections, and what is known of files, stay behind."""
@@ -100,9 +81,7 @@ class ObjectStore(Guarded):
                 for start in range(0, len(ranges), _AT_ONCE):
                     for key, entry in self._values(ranges[start : start + _AT_ONCE], places, end):
                         found[key] = entry
-            self.hits += len(found)
-            self.misses += len(keys) - len(found)
-            self.bytes_read += sum(len(entry.data) for entry in found.values())
+            self._count(keys, found)
         return found
 
     def has(self, keys: Sequence[str]) -> set[str]:
@@ -218,10 +197,3 @@ class ObjectStore(Guarded):
             f"{name} of the shared store {self.url} is not what was written, and what is damaged "
             "of it is left out: remove the file, and have its chunks written again"
         )
-
-    def _tell(self, what: str) -> None:
-        """Log something once; there may be thousands of values."""
-        self.trouble = what
-        if what not in self._told:
-            _logger.warning("%s", what)
-        self._told.add(what)

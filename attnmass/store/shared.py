@@ -12,14 +12,12 @@ import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from logging import getLogger
 from typing import Any
 
 from attnmass.options.urls import REDIS_PASSWORD
+from attnmass.store.counted import Counted
 from attnmass.store.entry import Entry
 from attnmass.store.statements import checksum
-
-_logger = getLogger(__name__)
 
 _PREFIX = b"attnmass:1:"  # a new number for another format
 _HEADER = struct.Struct("<Iq")  # checksum, tokens
@@ -33,19 +31,10 @@ _AT_ONCE = 32  # values in one round trip
 _LARGEST = 64 << 20  # bytes of a value; larger ones would hold others up
 
 
-class SharedStore:
+class SharedStore(Counted):
     """Values by key in a Redis; threads may share it, and a forked process connects anew.
 
     What is evicted when is the server's own matter (`maxmemory-policy`).
-
-    Attributes:
-        url: The server's address.
-        hits: How many values were found since this was built.
-        misses: How many were not, for whatever reason.
-        failures: How often the server could not be asked, or refused to keep values.
-        trouble: Why, the last time.
-        bytes_read: Bytes of the values that were found.
-        bytes_written: Bytes of the values that the server took.
     """
 
     def __init__(self, url: str) -> None:
@@ -59,16 +48,9 @@ class SharedStore:
         """
         if importlib.util.find_spec("redis") is None:
             raise ImportError(f'shared_store={url!r} needs redis: pip install "attnmass[redis]"')
-        self.url = url
-        self.hits = 0
-        self.misses = 0
-        self.failures = 0
-        self.trouble: str | None = None
-        self.bytes_read = 0
-        self.bytes_written = 0
+        super().__init__(url)
         self._client: Any = None
         self._resting_until = 0.0  # by the monotonic clock
-        self._told: set[str] = set()
 
     def __reduce__(self) -> tuple[type[SharedStore], tuple[str]]:
         """Connections stay behind."""
@@ -87,9 +69,7 @@ class SharedStore:
                         found[key] = entry
                     elif value is not None:
                         self._tell("a value of the shared store is not what was written: left out")
-        self.hits += len(found)
-        self.misses += len(keys) - len(found)
-        self.bytes_read += sum(len(entry.data) for entry in found.values())
+        self._count(keys, found)
         return found
 
     def has(self, keys: Sequence[str]) -> set[str]:
@@ -160,13 +140,6 @@ class SharedStore:
             if start and time.monotonic() > end:
                 raise TimeoutError(f"no more than {_PATIENCE:g} seconds are waited for it")
             yield keys[start : start + _AT_ONCE]
-
-    def _tell(self, what: str) -> None:
-        """Log something once; there may be thousands of values."""
-        self.trouble = what
-        if what not in self._told:
-            _logger.warning("%s", what)
-        self._told.add(what)
 
 
 def _named(key: str) -> bytes:

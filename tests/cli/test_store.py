@@ -12,6 +12,7 @@ import pytest
 from attnmass.store import disk
 from attnmass.store.disk import FILE_NAME, DiskStore
 from attnmass.store.entry import Entry
+from attnmass.store.objects import ObjectStore
 from tests.cli.conftest import Cli
 
 
@@ -96,6 +97,26 @@ def test_push_and_pull(cli: Cli, folder: Path, tmp_path: Path) -> None:
     again = cli("store", tmp_path / "new", "--pull", url)
     assert "0 chunks more" in again.stderr
     assert "2 were there" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "can_be"), [("--push", True), ("--pull", True), ("--push", False)]
+)
+def test_what_was_copied_to_is_closed(
+    cli: Cli,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    *,
+    can_be: bool,
+) -> None:
+    """An object store is closed once it was written or read, and where that failed."""
+    closed = []
+    monkeypatch.setattr(ObjectStore, "close", lambda store: closed.append(store.url))
+    url = (tmp_path / "far").as_uri() if can_be else "file:///proc/nowhere"
+    assert (cli("store", folder, option, url).exit_code == 0) == can_be
+    assert closed == [url]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -112,6 +113,17 @@ def test_rankings_are_the_same(
 ) -> None:
     """Order, scores, spans, offsets, counts, notes and reasons are those of a call in here."""
     same(remote.rank(QUERY, CHUNKS, **options), ranker.rank(QUERY, CHUNKS, **options))
+
+
+def test_metadata_stay_here(ranker: AttentionRanker) -> None:
+    """They come back, the very objects, with what is kept and what is not, and are never sent."""
+    known = [{"date": date(2026, 11, n + 1), "of": object()} for n in range(4)]
+    chunks = [Chunk(f"It rains on day {n}.", metadata=each) for n, each in enumerate(known)]
+    with served(ranker) as url, RemoteRanker(url) as found:
+        ranking = found.trim(QUERY, chunks, top_n=2, max_tokens=40)
+    every = (*ranking.chunks, *ranking.dropped)
+    assert {each.index for each in every} == set(range(4))
+    assert all(each.metadata is known[each.index] for each in every)
 
 
 def test_other_verbs(remote: RemoteRanker, ranker: AttentionRanker) -> None:

@@ -15,14 +15,14 @@ from attnmass.store.disk import DiskStore
 from tests.layouts.test_shards import TEXTS
 
 
-def reader(tiny_folder: Path, store: Path, shards: int = 2) -> Reader:
+def reader(tiny_folder: Path, store: Path, shards: int = 2, **more: Any) -> Reader:
     """An actor of the tiny model."""
     return Reader(
         store=str(store),
         columns=("text", None),
         shards=shards,
         counts=False,
-        options={"model": str(tiny_folder), "heads": ((1, 0), (1, 3)), "batch_size": 1},
+        options={"model": str(tiny_folder), "heads": ((1, 0), (1, 3)), "batch_size": 1, **more},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,14 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from attnmass import AttentionRanker
+from attnmass import AttentionRanker, Chunk
 from attnmass.cluster.errors import ShardError, ShardUnavailableError
+from attnmass.cluster.indexing import Reader
 from attnmass.serving.app import make_app
 from attnmass.serving.errors import of_model
 from attnmass.serving.options import ServingOptions
 from attnmass.serving.service import Service
+from tests.cluster.test_at_rest import pushed
 from tests.engine.test_relevance import PARAGRAPHS, QUERY, profile
 from tests.serving.conftest import until
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -35,7 +39,10 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 TEXTS = PARAGRAPHS[:30]
-TIMEOUT = 90.0  # seconds of one request, a shard that is rebuilt included
+# Seconds, many more than it takes, for machines that others use, too.
+TIMEOUT = 240.0  # of one request, a shard that is rebuilt included
+STARTING = 400.0  # until the nodes serve
+ENDING = 120.0  # until all processes have ended
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
@@ -56,11 +63,37 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ray_folder() -> Iterator[dict[str, str]]:
-    """An environment in which Ray's sockets have short paths."""
+    """An environment in which Ray's sockets have short paths; no process of it is left behind."""
     folder = tempfile.mkdtemp(prefix="r", dir="/tmp")
     (Path(folder) / "ray").mkdir()
     yield {**ENVIRONMENT, "RAY_TMPDIR": folder}
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        until(lambda: not processes_of(folder), ENDING)
+    finally:
+        for pid in processes_of(folder):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def processes_of(folder: str) -> list[int]:
+    """Those that run and have the folder in their environment, as all that Ray starts."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"RAY_TMPDIR={folder}".encode() in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+    return found
+
+
+def test_a_process_that_is_left_is_found() -> None:
+    """What has the folder in its environment is told from what has not, and gone when it ended."""
+    environment = {**os.environ, "RAY_TMPDIR": "/tmp/rnone"}
+    with subprocess.Popen(["sleep", "60"], env=environment) as left:
+        until(lambda: processes_of("/tmp/rnone") == [left.pid])
+        assert processes_of("/tmp/rnon") == []
+        left.kill()
+    assert processes_of("/tmp/rnone") == []
 
 
 class Nodes:
@@ -81,12 +114,7 @@ class Nodes:
             cwd=ROOT,
             env=environment,
         )
-        timer = threading.Timer(240, self._process.kill)
-        timer.start()
-        try:
-            told = self._told("ready")
-        finally:
-            timer.cancel()
+        told = self._told("ready", STARTING)
         self.url, self.n_nodes = told["ready"], told["nodes"]
 
     def kill(self, name: str) -> list[int]:
@@ -94,11 +122,16 @@ class Nodes:
         assert self._process.stdin is not None
         self._process.stdin.write(f"kill {name}\n")
         self._process.stdin.flush()
-        return list(self._told("killed")["killed"])
+        return list(self._told("killed", TIMEOUT)["killed"])
 
     def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         """One request."""
         return httpx.post(f"{self.url}{path}", json=body, timeout=TIMEOUT)
+
+    @property
+    def tokens(self) -> int:
+        """How many were read."""
+        return int(httpx.get(f"{self.url}/v1/stats", timeout=TIMEOUT).json()["tokens_encoded"])
 
     def close(self) -> None:
         """End it all."""
@@ -106,17 +139,22 @@ class Nodes:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(60)
+            self._process.wait(ENDING)
         finally:
             self._process.kill()
             self._process.wait()
             self._process.stdout.close()
 
-    def _told(self, key: str) -> dict[str, Any]:
+    def _told(self, key: str, seconds: float) -> dict[str, Any]:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith("{") and key in (told := json.loads(line)):
-                return dict(told)
+        timer = threading.Timer(seconds, self._process.kill)
+        timer.start()
+        try:
+            for line in self._process.stdout:
+                if line.startswith("{") and key in (told := json.loads(line)):
+                    return dict(told)
+        finally:
+            timer.cancel()
         raise AssertionError(f"the nodes ended before they said {key!r}")
 
 
@@ -146,21 +184,32 @@ def of_one_process(model: Path) -> dict[str, Any]:
     ranker = AttentionRanker.from_pretrained(model, layout="late", **OPTIONS)
     service = Service(lambda: ranker, ServingOptions(scores="relevance"))
     with TestClient(make_app(service)) as client:
-        until(lambda: service.worker.is_ready)
+        until(lambda: service.worker.is_ready, TIMEOUT)
         return {path: plain(client.post(path, json=body).json()) for path, body in bodies().items()}
 
 
 def test_two_nodes_answer_as_one_process_while_shards_are_killed(
     model: Path, tmp_path: Path, ray_folder: dict[str, str]
 ) -> None:
-    """All routes answer to the bit what one process does; a killed shard costs time, no answer."""
+    """All routes answer to the bit what one process does; a killed shard costs time, no answer.
+
+    What was read ahead is in a folder of files, where the shards find it, also those that are new.
+    """
     expected = of_one_process(model)
+    kept = tmp_path / "kept"
+    options = {"model": str(model), **OPTIONS}
+    reader = Reader(
+        store=str(kept), columns=("text", None), shards=3, counts=False, options=options
+    )
+    assert reader.read([Chunk(text) for text in TEXTS])[1].read == len(set(TEXTS))
     nodes = Nodes(
         ray_folder,
         model=str(model),
         shards=3,
+        shard_timeout=200,
+        request_timeout=220,
         scores="relevance",
-        store=str(tmp_path / "store"),
+        shared_store=pushed(kept, tmp_path / "far"),
         queue_size=64,
         **OPTIONS,
     )
@@ -170,6 +219,9 @@ def test_two_nodes_answer_as_one_process_while_shards_are_killed(
             found = nodes.post(path, body)
             assert found.status_code == 200, found.text
             assert plain(found.json()) == expected[path]
+        before_all = nodes.tokens
+        nodes.post("/v1/rerank", bodies()["/v1/rerank"])
+        of_query = nodes.tokens - before_all
         asked = threading.Event()
         answers: list[tuple[int, Any]] = []
 
@@ -196,6 +248,9 @@ def test_two_nodes_answer_as_one_process_while_shards_are_killed(
         assert all(answer == expected["/v1/rerank"] for _, answer in answers)
         trimmed = nodes.post("/v1/trim", bodies()["/v1/trim"])
         assert plain(trimmed.json()) == expected["/v1/trim"]
+        # Queries were read, and no chunk.
+        assert before_all <= 10 * of_query
+        assert nodes.tokens - before_all <= of_query * (len(answers) + 2)
     finally:
         nodes.close()
 
@@ -264,28 +319,32 @@ def test_what_stays_dead_is_told_in_time(n_errors: int) -> None:
 def test_the_command_line_reads_on_ray(
     model: Path, tmp_path: Path, ray_folder: dict[str, str]
 ) -> None:
-    """`attnmass index --ray` fills the folders of shards, and a second run reads nothing."""
+    """`attnmass index --ray` fills the folders of shards, and what all share.
+
+    A second run, into other folders, finds there what the first one read.
+    """
     lines = [{"text": text} for text in TEXTS] + [{"text": " "}]
     (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
-    def run() -> dict[str, Any]:
+    def run(store: str) -> dict[str, Any]:
         done = subprocess.run(
             [
                 sys.executable, "-m", "attnmass", "index", "texts.jsonl", "--ray", "--jobs", "2",
-                "--shards", "2", "--store", "kept", "--model", str(model), "--format", "json",
+                "--shards", "2", "--store", store, "--model", str(model), "--format", "json",
+                "--shared-store", (tmp_path / "far").as_uri(),
             ],
             capture_output=True,
             text=True,
             cwd=tmp_path,
             env=ray_folder,
-            timeout=200,
+            timeout=STARTING,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         (record,) = json.loads(done.stdout)
         return dict(record)
 
-    first, again = run(), run()
+    first, again = run("kept"), run("other")
     n_texts = len(set(TEXTS))
     assert (first["read"], first["unreadable"], first["chunks"]) == (n_texts, 1, len(lines))
     assert (again["read"], again["skipped"]) == (0, len(TEXTS))
@@ -323,7 +382,7 @@ def test_a_dataset_is_read_on_a_pool_and_not_again(
         text=True,
         cwd=ROOT,
         env=ray_folder,
-        timeout=300,
+        timeout=STARTING,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -34,6 +34,19 @@ def test_options_go_where_they_belong() -> None:
     assert found.of_gateway() == ("tiny", loading | {"memory_bytes": 0})
 
 
+def test_a_store_behind_all_shards() -> None:
+    """Every shard asks the same shared store, beside a folder of its own or without one."""
+    url = "redis://cache:6379/0"
+    found = ClusterSettings.of({"shared_store": url})
+    assert found.of_shard("shard-0") == found.of_shard("shard-1")
+    assert found.of_shard("shard-0")[1]["shared_store"] == url
+    assert "shared_store" not in found.of_gateway()[1]
+    found = ClusterSettings.of({"shared_store": url, "store": "/data"})
+    assert found.of_shard("shard-1")[1]["store"] == "/data/shard-1"
+    with pytest.raises(ValueError, match="no URL of a Redis"):
+        ClusterSettings.of({"shared_store": "http://cache"})
+
+
 def test_defaults_need_no_options() -> None:
     """Nothing said is two shards and one replica of the default model, in the late layout."""
     found = ClusterSettings.of({})

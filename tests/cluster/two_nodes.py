@@ -37,7 +37,8 @@ def pids(name: str) -> list[int]:
 def main() -> None:
     """Serve until stdin ends."""
     args = json.loads(sys.argv[1])
-    node = {"num_cpus": 4, "object_store_memory": 100 << 20}
+    # As many CPUs as there are shards and gateways: Ray starts a process for each ahead.
+    node = {"num_cpus": 2, "object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": True})
     cluster.add_node(**node)
     ray.init(address=cluster.address, log_to_driver=True, logging_level="warning")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from starlette.testclient import TestClient
 from attnmass import AttentionRanker, Chunk, Trim
 from attnmass.results.citations import cite, ranked_passages
 from tests.contract.stub import StubRanker
-from tests.serving.conftest import QUERY, TEXTS, Watched, serving
+from tests.serving.conftest import QUERY, TEXTS, Watched, serving, until
 
 DOCUMENTS = [
     TEXTS[0],
@@ -22,7 +24,8 @@ CHUNKS = [Chunk(TEXTS[0]), Chunk(TEXTS[1], "Einstein"), Chunk(TEXTS[2])]
 
 def post(client: TestClient, path: str, **body: Any) -> Any:
     """The answer to a request that has to succeed."""
-    answer = client.post(path, json={"query": QUERY, "documents": DOCUMENTS} | body)
+    asked = {"query": QUERY, "documents": DOCUMENTS} | body
+    answer = client.post(path, content=json.dumps(asked))
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -121,6 +124,68 @@ def test_a_dry_run(client: TestClient, ranker: AttentionRanker, max_tokens: int)
     assert [each["text"] for each in told["results"]] == [c.text for c in saving.chunks]
     assert [each["reason"] for each in told["dropped"]] == [c.dropped for c in saving.dropped]
     assert "saving" not in post(client, "/v1/trim", max_tokens=40)
+
+
+def test_metadata_come_back(client: TestClient) -> None:
+    """What is known of a document is with its result and its sources, and reaches no model."""
+    known = {"date": "2026-11-29", "tags": ["a", {"\ud800": None}], "\ud800": 1.5}
+    documents = [{"text": TEXTS[0]}, {"text": TEXTS[1], "metadata": known}, TEXTS[2]]
+    asked: dict[str, Any] = {"max_tokens": 60, "top_n": 2, "dropped": True, "citations": True}
+    found = post(client, "/v1/trim", documents=documents, **asked)
+    told = {each["index"]: each for each in (*found["results"], *found["dropped"])}
+    assert told[1]["metadata"] == known
+    assert "metadata" not in told[0] | told[2]
+    sources = found["citations"]["sources"]
+    assert {each.get("metadata") is not None for each in sources if each["index"] == 1} == {True}
+    plain = post(client, "/v1/trim", documents=TEXTS, **asked)
+    assert [each["score"] for each in plain["results"]] == [e["score"] for e in found["results"]]
+    for path in ("/v1/attribute", "/v1/warm", "/v1/explain", "/v1/spans"):
+        more = {"/v1/attribute": {"query": QUERY, "answer": "In Ulm."}, "/v1/warm": {}}
+        queries = {"queries": [QUERY]} if path == "/v1/spans" else {"query": QUERY}
+        body = {"documents": documents, **more.get(path, queries)}
+        assert client.post(path, content=json.dumps(body)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ('{"text": "", "metadata": ' + '{"a":' * 65 + "1" + "}" * 66, "metadata: it is nested"),
+        ('{"text": "", "metadata": [1]}', "metadata: "),
+        ('{"text": "", "tittle": "T"}', "there is no field 'documents[0].tittle'"),
+        ('{"text": "", "score": "high"}', "score: "),
+        ('{"title": "T"}', "the field 'documents[0].text' is missing"),
+        ("7", "documents[0]: "),
+    ],
+)
+def test_documents_that_are_off(client: TestClient, document: str, message: str) -> None:
+    """The field that is wrong is named, also where it could not be sent back for its depth."""
+    answer = client.post("/v1/trim", content=f'{{"query": "Who?", "documents": [{document}]}}')
+    assert answer.status_code == 400
+    assert message in answer.json()["message"]
+    assert "documents[0]" in answer.json()["message"]
+
+
+def test_metadata_of_others(client: TestClient, watched: Watched) -> None:
+    """Requests over the same texts that are answered together each have their own."""
+    watched.gate.clear()
+
+    def ask(number: int) -> Any:
+        documents = [{"text": text, "metadata": {"of": number}} for text in TEXTS]
+        return post(client, "/v1/trim", query=f"Who is {number}?", documents=documents)
+
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(post, client, "/v1/trim")
+        try:
+            assert watched.entered.acquire(timeout=30)
+            asked = [pool.submit(ask, number // 2) for number in range(4)]
+            until(lambda: client.service.worker.depth == 4, 30)  # type: ignore[attr-defined]
+        finally:
+            watched.gate.set()
+        first.result()
+        found = [each.result()["results"] for each in asked]
+    for number, results in enumerate(found):
+        assert [each["metadata"] for each in results] == [{"of": number // 2}] * len(TEXTS)
+    assert [len(queries) for queries in watched.calls] == [1, 2, 2]
 
 
 @pytest.mark.parametrize(

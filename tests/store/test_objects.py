@@ -20,18 +20,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnmass import AttentionRanker
 from attnmass.options.cache import CacheOptions
 from attnmass.store import copying, far_files, objects, packs
 from attnmass.store.copying import pull, push
 from attnmass.store.disk import DiskStore
 from attnmass.store.entry import Entry
 from attnmass.store.objects import ObjectStore
-from tests.conftest import HEADS
-from tests.tiny import tiny_model, tiny_tokenizer
+from tests.store.shared_by import CHUNKS, QUERY, ranker
 
-QUERY = "Where was Einstein born?"
-CHUNKS = ["Trains to Munich leave hourly.", "Einstein was born in Ulm. He sailed.", "It rains."]
 ITEMS = {f"key-{n}": Entry(bytes([n % 256]) * 100, n) for n in range(300)}
 ROOT = "memory://bucket/chunks"
 
@@ -346,11 +342,6 @@ def test_a_push_that_fails_says_so(
     with pytest.raises(OSError, match="cannot be used"):
         pull(ObjectStore(ROOT), DiskStore(tmp_path / "file", None))
     folder.close()
-
-
-def ranker(url: str | None, **options: Any) -> AttentionRanker:
-    """The tiny ranker over a shared store."""
-    return AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, shared_store=url, **options)
 
 
 @pytest.mark.parametrize("folder", [False, True])

@@ -15,19 +15,15 @@ pytest.importorskip("redis")
 
 import redis
 
-from attnmass import AttentionRanker
 from attnmass.options.cache import CacheOptions
 from attnmass.store import shared
 from attnmass.store.entry import Entry
 from attnmass.store.shared import SharedStore
-from tests.conftest import HEADS
 from tests.store.redises import Redises, needs_redis, redises, slow
-from tests.tiny import tiny_model, tiny_tokenizer
+from tests.store.shared_by import CHUNKS, QUERY, ranker
 
 pytestmark = needs_redis
 
-QUERY = "Where was Einstein born?"
-CHUNKS = ["Trains to Munich leave hourly.", "Einstein was born in Ulm. He sailed.", "It rains."]
 ITEMS = {f"key-{n}": Entry(bytes([n % 256]) * 100, n) for n in range(100)}
 
 
@@ -36,11 +32,6 @@ def server(tmp_path: Path) -> Iterator[Redises]:
     """A server that is empty."""
     with redises(tmp_path) as found:
         yield found
-
-
-def ranker(url: str | None, **options: Any) -> AttentionRanker:
-    """The tiny ranker over a shared store."""
-    return AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, shared_store=url, **options)
 
 
 def test_values(server: Redises) -> None:
