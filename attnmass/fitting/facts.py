@@ -23,6 +23,7 @@ _SHOWN = 10  # best single heads in the report
 
 def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
     """How sentences are scored; `known` are the heads of the arrays."""
+    rule = found.exponents
     heads = None if found.choice is None else tuple(known[i] for i in found.choice.heads)
     own, ranking = f"{found.inside.mean:.3f}", f"{found.inside_by_chunk_heads.mean:.3f}"
     if heads is None:
@@ -34,7 +35,6 @@ def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
     by_weights = f"{found.all_spans_by_weights.mean:.3f} over all"
     by_exponents = f"{found.all_spans_by_exponents.mean:.3f}"
     told = f"sentences by {who} ({other}), {by_weights}"
-    rule = found.exponents
     if rule is None:
         told += f" ({by_exponents} by exponents of all heads that are read), "
     else:

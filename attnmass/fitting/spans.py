@@ -21,7 +21,7 @@ from attnmass.profiles.rules import Head
 
 LEAST_QUERIES = 6
 EXPONENTS = (0.5, 0.0, 0.25, 0.75, 1.0)  # the first is taken where others are no better
-LENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # the same, of what a chunk is shared out by
+LENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of shares of a chunk; the simplest first
 SHARES = (0.5, 0.0, 0.2, 0.3, 0.4, 0.6, 0.7)
 
 
@@ -61,12 +61,15 @@ class SpanFit:
 
 
 def span_rule_of(found: SpanFit, chunk_choice: Choice, known: Sequence[Head]) -> SpanRule:
-    """The rule of a profile; `known` are the heads of the arrays."""
-    used = found.choice or chunk_choice
-    weights = dict(zip(used.heads, used.weights, strict=True))
+    """The rule of a profile; `known` are the heads of the arrays.
+
+    With exponents a sentence's mass is by the heads that rank chunks: no others need be read.
+    """
     shape = found.length_exponent, found.chunk_share
     if found.exponents is None:
-        return SpanRule(tuple(known[i] for i in weights), used.weights, *shape)
+        used = found.choice or chunk_choice
+        return SpanRule(tuple(known[i] for i in used.heads), used.weights, *shape)
+    weights = dict(zip(chunk_choice.heads, chunk_choice.weights, strict=True))
     exponents = dict(zip(found.exponents.heads, found.exponents.exponents, strict=True))
     heads = tuple(dict.fromkeys([*weights, *exponents]))
     return SpanRule(
@@ -80,7 +83,14 @@ def span_rule_of(found: SpanFit, chunk_choice: Choice, known: Sequence[Head]) ->
 def fit_where_told(
     queries: Sequence[Spans | None], folds: Integers, sets: Integers, *about: Any
 ) -> SpanFit | None:
-    """`fit_spans` by the queries that have labels; `None` where these are too few."""
+    """`fit_spans` by the queries that have labels; `None` where these are too few.
+
+    Args:
+        queries: As `spans_of` has them.
+        folds: As in `fit_spans`.
+        sets: Likewise.
+        *about: What else `fit_spans` is told.
+    """
     known = [i for i, spans in enumerate(queries) if spans is not None]
     if len(known) < LEAST_QUERIES or len(np.unique(folds[known])) < 2:
         return None
