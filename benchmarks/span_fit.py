@@ -38,19 +38,20 @@ from benchmarks.heads import PROFILES
 from benchmarks.late_fit import SENTENCES, at_most, nq, rows, written
 from benchmarks.quality import MODEL
 
-RESULTS = Path(__file__).parent / "results" / "fits"
+RESULTS = Path(__file__).parent / "results" / "span_fit.json"
 FOLDS = 5
 MOST = 8  # heads by weights
 NQ = 25  # queries, of twenty candidates each, as many as HotpotQA has with labels
 
 
 def main() -> None:
-    """Fit, and write the rule into the profile and what folds said of it beside its report."""
+    """Fit, and write the rule into the profile and what folds said of it into `--out`."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--captures", type=Path, default=Path("build/captures"), help="where kept")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--dtype", help="what the model computes in (default: its own)")
     arguments = parser.parse_args()
     path = PROFILES / f"{arguments.model}.late.json"
@@ -93,8 +94,8 @@ def main() -> None:
     rule = span_rule_of(fitted, choice, heads)
     path.write_text(replace(profile, spans=rule).to_json(), encoding="utf-8")
     report["sets"] = {name: int((sets == i).sum()) for i, name in enumerate(found)}
-    out = RESULTS / f"{arguments.model}.late.spans.json"
-    out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report["model"] = arguments.model
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def labelled(folder: Path, name: str, limit: int | None) -> list[LabelledQuery]:
