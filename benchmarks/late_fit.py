@@ -15,7 +15,7 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from benchmarks.data import N_FIT
 from benchmarks.quality import MODEL
 
 SENTENCES = ("hotpotqa_sentences", 25)
+Query = dict[str, Any]
 LAST_LAYER = 18  # of 30: where the heads of the parallel layout's profile end, too
 
 
@@ -85,7 +86,7 @@ class Scored:
 
 
 def nq(
-    folder: Path, limit: int | None, candidates: int | None, scored: Scored
+    folder: Path, limit: int | None, candidates: int | None, scored: Callable[[Query], Query]
 ) -> Iterator[dict[str, Any]]:
     """Queries of Natural Questions, their sentences labelled."""
     for query in rows(folder, "nq", at_most(limit, N_FIT["nq"]), candidates, scored):
@@ -105,7 +106,7 @@ def is_there(answer: str, sentence: str, chunk: dict[str, Any]) -> bool:
 
 
 def hotpotqa(
-    folder: Path, limit: int | None, candidates: int | None, scored: Scored
+    folder: Path, limit: int | None, candidates: int | None, scored: Callable[[Query], Query]
 ) -> Iterator[dict[str, Any]]:
     """Queries of HotpotQA, those with labelled sentences last."""
     for name, count in ("hotpotqa_paragraphs", N_FIT["hotpotqa_paragraphs"]), SENTENCES:
@@ -118,7 +119,7 @@ def at_most(limit: int | None, count: int) -> int:
 
 
 def rows(
-    folder: Path, name: str, count: int, candidates: int | None, scored: Scored
+    folder: Path, name: str, count: int, candidates: int | None, scored: Callable[[Query], Query]
 ) -> Iterator[dict[str, Any]]:
     """The first queries of a set, with scores; of each all that is relevant, and some others."""
     with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:

@@ -7,7 +7,8 @@ do not say the answer, until there are ten sentences. Queries are those that sel
 whose document says the answer in one sentence only, which is the one to be found. Beside what ships
 stands what a conditional logit over the same heads would give, the sentences competing for each row
 of the query, with and without MiniLM's cosine; it is fitted on documents of the part of `nq` that
-may select.
+may select. What ships stands there by its heads' weights alone, too. All but what is fitted here
+are also asked for HotpotQA's labelled sentences, which are of ten chunks a query.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import random
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,21 @@ from attnmass.text.segmentation import segment
 from attnmass.trimming import TokenCounter
 from benchmarks import quality
 from benchmarks.data import N_FIT, read_set
+from benchmarks.late_fit import SENTENCES as LABELLED
 from benchmarks.metrics import cell
-from benchmarks.sentence_baselines import BM25Sentences, MiniLMSentences
-from benchmarks.sentence_data import Answered, read_answers
+from benchmarks.sentence_baselines import BM25Sentences, MiniLMSentences, SentenceScorer
+from benchmarks.sentence_data import Answered, read_answers, read_sentences
 from benchmarks.sentence_metrics import auc, has_answer, normalize, share_kept
-from benchmarks.spans import AttentionSpans, attention_by_span
+from benchmarks.spans import AttentionSpans, Spans, attention_by_span
 
 RESULTS = Path(__file__).parent / "results" / "single.json"
 SETS = ("nq", "musique")
+SEVERAL = "hotpotqa, several chunks"
 SENTENCES = 10
 PERCENTS = (30, 50)
 PENALTY = 0.003  # of squared weights, against the mean loss over documents
 
+BY_WEIGHTS = "attnmass by weights"
 LOGIT = "a logit over heads"
 FITTED = {  # by method the columns that a logit weighs
     LOGIT: ("heads",),
@@ -113,6 +117,8 @@ class Scorers:
         """Load what a ranker is compared with."""
         self._ranker = ranker
         self._shipped = AttentionSpans(ranker)
+        rule = replace(ranker.profile.span_rule, exponents=())
+        self._weighted = AttentionSpans(ranker, rule)
         self._bm25, self._minilm = BM25Sentences(), MiniLMSentences()
         self._weights: dict[str, Floats] = {}
 
@@ -130,6 +136,7 @@ class Scorers:
         found = self._features(item)
         return {
             "attnmass": found["shipped"][:, 0],
+            BY_WEIGHTS: np.array(self._weighted(item.query, [item.text], [item.spans])[0]),
             **{
                 method: _columns(found, names) @ self._weights[method]
                 for method, names in FITTED.items()
@@ -137,6 +144,18 @@ class Scorers:
             "MiniLM cosine": found["cosine"][:, 0],
             "BM25": np.array(self._bm25(item.query, [item.text], [item.spans])[0]),
         }
+
+    def of_several(
+        self, query: str, texts: Sequence[str], spans: Spans
+    ) -> dict[str, list[list[float]]]:
+        """The same of several chunks, by what was not fitted here, `[chunk][span]`."""
+        scorers: dict[str, SentenceScorer] = {
+            "attnmass": self._shipped,
+            BY_WEIGHTS: self._weighted,
+            "MiniLM cosine": self._minilm,
+            "BM25": self._bm25,
+        }
+        return {method: scorer(query, texts, spans) for method, scorer in scorers.items()}
 
     def _features(self, item: Document) -> Features:
         asked = item.query, [item.text], [item.spans]
@@ -196,19 +215,15 @@ def main() -> None:
             for number, item in enumerate(tqdm(items, desc=name)):
                 tokens = [count(item.text[start:end]) for start, end in item.spans]
                 for method, found in scorers(item).items():
-                    scores = found.tolist()
-                    rows.append(
-                        {
-                            "set": name,
-                            "document": number,
-                            "method": method,
-                            "auc": round(auc(item.relevant, scores), 5),
-                            **{
-                                str(percent): share_kept(item.relevant, scores, tokens, percent)
-                                for percent in PERCENTS
-                            },
-                        }
-                    )
+                    row = {"set": name, "document": number, "method": method}
+                    rows.append(row | _measured(item.relevant, found.tolist(), tokens))
+        several = read_sentences(arguments.data)[LABELLED[1] :][: arguments.limit]
+        for number, asked in enumerate(tqdm(several, desc=SEVERAL)):
+            told = scorers.of_several(asked.query, asked.texts, asked.spans)
+            for method, parts in told.items():
+                flat = [score for part in parts for score in part]
+                row = {"set": SEVERAL, "document": number, "method": method}
+                rows.append(row | _measured(asked.relevant, flat, asked.tokens(count)))
     about = {
         "heads": [list(head) for head in ranker.profile.all_heads],
         "fitted_on": len(to_fit),
@@ -220,15 +235,21 @@ def main() -> None:
     print(table(about))
 
 
+def _measured(relevant: Sequence[int], scores: Sequence[float], tokens: Sequence[int]) -> Row:
+    shares = {str(each): round(share_kept(relevant, scores, tokens, each), 5) for each in PERCENTS}
+    return {"auc": round(auc(relevant, scores), 5), **shares}
+
+
 def table(about: dict[str, Any]) -> str:
     """Area under ROC and documents whose sentence is kept, by method and set."""
     rows = about["rows"]
     heads = ["area under ROC", *(f"kept in {percent}%" for percent in PERCENTS)]
     lines = []
-    for name in SETS:
+    for name in (*SETS, SEVERAL):
         mine = [row for row in rows if row["set"] == name]
         n = len({row["document"] for row in mine})
-        lines += [f"| {name}, {n} documents | {' | '.join(heads)} |", f"|---{'|---' * len(heads)}|"]
+        what = "queries" if name == SEVERAL else "documents"
+        lines += [f"| {name}, {n} {what} | {' | '.join(heads)} |", f"|---{'|---' * len(heads)}|"]
         for method in dict.fromkeys(row["method"] for row in mine):
             found = [row for row in mine if row["method"] == method]
             cells = [
@@ -243,6 +264,7 @@ def table(about: dict[str, Any]) -> str:
 
 _SHOWN = {
     "attnmass": "attnmass, as it ships",
+    BY_WEIGHTS: "its heads by weights alone",
     LOGIT: f"{LOGIT}, fitted",
     f"{LOGIT} + MiniLM": f"{LOGIT} and MiniLM's cosine, fitted",
     "attnmass + MiniLM": "attnmass as it ships and MiniLM's cosine, fitted",

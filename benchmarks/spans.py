@@ -13,7 +13,7 @@ from attnmass.capture import Head
 from attnmass.layouts import QueryAttention
 from attnmass.profiles import HeadProfile, SpanRule
 from attnmass.scoring.masses import chunk_scores
-from attnmass.trimming import TokenMass, span_masses, span_scores
+from attnmass.trimming import TokenMass, span_masses, span_scores, span_shares
 
 Spans = Sequence[Sequence[tuple[int, int]]]
 
@@ -29,14 +29,20 @@ class AttentionSpans:
     def __call__(self, query: str, texts: Sequence[str], spans: Spans) -> list[list[float]]:
         """See `benchmarks.sentence_baselines.SentenceScorer`."""
         profile = self._ranker.profile
-        known = dict(zip(self._rule.heads, self._rule.weights, strict=True))
-        weights = [known.get(head, 0.0) for head in profile.all_heads]
+        rule, read = self._rule, profile.all_heads
+        heads = [read.index(head) for head in rule.heads]
         parts = attention_by_span(self._ranker, query, texts, spans)
-        chunks = shared_out([attention for attention, _, _ in parts], profile, profile.all_heads)
+        chunks = shared_out([attention for attention, _, _ in parts], profile, read)
         return [
-            span_scores(np.asarray(weights) @ masses, counts, chunk, self._rule).tolist()
+            span_scores(_of_rule(masses[heads], rule), counts, chunk, rule).tolist()
             for (_, masses, counts), chunk in zip(parts, chunks, strict=True)
         ]
+
+
+def _of_rule(by_head: npt.NDArray[np.float64], rule: SpanRule) -> npt.NDArray[np.float64]:
+    if rule.exponents:
+        return span_shares(by_head, rule.exponents)
+    return np.asarray(np.asarray(rule.weights) @ by_head)
 
 
 def shared_out(

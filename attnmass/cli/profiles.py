@@ -15,7 +15,7 @@ from attnmass.cli.writing import write_line
 from attnmass.options.checks import did_you_mean
 
 if TYPE_CHECKING:
-    from attnmass.profiles import HeadProfile, RankRule
+    from attnmass.profiles import HeadProfile, RankRule, SpanRule
 
 
 def profiles_list(
@@ -98,6 +98,7 @@ def _lines(label: str, profile: HeadProfile) -> list[tuple[str, Any]]:
         ("chunks by", _weighed(profile.heads, profile.weights)),
         ("shared out by", _exponents(profile.ranking)),
         ("spans by", _weighed(spans.heads, spans.weights)),
+        ("spans share a chunk by", _exponents(spans if spans.exponents else None)),
         ("context by", ", ".join(_head(head) for head in profile.context or profile.heads)),
         ("evidence", "no threshold" if threshold is None else f"none below {threshold}"),
         ("stops after", f"layer {profile.last_layer}"),
@@ -125,16 +126,15 @@ def _measured(profile: HeadProfile) -> list[str]:
 
 
 def _weighed(heads: tuple[tuple[int, int], ...], weights: tuple[float, ...]) -> str:
-    if len(set(weights)) == 1:
-        return ", ".join(map(_head, heads))
-    return ", ".join(
-        f"{_head(head)} ({weight:.3g})" for head, weight in zip(heads, weights, strict=True)
-    )
+    used = {head: weight for head, weight in zip(heads, weights, strict=True) if weight}
+    if len(set(used.values())) == 1:
+        return ", ".join(map(_head, used))
+    return ", ".join(f"{_head(head)} ({weight:.3g})" for head, weight in used.items())
 
 
-def _exponents(rule: RankRule | None) -> str:
+def _exponents(rule: RankRule | SpanRule | None) -> str:
     if rule is None:
-        return "none: each chunk has its own mass"
+        return "none: each has its own mass"
     pairs = zip(rule.heads, rule.exponents, strict=True)
     return ", ".join(f"{_head(head)} ({exponent:+.2f})" for head, exponent in pairs)
 

@@ -78,6 +78,7 @@ def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
     yield View("All heads, as they rank chunks", profile.chunk_weights, "Together")
     if sentences and profile.span_weights != profile.chunk_weights:
         yield View("All heads, as they score sentences", profile.span_weights, "Together")
+    spans = profile.span_rule
     for i, (layer, head) in enumerate(profile.all_heads):
         uses = [
             f"{weight:.0%} of {what}"
@@ -91,6 +92,7 @@ def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
             what
             for what, heads in (
                 ("sharing out", () if profile.ranking is None else profile.ranking.heads),
+                ("sharing sentences out", spans.heads if spans.exponents else ()),
                 ("context", profile.context),
                 ("evidence", profile.evidence.heads),
             )

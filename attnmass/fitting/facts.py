@@ -23,6 +23,7 @@ _SHOWN = 10  # best single heads in the report
 
 def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
     """How sentences are scored; `known` are the heads of the arrays."""
+    rule = found.exponents
     heads = None if found.choice is None else tuple(known[i] for i in found.choice.heads)
     own, ranking = f"{found.inside.mean:.3f}", f"{found.inside_by_chunk_heads.mean:.3f}"
     if heads is None:
@@ -31,17 +32,30 @@ def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
     else:
         who = f"heads {written(heads)}: area under ROC {own} inside supporting chunks"
         other = f"{ranking} by the heads that rank chunks"
-    overall = f"{found.all_spans.mean:.3f} over all, {found.queries} queries"
-    told = f"sentences by {who} ({other}), {overall}"
+    by_weights = f"{found.all_spans_by_weights.mean:.3f} over all"
+    by_exponents = f"{found.all_spans_by_exponents.mean:.3f}"
+    told = f"sentences by {who} ({other}), {by_weights}"
+    if rule is None:
+        told += f" ({by_exponents} by exponents of all heads that are read), "
+    else:
+        told += (
+            f"; {by_exponents} by exponents of {len(rule.heads)} heads, which share a chunk out "
+            "among its sentences, "
+        )
+    told += f"{found.queries} queries"
     return {
         "told": told,
         "heads": heads,
         "length_exponent": found.length_exponent,
         "chunk_share": found.chunk_share,
+        "exponent_heads": None if rule is None else tuple(known[i] for i in rule.heads),
+        "exponents": None if rule is None else rule.exponents,
         "queries": found.queries,
         "auc_inside": _triple(found.inside),
         "auc_inside_by_chunk_heads": _triple(found.inside_by_chunk_heads),
         "auc_all": _triple(found.all_spans),
+        "auc_all_by_weights": _triple(found.all_spans_by_weights),
+        "auc_all_by_exponents": _triple(found.all_spans_by_exponents),
     }
 
 

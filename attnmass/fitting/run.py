@@ -37,8 +37,8 @@ from attnmass.fitting.ranking import (
 )
 from attnmass.fitting.report import FitReport, Point, Score, score_of
 from attnmass.fitting.result import FitResult
-from attnmass.fitting.spans import LEAST_QUERIES as LEAST_SPAN_QUERIES
-from attnmass.fitting.spans import SpanFit, fit_spans, span_rule_of, spans_of
+from attnmass.fitting.span_quality import spans_of
+from attnmass.fitting.spans import SpanFit, fit_where_told, span_rule_of
 from attnmass.fitting.store import Capture, Store
 from attnmass.fitting.subject import Subject
 from attnmass.fitting.telling import fit_told
@@ -259,17 +259,15 @@ class Run:
         """Span heads up to the last layer that ranks; `None` where too few sentences are told."""
         pairs = zip(self.data.queries, captured, strict=True)
         found = [spans_of(query, capture, choice, shared.chosen) for query, capture in pairs]
-        known = [i for i, spans in enumerate(found) if spans is not None]
-        if len(known) < LEAST_SPAN_QUERIES or len(np.unique(folds[known])) < 2:
-            return None
         deepest = max(layer for layer, _ in self._named(choice))
-        return fit_spans(
-            [spans for spans in found if spans is not None],
-            folds[known],
-            sets[known],
+        return fit_where_told(
+            found,
+            folds,
+            sets,
             [int(i) for i in self._up_to(deepest, allowed)],
             choice,
             most,
+            () if shared.chosen is None else shared.chosen.heads,
         )
 
     def _profile(

@@ -3,52 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from attnmass.fitting.arrays import Choice
 from attnmass.fitting.crossval import fewest
-from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.methods import CANDIDATES, LEAST_GAIN
-from attnmass.fitting.metrics import (
-    Bools,
-    Floats,
-    Integers,
-    Interval,
-    auc,
-    interval,
-    query_weights,
-)
+from attnmass.fitting.metrics import Floats, Integers, Interval, interval, query_weights
 from attnmass.fitting.ranking import Exponents
-from attnmass.fitting.store import Capture
+from attnmass.fitting.span_quality import SpanQuality, Spans
+from attnmass.fitting.span_shares import fit_exponents
 from attnmass.profiles import SpanRule
 from attnmass.profiles.rules import Head
 
 LEAST_QUERIES = 6
 EXPONENTS = (0.5, 0.0, 0.25, 0.75, 1.0)  # the first is taken where others are no better
+LENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of shares of a chunk; the simplest first
 SHARES = (0.5, 0.0, 0.2, 0.3, 0.4, 0.6, 0.7)
-_LEAST = 1e-12
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Spans:
-    """One query's labelled sentences.
-
-    Attributes:
-        masses: `[head, span]`.
-        tokens: `[span]`.
-        chunk_scores: Score of each sentence's chunk, `[span]`.
-        labels: Which of them support the answer, `[span]`.
-        parts: The sentences of each chunk in which some support it and some do not.
-    """
-
-    masses: Floats
-    tokens: Floats
-    chunk_scores: Floats
-    labels: Bools
-    parts: tuple[Integers, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,100 +33,69 @@ class SpanFit:
         choice: The heads; `None` where those that rank chunks are as good.
         length_exponent: As in `SpanRule`.
         chunk_share: Likewise.
+        exponents: Heads that share a chunk out among its sentences; `None` where the heads' mass,
+            weighted, is as good.
         queries: How many queries have labelled sentences to learn from.
         inside: Held-out area under ROC inside supporting chunks.
         inside_by_chunk_heads: The same by the heads that rank chunks.
-        all_spans: Held-out area under ROC over all sentences of a query.
+        all_spans_by_weights: Held-out area under ROC over all sentences of a query, by the heads'
+            mass.
+        all_spans_by_exponents: The same by exponents.
     """
 
     choice: Choice | None
     length_exponent: float
     chunk_share: float
+    exponents: Exponents | None
     queries: int
     inside: Interval
     inside_by_chunk_heads: Interval
-    all_spans: Interval
+    all_spans_by_weights: Interval
+    all_spans_by_exponents: Interval
 
-
-def spans_of(
-    query: LabelledQuery, capture: Capture, chunk_choice: Choice, rule: Exponents | None = None
-) -> Spans | None:
-    """A query's sentences; `None` if there are no labels that tell any of a chunk apart.
-
-    Args:
-        query: The query, its sentences labelled.
-        capture: What was captured of it.
-        chunk_choice: The heads that give chunks their mass.
-        rule: How that is shared out, if it is.
-    """
-    if not query.has_sentences or capture.span_masses is None or capture.span_tokens is None:
-        return None
-    labels, chunks = [], []
-    for number, chunk in enumerate(query.chunks):
-        for _, _, label in chunk.sentences or ():
-            labels.append(label)
-            chunks.append(number)
-    wanted, places = np.array(labels, dtype=bool), np.array(chunks, dtype=np.int64)
-    parts = [np.flatnonzero(places == number) for number in sorted(set(chunks))]
-    told = tuple(part for part in parts if wanted[part].any() and not wanted[part].all())
-    if not told:
-        return None
-    weights = np.array(chunk_choice.weights)
-    masses = weights @ capture.beyond_null[list(chunk_choice.heads)].astype(np.float64)
-    scores = np.maximum(masses, 0)
-    if rule is not None:
-        scores = rule.share_out(scores, capture.masses)
-    return Spans(capture.span_masses, capture.span_tokens, scores[places], wanted, told)
+    @property
+    def all_spans(self) -> Interval:
+        """Held-out area under ROC over all sentences of a query."""
+        by_weights = self.exponents is None
+        return self.all_spans_by_weights if by_weights else self.all_spans_by_exponents
 
 
 def span_rule_of(found: SpanFit, chunk_choice: Choice, known: Sequence[Head]) -> SpanRule:
-    """The rule of a profile; `known` are the heads of the arrays."""
-    used = found.choice or chunk_choice
-    heads = tuple(known[i] for i in used.heads)
-    return SpanRule(heads, used.weights, found.length_exponent, found.chunk_share)
+    """The rule of a profile; `known` are the heads of the arrays.
+
+    With exponents a sentence's mass is by the heads that rank chunks: no others need be read.
+    """
+    shape = found.length_exponent, found.chunk_share
+    if found.exponents is None:
+        used = found.choice or chunk_choice
+        return SpanRule(tuple(known[i] for i in used.heads), used.weights, *shape)
+    weights = dict(zip(chunk_choice.heads, chunk_choice.weights, strict=True))
+    exponents = dict(zip(found.exponents.heads, found.exponents.exponents, strict=True))
+    heads = tuple(dict.fromkeys([*weights, *exponents]))
+    return SpanRule(
+        tuple(known[i] for i in heads),
+        tuple(weights.get(i, 0.0) for i in heads),
+        *shape,
+        exponents=tuple(exponents.get(i, 0.0) for i in heads),
+    )
 
 
-@dataclass(eq=False, slots=True)
-class SpanQuality:
-    """Area under ROC of choices on every query; what was asked once is remembered."""
+def fit_where_told(
+    queries: Sequence[Spans | None], folds: Integers, sets: Integers, *about: Any
+) -> SpanFit | None:
+    """`fit_spans` by the queries that have labels; `None` where these are too few.
 
-    queries: Sequence[Spans]
-    _known: dict[tuple[int, ...], Floats] = field(default_factory=dict)
-
-    def inside(self, heads: Sequence[int]) -> Floats:
-        """Inside supporting chunks, by heads weighed alike, `[query]`."""
-        key = tuple(sorted(heads))
-        if key not in self._known:
-            found = [_inside(one, one.masses[list(key)].mean(axis=0)) for one in self.queries]
-            self._known[key] = np.array(found, dtype=np.float64)
-        return self._known[key]
-
-    def weighed(self, choice: Choice) -> Floats:
-        """Inside supporting chunks, by heads and weights, `[query]`."""
-        weights = np.array(choice.weights)
-        heads = list(choice.heads)
-        return np.array([_inside(one, weights @ one.masses[heads]) for one in self.queries])
-
-    def alone(self) -> Floats:
-        """The same of each head alone, `[head, query]`."""
-        return np.stack([np.asarray(_inside(one, one.masses)) for one in self.queries], axis=1)
-
-    def overall(self, choice: Choice, exponent: float, share: float) -> Floats:
-        """Over all sentences, as trimming orders them, `[query]`."""
-        found = []
-        for one in self.queries:
-            mass = np.array(choice.weights) @ one.masses[list(choice.heads)]
-            by_length = np.maximum(mass, _LEAST) / np.maximum(one.tokens, 1.0) ** exponent
-            chunk = np.maximum(one.chunk_scores, _LEAST)
-            found.append(auc(one.labels, by_length ** (1 - share) * chunk**share))
-        return np.array(found, dtype=np.float64)
-
-
-def _inside(one: Spans, mass: Floats) -> Floats:
-    """Mean over chunks, `[..., span]` to `[...]`; as trimming does, long ones get less."""
-    scores = mass / np.sqrt(np.maximum(one.tokens, 1.0))
-    found = [auc(one.labels[part], scores[..., part]) for part in one.parts]
-    return np.asarray(np.mean(found, axis=0))
+    Args:
+        queries: As `spans_of` has them.
+        folds: As in `fit_spans`.
+        sets: Likewise.
+        *about: What else `fit_spans` is told.
+    """
+    known = [i for i, spans in enumerate(queries) if spans is not None]
+    if len(known) < LEAST_QUERIES or len(np.unique(folds[known])) < 2:
+        return None
+    found = [spans for spans in queries if spans is not None]
+    return fit_spans(found, folds[known], sets[known], *about)
 
 
 def fit_spans(
@@ -162,8 +105,11 @@ def fit_spans(
     heads: Sequence[int],
     chunk_choice: Choice,
     most: int,
+    read: Sequence[int] = (),
 ) -> SpanFit:
-    """Forward selection with equal weights, judged on folds that selected nothing.
+    """Forward selection with equal weights, and exponents of all heads that are read anyway.
+
+    Which of both scores sentences is told by folds that selected and fitted nothing.
 
     Args:
         queries: All queries with sentences that can be told apart.
@@ -172,8 +118,11 @@ def fit_spans(
         heads: Indices of the heads that may be selected.
         chunk_choice: The heads that rank chunks.
         most: No more heads than that.
+        read: Indices of the heads that are read anyway; default: the chunks'.
     """
     quality = SpanQuality(queries)
+    shared = sorted({*read, *chunk_choice.heads})
+    lessons = quality.lessons(shared)
     alone = quality.alone()
 
     def path(rows: Integers) -> list[int]:
@@ -195,10 +144,19 @@ def fit_spans(
             selected.append(head)
         return selected
 
-    def shape(rows: Integers, choice: Choice) -> tuple[float, float]:
+    def weighted_shape(rows: Integers, found: Sequence[Floats]) -> tuple[float, float]:
         weights = query_weights(sets[rows])
         pairs = list(product(EXPONENTS, SHARES))
-        return max(pairs, key=lambda pair: float(quality.overall(choice, *pair)[rows] @ weights))
+        return max(pairs, key=lambda pair: float(quality.overall(found, pair, rows) @ weights))
+
+    def shared_shape(rows: Integers, found: Sequence[Floats]) -> tuple[float, float]:
+        # The first within one standard error of the best: exponents were fitted by other means.
+        pairs = list(product(LENGTHS, SHARES))
+        values = {i: quality.overall(found, pair, rows) for i, pair in enumerate(pairs)}
+        return pairs[fewest(values, sets[rows])]
+
+    def exponents(rows: Integers) -> Exponents:
+        return fit_exponents([lessons[i] for i in rows], query_weights(sets[rows]), shared)
 
     everything = np.arange(len(queries))
     paths = {fold: path(everything[folds != fold]) for fold in np.unique(folds)}
@@ -211,19 +169,29 @@ def fit_spans(
         by_count[count] = values
     count = fewest(by_count, sets)
     better = float(query_weights(sets) @ (by_count[count] - by_chunk_heads)) > 0
-    overall = np.empty(len(queries))
+    by_weights, by_exponents = np.empty(len(queries)), np.empty(len(queries))
     for fold, selected in paths.items():
+        rest, mine = everything[folds != fold], everything[folds == fold]
         choice = Choice.equal(selected[:count]) if better else chunk_choice
-        bounds = shape(everything[folds != fold], choice)
-        overall[folds == fold] = quality.overall(choice, *bounds)[folds == fold]
+        found = quality.by_weights(choice)
+        by_weights[mine] = quality.overall(found, weighted_shape(rest, found), mine)
+        found = quality.by_exponents(exponents(rest))
+        by_exponents[mine] = quality.overall(found, shared_shape(rest, found), mine)
     final = Choice.equal(path(everything)[:count]) if better else chunk_choice
-    exponent, share = shape(everything, final)
+    gain = float(query_weights(sets) @ (by_exponents - by_weights))
+    rule = exponents(everything) if gain > 0 else None
+    if rule is None:
+        exponent, share = weighted_shape(everything, quality.by_weights(final))
+    else:
+        exponent, share = shared_shape(everything, quality.by_exponents(rule))
     return SpanFit(
         final if better else None,
         exponent,
         share,
+        rule,
         len(queries),
         interval(by_count[count], sets),
         interval(by_chunk_heads, sets),
-        interval(overall, sets),
+        interval(by_weights, sets),
+        interval(by_exponents, sets),
     )

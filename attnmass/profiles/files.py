@@ -72,7 +72,9 @@ _PARTS: Mapping[str, Callable[[Any], Any]] = {
             "exponents": tuple(map(float, data["exponents"])),
         }
     ),
-    "spans": lambda data: SpanRule(**{**data, **_heads(data)}),
+    "spans": lambda data: SpanRule(
+        **{**data, **_heads(data), "exponents": tuple(map(float, data.get("exponents", ())))}
+    ),
     "evidence": lambda data: EvidenceRule(
         **{
             **data,

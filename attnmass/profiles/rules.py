@@ -68,12 +68,17 @@ class RankRule:
         return [total * share / whole for share in shares]
 
 
-def log_relative(masses: Sequence[float]) -> list[float]:
-    """Logarithm of each chunk's mass over the mean of all, of one head; about 0 where it is even.
+def log_relative(masses: Sequence[float], mean: float | None = None) -> list[float]:
+    """Logarithm of each mass over the mean of all, of one head; about 0 where it is even.
 
-    What is far below the mean is bounded, so that no chunk is ruled out by a single head.
+    What is far below the mean is bounded, so that nothing is ruled out by a single head.
+
+    Args:
+        masses: Of chunks, or of a chunk's spans.
+        mean: What they are held against; default: their own mean.
     """
-    mean = sum(masses) / max(len(masses), 1)
+    if mean is None:
+        mean = sum(masses) / max(len(masses), 1)
     if mean <= _LEAST:
         return [0.0] * len(masses)
     return [math.log(max(mass, 0.0) / mean + _FLOOR) for mass in masses]
@@ -83,24 +88,39 @@ def log_relative(masses: Sequence[float]) -> list[float]:
 class SpanRule:
     """How spans (sentences and the like) are scored.
 
+    `(a / tokens ** length_exponent) ** (1 - chunk_share) * chunk_score ** chunk_share`, where `a`
+    is the span's mass by all heads, weighted; or, with exponents, its share of its chunk:
+    proportional to the product over all heads of `(m / mean + 0.02) ** exponent`, where `m` is the
+    head's mass of the span and `mean` that of the chunk's spans. That is `RankRule` over the spans
+    of one chunk, so that no other chunk has a part in it.
+
     Attributes:
         heads: `(layer, head)`, 0-based; they may differ from those that rank chunks.
         weights: One for each head; they sum to 1.
-        length_exponent: Mass is divided by the span's tokens to this power: 0 is plain mass, 1 the
-            mean.
-        chunk_share: Share of the chunk's mass in the score, in the logarithm; 0 is none of it.
+        length_exponent: Long spans gather mass by their length alone: 0 is plain mass, 1 the mean.
+        chunk_share: Share of the chunk's score in the span's, in the logarithm; 0 is none of it.
+        exponents: One for each head, of either sign; none where spans are scored by weights.
 
     Raises:
         ValueError: If a number is out of range.
+        TypeError: If an exponent is no number.
     """
 
     heads: tuple[Head, ...]
     weights: tuple[float, ...]
     length_exponent: float = 0.5
     chunk_share: float = 0.5
+    exponents: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_weights(self.heads, self.weights)
+        if self.exponents and len(self.exponents) != len(self.heads):
+            raise ValueError(
+                f"{len(self.heads)} heads need as many exponents, or none, "
+                f"not {len(self.exponents)}"
+            )
+        for exponent in self.exponents:
+            check_finite("exponents", exponent)
         for name in ("length_exponent", "chunk_share"):
             check_share(name, getattr(self, name))
 

@@ -12,7 +12,13 @@ from attnmass.trimming.chunks import (
 from attnmass.trimming.context import leaning
 from attnmass.trimming.errors import BudgetError, PatternError
 from attnmass.trimming.options import Trim
-from attnmass.trimming.scores import TokenMass, span_masses, span_scores, tokens_of
+from attnmass.trimming.scores import (
+    TokenMass,
+    span_masses,
+    span_scores,
+    span_shares,
+    tokens_of,
+)
 
 __all__ = [
     "BudgetError",
@@ -28,6 +34,7 @@ __all__ = [
     "score_text",
     "span_masses",
     "span_scores",
+    "span_shares",
     "tokens_of",
     "trim_chunks",
 ]

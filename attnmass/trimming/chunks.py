@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from attnmass.profiles import SpanRule
 from attnmass.scoring.ranked import RankedChunk, Span
 from attnmass.scoring.selection import best_first
@@ -13,7 +15,13 @@ from attnmass.text.segmentation import Segment
 from attnmass.trimming.budget import TokenCounter
 from attnmass.trimming.candidates import Candidate, Choice, Place
 from attnmass.trimming.options import Trim
-from attnmass.trimming.scores import Floats, TokenMass, span_masses, span_scores
+from attnmass.trimming.scores import (
+    Floats,
+    TokenMass,
+    span_masses,
+    span_scores,
+    span_shares,
+)
 from attnmass.trimming.select import choose
 
 Render = Callable[[int, str], str]
@@ -58,10 +66,27 @@ def score_text(
     chunk_score: float,
     rule: SpanRule,
     relevances: Sequence[float] | None = None,
+    by_head: Floats | None = None,
 ) -> ScoredText:
-    """Score the spans of one chunk."""
-    masses, counts = span_masses(tokens, [(s.start, s.end) for s in segments])
-    scores = span_scores(masses, counts, chunk_score, rule)
+    """Score the spans of one chunk.
+
+    Args:
+        text: The chunk's own text.
+        segments: Its spans.
+        tokens: Attention on its tokens by the heads that score spans, weighted, `[token]`.
+        chunk_score: The chunk's.
+        rule: The profile's.
+        relevances: As in `ScoredText`.
+        by_head: Attention by each of the rule's heads, `[head, token]`; where it has exponents.
+    """
+    rows = tokens.masses[None] if by_head is None else np.vstack([tokens.masses, by_head])
+    spans = [(s.start, s.end) for s in segments]
+    (masses, *others), counts = span_masses(replace(tokens, masses=rows), spans)
+    found = masses
+    if by_head is not None:
+        body = np.array([s.kind != "heading" for s in segments], dtype=np.bool_)
+        found = span_shares(np.stack(others), rule.exponents, body)
+    scores = span_scores(found, counts, chunk_score, rule)
     return ScoredText(text, segments, masses, scores, relevances)
 
 

@@ -44,7 +44,11 @@ def scored_text(
     if profile.relevance is not None and beside is not None:
         likely = _relevances(inputs, index, segments, offsets, profile, profile.relevance, beside)
     score = max(0.0, chunk_score)
-    return score_text(text, segments, tokens, score, profile.span_rule, likely)
+    rule, by_head = profile.span_rule, None
+    if rule.exponents:
+        rows = [profile.all_heads.index(head) for head in rule.heads]
+        by_head = attention[rows].double().clamp(min=0).numpy()
+    return score_text(text, segments, tokens, score, rule, likely, by_head)
 
 
 def _relevances(

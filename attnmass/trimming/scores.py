@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from attnmass.profiles.rules import log_relative
+
 if TYPE_CHECKING:
     from attnmass.profiles import SpanRule
 
@@ -84,6 +86,33 @@ def _near(start: Integers, end: Integers, bounds: Integers) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in zip(first, last, strict=True)]
 
 
+def span_shares(
+    by_head: Floats, exponents: Sequence[float], body: npt.NDArray[np.bool_] | None = None
+) -> Floats:
+    """The share of its chunk that each span has, see `SpanRule`.
+
+    Headings name what is asked for and answer nothing: they are held against the other spans, take
+    nothing from them, and have no more than the best of them.
+
+    Args:
+        by_head: For each head its mass of each span, `[head, span]`.
+        exponents: One for each head.
+        body: Which spans are no headings, `[span]`; default: all. Where all are, they share.
+
+    Returns:
+        `[span]`, in [0, 1]; those of the body sum to 1.
+    """
+    if by_head.shape[1] == 0:
+        return np.zeros(0)
+    if body is None or not body.any():
+        body = np.ones(by_head.shape[1], dtype=np.bool_)
+    means = by_head[:, body].mean(axis=1).tolist()
+    rows = [log_relative(row, mean) for row, mean in zip(by_head.tolist(), means, strict=True)]
+    logits = np.asarray(exponents) @ np.array(rows)
+    shares = np.exp(np.minimum(logits - logits[body].max(), 0.0))
+    return np.asarray(shares / shares[body].sum())
+
+
 def span_scores(masses: Floats, counts: Floats, chunk_score: float, rule: SpanRule) -> Floats:
     """What spans of different chunks are ordered by.
 
@@ -91,8 +120,8 @@ def span_scores(masses: Floats, counts: Floats, chunk_score: float, rule: SpanRu
     spans gather mass by their length alone, and a sentence of a chunk that matters matters more.
 
     Args:
-        masses: From `span_masses`, `[span]`.
-        counts: Likewise.
+        masses: From `span_masses`, or from `span_shares` where the rule has exponents, `[span]`.
+        counts: From `span_masses`, `[span]`.
         chunk_score: That of their chunk.
         rule: The profile's.
 
@@ -107,10 +136,13 @@ def span_scores(masses: Floats, counts: Floats, chunk_score: float, rule: SpanRu
 def best_possible(mass: float, chunk_score: float, rule: SpanRule) -> float:
     """What no span of a chunk scores more than, without a look at its spans.
 
+    By a rule with exponents that is what a span has that is all of its chunk.
+
     Args:
         mass: The chunk's, by the heads that score spans.
         chunk_score: As in `span_scores`.
         rule: Likewise.
     """
-    (bound,) = span_scores(np.array([max(mass, 0.0)]), np.ones(1), max(chunk_score, 0.0), rule)
+    most = 1.0 if rule.exponents else max(mass, 0.0)
+    (bound,) = span_scores(np.array([most]), np.ones(1), max(chunk_score, 0.0), rule)
     return float(bound) * _SLACK

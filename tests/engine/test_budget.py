@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import attnmass.engine.looks
 from attnmass import AttentionRanker, Chunk, HeadProfile, NoEvidenceError, Trim
-from attnmass.profiles import RelevanceRule
+from attnmass.profiles import RelevanceRule, SpanRule
 from attnmass.text.segmentation import segment
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
@@ -22,10 +22,13 @@ from tests.tiny import tiny_model, tiny_tokenizer
 MORE = [*CHUNKS, "Coal is black. Ships carry salt, in bags.", "A city. 5 boats. A book of numbers."]
 
 
-def late(least: float | None = None, **rule: Any) -> AttentionRanker:
+SHARING = SpanRule(HEADS, (1 / 3,) * 3, 0.25, 0.5, exponents=(1.5, -0.75, 0.5))
+
+
+def late(least: float | None = None, spans: SpanRule | None = None, **rule: Any) -> AttentionRanker:
     """A ranker that tells relevance, of a tiny model: meaningless, but exact."""
     known = RelevanceRule(HEADS, (1.0,) * 3, 8.0, span_bias=9.0, min_relevance=least, **rule)
-    profile = HeadProfile("tiny", "late", HEADS, (1 / 3,) * 3, relevance=known)
+    profile = HeadProfile("tiny", "late", HEADS, (1 / 3,) * 3, spans=spans, relevance=known)
     return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
 
 
@@ -91,14 +94,17 @@ class TestRelevance:
         numbers=st.lists(st.integers(0, 5), min_size=1, max_size=40),
         n_least=st.integers(1, 4),
         budget=st.sampled_from([25, 60, 1000]),
+        spans=st.sampled_from([None, SHARING]),
     )
-    def test_the_best_of_what_is_not(self, numbers: list[int], n_least: int, budget: int) -> None:
+    def test_the_best_of_what_is_not(
+        self, numbers: list[int], n_least: int, budget: int, spans: SpanRule | None
+    ) -> None:
         """Where nothing is relevant, the best is kept as if every chunk had been looked into."""
         chunks = [f"{MORE[number]} It is {place}." for place, number in enumerate(numbers)]
         options = {"max_tokens": budget, "min_keep": n_least, "on_empty": "empty"}
-        found = _none().trim(QUERY, chunks, **options)
+        found = _none(spans).trim(QUERY, chunks, **options)
         with patch.object(attnmass.engine.looks, "best_possible", lambda *_: float("inf")):
-            expected = _none().trim(QUERY, chunks, **options)
+            expected = _none(spans).trim(QUERY, chunks, **options)
         assert [(c.index, c.text) for c in found.chunks] == [
             (c.index, c.text) for c in expected.chunks
         ]
@@ -118,12 +124,14 @@ class TestRelevance:
         assert sum(reasons.count("score") for reasons in kept.values()) <= 1
 
 
-_RANKERS: dict[str, AttentionRanker] = {}
+_RANKERS: dict[SpanRule | None, AttentionRanker] = {}
 
 
-def _none() -> AttentionRanker:
+def _none(spans: SpanRule | None = None) -> AttentionRanker:
     """A ranker for which nothing is relevant."""
-    return _RANKERS.setdefault("none", late(1.0))
+    if spans not in _RANKERS:
+        _RANKERS[spans] = late(1.0, spans)
+    return _RANKERS[spans]
 
 
 class TestNotes:

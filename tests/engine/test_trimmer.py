@@ -130,6 +130,28 @@ def test_heads_of_spans_are_their_own() -> None:
     assert found.score == pytest.approx(float(attention[2]), abs=1e-6)
 
 
+@pytest.mark.parametrize("layout", ["late", "parallel"])
+def test_spans_that_share_their_chunk(layout: str) -> None:
+    """With exponents, the chunk's score and its own spans make theirs, whatever the order."""
+    heads = ((1, 0), (0, 2), (2, 3))
+    rule = SpanRule(heads, (1.0, 0.0, 0.0), 0.0, 0.5, exponents=(0.0, 2.0, -1.0))
+    profile = HeadProfile("tiny", layout, ((1, 0),), (1.0,), spans=rule)
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile)
+    found, turned = (
+        {chunk.index: chunk for chunk in ranker.trim(QUERY, texts, keep_ratio=0.9).chunks}
+        for texts in (CHUNKS, CHUNKS[::-1])
+    )
+    for index, chunk in found.items():
+        body = [span for span in chunk.spans if span.kind != "heading"]
+        shares = [span.score**2 / chunk.score for span in body]
+        assert sum(shares) == pytest.approx(1, abs=1e-6)
+        if layout == "late":
+            again = turned[len(CHUNKS) - 1 - index]
+            assert [span.score for span in again.spans] == pytest.approx(
+                [span.score for span in chunk.spans], abs=1e-6
+            )
+
+
 @pytest.mark.parametrize("options", [{"max_tokens": 50}, {"keep_ratio": 0.4, "neighbors": 1}])
 @pytest.mark.parametrize("resolve_context", [False, True])
 def test_batches_are_as_one_by_one(

@@ -10,8 +10,11 @@ import pytest
 from attnmass.fitting.arrays import Choice
 from attnmass.fitting.crossval import split_folds
 from attnmass.fitting.items import LabelledChunk, LabelledQuery
-from attnmass.fitting.spans import Spans, fit_spans, spans_of
+from attnmass.fitting.span_quality import Spans, spans_of
+from attnmass.fitting.span_shares import features, fit_exponents, shares_of
+from attnmass.fitting.spans import fit_spans, span_rule_of
 from attnmass.fitting.store import Capture
+from attnmass.trimming import span_shares
 
 N_HEADS, N_CHUNKS, N_SENTENCES = 8, 4, 5
 TEXT = "x" * 50
@@ -102,3 +105,91 @@ def test_mass_of_the_chunk_comes_with_its_sentences() -> None:
     expected = 0.75 * capture.masses[1] + 0.25 * capture.masses[2]
     assert found.chunk_scores == pytest.approx(np.repeat(expected, N_SENTENCES))
     assert [part.tolist() for part in found.parts] == [[0, 1, 2, 3, 4]]
+
+
+def looking_away(n: int = 60) -> list[Spans]:
+    """Head 1 looks at what supports and, as head 3 does, at something else that is louder."""
+    draw = np.random.default_rng(1)
+    found = []
+    for _ in range(n):
+        query = labelled(draw)
+        capture = captured(query, [], draw)
+        labels = np.array(
+            [label for chunk in query.chunks for _, _, label in chunk.sentences or ()]
+        )
+        noise = draw.random(len(labels)) * 4
+        masses = 0.01 + 0.01 * draw.random((N_HEADS, len(labels)))
+        masses[1] += np.exp(noise) * (1 + 1.5 * labels)
+        masses[3] += np.exp(noise)
+        spans = spans_of(query, replace(capture, span_masses=masses), Choice.equal([1]))
+        assert spans is not None
+        found.append(spans)
+    return found
+
+
+def test_exponents_where_a_head_counts_against() -> None:
+    """What two heads look at, one of them for the answer, is told by an exponent below zero."""
+    sets = np.zeros(60, dtype=np.int64)
+    folds = split_folds(sets, 5, 0)
+    found = fit_spans(looking_away(), folds, sets, range(N_HEADS), Choice.equal([1]), 4, [1, 3])
+    assert found.exponents is not None
+    signs = dict(zip(found.exponents.heads, found.exponents.exponents, strict=True))
+    assert signs[1] > 0.5
+    assert signs[3] < -0.5
+    assert found.all_spans == found.all_spans_by_exponents
+    assert found.all_spans.mean > found.all_spans_by_weights.mean + 0.05
+    rule = span_rule_of(found, Choice.equal([1]), [(0, i) for i in range(N_HEADS)])
+    assert dict(zip(rule.heads, rule.exponents, strict=True))[0, 3] == signs[3]
+    assert sum(rule.weights) == pytest.approx(1)
+
+
+def test_weights_stay_where_exponents_are_no_better() -> None:
+    """Where the heads that are read tell nothing and others do, these score by their weights."""
+    sets = np.zeros(60, dtype=np.int64)
+    folds = split_folds(sets, 5, 0)
+    found = fit_spans(queries([2, 5]), folds, sets, range(N_HEADS), Choice.equal([0]), 4)
+    assert found.exponents is None
+    assert found.all_spans == found.all_spans_by_weights
+    rule = span_rule_of(found, Choice.equal([0]), [(0, i) for i in range(N_HEADS)])
+    assert rule.exponents == ()
+
+
+def test_what_is_fitted_is_what_scores() -> None:
+    """The shares that exponents are judged by are those that trimming makes of them."""
+    draw = np.random.default_rng(2)
+    masses, chunks = draw.random((2, 7)), np.array([0, 0, 0, 1, 1, 1, 1])
+    exponents = np.array([1.5, -0.5])
+    found = shares_of(exponents @ features(masses, chunks), chunks)
+    for chunk in (0, 1):
+        mine = chunks == chunk
+        expected = span_shares(masses[:, mine], exponents.tolist())
+        assert found[mine].tolist() == pytest.approx(expected.tolist())
+
+
+def test_slope_is_that_of_the_loss() -> None:
+    """Exponents are those of least loss: one head that tells, a step either way is worse."""
+    rows = np.array([[1.0, 0.0, -1.0], [0.3, 0.1, 0.2]])
+    lessons = [[(rows, np.array([True, False, False]))], [(rows, np.array([False, True, False]))]]
+    weights = np.array([0.75, 0.25])
+    found = np.array(fit_exponents(lessons, weights, [4, 6]).exponents)
+
+    def loss(exponents: np.ndarray) -> float:
+        shares = np.exp(exponents @ rows)
+        shares /= shares.sum()
+        return float(0.003 * exponents @ exponents - weights @ np.log(shares[:2]))
+
+    for step in np.eye(2) * 0.05:
+        assert loss(found) < min(loss(found + step), loss(found - step))
+
+
+def test_headings_are_left_out() -> None:
+    """A labelled heading is no sentence to learn from: trimming does not choose it for itself."""
+    text = "# Rivers\n\nThe Rhine is long. It ends in Holland."
+    told = ((0, 8, False), (10, 28, False), (29, 47, True))
+    query = LabelledQuery("where?", (LabelledChunk(text, 1.0, "0", sentences=told),), "q", "here")
+    masses = np.array([[0.5, 0.1, 0.2]])
+    capture = Capture(masses.sum(axis=1)[:, None], np.array([12.0]), None, masses, np.ones(3))
+    found = spans_of(query, capture, Choice.equal([0]))
+    assert found is not None
+    assert found.masses.tolist() == [[0.1, 0.2]]
+    assert found.labels.tolist() == [False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,23 @@ def test_rules_round_trip(tmp_path: Path) -> None:
     assert FULL.last_layer == json.loads(FULL.to_json())["stop_layer"] == 2
 
 
+def test_signed_exponents_round_trip(tmp_path: Path) -> None:
+    """A rule that shares chunks out among their spans is written and read, signs included."""
+    spans = SpanRule(((2, 3), (1, 0)), (1.0, 0.0), 0.0, 0.5, exponents=(1.25, -0.5))
+    profile = replace(FULL, spans=spans)
+    path = tmp_path / "profile.json"
+    path.write_text(profile.to_json(), encoding="utf-8")
+    assert load_profile(path).spans == spans
+
+
+def test_files_without_exponents_still_load(tmp_path: Path) -> None:
+    """A file from before spans had exponents scores them by weights."""
+    spans = json.loads(FULL.to_json())["spans"]
+    del spans["exponents"]
+    assert load_profile(written(tmp_path / "old.json", spans=spans)) == FULL
+    assert FULL.span_rule.exponents == ()
+
+
 def test_files_without_rules_still_load(tmp_path: Path) -> None:
     """A file from before there were rules has the defaults; so has one that says null."""
     for absent in (..., None):
@@ -132,6 +150,9 @@ SPANS = {"heads": [[0, 0]], "weights": [1.0]}
         ({"spans": {**SPANS, "length_exponent": 2}}, "spans: length_exponent must be between"),
         ({"spans": {**SPANS, "chunk_share": "all"}}, "spans: chunk_share must be between"),
         ({"spans": {**SPANS, "pool": "max"}}, "spans: .*'pool'"),
+        ({"spans": {**SPANS, "exponents": [1, 2]}}, "spans: 1 heads need as many exponents"),
+        ({"spans": {**SPANS, "exponents": ["x"]}}, "spans: "),
+        ({"spans": {**SPANS, "exponents": [float("nan")]}}, "spans: exponents must"),
         ({"evidence": []}, "evidence: "),
         ({"evidence": {"best": "x"}}, "evidence: best must be a number, not 'x'"),
         ({"evidence": {"bias": float("nan")}}, "evidence: bias must be a number, not nan"),

@@ -83,6 +83,20 @@ def test_score_text_by_hand() -> None:
     assert found.scores.tolist() == pytest.approx([0.1, 0.15])
 
 
+def test_score_text_by_exponents() -> None:
+    """Mass is the weighted heads' as ever; the score is of what each span has of the chunk."""
+    text = "Ab. Cd."
+    offsets = np.array([(0, 2), (3, 6), (7, 10)])
+    rule = SpanRule(((0, 0), (0, 1)), (1.0, 0.0), 0.0, 0.5, exponents=(0.0, 1.0))
+    by_head = np.array([[0.01, 0.04, 0.09], [0.5, 0.3, 0.1]])
+    tokens = TokenMass(by_head[0], offsets, 3)
+    found = score_text(text, segment(text), tokens, 0.25, rule, by_head=by_head)
+    assert found.masses.tolist() == pytest.approx([0.04, 0.09])
+    first, other = 1.5 + 0.02, 0.5 + 0.02
+    shares = [first / (first + other), other / (first + other)]
+    assert found.scores.tolist() == pytest.approx([(share * 0.25) ** 0.5 for share in shares])
+
+
 def test_texts_and_spans() -> None:
     """Kept chunks have the kept text and all their spans with mass, score, place and reason."""
     found = trimmed(max_tokens=17)

@@ -15,7 +15,8 @@ from tokenizers import Tokenizer, processors
 
 from attnmass.profiles import SpanRule
 from attnmass.text.tokens import PlainTokenizer
-from attnmass.trimming import TokenMass, span_masses, span_scores, tokens_of
+from attnmass.trimming import TokenMass, span_masses, span_scores, span_shares, tokens_of
+from attnmass.trimming.scores import best_possible
 from tests.trimming.build import bpe, sentencepiece_bpe, unigram, wordpiece
 
 Offsets = Sequence[tuple[int, int]]
@@ -212,3 +213,85 @@ class TestScores:
         found = span_scores(mass, counts, chunk, rule)
         assert found.shape == (len(spans),)
         assert ((found >= 0) & (found <= 1)).all()
+
+
+SHARING = SpanRule(((0, 0), (0, 1)), (1.0, 0.0), 0.0, 0.5, exponents=(2.0, -1.0))
+
+by_two_heads = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8)
+
+
+class TestShares:
+    """What spans of one chunk have of it, by exponents."""
+
+    def test_by_hand(self) -> None:
+        """Two spans, two heads: shares are as the products of powers of mass over the mean."""
+        first, other = span_shares(np.array([[0.1, 0.3], [0.2, 0.2]]), (2.0, -1.0))
+        assert first + other == pytest.approx(1)
+        assert other / first == pytest.approx(((1.5 + 0.02) / (0.5 + 0.02)) ** 2)
+
+    def test_score_by_hand(self) -> None:
+        """A share over the root of the length, mixed with the chunk's score in the logarithm."""
+        rule = SpanRule(((0, 0),), (1.0,), 0.5, 0.5, exponents=(1.0,))
+        shares = span_shares(np.array([[0.2, 0.2]]), rule.exponents)
+        found = span_scores(shares, np.array([4.0, 16.0]), 0.36, rule)
+        assert found.tolist() == pytest.approx([(0.25 * 0.36) ** 0.5, (0.125 * 0.36) ** 0.5])
+
+    def test_negative_exponent_counts_against(self) -> None:
+        """A span that a head with a negative exponent looks at has less."""
+        one, other = span_shares(np.array([[0.1, 0.1], [0.3, 0.1]]), (1.0, -1.0))
+        assert one < other
+
+    def test_headings_take_nothing(self) -> None:
+        """The others' shares are those that they have without a heading, which has no more."""
+        body = np.array([False, True, True])
+        found = span_shares(np.array([[0.9, 0.1, 0.3]]), (1.5,), body)
+        assert found[1:].tolist() == pytest.approx(span_shares(np.array([[0.1, 0.3]]), (1.5,)))
+        assert found[0] == pytest.approx(found[2])
+
+    def test_headings_alone_share(self) -> None:
+        """Where there is nothing but headings, they are spans like others."""
+        masses = np.array([[0.1, 0.3]])
+        found = span_shares(masses, (1.0,), np.array([False, False]))
+        assert found.tolist() == span_shares(masses, (1.0,)).tolist()
+
+    def test_nothing_to_tell_by(self) -> None:
+        """Without mass all have the same; without spans there are none."""
+        assert span_shares(np.zeros((1, 4)), (2.0,)).tolist() == [0.25] * 4
+        assert span_shares(np.zeros((1, 0)), (2.0,)).tolist() == []
+
+    @given(by_two_heads, st.integers(0, 7))
+    def test_order_does_not_matter(self, spans: list[tuple[float, float]], turn: int) -> None:
+        """The same spans in another order have the same shares, and all of them make the chunk."""
+        masses = np.array(spans).T
+        turned = np.roll(np.arange(len(spans)), turn)
+        found = span_shares(masses, SHARING.exponents)
+        assert found.sum() == pytest.approx(1)
+        again = span_shares(masses[:, turned], SHARING.exponents)
+        assert again.tolist() == pytest.approx(found[turned].tolist())
+
+    @given(
+        by_two_heads,
+        st.lists(st.booleans(), min_size=8, max_size=8),
+        st.lists(st.floats(-5, 5), min_size=2, max_size=2),
+        st.floats(0, 1),
+        st.floats(0, 1),
+        st.floats(0, 1),
+        st.floats(0, 200),
+    )
+    def test_bound_and_unit_interval(
+        self,
+        spans: list[tuple[float, float]],
+        body: list[bool],
+        exponents: list[float],
+        length: float,
+        share: float,
+        chunk: float,
+        tokens: float,
+    ) -> None:
+        """Whatever the exponents, scores are in [0, 1] and none is above what is possible."""
+        rule = SpanRule(((0, 0), (0, 1)), (0.5, 0.5), length, share, exponents=tuple(exponents))
+        masses = np.array(spans).T
+        shares = span_shares(masses, rule.exponents, np.array(body[: len(spans)]))
+        found = span_scores(shares, np.full(len(spans), tokens), chunk, rule)
+        assert ((found >= 0) & (found <= 1)).all()
+        assert found.max() <= best_possible(float(masses[0].sum()), chunk, rule)
