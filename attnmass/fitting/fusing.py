@@ -1,4 +1,4 @@
-"""How a retriever's order is weighed against attention's: fitted where queries tell its scores."""
+"""How a retriever is weighed against attention: fitted where queries tell its scores."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from scipy.optimize import minimize
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import Bools, Floats, ndcg_at_10
 from attnmass.profiles import FuseRule
-from attnmass.scoring.fusing import log_rank, retrieved
+from attnmass.scoring.fusing import Retrieved, looked_at, retrieved, told
 
 LEAST_QUERIES = 20  # with a retriever's scores of one kind
+Row = tuple[Floats, Bools]  # `[chunk, 2]`, what attention and a retriever say; and labels
 _PENALTY = 0.5  # of squared weights, against the sum of losses over queries
 
 
@@ -37,7 +38,9 @@ class FuseFit:
 
 
 def fit_fusing(queries: Sequence[LabelledQuery], attention: Sequence[Floats]) -> FuseFit | None:
-    """A conditional logit of two logarithms for each kind of scores, see `FuseRule`.
+    """A conditional logit for each kind of scores, see `FuseRule`.
+
+    Ranks are weighed by the order of all scores, of whatever kind.
 
     Args:
         queries: What is labelled.
@@ -46,22 +49,27 @@ def fit_fusing(queries: Sequence[LabelledQuery], attention: Sequence[Floats]) ->
     Returns:
         `None` where no more than `LEAST_QUERIES` told a retriever's scores.
     """
-    found: dict[str, list[tuple[Floats, Bools]]] = {}
+    found: dict[str, list[Row]] = {}
+    orders: list[Row] = []
     for query, mine in zip(queries, attention, strict=True):
         labels = np.array(query.relevant) > 0
+        looked = np.array(looked_at(mine.tolist()))
         for scores in query.retrieval_scores:
-            told = retrieved(scores, mine.tolist(), "auto")
-            rows = np.stack([mine, -np.array(log_rank(told.scores))], axis=1)
-            found.setdefault(told.kind, []).append((rows, labels))
+            known = retrieved(scores, mine.tolist(), "auto")
+            by_rank = told(Retrieved(known.scores, "ranks"))
+            found.setdefault(known.kind, []).append((np.stack([looked, told(known)], 1), labels))
+            orders.append((np.stack([looked, by_rank], axis=1), labels))
     found = {kind: rows for kind, rows in found.items() if len(rows) >= LEAST_QUERIES}
     if not found:
         return None
-    together = _fitted([row for rows in found.values() for row in rows])
     weights = {kind: _fitted(rows) for kind, rows in found.items()}
+    weights["ranks"] = _fitted(orders)
+    scored = [row for kind, rows in found.items() if kind != "ranks" for row in rows]
+    together = _fitted(scored) if scored else weights["ranks"]
     rule = FuseRule(
         embedding=weights.get("embedding", together),
         lexical=weights.get("lexical", together),
-        ranks=weights.get("ranks", together),
+        ranks=weights["ranks"],
     )
     return FuseFit(
         rule,
@@ -72,7 +80,7 @@ def fit_fusing(queries: Sequence[LabelledQuery], attention: Sequence[Floats]) ->
     )
 
 
-def _fitted(rows: Sequence[tuple[Floats, Bools]]) -> tuple[float, float]:
+def _fitted(rows: Sequence[Row]) -> tuple[float, float]:
     """The two weights."""
 
     def loss(weights: Floats) -> tuple[float, Floats]:
@@ -91,7 +99,7 @@ def _fitted(rows: Sequence[tuple[Floats, Bools]]) -> tuple[float, float]:
     return round(float(found[0]), 3), round(float(found[1]), 3)
 
 
-def _ndcg(rows: Sequence[tuple[Floats, Bools]], weights: tuple[float, float]) -> float:
+def _ndcg(rows: Sequence[Row], weights: tuple[float, float]) -> float:
     values = [
         ndcg_at_10(
             labels[None].astype(np.float64),

@@ -9,16 +9,18 @@ from attnmass.options.checks import check_finite
 
 @dataclass(frozen=True, slots=True)
 class FuseRule:
-    """A conditional logit of two logarithms, by what kind of scores a retriever has.
+    """A conditional logit of what attention says and what a retriever says, by kind of its scores.
 
-    A chunk's logit is `a * log(share) - r * log(rank)`, where `share` is its share of the attention
-    and `rank` its place in the retriever's order, from 1; `(a, r)` were fitted for each kind. Of
-    a retriever's scores only the order counts, so that it does not matter on what scale they are.
+    A chunk's logit is `a * x + r * y`. `x` is the logarithm of its share of the attention, less the
+    mean over the candidates, over the root of their variance and 0.25; `y` is the retriever's
+    score, less the mean of the best 20, over their standard deviation. `(a, r)` were fitted for
+    each kind. So it does not matter on what scale scores are, but how far they stand apart counts.
+    Of ranks there is the order alone: `y` is `-log(rank)`, ranks from 1.
 
     Attributes:
         embedding: For cosines and other similarities in [-1, 1], and for distances.
         lexical: For scores such as BM25's, which go beyond 1.
-        ranks: For all else, such as ranks and sums of reciprocal ranks.
+        ranks: For ranks and sums of reciprocal ranks.
 
     Raises:
         TypeError: If a number is none.

@@ -9,9 +9,12 @@ from itertools import pairwise
 
 from attnmass.options.choices import RetrievalKind
 from attnmass.profiles.fusing import FuseRule
+from attnmass.scoring.order import standardize
 
 _LEAST_FOR_DISTANCES = 3  # scores that only rise; of two one cannot tell
 _RECIPROCAL = 0.1  # sums of reciprocal ranks, 1 / (60 + rank), are below
+_BEST = 20  # scores that the others are measured by, however many were fetched
+_LEAST_VARIANCE = 0.25  # of attention's logarithms; where they differ less it has little to say
 _AGREEMENT = 0.2  # rank correlation with attention that overrules the order in which chunks came
 
 
@@ -62,20 +65,33 @@ def fused(attention: Sequence[float], found: Retrieved, rule: FuseRule) -> list[
 
     Args:
         attention: Logarithm of each text's share.
-        found: What the retriever says. Equal scores share the mean of their places, so that where
-            all are equal attention decides alone.
+        found: What the retriever says.
         rule: The profile's.
     """
-    of_attention, of_rank = getattr(rule, found.kind)
-    return [
-        of_attention * one - of_rank * rank
-        for one, rank in zip(attention, log_rank(found.scores), strict=True)
-    ]
+    of_attention, of_retrieval = getattr(rule, found.kind)
+    pairs = zip(looked_at(attention), told(found), strict=True)
+    return [of_attention * one + of_retrieval * other for one, other in pairs]
 
 
-def log_rank(scores: Sequence[float]) -> list[float]:
-    """Logarithm of each score's place from 1, the highest first; see `fused` for equal ones."""
-    return [math.log(rank) for rank in _ranks(scores)]
+def looked_at(attention: Sequence[float]) -> list[float]:
+    """What attention says of each text, on one scale for all queries.
+
+    Args:
+        attention: Logarithm of each text's share.
+    """
+    return standardize(attention, least_variance=_LEAST_VARIANCE)
+
+
+def told(found: Retrieved) -> list[float]:
+    """What a retriever says of each text, on one scale for all retrievers of a kind.
+
+    Scores in units of the standard deviation of the 20 best, from their mean: so that the best
+    stand as far apart whether 20 texts were fetched or 1,000. Of ranks, the logarithm below zero;
+    equal ones share the mean of their places. Zeros where all are equal: then attention decides.
+    """
+    if found.kind == "ranks":
+        return [-math.log(rank) for rank in _ranks(found.scores)]
+    return standardize(found.scores, best=_BEST)
 
 
 def _rises(scores: Sequence[float]) -> bool:

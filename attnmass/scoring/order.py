@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, pstdev
+from statistics import fmean
 
 _FLOOR = 1e-4
+_ROUNDING = 1e-12  # of the largest
 
 
 def log_masses(masses: Sequence[float]) -> list[float]:
@@ -28,7 +29,7 @@ def fuse(attention: Sequence[float], retrieval: Sequence[float], weight: float) 
     Returns:
         One number for each chunk, comparable within this set of candidates only.
     """
-    pairs = zip(_standardize(attention), _standardize(retrieval), strict=True)
+    pairs = zip(standardize(attention), standardize(retrieval), strict=True)
     return [(1 - weight) * one + weight * other for one, other in pairs]
 
 
@@ -52,10 +53,23 @@ def order(keys: Sequence[float]) -> list[int]:
     return sorted(range(len(keys)), key=lambda index: -keys[index])
 
 
-def _standardize(values: Sequence[float]) -> list[float]:
-    """Z-scores; zeros where all values are alike."""
-    mean = fmean(values)
-    spread = pstdev(values, mean)
-    if spread == 0 or not math.isfinite(spread):
+def standardize(
+    values: Sequence[float], *, best: int | None = None, least_variance: float = 0.0
+) -> list[float]:
+    """Z-scores; zeros where all values are alike, but for what rounding leaves.
+
+    Args:
+        values: At least one.
+        best: Mean and variance are of so many of the highest; default: of all. Of all, too, where
+            the highest are alike.
+        least_variance: Is added to the variance.
+    """
+    known = sorted(values, reverse=True)[:best]
+    if best is not None and known[0] == known[-1]:
+        known = list(values)
+    mean = fmean(known)
+    variance = math.fsum((value - mean) ** 2 for value in known) / len(known)
+    spread = math.sqrt(variance + least_variance)
+    if not math.isfinite(spread) or spread <= _ROUNDING * max(map(abs, known)):
         return [0.0] * len(values)
     return [(value - mean) / spread for value in values]

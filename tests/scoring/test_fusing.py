@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnmass.profiles import FuseRule
-from attnmass.scoring.fusing import fused, retrieved
+from attnmass.scoring.fusing import fused, looked_at, retrieved, told
 
 RULE = FuseRule(embedding=(1.0, 1.0), lexical=(1.0, 0.5), ranks=(1.0, 2.0))
 ATTENTION = [0.0, -1.0, -2.0]
@@ -54,26 +54,58 @@ def test_what_the_caller_says_counts(kind: str, turned: bool) -> None:
 
 
 def test_fused_by_hand() -> None:
-    """The logit is the weighed sum of two logarithms, by the weights of the scores' kind."""
-    found = fused(ATTENTION, retrieved([0.2, 0.9, 0.5], ATTENTION, "auto"), RULE)
-    assert found == pytest.approx([-math.log(3), -1.0, -2.0 - math.log(2)])
+    """The logit is the weighed sum of two numbers, by the weights of the scores' kind."""
+    # Attention's logarithms have mean -1 and variance 2/3; the scores mean 16/3 and variance 74/9.
+    looked = [1 / math.sqrt(2 / 3 + 0.25), 0.0, -1 / math.sqrt(2 / 3 + 0.25)]
+    found = [(score - 16 / 3) / math.sqrt(74 / 9) for score in (2, 9, 5)]
+    cosines = fused(ATTENTION, retrieved([0.2, 0.9, 0.5], ATTENTION, "auto"), RULE)
+    assert cosines == pytest.approx([a + r for a, r in zip(looked, found, strict=True)])
     lexical = fused(ATTENTION, retrieved([2, 9, 5], ATTENTION, "auto"), RULE)
-    assert lexical == pytest.approx([-0.5 * math.log(3), -1.0, -2.0 - 0.5 * math.log(2)])
+    assert lexical == pytest.approx([a + 0.5 * r for a, r in zip(looked, found, strict=True)])
+    ranks = fused(ATTENTION, retrieved([3, 1, 2], ATTENTION, "rank"), RULE)
+    of_rank = [-2 * math.log(rank) for rank in (3, 1, 2)]
+    assert ranks == pytest.approx([a + r for a, r in zip(looked, of_rank, strict=True)])
 
 
 def test_equal_scores_leave_the_order_to_attention() -> None:
-    """Where the retriever tells nothing apart its share is the same for all; so with one chunk."""
-    found = fused(ATTENTION, retrieved([0.5] * 3, ATTENTION, "auto"), RULE)
-    assert [one - found[0] for one in found] == pytest.approx(ATTENTION)
-    assert fused([-3.0], retrieved([0.5], [-3.0], "auto"), RULE) == [-3.0]
+    """Where the retriever tells nothing apart, nor more than rounding, attention alone counts."""
+    alone = looked_at(ATTENTION)
+    for scores in ([0.5] * 3, [0.1 + 0.2, 0.3, 0.3]):
+        assert fused(ATTENTION, retrieved(scores, ATTENTION, "similarity"), RULE) == alone
+    assert fused([-3.0], retrieved([0.5], [-3.0], "auto"), RULE) == [0.0]
 
 
-@given(st.lists(st.integers(2, 10**6), min_size=1, max_size=20, unique=True), st.integers(2, 1000))
-def test_scale_plays_no_part(scores: list[int], factor: int) -> None:
-    """Only the order of scores of one kind counts, not on what scale they are."""
+def test_attention_that_is_all_alike_leaves_it_to_the_retriever() -> None:
+    """What hardly differs is not blown up to a standard deviation of one."""
+    assert looked_at([-2.0] * 4) == [0.0] * 4
+    assert max(map(abs, looked_at([-2.0, -2.01, -2.02]))) < 0.03
+
+
+def test_the_best_stand_apart_alike_however_many_were_fetched() -> None:
+    """Scores are measured by the 20 best; those behind them move nothing of these."""
+    best = [1.0 - 0.02 * i for i in range(20)]
+    few, many = (
+        told(retrieved([*best, *rest], [0.0] * (20 + len(rest)), "similarity"))
+        for rest in ([], [0.1 - 1e-4 * i for i in range(500)])
+    )
+    assert many[:20] == few
+    # Where these are all alike, by all.
+    same = told(retrieved([0.9] * 20 + [0.1], [0.0] * 21, "similarity"))
+    assert same[0] > 0 > same[-1]
+
+
+@given(
+    st.lists(st.integers(2, 10**6), min_size=1, max_size=20, unique=True),
+    st.integers(2, 1000),
+    st.integers(0, 1000),
+)
+def test_scale_plays_no_part(scores: list[int], factor: int, shift: int) -> None:
+    """How far scores stand apart counts among themselves, and not what scale they are on."""
     attention = [float(-i) for i in range(len(scores))]
     one, other = (
-        fused(attention, retrieved([each * by for each in scores], attention, "similarity"), RULE)
-        for by in (1, factor)
+        fused(
+            attention, retrieved([each * by + to for each in scores], attention, "similarity"), RULE
+        )
+        for by, to in ((1, 0), (factor, shift))
     )
-    assert other == one
+    assert other == pytest.approx(one, abs=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -97,9 +98,11 @@ def test_fuse_orders_by_both_and_so_does_the_score() -> None:
 def test_fused_by_rule_where_every_chunk_has_a_score() -> None:
     """By default the profile's rule weighs both; `None` and a missing score leave attention."""
     given = [9.0, 1.0, 5.0, 0.0, 8.0]
-    shares = {i: math.log(mass) for i, mass in MASSES.items()}
-    ranks = {0: 1, 4: 2, 2: 3, 1: 4}
-    logits = {i: shares[i] - 0.5 * math.log(ranks[i]) for i in MASSES}
+    shares = np.log(list(MASSES.values()))
+    told = np.array([given[i] for i in MASSES])
+    looked = (shares - shares.mean()) / np.sqrt(shares.var() + 0.25)
+    fused = looked + 0.5 * (told - told.mean()) / told.std()
+    logits = dict(zip(MASSES, fused.tolist(), strict=True))
     ranked = apply(retrieval_scores=given)
     assert indices(ranked) == [*sorted(logits, key=lambda i: -logits[i]), 3]
     total = sum(math.exp(logit) for logit in logits.values())
