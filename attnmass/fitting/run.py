@@ -24,19 +24,18 @@ from attnmass.fitting.data import LabelledData
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
 from attnmass.fitting.key_heads import choose_key_heads, numbered
-from attnmass.fitting.made import MadeSharing, fit_made
 from attnmass.fitting.methods import MADE, Task, likelihood
 from attnmass.fitting.metrics import Floats, Integers, interval
 from attnmass.fitting.ranking import (
     RankingFit,
     Sharing,
-    fit_ranking,
     held_out_shares,
-    n_paths,
     without_rule,
 )
 from attnmass.fitting.report import FitReport, Point, Score, score_of
 from attnmass.fitting.result import FitResult
+from attnmass.fitting.sharing import Heads as SharingHeads
+from attnmass.fitting.sharing import fit_sharing
 from attnmass.fitting.span_quality import spans_of
 from attnmass.fitting.spans import SpanFit, fit_where_told, span_rule_of
 from attnmass.fitting.store import Capture, Store
@@ -92,7 +91,6 @@ class Run:
         )
         cutoffs = self._cutoffs(deepest)
         n_selections = crossed.n_selections + len(cutoffs) * n_folds
-        n_selections += with_rule * (1 + n_folds if made else n_paths(n_folds))
         with bar_of(n_selections, "Selecting heads", self.progress, unit="fit") as bar:
             crossed.advance = bar.update
             config = crossed.decide()
@@ -103,13 +101,15 @@ class Run:
                 for layer in cutoffs
             ]
             shared = without_rule(crossed, nested)
-            sharing = Sharing(qualities[False].arrays, folds, allowed, bar.update)
+            arrays = qualities[False].arrays
+            sharing = Sharing(arrays, folds, allowed)
             if with_rule:
-                # No deeper than what gives the mass: the rule costs no layer.
-                among = self._up_to(max(layer for layer, _ in self._named(choice)), allowed)
-                kind, fit = (MadeSharing, fit_made) if made else (Sharing, fit_ranking)
-                sharing = kind(qualities[False].arrays, folds, among, bar.update)
-                shared = fit(crossed, sharing, nested)
+                near = self._up_to(max(layer for layer, _ in self._named(choice)), allowed)
+                rule_heads = SharingHeads(near, allowed)
+                bar.total = (bar.total or 0) + rule_heads.n_selections(n_folds, made=made)
+                shared, sharing = fit_sharing(
+                    crossed, arrays, rule_heads, nested, bar.update, made=made
+                )
             shares = held_out_shares(crossed, sharing, shared)
         scores = self._scores(qualities, shared.nested, nested, max_layer)
         differences = facts.differences(shared.nested, self._baselines(qualities), self.data.sets)
