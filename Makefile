@@ -85,6 +85,7 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the documentat
 	$(BIN)/python -m benchmarks.late $(DATA) --limit 60 --dtype float32 --profile build/unlabelled.json --out benchmarks/results/late.unlabelled.json
 	$(BIN)/python -m pip install --quiet datasets
 	$(BIN)/python -m benchmarks.cross_encoder $(DATA)
+	$(BIN)/python -m benchmarks.orders $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.relevance $(DATA) --limit 30 --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.saving $(DATA) --limit 30 --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.backgrounds $(DATA) --dtype float32 --store build/bench

@@ -3,8 +3,9 @@
 python -m benchmarks.late DATA_FOLDER [--limit N] [--model NAME --out FILE]
 
 Queries are those that selected nothing; the parallel layout's values are those of
-`benchmarks.quality`, or for another model than the default of `benchmarks.models`, which has to
-have run before.
+`benchmarks.quality`, or for another model than the default of `benchmarks.models`. Where that has
+not run for a model, late stands alone. What was ranked is kept after each query, and a second run
+with the same heads goes on from there.
 """
 
 from __future__ import annotations
@@ -45,12 +46,15 @@ def main() -> None:
         model, layout="late", profile=arguments.profile, memory_bytes=0, dtype=arguments.dtype
     )
     known = parallel(model)
-    rows: list[dict[str, Any]] = []
+    rows = ranked_before(out, ranker)
+    done = {(row["set"], row["query"]) for row in rows}
     for name in SETS:
         queries = test_part(arguments.data, name)[: arguments.limit]
-        if model != quality.MODEL:  # of which fewer were measured
+        if model != quality.MODEL and known:  # of which fewer were measured
             queries = [item for n, item in enumerate(queries) if (name, n) in known]
         for number, item in enumerate(tqdm(queries, desc=name)):
+            if (name, number) in done:
+                continue
             scores = list(ranker.rank(item.query, item.texts).scores)
             rows.append(
                 {
@@ -60,8 +64,23 @@ def main() -> None:
                     "ndcg@10": round(ndcg_at_10(item.relevant, scores), 5),
                 }
             )
-        write(out, ranker, rows, known)
+            write(out, ranker, rows, known)
     print(json.dumps(json.loads(out.read_text(encoding="utf-8"))["means"], indent=1))
+
+
+def ranked_before(out: Path, ranker: AttentionRanker) -> list[dict[str, Any]]:
+    """Rows of an earlier run with the same heads."""
+    if not out.exists():
+        return []
+    about = json.loads(out.read_text(encoding="utf-8"))
+    same = about["heads"] == [list(head) for head in ranker.profile.all_heads]
+    return list(about["rows"]) if same and about.get("rule") == rule_of(ranker) else []
+
+
+def rule_of(ranker: AttentionRanker) -> list[float]:
+    """The exponents that share mass out."""
+    rule = ranker.profile.ranking
+    return [] if rule is None else list(rule.exponents)
 
 
 def write(
@@ -73,6 +92,7 @@ def write(
     """Store what was measured so far."""
     about = {
         "heads": [list(head) for head in ranker.profile.all_heads],
+        "rule": rule_of(ranker),
         "bytes_a_token": bytes_a_token(ranker),
         "means": {name: means(rows, name, known) for name in {row["set"]: 0 for row in rows}},
         "rows": rows,
@@ -90,7 +110,8 @@ def results_of(model: str) -> Path:
 def parallel(model: str) -> dict[tuple[str, int], float]:
     """nDCG@10 of the parallel layout, by set and query, as it was measured."""
     if model != quality.MODEL:
-        found = json.loads(models.RESULTS.read_text(encoding="utf-8"))[model]["rows"]
+        every = json.loads(models.RESULTS.read_text(encoding="utf-8"))
+        found = every[model]["rows"] if model in every else []
     else:
         found = json.loads(quality.RESULTS.read_text(encoding="utf-8"))["rows"]
         found = [row for row in found if row["method"] == "attnmass"]
@@ -103,9 +124,11 @@ def means(
     """Mean, and its interval by bootstrap, of each layout and of their difference, of a set."""
     mine = [row for row in rows if row["set"] == name]
     late = np.array([row["ndcg@10"] for row in mine])
-    other = np.array([known[name, row["query"]] for row in mine])
     one_set = np.zeros(len(mine), dtype=np.int64)
-    found = {"late": late, "parallel": other, "difference": late - other}
+    found = {"late": late}
+    if known:
+        found["parallel"] = np.array([known[name, row["query"]] for row in mine])
+        found["difference"] = late - found["parallel"]
     return {
         name: [round(float(x), 4) for x in (made.mean, made.low, made.high)]
         for name, made in ((name, interval(values, one_set)) for name, values in found.items())

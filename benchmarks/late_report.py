@@ -26,14 +26,14 @@ TRAINED = {
 }
 
 
-def ranking_table(relevance: dict[str, Any]) -> str:
+def ranking_table(orders: dict[str, Any]) -> str:
     """nDCG@10 of the default and its rivals on the same queries, and what they learned from."""
     lines = [
         f"| nDCG@10 | trained on | {' | '.join(SETS)} | mean |",
         f"|---|---|---{'|---' * len(SETS)}|",
     ]
-    counts = {name: found["queries"] for name, found in relevance["sets"].items()}
-    for method, found in _values(relevance).items():
+    counts = {name: len(rows) for name, rows in orders["sets"].items()}
+    for method, found in _values(orders).items():
         cells = [cell(found[name], count=False) for name in SETS]
         mean = statistics.fmean(statistics.fmean(found[name]) for name in SETS)
         lines.append(f"| {method} | {_trained(method)} | {' | '.join(cells)} | {mean:.3f} |")
@@ -41,16 +41,16 @@ def ranking_table(relevance: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Queries: {told}.", ""])
 
 
-def short_ranking_table(relevance: dict[str, Any]) -> str:
+def short_ranking_table(orders: dict[str, Any]) -> str:
     """The same without intervals."""
     lines = [f"| nDCG@10 | {' | '.join(SETS)} |", f"|---{'|---' * len(SETS)}|"]
-    for method, found in _values(relevance).items():
+    for method, found in _values(orders).items():
         cells = [f"{statistics.fmean(found[name]):.3f}" for name in SETS]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
-def _values(relevance: dict[str, Any]) -> Values:
+def _values(orders: dict[str, Any]) -> Values:
     """nDCG@10 by method and set, one value a query; all methods have the same queries."""
     names = {
         "attnmass + MiniLM": "minilm fused",
@@ -60,9 +60,7 @@ def _values(relevance: dict[str, Any]) -> Values:
         "BM25": "bm25",
     }
     found: Values = {
-        shown: {
-            name: [row[key] for row in of_set["rows"]] for name, of_set in relevance["sets"].items()
-        }
+        shown: {name: [row[key] for row in rows] for name, rows in orders["sets"].items()}
         for shown, key in names.items()
     }
     known = _cross_encoders()
@@ -72,7 +70,7 @@ def _values(relevance: dict[str, Any]) -> Values:
                 row["ndcg@10"]
                 for row in known["rows"]
                 if (row["method"], row["set"]) == (method, name)
-                and row["query"] < relevance["limit"]
+                and row["query"] < len(orders["sets"][name])
             ]
             for name in SETS
         }

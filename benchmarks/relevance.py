@@ -1,12 +1,11 @@
-"""What relevance tells, and what fusing is worth, on queries that selected nothing.
+"""What relevance tells, on queries that selected nothing.
 
 python -m benchmarks.relevance DATA_FOLDER [--limit N] [--pool N] [--store FOLDER]
 
 Evidence two ways: *others*, where the candidates of an answerable query are what supports its
 answer and chunks of other queries, of all sets alike, against as many of these alone; *nearest*,
-the query's own candidates against the same without what supports the answer. Fusing by
-all-MiniLM-L6-v2's cosines and by BM25, each beside its own order. And the question itself as a
-chunk, in four forms, beside what answers it.
+the query's own candidates against the same without what supports the answer. And the question
+itself as a chunk, in four forms, beside what answers it.
 """
 
 from __future__ import annotations
@@ -23,11 +22,8 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from attnmass.scoring.order import order
 from benchmarks import quality
-from benchmarks.baselines import MiniLM, bm25
 from benchmarks.data import SETS, Labelled, parser, test_part
-from benchmarks.metrics import ndcg_at_10
 
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
 SIZES = (1, 5, 20, 100, 1000)
@@ -46,7 +42,6 @@ def main() -> None:
     made.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
     arguments = made.parse_args()
     warnings.simplefilter("ignore")
-    minilm = MiniLM()
     found: dict[str, Any] = {"limit": arguments.limit, "pool": arguments.pool, "sets": {}}
     with tempfile.TemporaryDirectory() as folder:
         store = arguments.store or folder
@@ -68,7 +63,7 @@ def main() -> None:
             )
         ]
         for name, queries in asked.items():
-            found["sets"][name] = measured(ranker, minilm, queries, pool, rule.evidence_threshold)
+            found["sets"][name] = measured(ranker, queries, pool, rule.evidence_threshold)
             arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
@@ -83,7 +78,6 @@ def others(queries: list[Labelled], asked: list[Labelled], count: int) -> list[s
 
 def measured(
     ranker: AttentionRanker,
-    minilm: MiniLM,
     asked: list[Labelled],
     pool: list[str],
     threshold: float | None,
@@ -92,7 +86,6 @@ def measured(
     present: dict[int, list[float]] = {size: [] for size in SIZES if size <= len(pool) + 1}
     absent: dict[int, list[float]] = {size: [] for size in present}
     near: list[tuple[float, float]] = []
-    ndcg: dict[str, list[float]] = {}
     echo = {"above the answer": 0, "evidence by itself": 0, "tried": 0}
     for number, query in enumerate(tqdm(asked)):
         echoed = [form.format(query=query.query, upper=query.query.upper()) for form in ECHOES]
@@ -116,32 +109,10 @@ def measured(
             echo["evidence by itself"] += int(
                 threshold is not None and relevance[len(everything) - len(echoed) + i] >= threshold
             )
-        alone = ranker.rank(query.query, query.texts)
-        ndcg.setdefault("attention", []).append(ndcg_at_10(query.relevant, list(alone.scores)))
-        for name, scores in (
-            ("minilm", minilm(query.query, query.texts)),
-            ("bm25", bm25(query.query, query.texts)),
-        ):
-            # As a retriever hands them over: best first.
-            ranks = order(scores)
-            fused = ranker.rank(
-                query.query,
-                [query.texts[i] for i in ranks],
-                retrieval_scores=[scores[i] for i in ranks],
-            )
-            back = np.empty(len(scores))
-            back[ranks] = fused.scores
-            ndcg.setdefault(name, []).append(ndcg_at_10(query.relevant, scores))
-            ndcg.setdefault(f"{name} fused", []).append(ndcg_at_10(query.relevant, back.tolist()))
     return {
         "queries": len(asked),
         "others": {size: told(present[size], absent[size], threshold) for size in present},
         "nearest": told([one for one, _ in near], [other for _, other in near], threshold),
-        "ndcg@10": {name: round(float(np.mean(values)), 4) for name, values in ndcg.items()},
-        "rows": [
-            {name: round(values[number], 5) for name, values in ndcg.items()}
-            for number in range(len(asked))
-        ],
         "evidence": [[round(one, 5) for one in pair] for pair in near],
         "echo": echo,
     }
