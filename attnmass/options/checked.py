@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from attnmass.options.checks import (
+    as_str,
     check_count,
     check_finite,
     check_items,
@@ -68,7 +69,7 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
         value: What was passed for it.
 
     Returns:
-        The value, a number or path of another library as Python's own.
+        The value, a number, path or text of another library as Python's own.
 
     Raises:
         TypeError: If it is of another type than is declared.
@@ -87,16 +88,16 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
     for kind in kinds:
         if kind == tuple[str, ...]:
             check_items(name, value, str, instead="a list of texts")
-            return tuple(value)
+            return tuple(as_str(each) for each in value)
         if get_origin(kind) is Literal:
             check_choice(name, value, kind, optional=optional)
-            return value
+            return as_str(value) if isinstance(value, str) else value
         if kind in (bool, str):
             check_type(name, value, kind, optional=optional)
             for pattern in patterns:
                 if not re.search(pattern, value):
                     raise ValueError(f"{name} is written as {pattern}, not {value!r}")
-            return value
+            return as_str(value) if isinstance(value, str) else value
         if kind is int:
             check_count(name, value, int(limits[Ge].ge), optional=optional)
             return int(value) if isinstance(value, Integral) else value

@@ -134,6 +134,14 @@ def check_path(name: str, value: Any) -> None:
         raise ValueError(f"{name} is empty: pass a name or a path")
 
 
+def as_str(text: str) -> str:
+    """A text's own characters as a `str`, whatever it says of itself.
+
+    A member of an enum of texts is a `str`, and formats and hashes as its name.
+    """
+    return str.__str__(text)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question about the known name that is nearest to one that is not; `""` if none is near."""
     lower = {each.lower(): each for each in known}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,13 @@ class Toy(Selecting):
     since: str | None = option(None, "Leave out what is older", pattern=r"^\d{4}-\d\d-\d\d$")
 
 
+class Words(str, Enum):
+    """Values as members of an enum, which hash and format as their names."""
+
+    ORDER = "input"
+    WHERE = "a folder"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "kept"),
     [
@@ -68,10 +76,12 @@ class Toy(Selecting):
         ("where", table.PAGE, str(table.PAGE)),
         ("order", "input", "input"),
         ("since", "2024-01-31", "2024-01-31"),
+        ("order", Words.ORDER, "input"),
+        ("where", Words.WHERE, "a folder"),
     ],
 )
 def test_values_are_taken_as_pythons_own(name: str, value: Any, kept: Any) -> None:
-    """What is in range passes, numbers of numpy and paths as plain ones."""
+    """What is in range passes, numbers of numpy, paths and enums as plain ones."""
     found = check_option(name, Toy.model_fields[name], value)
     assert (found, type(found)) == (kept, type(kept))
 
