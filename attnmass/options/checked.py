@@ -114,6 +114,20 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
     return value
 
 
+def no_truth(declared: FieldInfo, value: Any) -> Any:
+    """A value that pydantic may then read: it would take `True` for the number 1.
+
+    `fuse=True` would have the retriever's scores alone decide.
+
+    Raises:
+        ValueError: If it is `True` or `False`, also numpy's, where the option is a number.
+    """
+    kinds = kinds_of(declared)
+    if (int in kinds or float in kinds) and type(value).__name__ in ("bool", "bool_"):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
 def kinds_of(declared: FieldInfo) -> tuple[Any, ...]:
     """The types that an option may be of: the members of a union, else the one."""
     annotation = declared.annotation

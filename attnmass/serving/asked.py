@@ -7,8 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, InstanceOf, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    InstanceOf,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
+from attnmass.options.checked import no_truth
 from attnmass.options.checks import did_you_mean
 from attnmass.serving.errors import BadRequest
 
@@ -52,6 +61,15 @@ def kind_of(document: Any) -> str:
 
 
 Form = TypeVar("Form", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Fields of which none that is a number takes true for 1."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        return no_truth(cls.model_fields[str(info.field_name)], value)
 
 
 @dataclass(frozen=True, slots=True)

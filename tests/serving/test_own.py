@@ -146,6 +146,16 @@ def test_metadata_come_back(client: TestClient) -> None:
         assert client.post(path, content=json.dumps(body)).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["top_n", "max_tokens", "fuse", "min_relevance", "neighbors"])
+def test_truth_is_no_number(client: TestClient, name: str) -> None:
+    """True is not taken for 1, which for `fuse` would leave the order to the retriever."""
+    asked = {"query": QUERY, "documents": TEXTS, "max_tokens": 60, name: True}
+    answer = client.post("/v1/trim", json=asked)
+    assert answer.status_code == 400
+    assert answer.json()["message"] == f"{name}: must be a number, not true or false"
+    assert client.post("/v2/rerank", json=asked | {"top_n": True}).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -154,6 +164,7 @@ def test_metadata_come_back(client: TestClient) -> None:
         ('{"text": "", "tittle": "T"}', "there is no field 'documents[0].tittle'"),
         ('{"text": "", "score": "high"}', "score: "),
         ('{"title": "T"}', "the field 'documents[0].text' is missing"),
+        ('{"text": "", "score": true}', "score: must be a number, not true or false"),
         ("7", "documents[0]: "),
     ],
 )
