@@ -75,14 +75,14 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
         TypeError: If it is of another type than is declared.
         ValueError: If it is out of range.
     """
-    unset = told(declared, "unset") or "no bound"
     kinds = kinds_of(declared)
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    unset = told(declared, "unset") or ("none" if words else "no bound")
     optional = unset if NoneType in kinds else ""
     if value is None and optional:
         return None
     limits = limits_of(declared)
     patterns = [found for limit in declared.metadata if (found := getattr(limit, "pattern", None))]
-    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
     if told(declared, "format") == "path" and isinstance(value, os.PathLike):
         return os.fspath(value)
     for kind in kinds:

@@ -25,11 +25,11 @@ def check_count(name: str, value: Any, least: int, *, optional: str = "") -> Non
     """
     if value is None and optional:
         return
-    must = f"{name} must be at least {least}{_or_none(optional)}"
+    must, instead = f"{name} must be at least {least}", _or_none(optional)
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{must} and a whole number, not {value!r}")
+        raise TypeError(f"{must} and a whole number{instead}, not {value!r}")
     if value < least:
-        raise ValueError(f"{must}, not {value}")
+        raise ValueError(f"{must}{instead}, not {value}")
 
 
 def check_share(
