@@ -20,7 +20,7 @@ from attnmass.models.ambient import alone
 from attnmass.results.ranking import Ranking
 from attnmass.results.scored import ScoredRanking
 from attnmass.text.chunk import Chunk
-from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
+from attnmass.text.inputs import as_queries, check_chunks, read_chunks, read_queries
 
 
 class AttentionRanker(Verbs, Looker):
@@ -118,7 +118,7 @@ class AttentionRanker(Verbs, Looker):
     ) -> Ranked | None:
         """Read the chunks, and look at them for each query; `None` if there is no query."""
         started = time.perf_counter()
-        check_queries(queries)
+        queries = as_queries(queries)
         check_chunks(chunks)
         if not queries:
             return None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, RetrieverLike
 from langchain_core.vectorstores import VectorStoreRetriever
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from attnmass.adapters.fields import Sound
+from attnmass.options.checked import no_truth
 from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
@@ -70,6 +71,11 @@ class AttentionRetriever(Sound, BaseRetriever):
             k: int = ...,
             **rerank_fields: Any,
         ) -> None: ...
+
+    @field_validator("k", "fetch_k", mode="before")
+    @classmethod
+    def _refuse_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        return no_truth(cls.model_fields[str(info.field_name)], value)
 
     @model_validator(mode="before")
     @classmethod

@@ -9,12 +9,19 @@ from textwrap import fill
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
-from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import Self
 
 from attnmass.adapters.reloading import light_tokenizer
 from attnmass.engine.worker import Worker
-from attnmass.options.checked import told
+from attnmass.options.checked import no_truth, told
 from attnmass.options.declared import (
     Loading,
     Reading,
@@ -161,6 +168,11 @@ class RankerFields(
             if near := what_then(name, known):
                 raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
         return data
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        return no_truth(cls.model_fields[str(info.field_name)], value)
 
     @field_validator(*_PATHS, mode="before", check_fields=False)
     @classmethod

@@ -13,7 +13,7 @@ from attnmass.capture.rag import QuestionEncoder
 from attnmass.ranker import AttentionRanker
 from attnmass.results.ranking import Ranking
 from attnmass.text.chunk import Chunk
-from attnmass.text.inputs import check_queries
+from attnmass.text.inputs import as_queries
 from attnmass.text.tokens import PlainTokenizer
 
 
@@ -75,7 +75,7 @@ class RagSearch:
         Raises:
             ValueError: If the question is blank or `n_docs` less than 1.
         """
-        check_queries([question])
+        (question,) = as_queries([question])
         if n_docs < 1:
             raise ValueError(f"n_docs must be at least 1, not {n_docs}")
         vector = self._encode(self._plain.as_reader().encode(question.strip()).ids)

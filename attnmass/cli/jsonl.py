@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from attnmass.cli.errors import InputError
 from attnmass.cli.items import Item, Question
 from attnmass.text.chunk import Chunk
+from attnmass.text.strict_json import read_json
 
 _CHUNK = (
     '{"text": "...", "id": ..., "title": ..., "score": ..., "metadata": {...}}, of which text is '
@@ -24,7 +25,8 @@ def is_json_lines(lines: Iterable[str]) -> bool:
     if not first.lstrip().startswith("{"):
         return False
     try:
-        return isinstance(_parse(first), dict)
+        # Leniently, numbers and all: what is wrong in them is told where the lines are read.
+        return isinstance(json.loads(first, parse_int=str), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -145,7 +147,7 @@ def _objects(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[str, A
             continue
         place = f"{name}:{number}"
         try:
-            data = _parse(line)
+            data = read_json(line)
         except RecursionError:
             raise InputError(f"{place}: nested too deeply") from None
         except json.JSONDecodeError as error:
@@ -158,14 +160,6 @@ def _objects(lines: Iterable[str], name: str) -> Iterator[tuple[str, dict[str, A
         if not isinstance(data, dict):
             raise InputError(f"{place}: {_kind(data)}, not an object", f"a chunk is {_CHUNK}")
         yield place, data
-
-
-def _parse(line: str) -> Any:
-    return json.loads(line, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
 
 
 def _kind(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from attnmass.cli.copies import fill, push_all
-from attnmass.cli.errors import InputError, UsageError
+from attnmass.cli.errors import InputError, UsageError, api_arguments
 from attnmass.cli.models import Debug, ListFormat, write_list
 
 
@@ -44,10 +44,15 @@ def store(
     Other processes may use the folder meanwhile. --push and --pull copy it to and from an object
     store, or a folder that machines share, and tell what is here then.
     """
+    from attnmass.options.urls import check_shared
     from attnmass.store.disk import FILE_NAME, DiskStore
     from attnmass.store.tables import NotOursError
     from attnmass.store.written import read_written
 
+    for name, url in (("--push", push), ("--pull", pull)):
+        if url is not None:
+            with api_arguments():
+                check_shared(url, name=name)
     folder = folder.expanduser()
     if clear + (push is not None) + (pull is not None) > 1:
         raise UsageError("pass one of --clear, --push and --pull")

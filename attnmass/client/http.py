@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from attnmass.engine.forking import ForkLock
 from attnmass.engine.telemetry import carrier
@@ -180,11 +181,10 @@ class Http:
                 f"{self.url} lets nobody in without a key: pass api_key, or set {API_KEY}", status
             )
         if status == 404:
-            return ServerError(
-                f"{self.url} has no such route ({message}): it may be older than version "
-                f"{version('attnmass')}, which asks",
-                status,
-            )
+            why = f"it may be older than version {version('attnmass')}, which asks"
+            if urlsplit(self.url).path.strip("/"):
+                why = f"leave out what is behind the host if the server is not behind it, or {why}"
+            return ServerError(f"{self.url} has no such route ({message}): {why}", status)
         if status == 424:
             return _OF_MODEL.get(kind, RuntimeError)(message)
         return ServerError(f"{self.url}: {message}", status)

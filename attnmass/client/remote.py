@@ -24,7 +24,7 @@ from attnmass.results.ranking import Ranking
 from attnmass.results.scored import ScoredRanking
 from attnmass.results.stats import RankerStats, WarmResult
 from attnmass.text.chunk import Chunk
-from attnmass.text.inputs import as_chunks, check_queries
+from attnmass.text.inputs import as_chunks, as_queries
 
 if TYPE_CHECKING:
     import httpx
@@ -137,7 +137,7 @@ class RemoteRanker(Verbs):
         started = time.perf_counter()
         asked = Asked(**options)
         check_here(asked.batch_size, asked.progress)
-        check_queries(queries)
+        queries = as_queries(queries)
         known, not_text = as_chunks(chunks)
         if not queries:
             return []
@@ -191,8 +191,8 @@ class RemoteRanker(Verbs):
         Errors: as in `rank_batch`.
         """
         check_here(None, progress)
-        check_queries([query])
-        check_queries([answer], name="answer")
+        (query,) = as_queries([query])
+        (answer,) = as_queries([answer], name="answer")
         check_count("top_spans", top_spans, 1)
         check_share("threshold", threshold, optional="the profile's")
         known, not_text = as_chunks(chunks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import NoneType
-from typing import Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from pydantic import ConfigDict, SkipValidation
 
@@ -84,6 +84,16 @@ class Asked(Selection):
         None, "Chunks in one forward pass", unset="the ranker's own", ge=1
     )
     progress: SkipValidation[bool | None] = None
+
+    if not TYPE_CHECKING:  # type checkers know the fields
+
+        def __init__(self, /, **given: Any) -> None:
+            for name in given.keys() & set(names_of(Trimming)):
+                raise TypeError(
+                    f"unexpected keyword argument {name!r}. It is for trimming: call trim or "
+                    f"trim_batch, or pass trim=Trim({name}=...)"
+                )
+            super().__init__(**given)
 
     def check_together(self) -> None:
         """Raise `TypeError` for what is no request to trim, or no way to render."""

@@ -21,7 +21,7 @@ from attnmass.results.attribution import Attribution
 from attnmass.results.inside import Inside
 from attnmass.results.stats import RankerStats, WarmResult
 from attnmass.text.chunk import Chunk
-from attnmass.text.inputs import check_chunks, check_queries, read_chunks, read_queries
+from attnmass.text.inputs import as_queries, check_chunks, read_chunks, read_queries
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -165,8 +165,8 @@ class Looker(Backgrounds):
             CaptureError: If the attention has NaN.
         """
         started = time.perf_counter()
-        check_queries([query])
-        check_queries([answer], name="answer")
+        (query,) = as_queries([query])
+        (answer,) = as_queries([answer], name="answer")
         check_count("top_spans", top_spans, 1)
         check_share("threshold", threshold, optional="the profile's")
         layout = self._layout
@@ -253,7 +253,7 @@ class Looker(Backgrounds):
             ValueError, TypeError, CaptureError: As in `rank`.
         """
         started = time.perf_counter()
-        check_queries([query])
+        (query,) = as_queries([query])
         inputs = read_chunks(chunks, self._plain)
         asked = read_queries([query], self._plain)
         self._tally.add(tokenize_seconds=time.perf_counter() - started)

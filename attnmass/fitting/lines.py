@@ -7,9 +7,10 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from attnmass.fitting.errors import DataError
+from attnmass.text.strict_json import read_json
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -53,7 +54,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     for place, line in read_lines(path):
         try:
-            data = json.loads(line, parse_constant=_refuse)
+            data = read_json(line)
         except json.JSONDecodeError as error:
             raise DataError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
         except RecursionError:
@@ -69,7 +70,3 @@ def kind(value: Any) -> str:
     """What a value of JSON is, for messages."""
     names = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
     return "null" if value is None else names.get(type(value), "a number")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")

@@ -135,7 +135,7 @@ def locate(
     try:
         cached = try_to_load_from_cache(repo, "config.json", cache_dir=cache_dir, revision=revision)
     except ValueError:  # not the form of a repository's name
-        raise not_found(name, looked) from None
+        raise not_found(name, looked, is_repository=False) from None
     if isinstance(cached, str) and _is_complete(Path(cached).parent):
         return Source(str(Path(cached).parent))
     looked.append(f"the Hugging Face cache for {repo}")
@@ -144,19 +144,25 @@ def locate(
     return Source(repo, local=False)
 
 
-def not_found(name: str, looked: Sequence[str], cause: Exception | None = None) -> Exception:
+def not_found(
+    name: str,
+    looked: Sequence[str],
+    cause: Exception | None = None,
+    *,
+    is_repository: bool = True,
+) -> Exception:
     """The error for a name without weights: where they were sought, and what would fetch them."""
     alias = ALIASES.get(name.lower())
-    fetch = [f"hf download {alias.repo if alias else name}"]
+    fetch = [f"hf download {alias.repo if alias else name}"] if alias or is_repository else []
     if alias is not None:
         fetch.insert(0, alias.install)
     known = ""
     if alias is None:
         known = f"{did_you_mean(name, ALIASES)} Known short names: {', '.join(ALIASES)}."
     why = "" if cause is None else f" ({type(cause).__name__}: {cause})"
+    how = f" To fetch them: {' or '.join(fetch)}." if fetch else ""
     return WeightsNotFoundError(
-        f"no weights for {name!r}: looked at {', '.join(looked)}{why}. "
-        f"To fetch them: {' or '.join(fetch)}.{known}"
+        f"no weights for {name!r}: looked at {', '.join(looked)}{why}.{how}{known}"
     )
 
 

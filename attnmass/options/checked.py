@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from attnmass.options.checks import (
+    as_str,
     check_count,
     check_finite,
     check_items,
@@ -68,35 +69,35 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
         value: What was passed for it.
 
     Returns:
-        The value, a number or path of another library as Python's own.
+        The value, a number, path or text of another library as Python's own.
 
     Raises:
         TypeError: If it is of another type than is declared.
         ValueError: If it is out of range.
     """
-    unset = told(declared, "unset") or "no bound"
     kinds = kinds_of(declared)
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    unset = told(declared, "unset") or ("none" if words else "no bound")
     optional = unset if NoneType in kinds else ""
     if value is None and optional:
         return None
     limits = limits_of(declared)
     patterns = [found for limit in declared.metadata if (found := getattr(limit, "pattern", None))]
-    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
     if told(declared, "format") == "path" and isinstance(value, os.PathLike):
         return os.fspath(value)
     for kind in kinds:
         if kind == tuple[str, ...]:
             check_items(name, value, str, instead="a list of texts")
-            return tuple(value)
+            return tuple(as_str(each) for each in value)
         if get_origin(kind) is Literal:
             check_choice(name, value, kind, optional=optional)
-            return value
+            return as_str(value) if isinstance(value, str) else value
         if kind in (bool, str):
             check_type(name, value, kind, optional=optional)
             for pattern in patterns:
                 if not re.search(pattern, value):
                     raise ValueError(f"{name} is written as {pattern}, not {value!r}")
-            return value
+            return as_str(value) if isinstance(value, str) else value
         if kind is int:
             check_count(name, value, int(limits[Ge].ge), optional=optional)
             return int(value) if isinstance(value, Integral) else value
@@ -110,6 +111,20 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
             isinstance(kind, type) and is_dataclass(kind) and not isinstance(value, Mapping)
         ):  # which pydantic reads
             check_type(name, value, kind, optional=optional)
+    return value
+
+
+def no_truth(declared: FieldInfo, value: Any) -> Any:
+    """A value that pydantic may then read: it would take `True` for the number 1.
+
+    `fuse=True` would have the retriever's scores alone decide.
+
+    Raises:
+        ValueError: If it is `True` or `False`, also numpy's, where the option is a number.
+    """
+    kinds = kinds_of(declared)
+    if (int in kinds or float in kinds) and type(value).__name__ in ("bool", "bool_"):
+        raise ValueError("must be a number, not true or false")
     return value
 
 

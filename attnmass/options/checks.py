@@ -25,11 +25,11 @@ def check_count(name: str, value: Any, least: int, *, optional: str = "") -> Non
     """
     if value is None and optional:
         return
-    must = f"{name} must be at least {least}{_or_none(optional)}"
+    must, instead = f"{name} must be at least {least}", _or_none(optional)
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{must} and a whole number, not {value!r}")
+        raise TypeError(f"{must} and a whole number{instead}, not {value!r}")
     if value < least:
-        raise ValueError(f"{must}, not {value}")
+        raise ValueError(f"{must}{instead}, not {value}")
 
 
 def check_share(
@@ -132,6 +132,14 @@ def check_path(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a name or a path, not {value!r}")
     if not os.fspath(value):
         raise ValueError(f"{name} is empty: pass a name or a path")
+
+
+def as_str(text: str) -> str:
+    """A text's own characters as a `str`, whatever it says of itself.
+
+    A member of an enum of texts is a `str`, and formats and hashes as its name.
+    """
+    return str.__str__(text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

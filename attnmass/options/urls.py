@@ -53,14 +53,19 @@ def is_objects(url: str) -> bool:
     return urlsplit(url).scheme in _OBJECTS
 
 
-def check_shared(url: str) -> None:
-    """Raise `ValueError` for what is no address of a shared store, or has a password in it."""
-    told = "pass one such as 'redis://127.0.0.1:6379/0' or 's3://bucket/folder'"
+def check_shared(url: str, *, name: str = "shared_store") -> None:
+    """Raise `ValueError` for what is no address of a shared store, or has a password in it.
+
+    Args:
+        url: What was passed.
+        name: For which option.
+    """
+    told = "pass one such as 'redis://127.0.0.1:6379/0', 's3://bucket/folder' or 'file:///folder'"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"shared_store is no URL: {error}; {told}") from None
+        raise ValueError(f"{name} is no URL: {error}; {told}") from None
     if parts.password is not None or "password" in parts.query.lower():
         raise ValueError(
             f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead, and what "
@@ -68,9 +73,9 @@ def check_shared(url: str) -> None:
         )
     if parts.scheme in _OBJECTS:
         if not url.startswith(f"{parts.scheme}://") or not (parts.netloc + parts.path).strip("/"):
-            raise ValueError(f"shared_store={url!r} names no folder: {told}")
+            raise ValueError(f"{name}={url!r} names no folder: {told}")
         if "::" in url or parts.query or parts.fragment:
-            raise ValueError(f"shared_store={url!r} must be a folder's address and no more: {told}")
+            raise ValueError(f"{name}={url!r} must be a folder's address and no more: {told}")
         return
     others = [scheme for scheme in SHARED_STORES if scheme not in (*_REDIS, *_OBJECTS)]
     if parts.scheme in others:
@@ -78,4 +83,4 @@ def check_shared(url: str) -> None:
     place = parts.path if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in SHARED_STORES or not place or port == 0:
         known = ", ".join(["a Redis", *others])
-        raise ValueError(f"shared_store={url!r} is no URL of {known} or an object store: {told}")
+        raise ValueError(f"{name}={url!r} is no URL of {known} or an object store: {told}")

@@ -7,8 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, InstanceOf, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    InstanceOf,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
+from attnmass.options.checked import no_truth
 from attnmass.options.checks import did_you_mean
 from attnmass.serving.errors import BadRequest
 
@@ -52,6 +61,15 @@ def kind_of(document: Any) -> str:
 
 
 Form = TypeVar("Form", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Fields of which none that is a number takes true for 1."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        return no_truth(cls.model_fields[str(info.field_name)], value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +125,40 @@ def parsed(form: type[Form], data: Mapping[str, Any]) -> Form:
     try:
         return form.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         place, message = _place(first["loc"]), first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
+            place = _place(first["loc"], named=True)
             known = (info.alias or name for name, info in form.model_fields.items())
             raise BadRequest(f"there is no field {place!r}.{did_you_mean(place, known)}") from None
         if first["type"] == "missing":
             raise BadRequest(f"the field {place!r} is missing") from None
+        if first["type"] in ("is_instance_of", "model_type"):
+            kinds = {"str": STRING, "dict": OBJECT}
+            kind = first.get("ctx", {}).get("class", "")
+            message = f"must be {kinds.get(kind, f'{STRING} or {OBJECT}')}"
         raise BadRequest(f"{place}: {message}" if place else message) from None
 
 
-def _place(location: Sequence[int | str]) -> str:
-    named = [part for part in location if part not in (STRING, OBJECT)]
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in named)
+def _place(location: Sequence[int | str], *, named: bool = False) -> str:
+    """Where in a body an error is.
+
+    Args:
+        location: As pydantic has it, which also says what member of a union a value was held to.
+        named: Whether the last part is a name that the caller chose, whatever it is.
+    """
+    last = len(location) - 1 if named else None
+    known = [
+        part
+        for index, part in enumerate(location)
+        if isinstance(part, int) or index == last or _is_field(part)
+    ]
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in known)
     return "".join(parts).removeprefix(".")
+
+
+def _is_field(part: str) -> bool:
+    return part.isidentifier() and part not in ("int", "str", "float", "bool")
 
 
 def texts_of(

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from attnmass.serving.errors import BadRequest, HttpError, TooLarge, TryLater
+from attnmass.text.strict_json import read_json as parse_json
 
 # How much of a body that is too large is read and thrown away, so that whoever sends it gets to
 # read the answer instead of an error of the connection.
@@ -135,7 +136,7 @@ def read_json(body: bytes) -> dict[str, Any]:
         BadRequest: If it is none.
     """
     try:
-        found = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+        found = parse_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise BadRequest(f"the body is not UTF-8, from byte {error.start} on") from None
     except RecursionError:
@@ -153,10 +154,6 @@ def to_json(data: Any) -> bytes:
         return json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeEncodeError:
         return json.dumps(data, allow_nan=False).encode("ascii")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
 
 
 def _named(value: Any) -> str:

@@ -10,13 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from attnmass.serving.asked import (
     About,
     Documents,
     Question,
     Scored,
+    Strict,
     parsed,
     query_of,
     texts_of,
@@ -27,7 +28,7 @@ Query = Annotated[Any, WithJsonSchema({"type": "string"})]
 Top = Annotated[int | None, Field(ge=0, description="Keep the best so many; 0 for all")]
 
 
-class Form(BaseModel, ABC):
+class Form(Strict, ABC):
     """What one kind of client sends.
 
     Attributes:

@@ -14,7 +14,7 @@ from attnmass.adapters.fields import N_BEST
 from attnmass.engine.asking import Asked
 from attnmass.options.declared import Selecting, Trimming, names_of, option
 from attnmass.results.markers import checked_marker
-from attnmass.serving.asked import OBJECT, STRING, Metadata, Text, kind_of, query_of
+from attnmass.serving.asked import OBJECT, STRING, Metadata, Strict, Text, kind_of, query_of
 from attnmass.serving.body import to_json
 from attnmass.serving.errors import BadRequest
 from attnmass.serving.told import told_attribution, told_explanation, told_trim, told_warm
@@ -30,7 +30,7 @@ _SELECTING = names_of(Selecting)
 _TRIMMING = tuple(name for name in names_of(Trimming) if name != "tokenizer")
 
 
-class Document(BaseModel):
+class Document(Strict):
     """A text with what is known of it.
 
     Attributes:
@@ -63,7 +63,7 @@ class Document(BaseModel):
 _DOCUMENT = Document.model_json_schema()
 
 
-class OwnForm(BaseModel, ABC):
+class OwnForm(Strict, ABC):
     """What all our routes are asked with: documents."""
 
     model_config = ConfigDict(extra="forbid")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from attnmass.options.checks import check_type
+from attnmass.options.checks import as_str, check_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class Chunk:
         check_type("before", self.before, str)
         check_type("after", self.after, str)
         check_type("metadata", self.metadata, Mapping)
+        for name in ("text", "title", "before", "after"):
+            value = getattr(self, name)
+            if isinstance(value, str) and type(value) is not str:
+                object.__setattr__(self, name, as_str(value))
 
 
 def span_id(digest: str, start: int, end: int) -> str:

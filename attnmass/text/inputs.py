@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attnmass.options.checks import check_items
+from attnmass.options.checks import as_str, check_items
 from attnmass.text.chunk import Chunk
+from attnmass.text.lines import beginning
 from attnmass.text.prompt import chunk_text, text_start
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
@@ -96,8 +97,13 @@ def check_chunks(chunks: Sequence[str | Chunk]) -> None:
     check_items("chunks", chunks, object, instead="a list of texts")
 
 
-def check_queries(queries: Sequence[str], *, name: str = "query") -> None:
-    """Raise `TypeError` for what is no string, and `ValueError` for blank ones."""
+def as_queries(queries: Sequence[str], *, name: str = "query") -> list[str]:
+    """What the caller passed as queries, each as a `str` of its own characters.
+
+    Raises:
+        TypeError: If one is no string, or all are one.
+        ValueError: If one is blank.
+    """
     if isinstance(queries, str):
         raise TypeError("queries must be a sequence of strings: pass [query], or call rank()")
     check_items("queries", queries, object, instead="a list of strings")
@@ -105,7 +111,8 @@ def check_queries(queries: Sequence[str], *, name: str = "query") -> None:
         if not isinstance(query, str):
             raise TypeError(f"the {name} must be a string, not {type(query).__name__}")
         if not query.strip():
-            raise ValueError(f"the {name} is empty or blank: {query!r}")
+            raise ValueError(f"the {name} is empty or blank: {query[:20]!r}")
+    return [as_str(query) for query in queries]
 
 
 def read_queries(queries: Sequence[str], plain: PlainTokenizer) -> list[Tokens]:
@@ -117,5 +124,5 @@ def read_queries(queries: Sequence[str], plain: PlainTokenizer) -> list[Tokens]:
     found = plain.content([query.strip() for query in queries])
     for query, tokens in zip(queries, found, strict=True):
         if not len(tokens):
-            raise ValueError(f"the query has no tokens for this model: {query!r}")
+            raise ValueError(f"the query has no tokens for this model: {beginning(query)}")
     return found

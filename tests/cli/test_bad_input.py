@@ -84,6 +84,8 @@ BAD_LINES = [
     ("{", "not JSON"),
     ('{"text": "a"} x', "not JSON"),
     ('{"text": NaN}', "NaN"),
+    ('{"text": "a", "metadata": {"n": 1e999}}', "not JSON: a number is too large for a float"),
+    ('{"text": "a", "metadata": {"n": ' + "9" * 5000 + "}}", "a number has more than 4,300 digits"),
     ("[1]", "a list, not an object"),
     ('"a"', "a string, not an object"),
     ("{}", "no text"),
@@ -95,7 +97,7 @@ BAD_LINES = [
     ('{"text": "a", "metadata": ["1"]}', "metadata is a list, not an object"),
     ('{"text": "a", "score": "1"}', "score is a string, not a number"),
     ('{"text": "a", "score": true}', "score is a boolean"),
-    ('{"text": "a", "score": 1e999}', "score is not finite"),
+    ('{"text": "a", "score": 1e999}', "not JSON: a number is too large for a float"),
     ('{"text": "a", "score": 1' + "0" * 400 + "}", "score is not finite"),
     ('{"text": "a", "score": 1' + "0" * 5000 + "}", "not JSON"),
     ('{"text": ' + "[" * 100_000, "nested too deeply"),
@@ -113,6 +115,14 @@ def test_bad_line(cli: Cli, texts: Path, line: str, said: str) -> None:
     assert said in found
     assert len(found) < 500
     assert "<stdin>:3:" in cli.fails(INPUT, "rank", "gold", stdin=lines)
+    assert not cli.loaded
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "9" * 5000], ids=lambda said: said[:5])
+def test_bad_first_line(cli: Cli, number: str) -> None:
+    """An object with a wrong number is a bad JSON line from stdin, and no paragraph of text."""
+    line = f'{{"text": "gold", "score": {number}}}\n'
+    assert "<stdin>:1: not JSON: " in cli.fails(INPUT, "rank", "gold", stdin=line)
     assert not cli.loaded
 
 

@@ -113,6 +113,13 @@ def test_errors_are_those_of_a_call_in_the_process(answer: Answer, kind: type[Ex
     assert len(server.requests) == 1
 
 
+def test_a_path_behind_the_host() -> None:
+    """A URL that ends where another client's does is told what to leave out."""
+    answer = error(404, "not_found", "POST /v1/x: Not Found")
+    with scripted(answer) as server, pytest.raises(ServerError, match="leave out what is behind"):
+        http(f"{server.url}/v1").post("/x", {})
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

@@ -7,6 +7,7 @@ import pickle
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -52,6 +53,19 @@ def test_both_have_the_same_fields() -> None:
     )
     assert one - other == {"callback_manager", "metadata_mode"}
     assert other - one == {"document_template", "reader_template", "score_key"}
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_])
+@pytest.mark.parametrize("name", ["top_n", "max_tokens", "fuse", "min_relevance", "memory_bytes"])
+def test_truth_is_no_number(adapter: Adapter, name: str, value: Any) -> None:
+    """True is not taken for 1, which for `fuse` would leave the order to the retriever."""
+    with pytest.raises(ValidationError, match=rf"{name}\n.*must be a number, not true or false"):
+        adapter.Rerank(**{name: value})
+    rerank = adapter.Rerank()
+    with pytest.raises(ValidationError, match="must be a number"):
+        setattr(rerank, name, value)
+    assert rerank == adapter.Rerank()
+    assert adapter.Rerank(add_scores=value).add_scores == bool(value)
 
 
 def test_help_tells_of_every_field(adapter: Adapter) -> None:

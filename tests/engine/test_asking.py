@@ -87,3 +87,10 @@ def test_trim_takes_no_trim(ranker: AttentionRanker, call: str) -> None:
     query = ["q"] if call == "trim_batch" else "q"
     with pytest.raises(TypeError, match="leave out trim, or use rank"):
         getattr(ranker, call)(query, ["a"], trim=Trim(max_tokens=5), keep_ratio=0.5)
+
+
+@pytest.mark.parametrize("name", names_of(Trimming))
+def test_what_is_for_trimming_says_where_it_goes(name: str) -> None:
+    """An option of `Trim` is no option of `rank`, and the error names the verb that takes it."""
+    with pytest.raises(TypeError, match=rf"{name!r}. .*call trim .*trim=Trim\({name}=\.\.\.\)"):
+        Asked(**{name: None})

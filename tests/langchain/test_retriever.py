@@ -184,6 +184,8 @@ class TestCounts:
             ({"fetch_K": 3}, r"no field 'fetch_K'\. Did you mean 'fetch_k'\?"),
             ({"max_token": 3}, r"no field 'max_token'\. Did you mean 'max_tokens'\?"),
             ({"max_tokens": 0}, "max_tokens"),
+            ({"fetch_k": True}, "must be a number, not true or false"),
+            ({"k": False}, "must be a number, not true or false"),
         ):
             with pytest.raises(ValidationError, match=message):
                 AttentionRetriever(retriever=source, **fields)

@@ -67,6 +67,13 @@ def test_nothing_found_names_places_and_commands(tmp_path: Path) -> None:
         assert part in message
 
 
+def test_a_path_is_no_repository(tmp_path: Path) -> None:
+    """For a folder that is not there no command is named that would fetch a repository."""
+    with pytest.raises(WeightsNotFoundError, match="looked at the path") as caught:
+        locate(str(tmp_path / "nothing"))
+    assert "hf download" not in str(caught.value)
+
+
 def test_unknown_name_offline(tmp_path: Path) -> None:
     """An unknown name is an error that lists the short names."""
     with pytest.raises(WeightsNotFoundError, match=r"Known short names: smollm2-135m"):

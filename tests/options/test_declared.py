@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,13 @@ class Toy(Selecting):
     since: str | None = option(None, "Leave out what is older", pattern=r"^\d{4}-\d\d-\d\d$")
 
 
+class Words(str, Enum):
+    """Values as members of an enum, which hash and format as their names."""
+
+    ORDER = "input"
+    WHERE = "a folder"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "kept"),
     [
@@ -68,10 +76,12 @@ class Toy(Selecting):
         ("where", table.PAGE, str(table.PAGE)),
         ("order", "input", "input"),
         ("since", "2024-01-31", "2024-01-31"),
+        ("order", Words.ORDER, "input"),
+        ("where", Words.WHERE, "a folder"),
     ],
 )
 def test_values_are_taken_as_pythons_own(name: str, value: Any, kept: Any) -> None:
-    """What is in range passes, numbers of numpy and paths as plain ones."""
+    """What is in range passes, numbers of numpy, paths and enums as plain ones."""
     found = check_option(name, Toy.model_fields[name], value)
     assert (found, type(found)) == (kept, type(kept))
 
@@ -80,13 +90,19 @@ def test_values_are_taken_as_pythons_own(name: str, value: Any, kept: Any) -> No
     ("name", "value", "error", "message"),
     [
         ("after", 0, ValueError, "after must be at least 1, or None for none, not 0"),
-        ("after", "1999", TypeError, "after must be at least 1, .*whole number, not '1999'"),
+        (
+            "after",
+            "1999",
+            TypeError,
+            "after must be at least 1 and a whole number, or None for none, not '1999'",
+        ),
         ("share", 0, ValueError, "share must be above 0 and at most 1, not 0"),
         ("share", None, TypeError, "share must be above 0"),
         ("where", 3, TypeError, "where must be a str"),
         ("since", "31.1.2024", ValueError, r"since is written as \^.*\$, not '31\.1\.2024'"),
         ("since", 2024, TypeError, "since must be a str"),
         ("order", "worst", ValueError, "order must be one of .*'best_last'.*, not 'worst'"),
+        ("fuse", 2, ValueError, "fuse must be between 0 and 1 or 'auto', or None for none, not 2"),
         ("min_relevance", 1.5, ValueError, "min_relevance must be between 0 and 1 or 'auto'"),
     ],
 )

@@ -70,7 +70,11 @@ def test_long_texts_are_no_error(client: Any) -> None:
         (b'{"top_n": -Infinity}', "the body is not JSON: -Infinity is no JSON number"),
         (b"[" * 100_000, "the body's JSON is nested too deeply"),
         (b'{"a":' * 100_000, "the body's JSON is nested too deeply"),
-        (b'{"n": ' + b"9" * 5000 + b"}", "the body is not JSON: Exceeds the limit"),
+        (
+            b'{"n": ' + b"9" * 5000 + b"}",
+            "the body is not JSON: a number has more than 4,300 digits",
+        ),
+        (b'{"query": 1e999}', "the body is not JSON: a number is too large for a float"),
         (b"null", "the body must be a JSON object, not null"),
         (b'{"query": "a"', "the body is not JSON"),
     ],
@@ -84,11 +88,13 @@ def test_malformed_bodies(client: Any, body: bytes, message: str) -> None:
 
 
 def test_numbers_beyond_floats_do_no_harm(client: Any) -> None:
-    """1e999 is infinite once read: refused where a number counts."""
-    body = b'{"query": "a", "documents": ["b"], "top_n": 1e999}'
-    assert client.post("/rerank", content=body).status_code == 400
-    body = b'{"query": "a", "documents": ["b"], "score_threshold": 1e999}'
-    assert client.post("/v1/trim", content=body).status_code == 400
+    """1e999 would be infinite once read, and no answer could repeat it: refused wherever it is."""
+    for fields in ('"top_n": 1e999', '"score_threshold": -1e999', '"min_relevance": 1e999'):
+        body = f'{{"query": "a", "documents": ["b"], {fields}}}'
+        assert client.post("/v1/trim", content=body).status_code == 400
+    body = '{"query": "a", "documents": [{"text": "b", "metadata": {"n": [1e999]}}]}'
+    for route in ("/rerank", "/v1/trim", "/v1/explain", "/v1/warm"):
+        assert client.post(route, content=body).status_code == 400
     with pytest.raises(BadRequest):
         read_json(b"[]")
 

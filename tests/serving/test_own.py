@@ -146,6 +146,16 @@ def test_metadata_come_back(client: TestClient) -> None:
         assert client.post(path, content=json.dumps(body)).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["top_n", "max_tokens", "fuse", "min_relevance", "neighbors"])
+def test_truth_is_no_number(client: TestClient, name: str) -> None:
+    """True is not taken for 1, which for `fuse` would leave the order to the retriever."""
+    asked = {"query": QUERY, "documents": TEXTS, "max_tokens": 60, name: True}
+    answer = client.post("/v1/trim", json=asked)
+    assert answer.status_code == 400
+    assert answer.json()["message"] == f"{name}: must be a number, not true or false"
+    assert client.post("/v2/rerank", json=asked | {"top_n": True}).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -154,7 +164,11 @@ def test_metadata_come_back(client: TestClient) -> None:
         ('{"text": "", "tittle": "T"}', "there is no field 'documents[0].tittle'"),
         ('{"text": "", "score": "high"}', "score: "),
         ('{"title": "T"}', "the field 'documents[0].text' is missing"),
-        ("7", "documents[0]: "),
+        ('{"text": "", "score": true}', "score: must be a number, not true or false"),
+        ("7", "documents[0]: must be a string or an object"),
+        ('{"text": 7}', "documents[0].text: must be a string"),
+        ('{"text": "", "metadata": 7}', "documents[0].metadata: must be an object"),
+        ('{"text": "", "id": []}', "documents[0].id: "),
     ],
 )
 def test_documents_that_are_off(client: TestClient, document: str, message: str) -> None:
@@ -280,6 +294,10 @@ def test_explain_as_numbers(client: TestClient) -> None:
     [
         ("/v1/trim", {"max_token": 5}, "there is no field 'max_token'. Did you mean 'max_tokens'?"),
         ("/v1/trim", {"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
+        ("/v1/trim", {"max token": 5}, "there is no field 'max token'. Did you mean 'max_tokens'?"),
+        ("/v1/trim", {"top_n": 0}, "top_n: Input should be greater than or equal to 1"),
+        ("/v1/trim", {"fuse": 2}, "fuse: Input should be less than or equal to 1"),
+        ("/v1/trim", {"query": 7}, "query: must be a string"),
         ("/v1/trim", {"on_no_evidence": "raise"}, "on_no_evidence must be keep or empty"),
         ("/v1/trim", {"tokenizer": "gpt2"}, "tokenizer: Input should be None"),
         ("/v1/trim", {"marker": "{n}{n}", "citations": True}, "marker"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from attnmass import Chunk
-from attnmass.text.inputs import check_queries, read_chunks, read_queries
+from attnmass.text.inputs import as_queries, read_chunks, read_queries
 from attnmass.text.prompt import chunk_text
 from attnmass.text.tokens import PlainTokenizer
 from tests.tiny import tiny_tokenizer
@@ -102,16 +103,62 @@ def test_tokens_are_those_of_what_is_read() -> None:
 def test_blank_queries(query: str) -> None:
     """A blank query is an error that shows it."""
     with pytest.raises(ValueError, match="empty or blank"):
-        check_queries(["good", query])
+        as_queries(["good", query])
 
 
 @pytest.mark.parametrize("query", [None, 5, b"who?", ["who?"]])
 def test_queries_of_another_type(query: Any) -> None:
     """A query that is no string is an error with its type."""
     with pytest.raises(TypeError, match=f"not {type(query).__name__}"):
-        check_queries([query])
+        as_queries([query])
     with pytest.raises(TypeError, match=r"pass \[query\]"):
-        check_queries("who?")
+        as_queries("who?")
+
+
+class Named(str, Enum):
+    """Texts with names: each member is a `str`, and formats and hashes as its name."""
+
+    ONE = "The first text."
+    TWO = "Who wrote it?"
+
+
+class Odd(str):
+    """A `str` that says other things of itself than its characters."""
+
+    def __str__(self) -> str:
+        return "odd"
+
+    def __format__(self, spec: str) -> str:
+        return "odd"
+
+    def __len__(self) -> int:
+        return 1
+
+    def strip(self, chars: str | None = None) -> str:
+        """Nothing of it."""
+        return "odd"
+
+
+@pytest.mark.parametrize("kind", [Named, Odd])
+def test_texts_are_their_characters(kind: Any) -> None:
+    """What is a kind of `str` is read as its characters, wherever text is passed."""
+    one, two = kind(Named.ONE.value), kind(Named.TWO.value)
+    chunks = [one, Chunk(one, one, two, two), one]
+    said, asked = "The first text.", "Who wrote it?"
+    found = read_chunks(chunks, PLAIN)
+    known = read_chunks([said, Chunk(said, said, asked, asked), said], PLAIN)
+    assert found == known
+    texts = [text for each in found.chunks for text in (each.text, each.before, each.after)]
+    assert {type(text) for text in [*texts, found.chunks[1].title]} == {str}
+    assert [type(each) for each in as_queries([two])] == [str]
+    assert as_queries([two]) == [asked]
+
+
+def test_errors_show_the_beginning() -> None:
+    """A blank query of any length leaves the message a line."""
+    with pytest.raises(ValueError, match="empty or blank") as caught:
+        as_queries(["\n" * 10_000])
+    assert len(str(caught.value)) < 100
 
 
 def test_query_without_tokens() -> None:
