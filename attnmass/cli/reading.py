@@ -57,7 +57,7 @@ def read_questions(
         return questions
     if query is None:
         raise UsageError(
-            "no QUERY", "attnmass rank QUERY PATHS, or attnmass rank --queries FILE.jsonl"
+            "no QUERY", "pass QUERY PATHS, or --queries FILE.jsonl; --help has examples"
         )
     if not query.strip():
         raise UsageError("the QUERY is blank: say what to look for")

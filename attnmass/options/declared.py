@@ -277,7 +277,9 @@ class Trimming(BaseModel):
         exclude=True,
     )
     language: str | None = option(
-        None, "ISO 639-1 code for the split into sentences", unset="a choice by script"
+        None,
+        "ISO 639-1 code for the split into sentences, English where a code is not known",
+        unset="a choice by script",
     )
 
 
