@@ -282,6 +282,7 @@ def test_explain_as_numbers(client: TestClient) -> None:
         ("/v1/trim", {"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
         ("/v1/trim", {"on_no_evidence": "raise"}, "on_no_evidence must be keep or empty"),
         ("/v1/trim", {"tokenizer": "gpt2"}, "tokenizer: Input should be None"),
+        ("/v1/trim", {"embed_model": "minilm"}, "embed_model: Input should be None"),
         ("/v1/trim", {"marker": "{n}{n}", "citations": True}, "marker"),
         ("/v1/trim", {"documents": [{"txt": "a"}]}, "documents[0]"),
         ("/v1/trim", {"query": ""}, "query is empty or blank"),
