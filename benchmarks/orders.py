@@ -53,7 +53,8 @@ def rules_of(ranker: AttentionRanker) -> dict[str, Any]:
     ranking, fusing = ranker.profile.ranking, ranker.profile.fusing
     assert ranking is not None
     assert fusing is not None
-    made = {"heads": ranking.heads, "exponents": ranking.exponents, "fusing": asdict(fusing)}
+    weights = {kind: found for kind, found in asdict(fusing).items() if kind != "spans"}
+    made = {"heads": ranking.heads, "exponents": ranking.exponents, "fusing": weights}
     return dict(json.loads(json.dumps(made)))
 
 

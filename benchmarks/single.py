@@ -7,8 +7,9 @@ do not say the answer, until there are ten sentences. Queries are those that sel
 whose document says the answer in one sentence only, which is the one to be found. Beside what ships
 stands what a conditional logit over the same heads would give, the sentences competing for each row
 of the query, with and without MiniLM's cosine; it is fitted on documents of the part of `nq` that
-may select. What ships stands there by its heads' weights alone, too. All but what is fitted here
-are also asked for HotpotQA's labelled sentences, which are of ten chunks a query.
+may select. What ships stands there by its heads' weights alone, too, and with MiniLM's cosine as
+`embed_model` has it. All but what is fitted here are also asked for HotpotQA's labelled sentences,
+which are of ten chunks a query.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ from attnmass import AttentionRanker
 from attnmass.profiles.rules import log_relative
 from attnmass.text.segmentation import segment
 from attnmass.trimming import TokenCounter
+from attnmass.trimming.embedding import with_cosines
 from benchmarks import quality
 from benchmarks.data import N_FIT, read_set
 from benchmarks.late_fit import SENTENCES as LABELLED
 from benchmarks.metrics import cell
-from benchmarks.sentence_baselines import BM25Sentences, MiniLMSentences, SentenceScorer
+from benchmarks.sentence_baselines import BM25Sentences, MiniLMSentences
 from benchmarks.sentence_data import Answered, read_answers, read_sentences
 from benchmarks.sentence_metrics import auc, has_answer, normalize, share_kept
 from benchmarks.spans import AttentionSpans, Spans, attention_by_span
@@ -50,11 +52,11 @@ PERCENTS = (30, 50)
 PENALTY = 0.003  # of squared weights, against the mean loss over documents
 
 BY_WEIGHTS = "attnmass by weights"
+EMBEDDED = "attnmass + MiniLM"
 LOGIT = "a logit over heads"
 FITTED = {  # by method the columns that a logit weighs
     LOGIT: ("heads",),
     f"{LOGIT} + MiniLM": ("heads", "cosine"),
-    "attnmass + MiniLM": ("shipped", "cosine"),
 }
 
 Row = dict[str, Any]
@@ -134,14 +136,16 @@ class Scorers:
     def __call__(self, item: Document) -> dict[str, Floats]:
         """Scores of each method, `[span]`."""
         found = self._features(item)
+        shipped, cosine = found["shipped"][:, 0], found["cosine"][:, 0]
         return {
-            "attnmass": found["shipped"][:, 0],
+            "attnmass": shipped,
             BY_WEIGHTS: np.array(self._weighted(item.query, [item.text], [item.spans])[0]),
+            EMBEDDED: with_cosines(shipped, cosine, self._ranker.profile.cosine_weight),
             **{
                 method: _columns(found, names) @ self._weights[method]
                 for method, names in FITTED.items()
             },
-            "MiniLM cosine": found["cosine"][:, 0],
+            "MiniLM cosine": cosine,
             "BM25": np.array(self._bm25(item.query, [item.text], [item.spans])[0]),
         }
 
@@ -149,13 +153,22 @@ class Scorers:
         self, query: str, texts: Sequence[str], spans: Spans
     ) -> dict[str, list[list[float]]]:
         """The same of several chunks, by what was not fitted here, `[chunk][span]`."""
-        scorers: dict[str, SentenceScorer] = {
-            "attnmass": self._shipped,
-            BY_WEIGHTS: self._weighted,
-            "MiniLM cosine": self._minilm,
-            "BM25": self._bm25,
+        shipped, weighted, cosines, words = (
+            scorer(query, texts, spans)
+            for scorer in (self._shipped, self._weighted, self._minilm, self._bm25)
+        )
+        weight = self._ranker.profile.cosine_weight
+        both = [
+            with_cosines(np.array(score), np.array(cosine), weight).tolist()
+            for score, cosine in zip(shipped, cosines, strict=True)
+        ]
+        return {
+            "attnmass": shipped,
+            BY_WEIGHTS: weighted,
+            EMBEDDED: both,
+            "MiniLM cosine": cosines,
+            "BM25": words,
         }
-        return {method: scorer(query, texts, spans) for method, scorer in scorers.items()}
 
     def _features(self, item: Document) -> Features:
         asked = item.query, [item.text], [item.spans]
@@ -163,7 +176,7 @@ class Scorers:
         shipped = np.array(self._shipped(*asked)[0])
         cosine = np.array(self._minilm(*asked)[0])
         return {
-            "shipped": np.log(shipped + 1e-9)[:, None],
+            "shipped": shipped[:, None],
             "heads": np.array([log_relative(row) for row in masses.tolist()]).T,
             "cosine": cosine[:, None],
         }
@@ -173,15 +186,29 @@ def _columns(found: Features, names: Sequence[str]) -> Floats:
     return np.hstack([found[name] for name in names])
 
 
-def conditional_logit(items: Sequence[Floats], labels: Sequence[npt.NDArray[np.bool_]]) -> Floats:
-    """Weights `[column]` by which the labelled one of each item's rows is likeliest."""
+def conditional_logit(
+    items: Sequence[Floats],
+    labels: Sequence[npt.NDArray[np.bool_]],
+    counting: Sequence[float] | None = None,
+    penalty: float = PENALTY,
+) -> Floats:
+    """Weights `[column]` by which the labelled one of each item's rows is likeliest.
+
+    Args:
+        items: `[row, column]` each.
+        labels: `[row]` each.
+        counting: How much each item counts; default: all alike.
+        penalty: Of squared weights.
+    """
+    counted = np.ones(len(items)) if counting is None else np.asarray(counting)
+    shares = (counted / counted.sum()).tolist()
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        value, slope = PENALTY * float(weights @ weights), 2 * PENALTY * weights
-        for rows, right in zip(items, labels, strict=True):
+        value, slope = penalty * float(weights @ weights), 2 * penalty * weights
+        for rows, right, share in zip(items, labels, shares, strict=True):
             logits = rows @ weights
-            value -= float(log_softmax(logits)[right].mean()) / len(items)
-            slope = slope - (rows[right].mean(axis=0) - softmax(logits) @ rows) / len(items)
+            value -= share * float(log_softmax(logits)[right].mean())
+            slope = slope - share * (rows[right].mean(axis=0) - softmax(logits) @ rows)
         return value, slope
 
     return np.asarray(minimize(loss, np.zeros(items[0].shape[1]), jac=True).x)
@@ -267,7 +294,7 @@ _SHOWN = {
     BY_WEIGHTS: "its heads by weights alone",
     LOGIT: f"{LOGIT}, fitted",
     f"{LOGIT} + MiniLM": f"{LOGIT} and MiniLM's cosine, fitted",
-    "attnmass + MiniLM": "attnmass as it ships and MiniLM's cosine, fitted",
+    EMBEDDED: "attnmass + MiniLM, as `embed_model` does",
 }
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from pathlib import Path
 
 import pytest
 
-from attnmass import AttentionRanker
+from attnmass import AttentionRanker, Ranking
 from attnmass.loading.sources import ALIASES
+from tests.conftest import HEADS
+from tests.tiny import tiny_model, tiny_tokenizer
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,3 +51,31 @@ def test_finds_the_evidence(minilm: AttentionRanker) -> None:
     assert ranking.chunks[0].index == 1
     trimmed = minilm.trim(QUESTION, [" ".join(CHUNKS)], keep_ratio=0.4)
     assert CHUNKS[1] in trimmed.chunks[0].text
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("llama_index.embeddings.huggingface", "HuggingFaceEmbedding"),
+        ("langchain_huggingface", "HuggingFaceEmbeddings"),
+    ],
+)
+def test_embeds_spans_in_every_framework(module: str, name: str) -> None:
+    """The same weights score spans alike as a model of whichever package."""
+    spec = importlib.util.find_spec(ALIASES["all-minilm-l6-v2"].package)
+    assert spec is not None
+    assert spec.origin is not None
+    folder = str(Path(spec.origin).parent / "model")
+    transformers = pytest.importorskip("sentence_transformers").SentenceTransformer(folder)
+    other = getattr(pytest.importorskip(module), name)(model_name=folder)
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+
+    def scores(ranking: Ranking) -> list[float]:
+        return [span.score for chunk in ranking.chunks for span in chunk.spans]
+
+    plain, mine, theirs = (
+        ranker.trim(QUESTION, CHUNKS, top_p=1.0, embed_model=model)
+        for model in (None, transformers, other)
+    )
+    assert scores(theirs) == pytest.approx(scores(mine), rel=1e-5)
+    assert all(0 < one < two for one, two in zip(scores(mine), scores(plain), strict=True))

@@ -182,7 +182,7 @@ class UsesRanker(RankerFields):
 
         Raises:
             ValueError: Naming the option and what to set instead.
-            TypeError: If `tokenizer` is none.
+            TypeError: If `tokenizer` or `embed_model` is none.
         """
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
@@ -278,6 +278,7 @@ class UsesRanker(RankerFields):
 
     def _request(self, query: str, results: Sequence[Settled], n_tokens: int | None) -> str:
         options = self.model_dump(exclude=NO_MATTER)
+        options["embed_model"] = id(self.embed_model)  # what it tells of itself may be anything
         return digest_of(query, options, self._load(), results, n_tokens)
 
     def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:

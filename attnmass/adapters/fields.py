@@ -19,7 +19,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from attnmass.adapters.reloading import light_tokenizer
+from attnmass.adapters.reloading import light_tokenizer, warn_of_embed_model
 from attnmass.engine.worker import Worker
 from attnmass.options.checked import no_truth, told
 from attnmass.options.declared import (
@@ -31,6 +31,7 @@ from attnmass.options.declared import (
     Trimming,
     option,
 )
+from attnmass.options.fields import OBJECTS
 from attnmass.options.fitting import as_texts
 from attnmass.options.readings import as_reading
 from attnmass.options.renamed import what_then
@@ -202,14 +203,17 @@ class RankerFields(
     __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Weights stay behind, and so does a server's key."""
-        update = {"tokenizer": light_tokenizer(self.tokenizer), "api_key": None}
+        """Weights stay behind, an embedding model's too, and so do keys."""
+        warn_of_embed_model(self.embed_model)
+        tokenizer = light_tokenizer(self.tokenizer)
+        update = {"tokenizer": tokenizer, "embed_model": None, "api_key": None}
         light = self.model_copy(update=update)
         light._ranker = light._counted = light._last_ranking = None
         return super(RankerFields, light).__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """The copy shares the ranker, the tokenizer, and who is told of calls."""
+        """The copy shares the ranker, the caller's objects, and who is told of calls."""
         listener = getattr(self, _TOLD, None)
-        shared = (self._ranker, self._counted, self._last_ranking, self.tokenizer, listener)
+        mine = (getattr(self, name) for name in OBJECTS)
+        shared = (self._ranker, self._counted, self._last_ranking, *mine, listener)
         return super().__deepcopy__({**(memo or {}), **{id(one): one for one in shared}})

@@ -63,3 +63,12 @@ def light_tokenizer(tokenizer: Any) -> Any:
         )
         return None
     return tokenizer
+
+
+def warn_of_embed_model(embed_model: object) -> None:
+    """Log that an embedding model is in no pickle, since it may hold weights or a key."""
+    if embed_model is not None:
+        _logger.warning(
+            "embed_model stays behind, a pickle of this reranker scores spans by attention alone "
+            "until it is set again"
+        )

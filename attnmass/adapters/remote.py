@@ -37,6 +37,10 @@ def check_fields(adapter: RankerFields) -> None:
     if is_remote:
         check_url(adapter.model)
         RemoteOptions(**{name: getattr(adapter, name) for name in REMOTE_FIELDS})
+    if is_remote and adapter.embed_model is not None:
+        from attnmass.client.sent import NO_EMBED_MODEL
+
+        raise ValueError(NO_EMBED_MODEL)
     if idle and is_remote:
         raise ValueError(
             f"the server at {adapter.model} loaded its model: leave out {', '.join(idle)}, which "

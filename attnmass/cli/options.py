@@ -90,6 +90,7 @@ class SelectionOptions(Given):
 @options_of(
     Trimming,
     panel=_TRIM,
+    but=("embed_model",),  # an object, which no text can name
     max_tokens=Shown("-t"),
     tokenizer=Shown(
         metavar="NAME",

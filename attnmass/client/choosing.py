@@ -21,9 +21,9 @@ class Scored:
         """Keep what was told."""
         self._told = told
 
-    def scored(self, index: int) -> ScoredText:
+    def scored(self, indices: Sequence[int]) -> Mapping[int, ScoredText]:
         """See `Looked.scored`."""
-        return self._told.texts[index]
+        return {index: self._told.texts[index] for index in indices}
 
     def bound(self, index: int) -> float:
         """See `Looked.bound`."""

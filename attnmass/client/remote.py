@@ -136,7 +136,8 @@ class RemoteRanker(Verbs):
         """
         started = time.perf_counter()
         asked = Asked(**options)
-        check_here(asked.batch_size, asked.progress)
+        trim = asked.trim
+        check_here(asked.batch_size, asked.progress, None if trim is None else trim.embed_model)
         queries = as_queries(queries)
         known, not_text = as_chunks(chunks)
         if not queries:

@@ -9,6 +9,11 @@ from typing import Any, NoReturn
 from attnmass.errors import UnsupportedModelError
 from attnmass.text.chunk import Chunk
 
+NO_EMBED_MODEL = (
+    "embed_model is for a model in this process: a server scores spans by attention alone, so "
+    "leave it out"
+)
+
 
 def documents(
     chunks: Sequence[Chunk], not_text: set[int], scores: Sequence[float | None] | None = None
@@ -32,12 +37,14 @@ def documents(
     return found
 
 
-def check_here(batch_size: int | None, progress: bool | None) -> None:
+def check_here(batch_size: int | None, progress: bool | None, embed_model: object = None) -> None:
     """Raise `ValueError` for what only a model in this process can be told."""
     if batch_size is not None:
         raise ValueError("batch_size is for a model in this process: a server has its own")
     if progress:
         raise ValueError("progress is for a model in this process: a server shows none")
+    if embed_model is not None:
+        raise ValueError(NO_EMBED_MODEL)
 
 
 def not_served(verb: str) -> NoReturn:

@@ -49,6 +49,7 @@ class TrimOptions(RankOptions, total=False):
     dry_run: bool
     tokenizer: Any
     language: str | None
+    embed_model: Any
 
 
 def as_rank_options(options: TrimOptions) -> RankOptions:

@@ -34,8 +34,8 @@ _FIRST = 4  # chunks that are looked into at first where too little is relevant
 class Looked(Protocol):
     """What one query's look at the chunks told of their spans, asked for chunk by chunk."""
 
-    def scored(self, index: int) -> ScoredText:
-        """The spans of a chunk with their scores; nothing is known of what must stay."""
+    def scored(self, indices: Sequence[int]) -> Mapping[int, ScoredText]:
+        """The spans of chunks with their scores; nothing is known of what must stay."""
 
     def bound(self, index: int) -> float:
         """What no span of a chunk scores more than."""
@@ -189,8 +189,8 @@ class _Choosing:
         self._brought |= more
 
     def _look_into(self, indices: Iterable[int]) -> None:
-        for index in sorted(indices):
-            self._scored[index] = replace(self._looked.scored(index), must=self._call.must(index))
+        for index, found in self._looked.scored(sorted(indices)).items():
+            self._scored[index] = replace(found, must=self._call.must(index))
 
     def _choose(self, leans: Mapping[int, Leaning], *, final: bool) -> Trimmed:
         call, kept, dropped = self._call, list(self._ranking.chunks), []

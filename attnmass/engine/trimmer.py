@@ -17,6 +17,7 @@ from attnmass.results.scored import ScoredRanking
 from attnmass.text.inputs import Inputs
 from attnmass.text.tokens import PlainTokenizer
 from attnmass.trimming import TokenCounter, Trim
+from attnmass.trimming.embedding import Embedder
 
 
 class Trimmer:
@@ -61,10 +62,10 @@ class Trimmer:
         Raises:
             BudgetError, PatternError: As `Call.trimmed`.
         """
-        texts = self._texts(inputs, options, trim.language)
+        texts = self._texts(inputs, options, trim.language, trim.embedder)
         call = self._call(texts, asked, trim)
         return [
-            call.trimmed(ranking, Look(texts, looked, ranking.scores))
+            call.trimmed(ranking, Look(texts, looked, ranking.scores, ranking.query))
             for ranking, looked in zip(rankings, attention, strict=True)
         ]
 
@@ -82,10 +83,10 @@ class Trimmer:
 
         What it would raise is told, too. `wholes` are the rankings that nothing was cut from.
         """
-        texts = self._texts(inputs, options, trim.language)
+        texts = self._texts(inputs, options, trim.language, trim.embedder)
         call = self._call(texts, asked, trim)
         return [
-            call.tried(whole, ranking, Look(texts, looked, ranking.scores))
+            call.tried(whole, ranking, Look(texts, looked, ranking.scores, ranking.query))
             for whole, ranking, looked in zip(wholes, rankings, attention, strict=True)
         ]
 
@@ -112,8 +113,8 @@ class Trimmer:
         texts = self._texts(inputs, options, language)
         found = []
         for ranking, looked in zip(rankings, attention, strict=True):
-            look = Look(texts, looked, ranking.scores)
-            scored = {index: look.scored(index) for index in inputs.tokens}
+            look = Look(texts, looked, ranking.scores, ranking.query)
+            scored = look.scored(list(inputs.tokens))
             every = [each for each in (*ranking.chunks, *ranking.dropped) if each.index in scored]
             found.append(
                 ScoredRanking(
@@ -125,8 +126,14 @@ class Trimmer:
             )
         return found
 
-    def _texts(self, inputs: Inputs, options: LayoutOptions, language: str | None) -> Texts:
-        return Texts(self._profile, self._leaner, inputs, options, language)
+    def _texts(
+        self,
+        inputs: Inputs,
+        options: LayoutOptions,
+        language: str | None,
+        embedder: Embedder | None = None,
+    ) -> Texts:
+        return Texts(self._profile, self._leaner, inputs, options, language, embedder)
 
     def _call(self, texts: Texts, asked: Asked, trim: Trim) -> Call:
         return Call(

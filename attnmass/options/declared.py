@@ -281,6 +281,14 @@ class Trimming(BaseModel):
         "ISO 639-1 code for the split into sentences, English where a code is not known",
         unset="a choice by script",
     )
+    embed_model: Any = option(
+        None,
+        "Embeds query and spans, whose cosine then has a part in span scores: a model of "
+        "sentence-transformers, LlamaIndex or LangChain; in no dump or pickle of an adapter",
+        unset="attention alone",
+        exclude=True,
+        repr=False,
+    )
 
 
 def defaults_of(*groups: type[BaseModel]) -> dict[str, Any]:

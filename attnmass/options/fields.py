@@ -36,6 +36,9 @@ SELECTION_FIELDS = names_of(Selecting)
 TRIM_FIELDS = ("max_tokens", "keep_ratio", "top_p")
 TRIM_DETAILS = tuple(name for name in names_of(Trimming) if name not in TRIM_FIELDS)
 
+# Fields of these that are objects of the caller's, which no text and no server can name.
+OBJECTS = ("tokenizer", "embed_model")
+
 # Fields that make no other result, or that the ranker tells better: which heads, read how.
 NO_MATTER = {
     *(name for name in LOADING_FIELDS if name != "revision"),
@@ -44,5 +47,5 @@ NO_MATTER = {
     "keep_ranking",
     "on_error",
     "show_progress",
-    "tokenizer",
+    *OBJECTS,  # which are told apart in ways of their own
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attnmass.options.checks import check_path
-from attnmass.profiles.fusing import FuseRule
+from attnmass.profiles.fusing import COSINE_WEIGHT, FuseRule
 from attnmass.profiles.profile import HeadProfile
 from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import EvidenceRule, Head, RankRule, SpanRule
@@ -91,7 +91,8 @@ _PARTS: Mapping[str, Callable[[Any], Any]] = {
         }
     ),
     "fusing": lambda data: FuseRule(
-        **{kind: (float(data[kind][0]), float(data[kind][1])) for kind in _KINDS if kind in data}
+        **{kind: (float(data[kind][0]), float(data[kind][1])) for kind in _KINDS if kind in data},
+        spans=data.get("spans", COSINE_WEIGHT),
     ),
     "context": _pairs,
     "background": lambda texts: tuple(map(str, texts)),

@@ -10,7 +10,7 @@ from typing import Any
 
 from attnmass.options.checks import check_items, check_share
 from attnmass.options.choices import Direction, check_direction
-from attnmass.profiles.fusing import FuseRule
+from attnmass.profiles.fusing import COSINE_WEIGHT, FuseRule
 from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import (
     EvidenceRule,
@@ -48,7 +48,7 @@ class HeadProfile:
         relevance: How likely it is that a chunk holds evidence, by its mass beside the background;
             for layout `"late"`. Where there is such a rule, it tells evidence, too.
         fusing: How attention and a retriever's order are weighed where `fuse` is `"auto"`;
-            default: attention alone.
+            default: attention alone. And how a span's score and its embedding's cosine are.
         background: The texts that chunks are held against for it; default: those that ship.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
@@ -97,6 +97,11 @@ class HeadProfile:
     def span_rule(self) -> SpanRule:
         """`spans`, or what stands for it."""
         return self.spans or SpanRule(self.heads, self.weights)
+
+    @property
+    def cosine_weight(self) -> float:
+        """What a cosine weighs in the score of a span, `fusing.spans` or what stands for it."""
+        return COSINE_WEIGHT if self.fusing is None else self.fusing.spans
 
     @property
     def background_texts(self) -> tuple[str, ...]:

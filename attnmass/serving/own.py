@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonS
 from attnmass.adapters.fields import N_BEST
 from attnmass.engine.asking import Asked
 from attnmass.options.declared import Selecting, Trimming, names_of, option
+from attnmass.options.fields import OBJECTS
 from attnmass.results.markers import checked_marker
 from attnmass.serving.asked import OBJECT, STRING, Metadata, Strict, Text, kind_of, query_of
 from attnmass.serving.body import to_json
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from attnmass.results.ranking import Ranking
 
 _SELECTING = names_of(Selecting)
-_TRIMMING = tuple(name for name in names_of(Trimming) if name != "tokenizer")
+_TRIMMING = tuple(name for name in names_of(Trimming) if name not in OBJECTS)
 
 
 class Document(Strict):
@@ -143,6 +144,7 @@ class TrimForm(_Ranked, Trimming):
 
     # One that is named here would have to be loaded.
     tokenizer: None = Field(None, description="Tokens are counted by the model's own", exclude=True)
+    embed_model: None = Field(None, description="Spans are scored by attention", exclude=True)
 
     citations: bool = option(False, "Whether the text is also given with numbers to cite by")
     marker: str | None = option(None, "What such a number looks like", unset="[{n}]")
@@ -171,6 +173,7 @@ class ExplainForm(_Ranked, Trimming):
     """Rank, trim if anything of that is asked for, and draw it."""
 
     tokenizer: None = Field(None, description="Tokens are counted by the model's own", exclude=True)
+    embed_model: None = Field(None, description="Spans are scored by attention", exclude=True)
 
     query_words: bool = option(False, "Whether to keep where each word of the query looked")
     format: Literal["html", "json"] = option("html", "A page, or its numbers")

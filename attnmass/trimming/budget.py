@@ -40,7 +40,7 @@ class TokenCounter:
         """Tokens of each text."""
         if self._backend is not None:
             # One that has no characters may get tokens all the same, such as a leading mark.
-            clean = [_encodable(text) for text in texts if text]
+            clean = [encodable(text) for text in texts if text]
             found = iter(self._backend.encode_batch_fast(clean, add_special_tokens=False))
             return [len(next(found)) if text else 0 for text in texts]
         assert self._count is not None
@@ -98,6 +98,6 @@ def _number(found: Any) -> int:
     )
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Lone surrogates, which no tokenizer takes, as U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -10,6 +10,7 @@ from attnmass.options.checked import check_option
 from attnmass.options.choices import OnEmpty
 from attnmass.options.declared import Trimming, names_of
 from attnmass.trimming.budget import TokenCounter
+from attnmass.trimming.embedding import Embedder
 from attnmass.trimming.patterns import Patterns, read_patterns
 
 
@@ -74,12 +75,18 @@ class Trim:
             Default: the ranking model's.
         language: ISO 639-1 code of the chunks' language for the split into sentences; default:
             by script, English rules for Latin ones.
+        embed_model: An embedding model that is loaded already: a `SentenceTransformer`, a
+            LlamaIndex `BaseEmbedding` or LangChain `Embeddings`. A span's score is then what it is
+            by attention, times `exp(b * (cosine - 1))`, with the cosine of its vector and the
+            query's, and `b` from the head profile. Only spans of chunks that are looked into are
+            embedded, and the query once.
         counter: What `tokenizer` became; not an option.
+        embedder: What `embed_model` became; not an option.
         patterns: What `must_keep` became; not an option.
 
     Raises:
         ValueError: If an option is out of range, or a pattern is none.
-        TypeError: If an option is of another type, or `tokenizer` is none.
+        TypeError: If an option is of another type, or `tokenizer` or `embed_model` is none.
     """
 
     max_tokens: int | None = None
@@ -95,7 +102,9 @@ class Trim:
     dry_run: bool = False
     tokenizer: Any = None
     language: str | None = None
+    embed_model: Any = field(default=None, repr=False)  # it may have a key, and tell it
     counter: TokenCounter | None = field(default=None, init=False, repr=False, compare=False)
+    embedder: Embedder | None = field(default=None, init=False, repr=False, compare=False)
     patterns: Patterns = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -105,3 +114,5 @@ class Trim:
         object.__setattr__(self, "patterns", read_patterns(self.must_keep))
         if self.tokenizer is not None:
             object.__setattr__(self, "counter", TokenCounter(self.tokenizer))
+        if self.embed_model is not None:
+            object.__setattr__(self, "embedder", Embedder(self.embed_model))

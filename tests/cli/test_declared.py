@@ -92,7 +92,7 @@ def test_and_a_field_of_both_adapters(adapter: Any) -> None:
         (LoadOptions, (Loading, Reading), {"profile", "fit_texts", "heads", "rank_by", "reading"}),
         (CacheGroup, (Storing,), set()),
         (SelectionOptions, (Selecting,), set()),
-        (TrimOptions, (Trimming,), set()),
+        (TrimOptions, (Trimming,), {"embed_model"}),  # an object
         (ServeOptions, (Serving,), {"api_keys"}),
     ],
 )

@@ -28,7 +28,7 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=40)
     ("group", "of_api", "without"),
     [
         (SelectionOptions, Selection, {"retrieval_scores"}),
-        (TrimOptions, Trim, {"counter", "patterns"}),
+        (TrimOptions, Trim, {"counter", "patterns", "embed_model", "embedder"}),
         (CacheGroup, CacheOptions, set()),
     ],
 )

@@ -249,6 +249,7 @@ def test_a_rejected_value_leaves_no_trace(adapter: Adapter) -> None:
         ("store_bytes", 0),
         ("no_such_field", 1),
         ("tokenizer", 3),
+        ("embed_model", 3),
     ):
         with pytest.raises((ValueError, TypeError), match=name):
             setattr(rerank, name, value)

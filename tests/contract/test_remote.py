@@ -15,6 +15,7 @@ from attnmass import AttentionRanker, RemoteRanker, ServerError
 from tests.contract.adapters import Adapter, Candidate
 from tests.contract.stub import StubRanker
 from tests.contract.wire import served
+from tests.trimming.embedders import OfLangChain
 
 QUERY = "Who wrote it?"
 KEY = "open-sesame"
@@ -45,6 +46,22 @@ def test_the_server_has_its_model(adapter: Adapter, fields: dict[str, Any]) -> N
     """What says how a model is loaded and read is refused, by name, before anything is asked."""
     with pytest.raises(ValueError, match=f"leave out {next(iter(fields))}"):
         adapter.Rerank(model=URL, **fields)
+
+
+def test_a_server_embeds_nothing(adapter: Adapter) -> None:
+    """An embedding model beside a URL is refused at once, whichever is set last, and in a call."""
+    model = OfLangChain()
+    with pytest.raises(ValueError, match="embed_model is for a model in this process"):
+        adapter.Rerank(model=URL, max_tokens=40, embed_model=model)
+    rerank = adapter.Rerank(model=URL, max_tokens=40)
+    with pytest.raises(ValueError, match="embed_model is for a model in this process"):
+        rerank.embed_model = model
+    with (
+        served(StubRanker()) as url,
+        RemoteRanker(url) as remote,
+        pytest.raises(ValueError, match="embed_model is for a model in this process"),
+    ):
+        remote.trim(QUERY, ["a"], max_tokens=40, embed_model=model)
 
 
 @pytest.mark.parametrize("fields", [{"api_key": KEY}, {"timeout": 5.0}, {"retries": 0}], ids=str)

@@ -19,6 +19,7 @@ from attnmass.options.selection import Selection
 from tests.contract.adapters import Adapter
 from tests.contract.test_trimming import CANDIDATES, QUERY, make, stub, words
 from tests.tiny import tiny_tokenizer
+from tests.trimming.embedders import OfLangChain
 
 HOW = {
     "min_keep": 2,
@@ -31,7 +32,9 @@ HOW = {
     "dry_run": True,
     "tokenizer": words,
     "language": "en",
+    "embed_model": OfLangChain(),
 }
+OBJECTS = ("tokenizer", "embed_model")
 
 
 def test_fields_are_those_of_the_core(adapter: Adapter) -> None:
@@ -112,16 +115,16 @@ def test_assigned_options_are_used(adapter: Adapter) -> None:
     assert sum(len(adapter.visible(i)[0]) for i in adapter.run(wider, found, QUERY)) > 60
 
 
-def test_dumps_hold_all_but_the_tokenizer(adapter: Adapter) -> None:
-    """Options go through JSON and come back; the tokenizer falls back to the default."""
+def test_dumps_hold_all_but_objects(adapter: Adapter) -> None:
+    """Options go through JSON and come back; the caller's objects fall back to the defaults."""
     rerank = adapter.Rerank(max_tokens=50, keep_ratio=0.9, order="input", **HOW)
     data = json.loads(rerank.model_dump_json())
-    assert "tokenizer" not in data
+    assert not data.keys() & set(OBJECTS)
     other = adapter.Rerank.model_validate(data)
     assert other.model_dump() == rerank.model_dump()
-    assert other.tokenizer is None
-    assert {name: getattr(other, name) for name in HOW if name != "tokenizer"} == {
-        name: value for name, value in HOW.items() if name != "tokenizer"
+    assert (other.tokenizer, other.embed_model) == (None, None)
+    assert {name: getattr(other, name) for name in HOW if name not in OBJECTS} == {
+        name: value for name, value in HOW.items() if name not in OBJECTS
     }
 
 

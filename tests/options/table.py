@@ -45,11 +45,11 @@ GROUPS = (
 _HEAD = """# Options
 
 Fields of `AttentionRerank` in both packages; but for what only adapters have, also what
-`AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line. Only
-`AttentionRerank` has a `top_n` of its own: `"auto"`, which is 5, and all under `max_tokens`. What
-only one layout has is an object, passed as `reading=JointReading(second_pass=True)`; both kinds are
-in `attnmass`. The last group but one is for `attnmass serve` alone, and the last for
-`attnmass.serving.ray`.
+`AttentionRanker` and `Trim` take and, spelled as `--top-n`, the command line; `embed_model`, which
+no text can name, is neither there nor beside a server's URL. Only `AttentionRerank` has a `top_n`
+of its own: `"auto"`, which is 5, and all under `max_tokens`. What only one layout has is an object,
+passed as `reading=JointReading(second_pass=True)`; both kinds are in `attnmass`. The last group but
+one is for `attnmass serve` alone, and the last for `attnmass.serving.ray`.
 """
 
 

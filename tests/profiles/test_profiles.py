@@ -13,8 +13,16 @@ from transformers import Gemma3TextConfig, Qwen2Config
 
 from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.models.sizes import fingerprint
-from attnmass.profiles import EvidenceRule, RankRule, SpanRule, default_profile, packaged_profile
+from attnmass.profiles import (
+    EvidenceRule,
+    FuseRule,
+    RankRule,
+    SpanRule,
+    default_profile,
+    packaged_profile,
+)
 from attnmass.profiles.choosing import choose_profile, packaged_profiles
+from attnmass.profiles.fusing import COSINE_WEIGHT
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -109,6 +117,24 @@ def test_files_without_exponents_still_load(tmp_path: Path) -> None:
     del spans["exponents"]
     assert load_profile(written(tmp_path / "old.json", spans=spans)) == FULL
     assert FULL.span_rule.exponents == ()
+
+
+def test_what_a_cosine_weighs(tmp_path: Path) -> None:
+    """It is written and read; a file that does not say, or has no such rule, has the constant."""
+    fusing = FuseRule((0.8, 0.7), (0.9, 0.4), (0.9, 0.5), spans=2.5)
+    profile = replace(FULL, fusing=fusing)
+    path = tmp_path / "profile.json"
+    path.write_text(profile.to_json(), encoding="utf-8")
+    assert load_profile(path) == profile
+    assert load_profile(path).cosine_weight == 2.5
+    old = json.loads(profile.to_json())["fusing"]
+    del old["spans"]
+    assert load_profile(written(tmp_path / "old.json", fusing=old)).cosine_weight == COSINE_WEIGHT
+    none = written(tmp_path / "none.json", fusing=None)
+    assert load_profile(none).cosine_weight == COSINE_WEIGHT
+    for wrong, match in ((-0.1, "spans must be at least 0, not -0.1"), (float("nan"), "spans")):
+        with pytest.raises(ValueError, match=match):
+            load_profile(written(tmp_path / "bad.json", fusing={**old, "spans": wrong}))
 
 
 def test_files_without_rules_still_load(tmp_path: Path) -> None:

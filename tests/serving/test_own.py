@@ -300,6 +300,7 @@ def test_explain_as_numbers(client: TestClient) -> None:
         ("/v1/trim", {"query": 7}, "query: must be a string"),
         ("/v1/trim", {"on_no_evidence": "raise"}, "on_no_evidence must be keep or empty"),
         ("/v1/trim", {"tokenizer": "gpt2"}, "tokenizer: Input should be None"),
+        ("/v1/trim", {"embed_model": "minilm"}, "embed_model: Input should be None"),
         ("/v1/trim", {"marker": "{n}{n}", "citations": True}, "marker"),
         ("/v1/trim", {"documents": [{"txt": "a"}]}, "documents[0]"),
         ("/v1/trim", {"query": ""}, "query is empty or blank"),
