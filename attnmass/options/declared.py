@@ -277,9 +277,7 @@ class Trimming(BaseModel):
         exclude=True,
     )
     language: str | None = option(
-        None,
-        "ISO 639-1 code for the split into sentences, English where a code is not known",
-        unset="a choice by script",
+        None, "ISO 639-1 code to split sentences by, else English", unset="a choice by script"
     )
     embed_model: Any = option(
         None,
