@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
 
 _FLOOR = 1e-4
 _ROUNDING = 1e-12  # of the largest
+_FAR = 1e6  # standard deviations; what is farther is as far
 
 
 def log_masses(masses: Sequence[float]) -> list[float]:
@@ -59,7 +59,7 @@ def standardize(
     """Z-scores; zeros where all values are alike, but for what rounding leaves.
 
     Args:
-        values: At least one.
+        values: At least one, finite.
         best: Mean and variance are of so many of the highest; default: of all. Of all, too, where
             the highest are alike.
         least_variance: Is added to the variance.
@@ -67,9 +67,11 @@ def standardize(
     known = sorted(values, reverse=True)[:best]
     if best is not None and known[0] == known[-1]:
         known = list(values)
-    mean = fmean(known)
-    variance = math.fsum((value - mean) ** 2 for value in known) / len(known)
+    # Squares of what others score by may be beyond what a float holds.
+    scale = 1.0 if least_variance else max(map(abs, known)) or 1.0
+    mean = math.fsum(value / scale / len(known) for value in known)
+    variance = math.fsum((value / scale - mean) ** 2 for value in known) / len(known)
     spread = math.sqrt(variance + least_variance)
-    if not math.isfinite(spread) or spread <= _ROUNDING * max(map(abs, known)):
+    if spread <= _ROUNDING * max(abs(value / scale) for value in known):
         return [0.0] * len(values)
-    return [(value - mean) / spread for value in values]
+    return [max(-_FAR, min(_FAR, (value / scale - mean) / spread)) for value in values]

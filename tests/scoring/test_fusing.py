@@ -109,3 +109,15 @@ def test_scale_plays_no_part(scores: list[int], factor: int, shift: int) -> None
         for by, to in ((1, 0), (factor, shift))
     )
     assert other == pytest.approx(one, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [[1e308, 1.0, -1e308], [1e200, 1e-200, 0.0], [1e-320, 5e-324, 0.0], [1.0, 1e-3, -1e308]],
+)
+def test_scores_of_any_size_keep_their_order(scores: list[float]) -> None:
+    """What a float holds is no error, and nothing that is told apart is taken for alike."""
+    found = fused([0.0] * 3, retrieved(scores, [0.0] * 3, "similarity"), RULE)
+    assert all(math.isfinite(each) for each in found)
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[-1]
