@@ -9,7 +9,6 @@ not asked, and the others are chunks of the same set that are not in it.
 from __future__ import annotations
 
 import json
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from benchmarks import quality
 from benchmarks.data import SETS, Labelled, parser, test_part
+from benchmarks.late_ranker import late_ranker
 from benchmarks.relevance import others, told
 
 RESULTS = Path(__file__).parent / "results" / "backgrounds.json"
@@ -32,13 +31,7 @@ def main() -> None:
     arguments = parser(__doc__, RESULTS, limit=30).parse_args()
     warnings.simplefilter("ignore")
     found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        ranker = AttentionRanker.from_pretrained(
-            quality.MODEL,
-            layout="late",
-            store=arguments.store or folder,
-            dtype=arguments.dtype,
-        )
+    with late_ranker(arguments) as ranker:
         for name in SETS:
             queries = test_part(arguments.data, name)
             asked, rest = queries[: arguments.limit], queries[arguments.limit :]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,9 +24,9 @@ import torch
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from benchmarks import quality
 from benchmarks.baselines import MiniLM, bm25_over
 from benchmarks.data import Labelled, read_set, test_part
+from benchmarks.late_ranker import late_ranker
 from benchmarks.metrics import cell, ndcg_of_ranks, recall_of_ranks
 
 RESULTS = Path(__file__).parent / "results" / "deep.json"
@@ -57,14 +56,7 @@ def main() -> None:
     found: dict[str, Any] = {"sets": {}}
     if arguments.out.exists():
         found = json.loads(arguments.out.read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        ranker = AttentionRanker.from_pretrained(
-            quality.MODEL,
-            layout="late",
-            store=arguments.store or folder,
-            dtype=arguments.dtype,
-            memory_bytes=WARM_BYTES,
-        )
+    with late_ranker(arguments, memory_bytes=WARM_BYTES) as ranker:
         minilm = MiniLM()
         for name in arguments.only:
             asked = test_part(arguments.data, name)[: arguments.limit]

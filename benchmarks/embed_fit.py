@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from attnmass import AttentionRanker
 from attnmass.profiles import load_profile
 from benchmarks import quality, single
 from benchmarks.data import N_FIT
 from benchmarks.heads import PROFILES
 from benchmarks.late_fit import SENTENCES
+from benchmarks.late_ranker import late_ranker
 from benchmarks.sentence_baselines import MiniLMSentences
 from benchmarks.sentence_data import read_sentences
 from benchmarks.spans import AttentionSpans, Spans
@@ -51,13 +50,7 @@ def main() -> None:
         "single": list(documents(arguments.data)),
         "hotpotqa": list(labelled(arguments.data)),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        ranker = AttentionRanker.from_pretrained(
-            quality.MODEL,
-            layout="late",
-            store=arguments.store or folder,
-            dtype=arguments.dtype,
-        )
+    with late_ranker(arguments) as ranker:
         scorers = AttentionSpans(ranker), MiniLMSentences()
         rows = {name: [columns(each, *scorers) for each in sets] for name, sets in found.items()}
     labels = {

@@ -10,7 +10,6 @@ already is kept after each query, and a second run with the same profile goes on
 from __future__ import annotations
 
 import json
-import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -21,9 +20,9 @@ from tqdm import tqdm
 
 from attnmass import AttentionRanker
 from attnmass.scoring.order import order
-from benchmarks import quality
 from benchmarks.baselines import MiniLM, bm25
 from benchmarks.data import SETS, Labelled, parser, test_part
+from benchmarks.late_ranker import late_ranker
 from benchmarks.metrics import ndcg_at_10
 
 RESULTS = Path(__file__).parent / "results" / "orders.json"
@@ -34,10 +33,7 @@ def main() -> None:
     arguments = parser(__doc__, RESULTS, limit=60).parse_args()
     warnings.simplefilter("ignore")
     minilm = MiniLM()
-    with tempfile.TemporaryDirectory() as folder:
-        ranker = AttentionRanker.from_pretrained(
-            quality.MODEL, layout="late", store=arguments.store or folder, dtype=arguments.dtype
-        )
+    with late_ranker(arguments) as ranker:
         about = known(arguments.out, rules_of(ranker))
         for name in SETS:
             rows = about["sets"].setdefault(name, [])

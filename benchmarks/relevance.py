@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import random
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from benchmarks import quality
 from benchmarks.data import SETS, Labelled, parser, test_part
+from benchmarks.late_ranker import late_ranker
 
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
 SIZES = (1, 5, 20, 100, 1000)
@@ -43,11 +42,7 @@ def main() -> None:
     arguments = made.parse_args()
     warnings.simplefilter("ignore")
     found: dict[str, Any] = {"limit": arguments.limit, "pool": arguments.pool, "sets": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        store = arguments.store or folder
-        ranker = AttentionRanker.from_pretrained(
-            quality.MODEL, layout="late", store=store, dtype=arguments.dtype
-        )
+    with late_ranker(arguments) as ranker:
         rule = ranker.profile.relevance
         assert rule is not None
         found["threshold"] = rule.evidence_threshold

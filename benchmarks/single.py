@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,9 +34,9 @@ from attnmass.profiles.rules import log_relative
 from attnmass.text.segmentation import segment
 from attnmass.trimming import TokenCounter
 from attnmass.trimming.embedding import with_cosines
-from benchmarks import quality
 from benchmarks.data import N_FIT, read_set
 from benchmarks.late_fit import SENTENCES as LABELLED
+from benchmarks.late_ranker import late_ranker
 from benchmarks.metrics import cell
 from benchmarks.sentence_baselines import BM25Sentences, MiniLMSentences
 from benchmarks.sentence_data import Answered, read_answers, read_sentences
@@ -225,13 +224,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder:
-        ranker = AttentionRanker.from_pretrained(
-            quality.MODEL,
-            layout="late",
-            store=arguments.store or folder,
-            dtype=arguments.dtype,
-        )
+    with late_ranker(arguments) as ranker:
         count = TokenCounter(ranker._plain.as_reader())
         scorers = Scorers(ranker)
         to_fit = list(documents(arguments.data, "nq", slice(N_FIT["nq"])))

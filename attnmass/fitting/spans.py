@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -81,21 +80,30 @@ def span_rule_of(found: SpanFit, chunk_choice: Choice, known: Sequence[Head]) ->
 
 
 def fit_where_told(
-    queries: Sequence[Spans | None], folds: Integers, sets: Integers, *about: Any
+    queries: Sequence[Spans | None],
+    folds: Integers,
+    sets: Integers,
+    heads: Sequence[int],
+    chunk_choice: Choice,
+    most: int,
+    read: Sequence[int] = (),
 ) -> SpanFit | None:
     """`fit_spans` by the queries that have labels; `None` where these are too few.
 
     Args:
         queries: As `spans_of` has them.
-        folds: As in `fit_spans`.
+        folds: As in `fit_spans`, and so are all others.
         sets: Likewise.
-        *about: What else `fit_spans` is told.
+        heads: Likewise.
+        chunk_choice: Likewise.
+        most: Likewise.
+        read: Likewise.
     """
     known = [i for i, spans in enumerate(queries) if spans is not None]
     if len(known) < LEAST_QUERIES or len(np.unique(folds[known])) < 2:
         return None
     found = [spans for spans in queries if spans is not None]
-    return fit_spans(found, folds[known], sets[known], *about)
+    return fit_spans(found, folds[known], sets[known], heads, chunk_choice, most, read)
 
 
 def fit_spans(

@@ -1,0 +1,32 @@
+"""The default model in the layout `late`, as most benchmarks of it open it."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from attnmass import AttentionRanker
+from benchmarks.quality import MODEL
+
+
+@contextmanager
+def late_ranker(
+    arguments: argparse.Namespace, *, memory_bytes: int | None = None
+) -> Iterator[AttentionRanker]:
+    """Open it.
+
+    Args:
+        arguments: With `store`, `None` for one that is gone afterwards, and `dtype`.
+        memory_bytes: What it may keep in memory; default: the ranker's own.
+    """
+    memory = {} if memory_bytes is None else {"memory_bytes": memory_bytes}
+    with tempfile.TemporaryDirectory() as folder:
+        yield AttentionRanker.from_pretrained(
+            MODEL,
+            layout="late",
+            store=arguments.store or folder,
+            dtype=arguments.dtype,
+            **memory,  # type: ignore[arg-type]
+        )
