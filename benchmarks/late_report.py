@@ -91,22 +91,38 @@ def _trained(method: str) -> str:
 
 def evidence_table(relevance: dict[str, Any]) -> str:
     """AUROC and false alarms of evidence, by set and number of candidates."""
+    heads = " | ".join(f"{way} | silenced | let through" for way in ("attention", "both"))
     lines = [
-        "| | candidates | AUROC | false alarms at 95% kept | silenced | let through |",
-        "|---|---|---|---|---|---|",
+        f"| AUROC (false alarms at 95% kept) | candidates | MiniLM cosine | {heads} |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, found in relevance["sets"].items():
-        for size, one in found["others"].items():
-            lines.append(f"| {name}, others | {int(size):,} | {_told(one)} |")
-        lines.append(f"| {name}, nearest | its own | {_told(found['nearest'])} |")
-    return "\n".join([*lines, ""])
-
-
-def _told(one: dict[str, float]) -> str:
-    return (
-        f"{one['auroc']:.3f} | {one['false alarms at 95%']:.2f} "
-        f"| {one['silenced']:.2f} | {one['let through']:.2f}"
+        for size in found["attention"]["others"]:
+            told = [found[way]["others"][size] for way in _ways(found)]
+            lines.append(f"| {name}, others | {int(size):,} | {_told(*told)} |")
+        told = [found[way]["nearest"] for way in _ways(found)]
+        lines.append(f"| {name}, nearest | its own | {_told(*told)} |")
+    queries = ", ".join(
+        f"{found['queries']} of {name}" for name, found in relevance["sets"].items()
     )
+    return "\n".join([*lines, "", f"Queries: {queries}.", ""])
+
+
+def _ways(found: dict[str, Any]) -> tuple[str, str, str]:
+    """What told evidence: the retriever, attention, both."""
+    retriever = next(name for name in found if name.endswith("cosine"))
+    return retriever, "attention", "both"
+
+
+def _told(retriever: dict[str, float], *ours: dict[str, float]) -> str:
+    cells = [_area(retriever)]
+    for one in ours:
+        cells += [_area(one), f"{one['silenced']:.2f}", f"{one['let through']:.2f}"]
+    return " | ".join(cells)
+
+
+def _area(one: dict[str, float]) -> str:
+    return f"{one['auroc']:.3f} ({one['false alarms at 95%']:.2f})"
 
 
 def echo_table(relevance: dict[str, Any]) -> str:
@@ -165,7 +181,7 @@ def why(
         )
         for method in ("MiniLM cosine", "BM25")
     }
-    told = [found["others"]["20"]["auroc"] for found in relevance["sets"].values()]
+    told = [found["attention"]["others"]["20"]["auroc"] for found in relevance["sets"].values()]
     seconds = float(np.median(cost["seconds"]["warm 2000"]))
     ratio = cost["ratios"]["warm 2000 over cross-encoder"]
     mine = late["means"]["musique"]["late"][0]

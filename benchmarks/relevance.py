@@ -4,8 +4,9 @@ python -m benchmarks.relevance DATA_FOLDER [--limit N] [--pool N] [--store FOLDE
 
 Evidence two ways: *others*, where the candidates of an answerable query are what supports its
 answer and chunks of other queries, of all sets alike, against as many of these alone; *nearest*,
-the query's own candidates against the same without what supports the answer. And the question
-itself as a chunk, in four forms, beside what answers it.
+the query's own candidates against the same without what supports the answer. Both by
+attention alone, by all-MiniLM-L6-v2's best cosine, and by both as `fuse="auto"` has it. And the
+question itself as a chunk, in four forms, beside what answers it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import random
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,18 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
+from attnmass.fitting.metrics import Bools
+from attnmass.fitting.metrics import Floats as Values
+from attnmass.scoring.evidence import log_odds, of_both
+from attnmass.scoring.order import sigmoid
+from benchmarks.baselines import MiniLM
 from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.late_ranker import late_ranker
 
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
 SIZES = (1, 5, 20, 100, 1000)
+ATTENTION, COSINE, BOTH = WAYS = ("attention", "MiniLM cosine", "both")
+ROUNDING = 1e-6  # what other batches of the embedder may change
 KEPT = 0.95  # of the answerable, where false alarms are counted
 ECHOES = (
     "{query}",
@@ -41,6 +50,7 @@ def main() -> None:
     made.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
     arguments = made.parse_args()
     warnings.simplefilter("ignore")
+    minilm = MiniLM()
     found: dict[str, Any] = {"limit": arguments.limit, "pool": arguments.pool, "sets": {}}
     with late_ranker(arguments) as ranker:
         rule = ranker.profile.relevance
@@ -48,17 +58,17 @@ def main() -> None:
         found["threshold"] = rule.evidence_threshold
         found["dtype"] = str(ranker._layout._reader.dtype).removeprefix("torch.")  # type: ignore[attr-defined]
         asked = {name: test_part(arguments.data, name)[: arguments.limit] for name in SETS}
+        left = {name: test_part(arguments.data, name)[arguments.limit :] for name in SETS}
+        n_left = sum(1 for queries in left.values() if queries)
+        mine = [query for queries in asked.values() for query in queries]
         pool = [
             text
-            for name in SETS
-            for text in others(
-                test_part(arguments.data, name)[arguments.limit :],
-                [query for queries in asked.values() for query in queries],
-                -(-arguments.pool // len(SETS)),
-            )
+            for queries in left.values()
+            for text in others(queries, mine, -(-arguments.pool // n_left))
         ]
+        cosines = minilm.over(pool)
         for name, queries in asked.items():
-            found["sets"][name] = measured(ranker, queries, pool, rule.evidence_threshold)
+            found["sets"][name] = measured(ranker, queries, pool, minilm, cosines)
             arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
@@ -75,42 +85,79 @@ def measured(
     ranker: AttentionRanker,
     asked: list[Labelled],
     pool: list[str],
-    threshold: float | None,
+    minilm: MiniLM,
+    over_pool: Callable[[str], list[float]],
 ) -> dict[str, Any]:
     """All figures of a set."""
-    present: dict[int, list[float]] = {size: [] for size in SIZES if size <= len(pool) + 1}
-    absent: dict[int, list[float]] = {size: [] for size in present}
-    near: list[tuple[float, float]] = []
+    rule, fusing = ranker.profile.relevance, ranker.profile.fusing
+    assert rule is not None
+    assert fusing is not None
+    assert fusing.evidence is not None
+    threshold = rule.evidence_threshold
+    told_by: dict[str, _Sides] = {way: _Sides() for way in WAYS}
     echo = {"above the answer": 0, "evidence by itself": 0, "tried": 0}
+    pairs = []
     for number, query in enumerate(tqdm(asked)):
+        n_own = len(query.texts)
         echoed = [form.format(query=query.query, upper=query.query.upper()) for form in ECHOES]
         everything = [*query.texts, *pool, *echoed]
         by_index = sorted(ranker.rank(query.query, everything).chunks, key=lambda c: c.index)
         relevance = np.array([chunk.relevance or 0.0 for chunk in by_index])
-        own = relevance[: len(query.texts)]
+        cosines = np.array([*minilm(query.query, query.texts), *over_pool(query.query)])
+        both = np.array(
+            [
+                sigmoid(of_both(log_odds(one), cosine, fusing.evidence))
+                for one, cosine in zip(relevance, cosines, strict=False)
+            ]
+        )
+        own = ranker.rank(
+            query.query,
+            query.texts,
+            retrieval_scores=cosines[:n_own].tolist(),
+            retrieval_kind="similarity",
+        )
+        assert abs(own.evidence - both[:n_own].max()) < ROUNDING
         mine = np.array(query.relevant, dtype=bool)
-        drawn = relevance[len(query.texts) : len(query.texts) + len(pool)]
-        drawn = drawn[np.random.default_rng(number).permutation(len(drawn))]
-        for size in present:
-            present[size].append(max([own[mine].max(), *drawn[: size - 1]]))
-            absent[size].append(drawn[:size].max())
-        near.append((float(own.max()), float(own[~mine].max())))
+        places = np.random.default_rng(number).permutation(len(pool))
+        for way, values in zip(WAYS, (relevance, cosines, both), strict=True):
+            told_by[way].add(values[:n_own], mine, values[n_own : n_own + len(pool)][places])
+        pairs.append(
+            [round(float(relevance[:n_own][some].max()), 5) for some in (mine | True, ~mine)]
+        )
         beside = ranker.rank(query.query, [*query.texts, *echoed])
-        places = [chunk.index for chunk in beside.chunks]
-        best = min(places.index(i) for i, yes in enumerate(query.relevant) if yes)
+        ranks = [chunk.index for chunk in beside.chunks]
+        best = min(ranks.index(i) for i, yes in enumerate(query.relevant) if yes)
         for i in range(len(echoed)):
             echo["tried"] += 1
-            echo["above the answer"] += int(places.index(len(query.texts) + i) < best)
+            echo["above the answer"] += int(ranks.index(n_own + i) < best)
             echo["evidence by itself"] += int(
                 threshold is not None and relevance[len(everything) - len(echoed) + i] >= threshold
             )
-    return {
-        "queries": len(asked),
-        "others": {size: told(present[size], absent[size], threshold) for size in present},
-        "nearest": told([one for one, _ in near], [other for _, other in near], threshold),
-        "evidence": [[round(one, 5) for one in pair] for pair in near],
-        "echo": echo,
-    }
+    ways = {way: sides.told(None if way == COSINE else threshold) for way, sides in told_by.items()}
+    return {"queries": len(asked), **ways, "evidence": pairs, "echo": echo}
+
+
+class _Sides:
+    """Evidence of candidates with an answer and without, gathered query by query."""
+
+    def __init__(self) -> None:
+        self._others: dict[int, tuple[list[float], list[float]]] = {}
+        self._nearest: tuple[list[float], list[float]] = ([], [])
+
+    def add(self, own: Values, relevant: Bools, drawn: Values) -> None:
+        """One query's candidates, which of them support the answer, and others' in random order."""
+        for size in SIZES:
+            if size <= len(drawn):
+                present, absent = self._others.setdefault(size, ([], []))
+                present.append(max([own[relevant].max(), *drawn[: size - 1]]))
+                absent.append(drawn[:size].max())
+        self._nearest[0].append(float(own.max()))
+        self._nearest[1].append(float(own[~relevant].max()))
+
+    def told(self, threshold: float | None) -> dict[str, Any]:
+        """All figures."""
+        others = {size: told(*sides, threshold) for size, sides in self._others.items()}
+        return {"others": others, "nearest": told(*self._nearest, threshold)}
 
 
 def told(

@@ -67,9 +67,10 @@ class Ranked:
                 asked,
                 self.profile,
                 self.rank_by,
+                ignored,
             )
-            for query, tokens, attention in zip(
-                self.queries, self.read, self.attention, strict=True
+            for query, tokens, attention, ignored in zip(
+                self.queries, self.read, self.attention, self.options.ignored, strict=True
             )
         ]
 

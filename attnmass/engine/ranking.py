@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from attnmass.engine.asking import Asked
@@ -11,8 +12,9 @@ from attnmass.layouts import QueryAttention
 from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking, Timings
+from attnmass.scoring.evidence import best_evidence
 from attnmass.scoring.masses import chunk_scores, head_masses, relevances, stability
-from attnmass.scoring.selection import Parts, cut, rank
+from attnmass.scoring.selection import Parts, cut, kind_of, rank
 from attnmass.text.inputs import Inputs
 from attnmass.text.tokens import Tokens
 
@@ -26,6 +28,7 @@ def make_ranking(
     selection: Asked,
     profile: HeadProfile,
     rank_by: RankBy,
+    ignored: Mapping[int, Sequence[int]],
 ) -> Ranking:
     """What one query's attention says of whole chunks.
 
@@ -38,6 +41,7 @@ def make_ranking(
         selection: Which chunks are kept, in which order.
         profile: The heads that were read.
         rank_by: What chunks are ordered by.
+        ignored: As in `LayoutOptions`, for this query.
 
     Returns:
         The ranking, untimed and without notes.
@@ -57,7 +61,10 @@ def make_ranking(
         )
         for index, place in inputs.places.items()
     }
-    evidence = evidence_of(attention, inputs, profile, masses, likely)
+    if likely is None:
+        evidence = by_masses(attention, inputs, profile, masses)
+    else:
+        evidence = by_relevance(likely, inputs, selection, profile, ignored)
     threshold = threshold_of(selection, profile)
     no_evidence = bool(masses) and threshold is not None and evidence < threshold
     ranked = rank(
@@ -85,16 +92,35 @@ def make_ranking(
     )
 
 
-def evidence_of(
-    attention: QueryAttention,
+def by_relevance(
+    likely: Sequence[float],
     inputs: Inputs,
+    selection: Asked,
     profile: HeadProfile,
-    masses: Sequence[float],
-    likely: Sequence[float] | None,
+    ignored: Mapping[int, Sequence[int]],
 ) -> float:
-    """How much was found: the best relevance, which no further chunk lowers; else by the masses."""
-    if likely is not None:
-        return max(likely, default=0.0)
+    """Evidence by the relevance of each text, and by the retriever's scores where they are fused.
+
+    The score of a text that repeats the question is left aside: it is of the question.
+    """
+    scores = selection.retrieval_scores if selection.fuse else None
+    places = inputs.places
+    given = [
+        None if scores is None or place in ignored else _finite(scores[index])
+        for index, place in places.items()
+    ]
+    relevance = [likely[place] for place in places.values()]
+    return best_evidence(relevance, given, kind_of(selection), profile.fusing)
+
+
+def _finite(score: float | None) -> float | None:
+    return None if score is None or not math.isfinite(score) else float(score)
+
+
+def by_masses(
+    attention: QueryAttention, inputs: Inputs, profile: HeadProfile, masses: Sequence[float]
+) -> float:
+    """Evidence where no relevance is known, by the masses of all texts."""
     rule, known = profile.evidence, profile.all_heads
     by_head = head_masses(attention, [known.index(head) for head in rule.heads])
     return rule(masses, [len(tokens) for tokens in inputs.distinct], by_head)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from attnmass.fitting.arrays import Quality
 from attnmass.fitting.crossval import CrossValidation
 from attnmass.fitting.data import LabelledData
 from attnmass.fitting.evidence import KEPT, EvidenceFit
+from attnmass.fitting.fused_evidence import FusedEvidence
 from attnmass.fitting.fusing import FuseFit
 from attnmass.fitting.metrics import Floats, Integers, Interval, interval
 from attnmass.fitting.ranking import RankingFit
@@ -135,15 +137,25 @@ def of_relevance(found: RelevanceFit) -> dict[str, Any]:
     }
 
 
-def of_fusing(found: FuseFit) -> dict[str, Any]:
-    """How a retriever's order is weighed against attention's."""
+def of_fusing(found: FuseFit | None, evidence: FusedEvidence | None) -> dict[str, Any] | None:
+    """How a retriever's scores are weighed against attention, in the order and in evidence."""
+    if found is None:
+        return None
     parts = [
         f"{kind} ({count} queries): nDCG@10 {found.fused[kind]:.3f} fused, "
         f"{found.alone[kind]:.3f} by the retriever, {found.attention[kind]:.3f} by attention"
         for kind, count in found.queries.items()
     ]
+    if evidence is not None:
+        parts.append(
+            f"evidence with cosines ({evidence.queries} queries): area under ROC "
+            f"{evidence.nearest:.3f} against the query's own without what supports the answer, "
+            f"{evidence.retriever:.3f} by the best cosine, {evidence.attention:.3f} by attention; "
+            f"the threshold silences {evidence.silenced:.0%} and lets {evidence.missed:.0%} through"
+        )
     return {
         "told": "retrieval scores: " + "; ".join(parts),
+        "evidence": None if evidence is None else asdict(evidence),
         "queries": dict(found.queries),
         "retriever": dict(found.alone),
         "attention": dict(found.attention),

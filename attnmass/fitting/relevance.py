@@ -36,6 +36,8 @@ class RelevanceFit:
         reliability: Mean relevance and share of relevant chunks, by tenths of relevance; empty
             tenths left out.
         spans: Labelled sentences that calibrated spans; 0 where none did.
+        logits: Log-odds of the relevance of each query's own chunks, by rules that the query had no
+            part in.
     """
 
     rule: RelevanceRule
@@ -46,6 +48,7 @@ class RelevanceFit:
     brier: float
     reliability: tuple[tuple[float, float], ...]
     spans: int
+    logits: tuple[Floats, ...] = ()
 
 
 def fit_relevance(
@@ -108,6 +111,7 @@ def fit_relevance(
         _brier(tables, relevance),
         _reliability(tables, relevance),
         n_spans,
+        tuple(one[table.own] for one, table in zip(logits, tables, strict=True)),
     )
 
 

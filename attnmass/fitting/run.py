@@ -147,7 +147,7 @@ class Run:
             spans=None if span_fit is None else facts.of_spans(span_fit, self.heads),
             evidence=None if told.evidence is None else facts.of_evidence(told.evidence),
             relevance=None if told.relevance is None else facts.of_relevance(told.relevance),
-            fusing=None if told.fusing is None else facts.of_fusing(told.fusing),
+            fusing=facts.of_fusing(told.fusing, told.fused_evidence),
             notes=facts.notes(self.data, null_query=config.null_query),
         )
         return FitResult(told.into(profile, facts.measured(report)), report)

@@ -11,6 +11,7 @@ import numpy as np
 from attnmass.fitting.beside import look_beside, with_others
 from attnmass.fitting.capture import look_at_chunks
 from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
+from attnmass.fitting.fused_evidence import FusedEvidence, fit_fused_evidence
 from attnmass.fitting.fusing import FuseFit, fit_fusing
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import Floats, Integers
@@ -35,14 +36,16 @@ class Told:
     evidence: EvidenceFit | None = None
     relevance: RelevanceFit | None = None
     fusing: FuseFit | None = None
+    fused_evidence: FusedEvidence | None = None
 
     def into(self, profile: HeadProfile, measured: Mapping[str, Any]) -> HeadProfile:
         """A profile with all of it."""
+        weights = None if self.fused_evidence is None else self.fused_evidence.weights
         return replace(
             profile,
             evidence=EvidenceRule() if self.evidence is None else self.evidence.rule,
             relevance=None if self.relevance is None else self.relevance.rule,
-            fusing=None if self.fusing is None else self.fusing.rule,
+            fusing=None if self.fusing is None else replace(self.fusing.rule, evidence=weights),
             measured=measured,
         )
 
@@ -75,7 +78,8 @@ def fit_told(
         return Told(fusing=fusing)
     if keeps_vectors(subject.layout):
         relevance = _relevance(subject, queries, profile, capture, folds, seed)
-        return Told(relevance=relevance, fusing=fusing)
+        by_both = fit_fused_evidence(queries, relevance, folds)
+        return Told(relevance=relevance, fusing=fusing, fused_evidence=by_both)
     return Told(_evidence(subject, queries, profile, capture, folds, seed), fusing=fusing)
 
 

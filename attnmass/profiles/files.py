@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attnmass.options.checks import check_path
-from attnmass.profiles.fusing import COSINE_WEIGHT, FuseRule
+from attnmass.profiles.fusing import FuseRule
 from attnmass.profiles.profile import HeadProfile
 from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import EvidenceRule, Head, RankRule, SpanRule
@@ -63,7 +63,7 @@ def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
     return tuple((int(layer), int(head)) for layer, head in heads)
 
 
-_KINDS = ("embedding", "lexical", "ranks")
+_NUMBERS = ("embedding", "lexical", "ranks", "evidence")
 _PARTS: Mapping[str, Callable[[Any], Any]] = {
     "ranking": lambda data: RankRule(
         **{
@@ -91,8 +91,10 @@ _PARTS: Mapping[str, Callable[[Any], Any]] = {
         }
     ),
     "fusing": lambda data: FuseRule(
-        **{kind: (float(data[kind][0]), float(data[kind][1])) for kind in _KINDS if kind in data},
-        spans=data.get("spans", COSINE_WEIGHT),
+        **{
+            **data,
+            **{name: tuple(map(float, data[name])) for name in _NUMBERS if data.get(name)},
+        }
     ),
     "context": _pairs,
     "background": lambda texts: tuple(map(str, texts)),

@@ -1,4 +1,4 @@
-"""How attention is weighed against a retriever's order, and against embeddings of spans."""
+"""How attention is weighed against a retriever's scores, and against embeddings of spans."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attnmass.options.checks import check_finite
 # What a cosine weighs against the logarithm of a span's score where a profile does not say: as
 # fitted for the late layout of smollm2-135m with all-MiniLM-L6-v2, by `benchmarks.embed_fit`.
 COSINE_WEIGHT = 1.7
+_NUMBERS = {"embedding": 2, "lexical": 2, "ranks": 2, "evidence": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class FuseRule:
         ranks: For ranks and sums of reciprocal ranks.
         spans: What the cosine of a span's embedding and the query's weighs against the logarithm of
             the span's score, at least 0; see `attnmass.trimming.embedding.with_cosines`.
+        evidence: A chunk's log-odds of evidence are the first times those of its relevance, plus
+            the second times its retrieval score, a similarity in [-1, 1], plus the third: a
+            logistic regression, whose constant is such that `RelevanceRule.evidence_threshold`
+            suits it. `None`: scores have no part in evidence.
 
     Raises:
         TypeError: If a number is none.
@@ -37,12 +42,15 @@ class FuseRule:
     lexical: tuple[float, float]
     ranks: tuple[float, float]
     spans: float = COSINE_WEIGHT
+    evidence: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("embedding", "lexical", "ranks"):
+        for name, count in _NUMBERS.items():
             found = getattr(self, name)
-            if len(found) != 2:
-                raise ValueError(f"{name} must be two numbers, not {found!r}")
+            if name == "evidence" and found is None:
+                continue
+            if len(found) != count:
+                raise ValueError(f"{name} must be {count} numbers, not {found!r}")
             for value in found:
                 check_finite(name, value)
         check_finite("spans", self.spans)

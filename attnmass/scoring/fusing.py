@@ -12,7 +12,7 @@ from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.order import standardize
 
 _LEAST_FOR_DISTANCES = 3  # scores that only rise; of two one cannot tell
-_RECIPROCAL = 0.1  # sums of reciprocal ranks, 1 / (60 + rank), are below
+_RECIPROCAL = 0.1  # sums of reciprocal ranks, 1 / (60 + rank), are above 0 and below
 _BEST = 20  # scores that the others are measured by, however many were fetched
 _LEAST_VARIANCE = 0.25  # of attention's logarithms; where they differ less it has little to say
 _AGREEMENT = 0.2  # rank correlation with attention that overrules the order in which chunks came
@@ -53,11 +53,11 @@ def retrieved(
     found = tuple(-score for score in scores) if turned else tuple(scores)
     if kind == "rank" or (turned and _are_ranks(scores)):
         return Retrieved(found, "ranks", turned)
+    if not turned and all(0 < score <= _RECIPROCAL for score in scores):
+        return Retrieved(found, "ranks")
     if turned or all(-1 <= score <= 1 for score in scores):
-        return Retrieved(
-            found, "embedding" if turned or max(scores) > _RECIPROCAL else "ranks", turned
-        )
-    return Retrieved(found, "lexical", turned)
+        return Retrieved(found, "embedding", turned)
+    return Retrieved(found, "lexical")
 
 
 def fused(attention: Sequence[float], found: Retrieved, rule: FuseRule) -> list[float]:

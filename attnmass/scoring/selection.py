@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from attnmass.options.choices import Order, RankBy
+from attnmass.options.choices import Order, RankBy, RetrievalKind
 from attnmass.options.selection import Selection
 from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.fusing import fused, retrieved
@@ -132,16 +132,21 @@ def _scores(
             scores = softmax(keys)
     if given is None or not selection.fuse:
         return keys, scores
-    kind = selection.retrieval_kind
+    kind = kind_of(selection)
     if not isinstance(selection.fuse, str):
-        # Who says how much the scores count knows them: nothing is guessed.
-        found = retrieved(given, attention, "similarity" if kind == "auto" else kind)
-        keys = fuse(attention, found.scores, selection.fuse)
+        keys = fuse(attention, retrieved(given, attention, kind).scores, selection.fuse)
     elif rule is not None:
         keys = fused(attention, retrieved(given, attention, kind), rule)
     else:
         return keys, scores
     return keys, softmax(keys)
+
+
+def kind_of(selection: Selection) -> RetrievalKind:
+    """What a retriever's scores are, as the caller says; who fuses by a number knows them."""
+    if selection.retrieval_kind == "auto" and not isinstance(selection.fuse, str):
+        return "similarity"
+    return selection.retrieval_kind
 
 
 def _by_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attnmass import AttentionRanker, HeadProfile, Ranking
-from attnmass.profiles import RelevanceRule
+from attnmass.profiles import FuseRule, RelevanceRule
 from attnmass.profiles.texts import ordinary_documents
+from attnmass.scoring.evidence import log_odds
 from tests.tiny import tiny_model, tiny_tokenizer
 
 HEADS = ((1, 0), (1, 3), (2, 2))
@@ -32,6 +34,15 @@ def profile(**fields: Any) -> HeadProfile:
 def ranker() -> AttentionRanker:
     """One that keeps what it read."""
     return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile(), layout="late")
+
+
+@pytest.fixture(scope="module")
+def scored(ranker: AttentionRanker) -> AttentionRanker:
+    """One whose profile knows what cosines say."""
+    rule = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=(0.5, 6.0, -3.0))
+    return AttentionRanker(
+        tiny_model(), tiny_tokenizer(), profile=profile(fusing=rule), layout="late"
+    )
 
 
 def by_text(ranking: Ranking, chunks: list[str]) -> dict[str, float | None]:
@@ -73,6 +84,52 @@ def test_more_chunks_never_lower_evidence(
     weak = [text for text in more if ranker.rank(QUERY, [text]).no_evidence]
     if before.no_evidence and weak:
         assert ranker.rank(QUERY, [*chunks, *weak]).no_evidence
+
+
+@PROPERTY
+@given(chunks=texts, more=texts, data=st.data())
+def test_more_chunks_never_lower_evidence_by_both(
+    scored: AttentionRanker, chunks: list[str], more: list[str], data: st.DataObject
+) -> None:
+    """Nor where a retriever's cosines have a part in it; what repeats the question has none."""
+    cosines = st.floats(-1, 1)
+    scores = {one: data.draw(cosines) for one in dict.fromkeys([*chunks, *more, QUERY])}
+    chunks, scores[PARAGRAPHS[-1]] = [PARAGRAPHS[-1], *chunks], 0.2  # no sum of reciprocal ranks
+
+    def ranked(texts: list[str]) -> Ranking:
+        of_texts = [scores[one] for one in texts]
+        return scored.rank(QUERY, texts, retrieval_scores=of_texts, retrieval_kind="similarity")
+
+    before, after = ranked(chunks), ranked([*chunks, *more])
+    assert after.evidence >= before.evidence
+    assert before.no_evidence or not after.no_evidence
+    scores[QUERY] = 1.0
+    assert ranked([*chunks, QUERY]).evidence == before.evidence
+
+
+def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
+    """By each chunk's relevance and cosine, where cosines are fused, and by relevance else."""
+    texts, cosines = PARAGRAPHS[:4], [0.7, 0.3, 0.2, -0.1]
+    ranking = scored.rank(QUERY, texts, retrieval_scores=cosines)
+    logits = [
+        0.5 * log_odds(chunk.relevance or 0.0) + 6 * (chunk.retrieval_score or 0.0) - 3
+        for chunk in ranking.chunks
+    ]
+    assert ranking.evidence == pytest.approx(1 / (1 + math.exp(-max(logits))))
+    alone = scored.rank(QUERY, texts)
+    assert alone.evidence == max(chunk.relevance or 0.0 for chunk in alone.chunks)
+    for options in ({"fuse": None}, {"retrieval_kind": "distance"}):
+        found = scored.rank(QUERY, texts, retrieval_scores=cosines, **options)
+        assert found.evidence == alone.evidence
+    some = scored.rank(QUERY, texts, retrieval_scores=[0.7, None, None, float("nan")])
+    assert some.evidence == max(
+        alone_of(alone, 1), alone_of(alone, 2), alone_of(alone, 3), ranking.evidence
+    )
+
+
+def alone_of(ranking: Ranking, index: int) -> float:
+    """The relevance of a chunk."""
+    return next(chunk.relevance or 0.0 for chunk in ranking.chunks if chunk.index == index)
 
 
 @PROPERTY

@@ -137,6 +137,21 @@ def test_what_a_cosine_weighs(tmp_path: Path) -> None:
             load_profile(written(tmp_path / "bad.json", fusing={**old, "spans": wrong}))
 
 
+def test_what_a_cosine_says_of_evidence(tmp_path: Path) -> None:
+    """It is written and read, three numbers or none."""
+    fusing = FuseRule((0.8, 0.7), (0.9, 0.4), (0.9, 0.5), evidence=(0.5, 6.0, -3.0))
+    profile = replace(FULL, fusing=fusing)
+    assert (
+        load_profile(written(tmp_path / "profile.json", **json.loads(profile.to_json()))) == profile
+    )
+    told = json.loads(profile.to_json())["fusing"]
+    none = replace(FULL, fusing=replace(fusing, evidence=None))
+    assert load_profile(written(tmp_path / "none.json", fusing={**told, "evidence": None})) == none
+    for wrong, match in (([1, 2], "evidence must be 3 numbers"), ([1, 2, "x"], "x")):
+        with pytest.raises(ValueError, match=match):
+            load_profile(written(tmp_path / "bad.json", fusing={**told, "evidence": wrong}))
+
+
 def test_files_without_rules_still_load(tmp_path: Path) -> None:
     """A file from before there were rules has the defaults; so has one that says null."""
     for absent in (..., None):

@@ -23,6 +23,7 @@ ATTENTION = [0.0, -1.0, -2.0]
         ([0.2, -0.1, -0.3], "embedding", False),
         ([14.2, 3.0, 0.5], "lexical", False),
         ([0.0325, 0.0161, 0.0159], "ranks", False),  # sums of reciprocal ranks
+        ([0.08, 0.01, -0.02], "embedding", False),  # no sum of these is below zero
         ([1, 2, 3], "ranks", True),
         ([0, 1, 2], "ranks", True),
         ([0.11, 0.37, 0.52], "embedding", True),  # distances, best first

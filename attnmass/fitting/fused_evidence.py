@@ -1,0 +1,152 @@
+"""How a retriever's cosines have a part in evidence: fitted where queries tell them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attnmass.fitting.fusing import LEAST_QUERIES
+from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.metrics import Bools, Floats, Integers, auc
+from attnmass.fitting.relevance import SILENCE, RelevanceFit
+from attnmass.scoring.evidence import log_odds
+from attnmass.scoring.fusing import retrieved
+
+_STRENGTH = 1.0  # inverse penalty; of two weights and thousands of chunks
+_NEAREST = 0.5  # of what is missed; the rest is of other queries, which cosines tell apart
+
+
+@dataclass(frozen=True, slots=True)
+class FusedEvidence:
+    """Weights, and how well they tell on folds that fitted nothing.
+
+    Attributes:
+        weights: As `FuseRule.evidence`.
+        queries: How many queries told cosines.
+        nearest: Area under ROC of the best chunk's log-odds, the candidates of a query against the
+            same without what supports the answer.
+        attention: The same by relevance alone.
+        retriever: The same by the best cosine.
+        silenced: Share of the answerable that the threshold of relevance silences.
+        missed: Share of those without an answer that it lets through.
+    """
+
+    weights: tuple[float, float, float]
+    queries: int
+    nearest: float
+    attention: float
+    retriever: float
+    silenced: float
+    missed: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Row:
+    """One query: log-odds of relevance and cosines, `[chunk, 2]`, labels, and its fold."""
+
+    features: Floats
+    labels: Bools
+    fold: int
+
+
+def fit_fused_evidence(
+    queries: Sequence[LabelledQuery], relevance: RelevanceFit, folds: Integers
+) -> FusedEvidence | None:
+    """A logistic regression over the queries' own chunks, whose cosines are known.
+
+    Relevant chunks of a query weigh as much as its others. Its constant is moved so that the
+    threshold of relevance is the cheapest here, too.
+
+    Args:
+        queries: What is labelled.
+        relevance: How relevance was fitted on them.
+        folds: The fold of each.
+
+    Returns:
+        `None` where fewer than `LEAST_QUERIES` told cosines, or there is no threshold.
+    """
+    threshold = relevance.rule.evidence_threshold
+    rows = [
+        row
+        for query, logits, fold in zip(queries, relevance.logits, folds, strict=True)
+        for row in _rows(query, logits, int(fold))
+    ]
+    if threshold is None or len(rows) < LEAST_QUERIES or len({row.fold for row in rows}) < 2:
+        return None
+    told: list[Floats] = [np.zeros(0)] * len(rows)
+    for fold in {row.fold for row in rows}:
+        weights = _fitted([row for row in rows if row.fold != fold])
+        for place, row in enumerate(rows):
+            if row.fold == fold:
+                told[place] = row.features @ weights[:2] + weights[2]
+    present = np.array([one.max() for one in told])
+    absent = _absent(rows, told)
+    least, silenced, missed = _cheapest(present, absent)
+    weights = _fitted(rows)
+    of_relevance, of_score = (round(float(weight), 4) for weight in weights[:2])
+    bias = round(float(weights[2]) + log_odds(threshold) - least, 4)
+    by_relevance, by_score = ([row.features[:, i] for row in rows] for i in (0, 1))
+    return FusedEvidence(
+        (of_relevance, of_score, bias),
+        len(rows),
+        _auc(present, absent),
+        _auc(np.array([one.max() for one in by_relevance]), _absent(rows, by_relevance)),
+        _auc(np.array([one.max() for one in by_score]), _absent(rows, by_score)),
+        silenced,
+        missed,
+    )
+
+
+def _rows(query: LabelledQuery, logits: Floats, fold: int) -> list[_Row]:
+    """One for each retriever that told cosines."""
+    labels = np.array(query.relevant) > 0
+    found = []
+    for scores in query.retrieval_scores:
+        known = retrieved(scores, logits.tolist(), "auto")
+        if known.kind == "embedding" and not known.turned:
+            found.append(_Row(np.stack([logits, np.array(known.scores)], 1), labels, fold))
+    return found
+
+
+def _fitted(rows: Sequence[_Row]) -> Floats:
+    """The two weights and the constant."""
+    from sklearn.linear_model import LogisticRegression
+
+    features = np.concatenate([row.features for row in rows])
+    labels = np.concatenate([row.labels for row in rows])
+    weights = np.concatenate(
+        [
+            np.where(row.labels, 1 / row.labels.sum(), 1 / max(1, (~row.labels).sum()))
+            for row in rows
+        ]
+    )
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
+    found = LogisticRegression(C=_STRENGTH, max_iter=2000).fit(
+        (features - mean) / spread, labels, weights
+    )
+    slopes = found.coef_[0] / spread
+    return np.array([*slopes, float(found.intercept_[0] - slopes @ mean)])
+
+
+def _absent(rows: Sequence[_Row], told: Sequence[Floats]) -> Floats:
+    """The best of each query without what supports the answer, where something is left."""
+    best = [one[~row.labels].max(initial=-math.inf) for row, one in zip(rows, told, strict=True)]
+    found: Floats = np.array([one for one in best if math.isfinite(one)])
+    return found
+
+
+def _auc(present: Floats, absent: Floats) -> float:
+    labels = np.arange(len(present) + len(absent)) < len(present)
+    return float(auc(labels, np.concatenate([present, absent])))
+
+
+def _cheapest(present: Floats, absent: Floats) -> tuple[float, float, float]:
+    """The cheapest threshold on log-odds, what it silences, and what it lets through."""
+    places = np.unique(np.concatenate([present, absent]))
+    silenced = np.array([np.mean(present < place) for place in places])
+    missed = np.array([np.mean(absent >= place) for place in places])
+    best = int(np.argmin(SILENCE * silenced + _NEAREST * missed))
+    return float(places[best]), float(silenced[best]), float(missed[best])

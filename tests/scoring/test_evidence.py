@@ -1,0 +1,72 @@
+"""Whether anything here answers, by relevance and by a retriever's scores."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnmass.profiles import FuseRule
+from attnmass.scoring.evidence import best_evidence, log_odds
+
+RULE = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=(0.5, 6.0, -3.0))
+LIKELY = [0.9, 0.4, 0.1]
+
+shares = st.floats(0, 1)
+cosines = st.one_of(st.none(), st.floats(-1, 1))
+pairs = st.lists(st.tuples(shares, cosines), min_size=1, max_size=8)
+
+
+def test_by_hand() -> None:
+    """It is the best chunk's logistic regression of its relevance and its cosine."""
+    logits = [0.5 * math.log(9) + 6 * 0.2 - 3, 0.5 * math.log(2 / 3) + 6 * 0.7 - 3]
+    found = best_evidence(LIKELY[:2], [0.2, 0.7], "similarity", RULE)
+    assert found == pytest.approx(1 / (1 + math.exp(-max(logits))))
+
+
+@pytest.mark.parametrize(
+    ("scores", "kind"),
+    [
+        ([None, None, None], "auto"),
+        ([14.2, 3.0, 0.5], "auto"),  # BM25's scale is the corpus's
+        ([0.0325, 0.0161, 0.0159], "auto"),  # sums of reciprocal ranks
+        ([0.11, 0.37, 0.52], "auto"),  # distances, best first
+        ([0.9, 0.5, 0.3], "distance"),
+        ([1.0, 2.0, 3.0], "rank"),
+    ],
+)
+def test_other_scores_have_no_part(scores: list[float | None], kind: str) -> None:
+    """Of what is no cosine one cannot tell what is near: relevance alone counts."""
+    assert best_evidence(LIKELY, scores, kind, RULE) == 0.9  # type: ignore[arg-type]
+
+
+def test_without_a_rule_scores_have_no_part() -> None:
+    """A profile that was fitted without retrieval scores tells evidence by relevance alone."""
+    rule = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0))
+    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "similarity", rule) == 0.9
+    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "similarity", None) == 0.9
+    assert best_evidence([], [], "auto", RULE) == 0.0
+
+
+@given(some=pairs, more=pairs)
+def test_more_chunks_never_lower_it(
+    some: list[tuple[float, float | None]], more: list[tuple[float, float | None]]
+) -> None:
+    """Each chunk is told by its own two numbers, scored or not, and the best one counts."""
+
+    def told(rows: list[tuple[float, float | None]]) -> float:
+        return best_evidence([one for one, _ in rows], [c for _, c in rows], "similarity", RULE)
+
+    # All below 0.1 look like sums of reciprocal ranks.
+    known = (0.0, 0.2)
+    assert told([known, *some, *more]) == max(told([known, *some]), told([known, *more]))
+
+
+@given(share=st.floats(1e-9, 1 - 1e-9))
+def test_log_odds_invert_the_logistic_function(share: float) -> None:
+    """There and back is the same, and the ends are finite."""
+    assert 1 / (1 + math.exp(-log_odds(share))) == pytest.approx(share)
+    assert math.isfinite(log_odds(0.0))
+    assert math.isfinite(log_odds(1.0))
