@@ -23,6 +23,7 @@ from benchmarks import (
     selection,
     single,
     trimming_report,
+    unfitted,
 )
 from benchmarks.data import SETS
 from benchmarks.metrics import cell
@@ -204,6 +205,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "late cost": (late_report.cost_table, ("late_cost.json",)),
     "late": (late_table, ("late.json", "quality.json")),
     "unlabelled": (unlabelled_table, ("late.unlabelled.json", "late.json")),
+    "unfitted": (unfitted.table, ("unfitted.json",)),
     "selection": (selection.table, ("selection.json",)),
     "cost": (cost.table, ("cost.json",)),
     "cache": (scaling.table, ("scaling.json",)),

@@ -1,0 +1,106 @@
+"""What a model that nobody has fitted ranks like, query by query, its own profile hidden.
+
+python -m benchmarks.unfitted DATA_FOLDER [--model NAME] [--layout NAME] [--limit N] [--dtype NAME]
+
+By heads that are chosen in seconds from the texts that ship, by all heads of the middle layers, and
+by BM25, over the same candidates of queries that selected nothing. Set HF_HOME to an empty folder,
+or what was fitted earlier is found. What was ranked is kept after each query, and a second run goes
+on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from attnmass.fitting.quick import SOURCE, choose_quickly
+from attnmass.fitting.subject import open_model
+from benchmarks import quality
+from benchmarks.baselines import bm25
+from benchmarks.data import SETS, parser, test_part
+from benchmarks.metrics import ndcg_at_10
+
+RESULTS = Path(__file__).parent / "results" / "unfitted.json"
+CHOSEN, MIDDLE, BM25 = "chosen in seconds", "all heads of the middle layers", "BM25"
+
+
+def main() -> None:
+    """Choose, rank and store."""
+    made = parser(__doc__, RESULTS, limit=25)
+    made.add_argument("--model", default=quality.MODEL)
+    made.add_argument("--layout", default="late")
+    arguments = made.parse_args()
+    warnings.simplefilter("ignore")
+    # No deeper layer than those that are read of a model without a profile.
+    subject = open_model(
+        arguments.model, layout=arguments.layout, max_layer=0, dtype=arguments.dtype
+    )
+    started = time.perf_counter()
+    chosen = choose_quickly(subject.model, subject.tokenizer, subject.default)
+    seconds = time.perf_counter() - started
+    if chosen is None or chosen.source != SOURCE:
+        raise SystemExit("no heads stand out" if chosen is None else f"found {chosen.source}")
+    found = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
+    heads = [list(head) for head in chosen.heads]
+    about = found.get(arguments.model)
+    if about is None or about["heads"] != heads:
+        about = {"layout": chosen.layout, "heads": heads, "seconds": round(seconds, 1), "rows": []}
+    found[arguments.model] = about
+    rankers = {
+        CHOSEN: subject.ranker(profile=chosen),
+        MIDDLE: subject.ranker(profile=subject.default),
+    }
+    done = {(row["set"], row["query"]) for row in about["rows"]}
+    # A few of each set, then more, so that a run that is cut off has as many of all.
+    sets = {name: test_part(arguments.data, name)[: arguments.limit] for name in SETS}
+    for number in tqdm(range(arguments.limit)):
+        for name, queries in sets.items():
+            if number >= len(queries) or (name, number) in done:
+                continue
+            query, texts = queries[number].query, queries[number].texts
+            scores = {way: ranker.rank(query, texts).scores for way, ranker in rankers.items()}
+            scores[BM25] = tuple(bm25(query, texts))
+            for way, mine in scores.items():
+                value = round(ndcg_at_10(queries[number].relevant, list(mine)), 5)
+                about["rows"].append({"set": name, "query": number, "method": way, "ndcg": value})
+            write(arguments.out, found)
+
+
+def table(found: dict[str, Any]) -> str:
+    """nDCG@10 by model, with the mean over sets."""
+    lines = [
+        f"| nDCG@10 | seconds to choose | {' | '.join(SETS)} | mean |",
+        f"|---|---{'|---' * len(SETS)}|---|",
+    ]
+    counts = []
+    for model, about in found.items():
+        for way in (CHOSEN, MIDDLE, BM25):
+            values = [
+                [row["ndcg"] for row in about["rows"] if (row["set"], row["method"]) == (name, way)]
+                for name in SETS
+            ]
+            cells = " | ".join(f"{statistics.fmean(mine):.3f}" for mine in values)
+            mean = statistics.fmean(map(statistics.fmean, values))
+            shown = "BM25 on the same queries" if way == BM25 else f"`{model}`, {way}"
+            seconds = f"{about['seconds']:.0f}" if way == CHOSEN else ""
+            lines.append(f"| {shown} | {seconds} | {cells} | {mean:.3f} |")
+        few, many = min(map(len, values)), max(map(len, values))
+        told = f"{few}" if few == many else f"{few} to {many}"
+        counts.append(f"{told} of each set for `{model}` ({about['layout']})")
+    return "\n".join([*lines, "", f"Queries: {'; '.join(counts)}.", ""])
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """Store what was measured so far."""
+    text = json.dumps(found, separators=(",", ":")).replace("},{", "},\n{")
+    path.write_text(f"{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
