@@ -14,7 +14,7 @@ from attnmass.engine.inside import inside_of
 from attnmass.engine.notes import notes_on
 from attnmass.engine.progress import progress_bar
 from attnmass.errors import UnsupportedModelError
-from attnmass.layouts import AnswerLayout, QueryAttention, keeps_vectors
+from attnmass.layouts import AnsweredQuery, AnswerLayout, QueryAttention, keeps_vectors
 from attnmass.models.ambient import alone
 from attnmass.options.checks import check_count, check_share
 from attnmass.results.attribution import Attribution
@@ -185,7 +185,7 @@ class Looker(Backgrounds):
             inputs.distinct,
             len(groups),
             lambda tokens, advance: layout.attend_answer(
-                asked, said, groups, tokens, self._options, advance
+                AnsweredQuery(asked, said, groups), tokens, self._options, advance
             ),
             self._progress if progress is None else progress,
         )

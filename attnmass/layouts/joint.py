@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from attnmass.capture import Head, Reader, prove
 from attnmass.layouts.base import (
+    AnsweredQuery,
     Groups,
     LayoutOptions,
     LayoutResult,
@@ -128,15 +129,13 @@ class JointLayout:
 
     def attend_answer(
         self,
-        query: Tokens,
-        answer: Tokens,
-        groups: Groups,
+        asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
-        tail = answer_tail(self._prompt, query, answer, groups)
+        tail = answer_tail(self._prompt.between, self._prompt.after, asked)
 
         def run(chunks: Sequence[Tokens]) -> LayoutResult:
             return self._in_contexts([tail], chunks, options, advance)

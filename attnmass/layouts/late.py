@@ -24,6 +24,7 @@ from attnmass.capture import Head, KeyValues
 from attnmass.capture.vector_proof import prove_vectors
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import (
+    AnsweredQuery,
     Groups,
     LayoutOptions,
     LayoutResult,
@@ -38,6 +39,7 @@ from attnmass.layouts.late_masses import (
 )
 from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard, overlap
 from attnmass.layouts.shards import Shard
+from attnmass.layouts.tails import answer_tail
 from attnmass.layouts.windows import check_query_fits, n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import Denominator, Queries, chunk_mass
@@ -108,17 +110,14 @@ class LateLayout:
 
     def attend_answer(
         self,
-        query: Tokens,
-        answer: Tokens,
-        groups: Groups,
+        asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`: the answer's tokens are the rows of one more query."""
-        lead = (*query.ids, *self._prompt.after)
-        mine = [[len(lead) + token for token in group] for group in groups]
-        return self._attend([(*lead, *answer.ids)], [mine], chunks, options, advance)
+        tail = answer_tail((), self._prompt.after, asked)
+        return self._attend([tail.ids], [tail.groups], chunks, options, advance)
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from attnmass.capture import Head, KeyValues, Reader, prove
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.base import AnsweredQuery, Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.kept import KeepingLayout, Limit
 from attnmass.layouts.states import States
 from attnmass.layouts.tails import answer_tail, look_from
@@ -85,15 +85,13 @@ class ParallelLayout(KeepingLayout):
 
     def attend_answer(
         self,
-        query: Tokens,
-        answer: Tokens,
-        groups: Groups,
+        asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
-        tail = answer_tail(self._prompt, query, answer, groups)
+        tail = answer_tail(self._prompt.between, self._prompt.after, asked)
 
         def look(keys: Sequence[str], states: States) -> list[Tensor]:
             def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
