@@ -23,7 +23,7 @@ from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import as_queries, check_chunks, read_chunks, read_queries
 
 
-class AttentionRanker(Verbs, Looker):
+class AttentionRanker(Looker, Verbs):
     """Ranks chunks by the attention that a query pays them inside a transformer.
 
     One instance may be called from many threads; its model is used by one at a time.
