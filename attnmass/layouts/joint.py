@@ -160,16 +160,8 @@ class JointLayout:
         (prefix,) = self._contexts.read(self._prompt.before, len(self._prompt.before))
         known = [self._reader.max_positions, self._max_context_tokens]
         rooms = [limit - len(prefix) for limit in known if limit is not None]
-        if options.max_chunk_tokens is not None:
-            rooms.append(options.max_chunk_tokens)
-        return look_within(
-            self._reader,
-            prefix,
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=min(rooms, default=None),
-        )
+        room = min(rooms, default=None)
+        return look_within(self._reader, prefix, chunks, groups, options, room)
 
     def _in_contexts(
         self,

@@ -134,14 +134,8 @@ class LateLayout:
     ) -> list[Tensor]:
         """See `Layout.within`."""
         self._follow_model()
-        return look_within(
-            self._reader,
-            self._prefix,
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=self._chunks.limit(options),
-        )
+        room = self._chunks.limit(options)
+        return look_within(self._reader, self._prefix, chunks, groups, options, room)
 
     def own_shard(self, cache: ChunkCache | None = None) -> OwnShard:
         """See `ShardableLayout.own_shard`."""
@@ -194,7 +188,8 @@ class LateLayout:
         ignored = options.ignored or ({},) * len(queries)
         for vectors, mine, places in zip(asked, groups, ignored, strict=True):
             rows = [token for group in mine for token in group]
-            sight = Sight(self._looking(vectors[rows]), held, places)
+            looking = Queries(vectors[rows], self._reader.key_of, self._reader.caps)
+            sight = Sight(looking, held, places)
             seen = sight.seen()
             beside = company.look(sight.looking, {}) if company else None
             start = 0
@@ -233,9 +228,6 @@ class LateLayout:
                 None if beside is None else BesideBackground(sight, seen, Denominator.of([beside]))
             ),
         )
-
-    def _looking(self, vectors: Tensor) -> Queries:
-        return Queries(vectors, self._reader.key_of, self._reader.caps)
 
     def _queries(
         self, queries: Sequence[Sequence[int]], options: LayoutOptions

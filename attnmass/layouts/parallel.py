@@ -144,19 +144,9 @@ class ParallelLayout(KeepingLayout):
     ) -> list[Tensor]:
         """See `Layout.within`."""
         self._follow_model()
-        room = options.max_chunk_tokens
-        limit = self._reader.max_positions
-        if limit is not None:
-            free = limit - len(self._prefix)
-            room = free if room is None else min(room, free)
-        return look_within(
-            self._reader,
-            self._prefix,
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=room,
-        )
+        known = self._reader.max_positions
+        room = None if known is None else known - len(self._prefix)
+        return look_within(self._reader, self._prefix, chunks, groups, options, room)
 
     def _about(self) -> dict[str, Any]:
         """Read the prefix anew; all depends on it and on the wording."""
