@@ -15,7 +15,7 @@ from attnmass.cli.arguments import parse_heads
 from attnmass.cli.asking import Asking, note_misses, rank
 from attnmass.cli.errors import ExitCode, InputError, UsageError, api_arguments
 from attnmass.cli.notes import is_watched, note
-from attnmass.cli.options import ToldOptions, TrimOptions
+from attnmass.cli.options import ToldOptions, TrimOptions, out_file
 from attnmass.cli.trim import make_request
 from attnmass.results.errors import NoEvidenceError
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from attnmass.explain import Explanation
     from attnmass.results.ranking import Ranking
 
-_drawing = partial(typer.Option, rich_help_panel="Drawing")
+_PANEL = "Drawing"
+_drawing = partial(typer.Option, rich_help_panel=_PANEL)
 _SUFFIXES = (".html", ".json")
 
 
@@ -33,11 +34,10 @@ class DrawOptions(ToldOptions):
 
     output: Annotated[
         Path | None,
-        _drawing(
+        out_file(
             "--output",
-            "-o",
-            metavar="FILE",
-            help="Write a page (.html) or the numbers (.json) instead of drawing in the terminal.",
+            "Write a page (.html) or the numbers (.json) instead of drawing in the terminal.",
+            panel=_PANEL,
         ),
     ] = None
     query_words: Annotated[

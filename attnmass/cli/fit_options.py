@@ -10,13 +10,14 @@ from typing import Annotated, Literal
 import typer
 
 from attnmass.cli.declared import Given
-from attnmass.cli.options import ToldOptions
+from attnmass.cli.options import ToldOptions, out_file
 
 ReportFormat = Literal["table", "markdown", "json"]
 
 _data = partial(typer.Option, rich_help_panel="Labelled queries")
 _choice = partial(typer.Option, rich_help_panel="Selection")
-_output = partial(typer.Option, rich_help_panel="Output")
+_OUTPUT = "Output"
+_output = partial(typer.Option, rich_help_panel=_OUTPUT)
 
 Data = Annotated[
     list[str],
@@ -135,11 +136,10 @@ class SaveOptions(ReportOptions):
 
     out: Annotated[
         Path | None,
-        _output(
+        out_file(
             "--out",
-            "-o",
-            metavar="FILE",
-            help="Write the profile here, and the report beside it; only a report without.",
+            "Write the profile here, and the report beside it; only a report without.",
+            panel=_OUTPUT,
         ),
     ] = None
     force: Annotated[

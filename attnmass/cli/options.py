@@ -24,6 +24,11 @@ _input = partial(typer.Option, rich_help_panel="Input")
 _output = partial(typer.Option, rich_help_panel="Output")
 
 
+def out_file(flag: str, said: str, *, panel: str) -> Any:
+    """An option that names a file to write, `-o` for short."""
+    return typer.Option(flag, "-o", metavar="FILE", help=said, rich_help_panel=panel)
+
+
 Query = Annotated[
     str | None, typer.Argument(metavar="QUERY", help="The question. Left out with --queries.")
 ]

@@ -35,17 +35,7 @@ class AnswerExplanation(Drawn):
         head: Head | None = None,
         sentence: int | None = None,
     ) -> None:
-        """Draw it in the terminal.
-
-        Args:
-            console: Where to, a `rich.console.Console`; default: standard output.
-            head: Look through this `(layer, head)` alone; default: all, weighted.
-            sentence: Where this one of `sentences` looked, 0-based; default: all of them.
-
-        Raises:
-            ValueError: If there is no such head, or no such sentence.
-            ImportError: If rich is not installed; says how to install it.
-        """
+        """`Explanation.print`, with where one `sentence`, 0-based, looked; default: all of them."""
         if sentence is not None and not 0 <= sentence < len(self.sentences):
             raise ValueError(
                 f"sentence must be at least 0 and below {len(self.sentences)}, not {sentence}"
