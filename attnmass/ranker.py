@@ -23,7 +23,7 @@ from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import as_queries, check_chunks, read_chunks, read_queries
 
 
-class AttentionRanker(Verbs, Looker):
+class AttentionRanker(Looker, Verbs):
     """Ranks chunks by the attention that a query pays them inside a transformer.
 
     One instance may be called from many threads; its model is used by one at a time.
@@ -55,12 +55,10 @@ class AttentionRanker(Verbs, Looker):
         if ranked is None:
             return []
         rankings, trim = ranked.rankings(asked), asked.trim
-        looked = (ranked.inputs, ranked.attention)
-        if trim is not None and trim.dry_run:
-            whole = ranked.rankings(asked.uncut)
-            rankings = self._trimmer.dry_run(whole, rankings, *looked, asked, trim, ranked.options)
-        elif trim is not None:
-            rankings = self._trimmer.trim(rankings, *looked, asked, trim, ranked.options)
+        if trim is not None:
+            wholes = ranked.rankings(asked.uncut) if trim.dry_run else None
+            looked = (ranked.inputs, ranked.attention)
+            rankings = self._trimmer.trim(rankings, *looked, asked, trim, ranked.options, wholes)
         rankings = ranked.timed(rankings, trimmed=trim is not None)
         check_evidence(rankings, asked, self._profile)
         return rankings

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from corpus import QUESTIONS, embedding_model, read_articles, show
-from llama_index.core import Document, VectorStoreIndex
-from llama_index.core.node_parser import SentenceSplitter
-from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+from corpus import QUESTIONS, read_articles, show
+from shared_llama_index import index_of
 from transformers.utils import logging
 
 from llama_index_attn import AttentionRerank, details
@@ -15,16 +13,7 @@ logging.set_verbosity_error()
 
 def main() -> None:
     """Print a table for each question."""
-    documents = [
-        Document(text=article["text"], metadata={"title": article["title"]})
-        for article in read_articles()
-    ]
-    index = VectorStoreIndex.from_documents(
-        documents,
-        transformations=[SentenceSplitter(chunk_size=200, chunk_overlap=20)],
-        embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
-        show_progress=True,
-    )
+    index = index_of(read_articles(), show_progress=True)
     retriever = index.as_retriever(similarity_top_k=20)
     rerank = AttentionRerank(model="smollm2-135m", top_n=5, add_scores=True, show_progress=True)
 

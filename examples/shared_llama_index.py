@@ -15,28 +15,30 @@ from llama_index.core.node_parser import SentenceSplitter
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 
-def open_index() -> VectorStoreIndex:
-    """The beginnings of articles, in chunks that know their title and their place."""
+def index_of(
+    articles: Sequence[dict[str, str]],
+    *,
+    chunk_size: int = 200,
+    overlap: int = 20,
+    show_progress: bool = False,
+) -> VectorStoreIndex:
+    """Articles in chunks that know their title and their place."""
     return VectorStoreIndex.from_documents(
-        [
-            Document(text=each["text"], metadata={"title": each["title"]})
-            for each in read_openings()
-        ],
-        transformations=[SentenceSplitter(chunk_size=200, chunk_overlap=20)],
+        [Document(text=each["text"], metadata={"title": each["title"]}) for each in articles],
+        transformations=[SentenceSplitter(chunk_size=chunk_size, chunk_overlap=overlap)],
         embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
+        show_progress=show_progress,
     )
+
+
+def open_index() -> VectorStoreIndex:
+    """The beginnings of articles."""
+    return index_of(read_openings())
 
 
 def open_whole_index() -> VectorStoreIndex:
     """Whole articles, in smaller chunks."""
-    return VectorStoreIndex.from_documents(
-        [
-            Document(text=each["text"], metadata={"title": each["title"]})
-            for each in read_articles()
-        ],
-        transformations=[SentenceSplitter(chunk_size=128, chunk_overlap=0)],
-        embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
-    )
+    return index_of(read_articles(), chunk_size=128, overlap=0)
 
 
 class SmallLLM(CustomLLM):

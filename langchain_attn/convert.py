@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 
 from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
-from attnmass.adapters.remote import model_name
+from attnmass.adapters.telling import tell, tell_of_trim
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 from langchain_attn.template import Template
@@ -101,17 +101,12 @@ def to_document(
         separator: Stands where text was dropped; `None` if trimming was not asked for.
     """
     result = copy_document(document)
-    told: dict[str, Any] = {}
+    told = tell(rerank, ranking, chunk, chunk.index)
     if rerank.add_scores:
-        told = hidden.describe(
-            ranking, chunk, place=chunk.index, model=model_name(rerank.model, ranking)
-        )
         before = _plain(document.metadata.get(SCORE_KEY, _NONE))
         if before is not _NONE:
             told["score_before"] = before
         result.metadata[SCORE_KEY] = chunk.score
-    elif rerank.keep_retrieval_score:
-        told = hidden.describe_retrieval(chunk)
     if separator is not None:
         told |= _trim(result, chunk, separator, rerank)
     if told:
@@ -125,14 +120,7 @@ def _trim(
     """Cut a document to what is kept of it, and tell what that is."""
     original, metadata = result.page_content, result.metadata
     offset = parent_offset(result)
-    found = hidden.describe_trim(
-        chunk,
-        original,
-        offset=offset,
-        separator=separator,
-        add_scores=rerank.add_scores,
-        keep_original=rerank.keep_original,
-    )
+    found = tell_of_trim(rerank, chunk, original, offset, separator)
     if chunk.text == original:
         return found
     if offset is not None:  # what names no place stays as it is

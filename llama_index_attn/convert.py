@@ -11,7 +11,7 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithS
 
 from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
-from attnmass.adapters.remote import model_name
+from attnmass.adapters.telling import tell, tell_of_trim
 from attnmass.options.checks import check_items
 from attnmass.results import hidden
 
@@ -87,11 +87,7 @@ def to_node(
     """
     result = copy_node(found)
     _set(result, "score", chunk.score)
-    told: dict[str, Any] = {}
-    if rerank.add_scores:
-        told = hidden.describe(ranking, chunk, place=place, model=model_name(rerank.model, ranking))
-    elif rerank.keep_retrieval_score:
-        told = hidden.describe_retrieval(chunk)
+    told = tell(rerank, ranking, chunk, place)
     if separator is not None:
         told |= _trim(result.node, chunk, separator, rerank)
     if told:
@@ -105,14 +101,7 @@ def _trim(
     """Cut a node to what is kept of it, and tell what that is."""
     original = node.get_content(MetadataMode.NONE)
     offset = parent_offset(node)
-    found = hidden.describe_trim(
-        chunk,
-        original,
-        offset=offset,
-        separator=separator,
-        add_scores=rerank.add_scores,
-        keep_original=rerank.keep_original,
-    )
+    found = tell_of_trim(rerank, chunk, original, offset, separator)
     if chunk.text == original:
         return found
     if rerank.keep_original:

@@ -8,6 +8,8 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
+from tests.sizes import sizes
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -47,18 +49,8 @@ def tiny_tokenizer(*, chat: bool = True) -> PreTrainedTokenizerFast:
 def tiny_model(config: Any | None = None, *, seed: int = 0, gain: float = 16.0) -> Any:
     """A seeded decoder; its weights are scaled up so that attention is far from uniform."""
     if config is None:
-        config = LlamaConfig(
-            vocab_size=512,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=1024,
-            bos_token_id=0,
-            eos_token_id=2,
-            pad_token_id=0,
-        )
+        special = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 0}
+        config = LlamaConfig(**sizes(512, 3, 1024, num_key_value_heads=2), **special)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config)

@@ -15,6 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests.sizes import sizes
+
 _CORPUS = [
     "Albert Einstein, a physicist, developed the theory of relativity in 1905. Who invented it?",
     "The river runs through the city; trains, books and music are made of words and numbers.",
@@ -23,14 +25,7 @@ _CORPUS = [
 
 _WORDPIECE = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
-SIZES = {
-    "vocab_size": 400,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 96,
-}
+SIZES = sizes(400, 3, 96)
 
 
 @cache  # training breaks ties by chance

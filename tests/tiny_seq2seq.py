@@ -13,36 +13,16 @@ from transformers import (
     T5Config,
 )
 
+from tests.sizes import bart_sizes, t5_sizes
 from tests.tiny import tiny_tokenizer
 
 PAD, EOS, BOS = 0, 2, 1  # as in `tiny_tokenizer`: <|endoftext|>, <|im_end|>, <|im_start|>
 
-BART = {
-    "vocab_size": 512,
-    "d_model": 32,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 64,
-    "decoder_ffn_dim": 64,
-    "pad_token_id": PAD,
-    "bos_token_id": BOS,
-    "eos_token_id": EOS,
-    "decoder_start_token_id": EOS,
-    "forced_eos_token_id": None,
-}
-T5 = {
-    "vocab_size": 512,
-    "d_model": 32,
-    "d_kv": 8,
-    "d_ff": 64,
-    "num_layers": 2,
-    "num_heads": 4,
-    "pad_token_id": PAD,
-    "eos_token_id": EOS,
-    "decoder_start_token_id": PAD,
-}
+SPECIAL = {"pad_token_id": PAD, "eos_token_id": EOS}
+BART = bart_sizes(
+    512, **SPECIAL, bos_token_id=BOS, decoder_start_token_id=EOS, forced_eos_token_id=None
+)
+T5 = t5_sizes(512, **SPECIAL, decoder_start_token_id=PAD)
 
 
 def tiny_seq2seq(config: Any | None = None, *, seed: int = 0) -> Any:

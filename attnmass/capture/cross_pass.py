@@ -150,17 +150,10 @@ def attention_function(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    dropout: float = 0.0,
     **kwargs: object,
 ) -> tuple[Tensor, None]:
     """What views name as their attention; see `transformers.AttentionInterface`."""
-    del dropout  # views are in eval mode
-    softcap, sinks = kwargs.get("softcap"), kwargs.get("s_aux")
-    rule = ScoreRule(
-        scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
-        softcap=float(softcap) if isinstance(softcap, (int, float)) else None,
-        sinks=sinks if isinstance(sinks, Tensor) else None,
-    )
+    rule = ScoreRule.handed(query, scaling, kwargs)
     active = ACTIVE.get(None)
     if active is not None and id(module) in active.cross:
         return active.attend(active.cross[id(module)], query, key, rule), None

@@ -26,11 +26,9 @@ def attention_function(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    dropout: float = 0.0,
     **kwargs: object,
 ) -> tuple[Tensor, None]:
     """What views name as their attention; see `transformers.AttentionInterface`."""
-    del dropout  # views are in eval mode
     if attention_mask is None:
         raise UnsupportedModelError(
             f"{type(module).__name__} builds its own attention mask, not through transformers' "
@@ -41,12 +39,7 @@ def attention_function(
             f"{type(module).__name__} adds a position bias to its scores that follows the index of "
             "a key, not its position, so chunks cannot share positions in the parallel layout."
         )
-    softcap, sinks = kwargs.get("softcap"), kwargs.get("s_aux")
-    rule = ScoreRule(
-        scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
-        softcap=float(softcap) if isinstance(softcap, (int, float)) else None,
-        sinks=sinks if isinstance(sinks, Tensor) else None,
-    )
+    rule = ScoreRule.handed(query, scaling, kwargs)
     layer = int(module.layer_idx)  # type: ignore[arg-type]
     out = ACTIVE.get().attend(layer, query, key, value, attention_mask, rule)
     return out, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,18 @@ class ScoreRule:
     scaling: float
     softcap: float | None = None
     sinks: Tensor | None = None
+
+    @classmethod
+    def handed(
+        cls, query: Tensor, scaling: float | None, beside: Mapping[str, object]
+    ) -> ScoreRule:
+        """The rule of what a family hands to its attention function beside its tensors."""
+        softcap, sinks = beside.get("softcap"), beside.get("s_aux")
+        return cls(
+            scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
+            softcap=float(softcap) if isinstance(softcap, (int, float)) else None,
+            sinks=sinks if isinstance(sinks, Tensor) else None,
+        )
 
     @property
     def is_plain(self) -> bool:

@@ -13,8 +13,7 @@ from attnmass.cli.errors import InputError, api_arguments
 from attnmass.cli.fit import check_target
 from attnmass.cli.model_options import ModelOptions
 from attnmass.cli.notes import note, status
-from attnmass.cli.options import ChunkOptions, ToldOptions
-from attnmass.cli.rank import Paths
+from attnmass.cli.options import ChunkOptions, Paths, ToldOptions
 from attnmass.cli.reading import iter_items
 from attnmass.cli.reopening import Reopened
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnmass.cli import session
-from attnmass.cli.arguments import check_cache, check_selection, model_arguments, parse_heads
+from attnmass.cli.arguments import parse_heads
+from attnmass.cli.asking import Asking, note_misses, rank
 from attnmass.cli.errors import ExitCode, InputError, UsageError, api_arguments
-from attnmass.cli.model_options import CacheGroup, ModelOptions
 from attnmass.cli.notes import is_watched, note
-from attnmass.cli.options import InputOptions, SelectionOptions, ToldOptions, TrimOptions
-from attnmass.cli.rank import Paths, Query
+from attnmass.cli.options import ToldOptions, TrimOptions, out_file
 from attnmass.cli.trim import make_request
 from attnmass.results.errors import NoEvidenceError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from attnmass.results.ranking import Ranking
 
 _PANEL = "Drawing"
+_drawing = partial(typer.Option, rich_help_panel=_PANEL)
 _SUFFIXES = (".html", ".json")
 
 
@@ -33,67 +34,46 @@ class DrawOptions(ToldOptions):
 
     output: Annotated[
         Path | None,
-        typer.Option(
+        out_file(
             "--output",
-            "-o",
-            metavar="FILE",
-            help="Write a page (.html) or the numbers (.json) instead of drawing in the terminal.",
-            rich_help_panel=_PANEL,
-            show_default=False,
+            "Write a page (.html) or the numbers (.json) instead of drawing in the terminal.",
+            panel=_PANEL,
         ),
     ] = None
     query_words: Annotated[
         bool,
-        typer.Option(
+        _drawing(
             "--query-words",
             help="Keep where each word of the question looked, to choose one in the page.",
-            rich_help_panel=_PANEL,
         ),
     ] = False
     head: Annotated[
         str | None,
-        typer.Option(
-            metavar="LAYER-HEAD",
-            help="In the terminal, look through this head alone.",
-            rich_help_panel=_PANEL,
-            show_default=False,
-        ),
+        _drawing(metavar="LAYER-HEAD", help="In the terminal, look through this head alone."),
     ] = None
 
 
-def explain(
-    query: Query = None,
-    paths: Paths = None,
-    *,
-    common: DrawOptions,
-    inputs: InputOptions,
-    trimming: TrimOptions,
-    selection: SelectionOptions,
-    model: ModelOptions,
-    cache: CacheGroup,
-) -> None:
+def explain(*, common: DrawOptions, trimming: TrimOptions, asked: Asking) -> None:
     """Draw the attention that a question pays chunks over their text.
 
     Chunks are read and ranked as by `attnmass rank`, and trimmed as by `attnmass trim` if an option
     of that is given: kept sentences are marked then, and what was dropped says why.
     """
-    if inputs.queries is not None:
+    if asked.many:
         raise UsageError("explain draws one question", "leave out --queries and pass QUERY")
     _check(common)
-    check_selection(selection)
-    check_cache(cache)
-    model_arguments(model)
+    asked.check()
     request = None
     if trimming.given():
-        request = make_request(trimming, local_files_only=bool(model.local_files_only))
-    (question,) = session.read(query, paths, inputs, selection, common)
-    ranker = session.load_ranker(model, cache, quiet=common.quiet)
+        request = make_request(trimming, local_files_only=bool(asked.model.local_files_only))
+    (question,) = asked.read(quiet=common.quiet)
+    ranker = session.load_ranker(asked.model, asked.cache, quiet=common.quiet)
     code = ExitCode.OK
     try:
-        ranking: Ranking = session.rank(
+        ranking: Ranking = rank(
             question,
             ranker,
-            selection,
+            asked.selection,
             request,
             progress=is_watched() and not common.quiet,
             query_words=common.query_words,
@@ -101,7 +81,7 @@ def explain(
     except NoEvidenceError as error:
         ranking, code = error.ranking, ExitCode.NO_EVIDENCE
     _draw(ranking.explain(), common)
-    session.note_misses(ranker, cache, quiet=common.quiet)
+    note_misses(ranker, asked.cache, quiet=common.quiet)
     raise typer.Exit(code)
 
 

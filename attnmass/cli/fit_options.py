@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from attnmass.cli.declared import Given
-from attnmass.cli.options import ToldOptions
+from attnmass.cli.options import ToldOptions, out_file
 
 ReportFormat = Literal["table", "markdown", "json"]
 
-_DATA, _CHOICE, _OUTPUT = "Labelled queries", "Selection", "Output"
+_data = partial(typer.Option, rich_help_panel="Labelled queries")
+_choice = partial(typer.Option, rich_help_panel="Selection")
+_OUTPUT = "Output"
+_output = partial(typer.Option, rich_help_panel=_OUTPUT)
 
 Data = Annotated[
     list[str],
@@ -21,7 +25,6 @@ Data = Annotated[
         metavar="DATA",
         help='JSON Lines with {"query": ..., "chunks": [{"text": ..., "relevant": 1}, ...]}, plain '
         "or .gz; a BEIR folder; or a file of queries for --qrels. Several weigh alike.",
-        show_default=False,
     ),
 ]
 
@@ -34,19 +37,16 @@ OwnData = Annotated[
         '{"query": ..., "chunks": [{"text": ..., "relevant": 1}, ...]}, plain or .gz; a BEIR '
         "folder; or a file of queries for --qrels. Several weigh alike. Without, queries are made "
         "of texts.",
-        show_default=False,
     ),
 ]
 
 OwnTexts = Annotated[
     list[Path] | None,
-    typer.Option(
+    _data(
         "--texts",
         metavar="PATH",
         help="Make queries of these texts, too: a file, JSON Lines with a text in each, or a "
         "folder; may be repeated. Without DATA: those that ship.",
-        rich_help_panel=_DATA,
-        show_default=False,
     ),
 ]
 
@@ -55,92 +55,68 @@ OwnTexts = Annotated[
 class DataOptions(Given):
     """How labelled queries are read."""
 
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Use the first so many of each file.", rich_help_panel=_DATA),
-    ] = None
+    limit: Annotated[int | None, _data(min=1, help="Use the first so many of each file.")] = None
     split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Of a BEIR folder: train, dev, test.", rich_help_panel=_DATA
-        ),
+        str | None, _data(metavar="NAME", help="Of a BEIR folder: train, dev, test.")
     ] = None
     qrels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Labels in TREC's format, for DATA.", rich_help_panel=_DATA
-        ),
+        str | None, _data(metavar="FILE", help="Labels in TREC's format, for DATA.")
     ] = None
     corpus: Annotated[
         str | None,
-        typer.Option(
+        _data(
             metavar="FILE",
             help="JSON Lines with the texts of --qrels; to fit without DATA, as --texts.",
-            rich_help_panel=_DATA,
         ),
     ] = None
     run: Annotated[
         str | None,
-        typer.Option(
+        _data(
             metavar="FILE",
             help="Candidates in TREC's format, instead of BM25's; for --qrels and BEIR folders.",
-            rich_help_panel=_DATA,
         ),
     ] = None
-    candidates: Annotated[
-        int | None,
-        typer.Option(min=2, help="How many of a run or of BM25.", rich_help_panel=_DATA),
-    ] = None
+    candidates: Annotated[int | None, _data(min=2, help="How many of a run or of BM25.")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions(Given):
     """How heads are selected."""
 
-    max_heads: Annotated[
-        int | None, typer.Option(min=1, help="Select no more.", rich_help_panel=_CHOICE)
-    ] = None
+    max_heads: Annotated[int | None, _choice(min=1, help="Select no more.")] = None
     max_layer: Annotated[
-        int | None,
-        typer.Option(min=0, help="Select from layers 0 to this one; all.", rich_help_panel=_CHOICE),
+        int | None, _choice(min=0, help="Select from layers 0 to this one; all.")
     ] = None
     methods: Annotated[
         list[str] | None,
-        typer.Option(
+        _choice(
             "--method",
             metavar="NAME",
             help="single, gold_mass, contrastive, stability, listwise; may be repeated; all. "
             "Without DATA likelihood.",
-            rich_help_panel=_CHOICE,
         ),
     ] = None
-    folds: Annotated[
-        int | None,
-        typer.Option(min=3, help="Parts that queries are split into.", rich_help_panel=_CHOICE),
-    ] = None
+    folds: Annotated[int | None, _choice(min=3, help="Parts that queries are split into.")] = None
     rule: Annotated[
         bool | None,
-        typer.Option(
+        _choice(
             "--rule/--no-rule",
             help="Fit how mass is shared out by more heads, too; with DATA keep it if it helps.",
-            rich_help_panel=_CHOICE,
         ),
     ] = None
     evidence: Annotated[
         bool | None,
-        typer.Option(
+        _choice(
             "--evidence/--no-evidence",
             help="Fit how evidence is told, too, which reads each query three more times; yes.",
-            rich_help_panel=_CHOICE,
         ),
     ] = None
     captures: Annotated[
         str | None,
-        typer.Option(
+        _choice(
             metavar="FOLDER",
             help="Keep what is captured here, for runs that go on where one was interrupted; "
             "beside the converted models in the Hugging Face cache.",
-            rich_help_panel=_CHOICE,
         ),
     ] = None
 
@@ -150,10 +126,7 @@ class ReportOptions(ToldOptions):
     """How the report is written."""
 
     format: Annotated[
-        ReportFormat | None,
-        typer.Option(
-            "--format", "-f", help="table on a terminal, else markdown.", rich_help_panel=_OUTPUT
-        ),
+        ReportFormat | None, _output("--format", "-f", help="table on a terminal, else markdown.")
     ] = None
 
 
@@ -163,22 +136,14 @@ class SaveOptions(ReportOptions):
 
     out: Annotated[
         Path | None,
-        typer.Option(
+        out_file(
             "--out",
-            "-o",
-            metavar="FILE",
-            help="Write the profile here, and the report beside it; only a report without.",
-            rich_help_panel=_OUTPUT,
-            show_default=False,
+            "Write the profile here, and the report beside it; only a report without.",
+            panel=_OUTPUT,
         ),
     ] = None
     force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Write it even if it is not better; it says so then.",
-            rich_help_panel=_OUTPUT,
-        ),
+        bool, _output("--force", help="Write it even if it is not better; it says so then.")
     ] = False
 
 

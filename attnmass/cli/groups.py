@@ -40,7 +40,8 @@ class Command(TyperCommand):
 def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Any], Any]:
     """Register a command, whose errors are told in a line and end the process with their code.
 
-    Its parameters that are dataclasses become options, one for each field. A parameter or field
+    Its parameters that are dataclasses become options, one for each field; so do fields that are
+    dataclasses themselves. A parameter or field
     `debug` asks for tracebacks.
     """
 
@@ -57,10 +58,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Any], Any
         @wraps(function)
         def call(**values: Any) -> None:
             debug = bool(values.get("debug"))
-            built = {
-                key: group(**{field.name: values.pop(field.name) for field in fields(group)})
-                for key, group in groups.items()
-            }
+            built = {key: _filled(group, values) for key, group in groups.items()}
             try:
                 with warnings.catch_warnings():
                     say_warnings(quiet=bool(getattr(built.get("common"), "quiet", False)))
@@ -82,12 +80,24 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Any], Any
 
 def _options(group: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
-    return [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default if field.default is not MISSING else inspect.Parameter.empty,
-            annotation=hints[field.name],
-        )
-        for field in fields(group)
-    ]
+    found = []
+    for field in fields(group):
+        hint = hints[field.name]
+        if is_dataclass(hint):
+            found += _options(hint)
+            continue
+        default = field.default if field.default is not MISSING else inspect.Parameter.empty
+        kind = inspect.Parameter.KEYWORD_ONLY
+        found.append(inspect.Parameter(field.name, kind, default=default, annotation=hint))
+    return found
+
+
+def _filled(group: Any, values: dict[str, Any]) -> Any:
+    """A group, and the groups in it, with their values, which are taken out of all."""
+    hints = get_type_hints(group)
+    return group(
+        **{
+            name: _filled(hints[name], values) if is_dataclass(hints[name]) else values.pop(name)
+            for name in (field.name for field in fields(group))
+        }
+    )

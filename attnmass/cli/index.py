@@ -22,8 +22,7 @@ from attnmass.cli.items import STDIN, Item
 from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
 from attnmass.cli.models import write_list
 from attnmass.cli.notes import is_watched, note, warn
-from attnmass.cli.options import ChunkOptions
-from attnmass.cli.rank import Paths
+from attnmass.cli.options import ChunkOptions, Paths
 from attnmass.cli.reading import iter_items, stdin_is_terminal
 from attnmass.cli.reopening import Reopened
 from attnmass.cli.units import duration, size

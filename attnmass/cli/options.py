@@ -6,27 +6,38 @@ So defaults are the API's own, and stand in no second place; help looks them up.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 
 from attnmass.cli.declared import Given, Shown, options_of
 from attnmass.cli.model_options import CacheGroup, ModelOptions
-from attnmass.options.declared import (
-    Loading,
-    Reading,
-    Selecting,
-    Storing,
-    Trimming,
-    defaults_of,
-)
+from attnmass.options.declared import Loading, Reading, Selecting, Storing, Trimming, defaults_of
 from attnmass.options.serving import Serving
 
 Format = Literal["table", "tsv", "text", "json", "jsonl"]
 InputKind = Literal["auto", "text", "jsonl"]
 
-_INPUT, _CHOICE, _TRIM, _OUTPUT = "Input", "What is kept", "Trimming", "Output"
-_SERVER = "Server"
+_CHOICE, _TRIM, _SERVER = "What is kept", "Trimming", "Server"
+_input = partial(typer.Option, rich_help_panel="Input")
+_output = partial(typer.Option, rich_help_panel="Output")
+
+
+def out_file(flag: str, said: str, *, panel: str) -> Any:
+    """An option that names a file to write, `-o` for short."""
+    return typer.Option(flag, "-o", metavar="FILE", help=said, rich_help_panel=panel)
+
+
+Query = Annotated[
+    str | None, typer.Argument(metavar="QUERY", help="The question. Left out with --queries.")
+]
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATHS", help="Files, folders, or - for stdin, which is read if there are none."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +46,26 @@ class ChunkOptions:
 
     input: Annotated[
         InputKind,
-        typer.Option(
+        _input(
             help="What named files and stdin are. auto: JSON Lines if the name ends in .jsonl or "
-            ".ndjson, or if stdin begins with a JSON object; else text.",
-            rich_help_panel=_INPUT,
+            ".ndjson, or if stdin begins with a JSON object; else text."
         ),
     ] = "auto"
     split: Annotated[
         int | None,
-        typer.Option(
+        _input(
             metavar="CHARS",
             min=1,
             help="Split texts into chunks of whole sentences and blocks, of at most so many "
             "characters unless one is longer. Without it a file is one chunk.",
-            rich_help_panel=_INPUT,
         ),
     ] = None
     suffix: Annotated[
         list[str] | None,
-        typer.Option(
+        _input(
             metavar=".EXT",
             help="In folders, read files of these suffixes, instead of the usual ones of texts; "
             "may be repeated.",
-            rich_help_panel=_INPUT,
         ),
     ] = None
 
@@ -68,11 +76,10 @@ class InputOptions(ChunkOptions):
 
     queries: Annotated[
         str | None,
-        typer.Option(
+        _input(
             metavar="FILE",
             help="JSON Lines with a question each, instead of QUERY: "
             '{"query": ..., "chunks": [...]}, or {"query": ...} for the chunks of PATHS.',
-            rich_help_panel=_INPUT,
         ),
     ] = None
 
@@ -128,14 +135,8 @@ class ServeOptions(Given):
 class ToldOptions:
     """How much is told beside results."""
 
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="No notes, no progress.", rich_help_panel=_OUTPUT),
-    ] = False
-    debug: Annotated[
-        bool,
-        typer.Option("--debug", help="Show where an error is from.", rich_help_panel=_OUTPUT),
-    ] = False
+    quiet: Annotated[bool, _output("--quiet", "-q", help="No notes, no progress.")] = False
+    debug: Annotated[bool, _output("--debug", help="Show where an error is from.")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +145,7 @@ class CommonOptions(ToldOptions):
 
     format: Annotated[
         Format | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="table on a terminal; into a pipe, plain text.",
-            rich_help_panel=_OUTPUT,
-        ),
+        _output("--format", "-f", help="table on a terminal; into a pipe, plain text."),
     ] = None
 
 

@@ -10,10 +10,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def encodable(text: str, encoding: str | None = None) -> str:
+def encodable(text: str) -> str:
     """The text with what the output cannot hold (lone surrogates, mostly) as U+FFFD or `?`."""
     text = _SURROGATE.sub("\ufffd", text)
-    name = encoding or sys.stdout.encoding or "utf-8"
+    name = sys.stdout.encoding or "utf-8"
     if name.lower().replace("-", "") == "utf8":
         return text
     return text.encode(name, "replace").decode(name)

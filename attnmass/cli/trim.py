@@ -6,47 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from attnmass.cli import session
-from attnmass.cli.arguments import check_cache, check_selection, model_arguments
+from attnmass.cli.asking import Asking, rank_and_write
 from attnmass.cli.errors import CliError, ExitCode, api_arguments
-from attnmass.cli.model_options import CacheGroup, ModelOptions
-from attnmass.cli.options import CommonOptions, InputOptions, SelectionOptions, TrimOptions
-from attnmass.cli.rank import Paths, Query
+from attnmass.cli.options import CommonOptions, TrimOptions
 from attnmass.cli.writing import Writer
 
 if TYPE_CHECKING:
     from attnmass.trimming import Trim
 
 
-def trim(
-    query: Query = None,
-    paths: Paths = None,
-    *,
-    inputs: InputOptions,
-    trimming: TrimOptions,
-    selection: SelectionOptions,
-    model: ModelOptions,
-    cache: CacheGroup,
-    common: CommonOptions,
-) -> None:
+def trim(*, trimming: TrimOptions, asked: Asking, common: CommonOptions) -> None:
     """Keep the sentences and blocks that matter, verbatim, within a budget of tokens.
 
     Chunks are read and ranked as by `attnmass rank`. Into a pipe goes the text that is left, as
     --max-tokens counted it, ready for a prompt; --format json has every span with its offsets.
     """
-    many = inputs.queries is not None
-    writer = Writer(common.format, trimmed=True, many=many)
-    check_selection(selection)
-    check_cache(cache)
-    model_arguments(model)
-    request = make_request(trimming, local_files_only=bool(model.local_files_only))
-    questions = session.read(query, paths, inputs, selection, common)
-    ranker = session.load_ranker(model, cache, quiet=common.quiet)
-    code = session.rank_and_write(
-        questions, ranker, selection, common, writer=writer, many=many, trim=request
-    )
-    session.note_misses(ranker, cache, quiet=common.quiet)
-    raise typer.Exit(code)
+    writer = Writer(common.format, trimmed=True, many=asked.many)
+    asked.check()
+    request = make_request(trimming, local_files_only=bool(asked.model.local_files_only))
+    raise typer.Exit(rank_and_write(asked, common, writer, request))
 
 
 def make_request(options: TrimOptions, *, local_files_only: bool) -> Trim:

@@ -12,13 +12,13 @@ from typing_extensions import Self, Unpack
 from attnmass.client.choosing import chosen
 from attnmass.client.sent import check_here, documents, not_served
 from attnmass.client.server import Server
-from attnmass.engine.asking import Asked, RankOptions
+from attnmass.engine.asking import Answered, Asked, RankOptions
 from attnmass.engine.choosing import Call
 from attnmass.engine.telemetry import spanned
 from attnmass.engine.thresholds import check_evidence, least_relevance
 from attnmass.engine.verbs import Verbs
 from attnmass.engine.worker import Worker
-from attnmass.options.checks import check_count, check_share, check_type
+from attnmass.options.checks import check_type
 from attnmass.options.remote import RemoteOptions
 from attnmass.results.ranking import Ranking
 from attnmass.results.scored import ScoredRanking
@@ -176,36 +176,13 @@ class RemoteRanker(Verbs):
         body = {"documents": documents(known, not_text)}
         return self._server.plain(WarmResult, "/v1/warm", body)
 
-    def attribute(
-        self,
-        query: str,
-        chunks: Sequence[str | Chunk],
-        answer: str,
-        *,
-        top_spans: int = 3,
-        threshold: float | None = None,
-        language: str | None = None,
-        progress: bool | None = None,
+    def _attribute(
+        self, asked: Answered, chunks: Sequence[str | Chunk], progress: bool | None
     ) -> Attribution:
-        """As `AttentionRanker.attribute`, without what `explain` draws.
-
-        Errors: as in `rank_batch`.
-        """
+        """See `Verbs.attribute`; nothing that `explain` draws comes with it."""
         check_here(None, progress)
-        (query,) = as_queries([query])
-        (answer,) = as_queries([answer], name="answer")
-        check_count("top_spans", top_spans, 1)
-        check_share("threshold", threshold, optional="the profile's")
         known, not_text = as_chunks(chunks)
-        return self._server.attribution(
-            query,
-            known,
-            not_text,
-            answer,
-            top_spans=top_spans,
-            threshold=threshold,
-            language=language,
-        )
+        return self._server.attribution(asked, known, not_text)
 
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> NoReturn:
         """Not told by a server.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -13,7 +14,7 @@ from attnmass.client.http import Http
 from attnmass.client.sent import documents
 from attnmass.client.told import KnownRanker, WireAttribution, WireRanker, read_attribution, refused
 from attnmass.client.wire import WireAnswer, read_scored
-from attnmass.engine.asking import Asked
+from attnmass.engine.asking import Answered, Asked
 from attnmass.engine.forking import ForkLock
 from attnmass.options.declared import Scoring, names_of
 from attnmass.results.attribution import Attribution
@@ -102,31 +103,15 @@ class Server:
                 ]
         return found
 
-    def attribution(
-        self,
-        query: str,
-        chunks: list[Chunk],
-        not_text: set[int],
-        answer: str,
-        **options: Any,
-    ) -> Attribution:
-        """What an answer rests on.
-
-        Args:
-            query: What was asked.
-            chunks: All of them.
-            not_text: Which of them are no text.
-            answer: The answer.
-            **options: As in `AttentionRanker.attribute`.
-        """
-        sent = documents(chunks, not_text)
-        body = {"query": query, "documents": sent, "answer": answer, **options}
+    def attribution(self, asked: Answered, chunks: list[Chunk], not_text: set[int]) -> Attribution:
+        """What an answer rests on in chunks, some of which are `not_text`."""
+        body = {**asdict(asked), "documents": documents(chunks, not_text)}
         data = self._http.post("/v1/attribute", body)
         profile = self.known().profile
         with refused(self.url):
             # Texts are in there, too, which pydantic's own reader of JSON does not take all of.
             told = WireAttribution.model_validate(json.loads(data))
-            return read_attribution(told, query, answer, chunks, profile)
+            return read_attribution(told, asked.query, asked.answer, chunks, profile)
 
     def count(self) -> TokenCounter:
         """Counts the tokens of the server's model; its tokenizer is asked for once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
@@ -67,8 +68,27 @@ def as_rank_options(options: TrimOptions) -> RankOptions:
     return cast("RankOptions", rest | {"trim": Trim(**wanted)})
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What `AttentionRanker.attribute` is asked, checked.
+
+    Attributes:
+        query: The query.
+        answer: The answer.
+        top_spans: Spans of a sentence that are told, at most.
+        threshold: Of support; `None` is the profile's, if it has one.
+        language: Of answer and chunks, as in `attnmass.text.segmentation.segment`.
+    """
+
+    query: str
+    answer: str
+    top_spans: int
+    threshold: float | None
+    language: str | None
+
+
 class Asked(Selection):
-    """The same, checked.
+    """What a call of `rank` asks, checked.
 
     Attributes:
         trim: Keep only some spans of the chunks.

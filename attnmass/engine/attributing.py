@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from attnmass.engine.asking import Answered
 from attnmass.engine.tracing import answer_trace
 from attnmass.layouts import QueryAttention
 from attnmass.profiles import HeadProfile
@@ -33,30 +34,22 @@ def answer_sentences(
 
 
 def attributed(
-    query: str,
-    answer: str,
+    asked: Answered,
     sentences: Sequence[Segment],
     attention: Sequence[QueryAttention],
     inputs: Inputs,
     profile: HeadProfile,
-    *,
-    top_spans: int,
-    threshold: float | None,
-    language: str | None,
 ) -> Attribution:
     """Make an attribution of attention.
 
     Args:
-        query: The query.
-        answer: The answer.
+        asked: What was asked.
         sentences: Of the answer.
         attention: Of each sentence, and last of all of them together.
         inputs: The chunks.
         profile: The heads that were read.
-        top_spans: Spans of a sentence that are told, at most.
-        threshold: Of support.
-        language: Of the chunks, as in `attnmass.text.segmentation.segment`.
     """
+    language, threshold = asked.language, asked.threshold
     segments = {i: segment(inputs.chunks[i].text, language=language) for i in inputs.tokens}
 
     def scores(looked: QueryAttention) -> tuple[float, ...]:
@@ -73,8 +66,8 @@ def attributed(
         return AnswerSentence(
             start=each.start,
             end=each.end,
-            text=answer[each.start : each.end],
-            spans=tuple(spans[:top_spans]),
+            text=asked.answer[each.start : each.end],
+            spans=tuple(spans[: asked.top_spans]),
             scores=masses,
             support=support,
             supported=None if threshold is None else support >= threshold,
@@ -82,8 +75,8 @@ def attributed(
 
     *by_sentence, whole = attention
     return Attribution(
-        query=query,
-        answer=answer,
+        query=asked.query,
+        answer=asked.answer,
         sentences=tuple(
             sentence(each, looked) for each, looked in zip(sentences, by_sentence, strict=True)
         ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from attnmass.engine.asking import Answered
 from attnmass.engine.attributing import answer_sentences, attributed
 from attnmass.engine.backgrounds import Backgrounds
 from attnmass.engine.expanding import expanded
@@ -14,9 +15,9 @@ from attnmass.engine.inside import inside_of
 from attnmass.engine.notes import notes_on
 from attnmass.engine.progress import progress_bar
 from attnmass.errors import UnsupportedModelError
-from attnmass.layouts import AnswerLayout, QueryAttention, keeps_vectors
+from attnmass.layouts import AnsweredQuery, AnswerLayout, QueryAttention, keeps_vectors
 from attnmass.models.ambient import alone
-from attnmass.options.checks import check_count, check_share
+from attnmass.options.checks import check_count
 from attnmass.results.attribution import Attribution
 from attnmass.results.inside import Inside
 from attnmass.results.stats import RankerStats, WarmResult
@@ -128,47 +129,11 @@ class Looker(Backgrounds):
         )
 
     @alone
-    def attribute(
-        self,
-        query: str,
-        chunks: Sequence[str | Chunk],
-        answer: str,
-        *,
-        top_spans: int = 3,
-        threshold: float | None = None,
-        language: str | None = None,
-        progress: bool | None = None,
+    def _attribute(
+        self, asked: Answered, chunks: Sequence[str | Chunk], progress: bool | None
     ) -> Attribution:
-        """See what each sentence of an answer looks at in the chunks that it was made from.
-
-        The model reads the chunks, the query, and the answer as its own turn; nothing is generated.
-
-        Args:
-            query: As in `rank`.
-            chunks: As in `rank`, as the answer's author got them.
-            answer: The answer, whoever wrote it; never truncated.
-            top_spans: Tell so many spans of chunks for each sentence, at most.
-            threshold: Less support than this, in [0, 1], is none; default: the profile's, where
-                data set one.
-            language: ISO 639-1 code for the split into sentences; default: by script.
-            progress: As in the constructor, for this call.
-
-        Returns:
-            Spans, chunk scores and support of each sentence, and the scores of all together. A null
-            query plays no part.
-
-        Raises:
-            ValueError: If query or answer is blank, both together are too long for the model, or an
-                option is off.
-            TypeError: If query or answer is not a string.
-            UnsupportedModelError: If the layout cannot look from an answer.
-            CaptureError: If the attention has NaN.
-        """
+        """See `Verbs.attribute`."""
         started = time.perf_counter()
-        (query,) = as_queries([query])
-        (answer,) = as_queries([answer], name="answer")
-        check_count("top_spans", top_spans, 1)
-        check_share("threshold", threshold, optional="the profile's")
         layout = self._layout
         if not isinstance(layout, AnswerLayout):
             raise UnsupportedModelError(
@@ -176,30 +141,22 @@ class Looker(Backgrounds):
                 "layout 'parallel' or 'joint'"
             )
         inputs = read_chunks(chunks, self._plain)
-        (asked,) = read_queries([query], self._plain)
-        (said,) = self._plain.content([answer])
-        sentences, groups = answer_sentences(answer, said, language)
+        (query,) = read_queries([asked.query], self._plain)
+        (answer,) = self._plain.content([asked.answer])
+        sentences, groups = answer_sentences(asked.answer, answer, asked.language)
         self._tally.add(tokenize_seconds=time.perf_counter() - started)
         groups.append([token for group in groups for token in group])
         result = self._run(
             inputs.distinct,
             len(groups),
             lambda tokens, advance: layout.attend_answer(
-                asked, said, groups, tokens, self._options, advance
+                AnsweredQuery(query, answer, groups), tokens, self._options, advance
             ),
             self._progress if progress is None else progress,
         )
-        found = attributed(
-            query,
-            answer,
-            sentences,
-            result.queries,
-            inputs,
-            self._profile,
-            top_spans=top_spans,
-            threshold=self._profile.support_threshold if threshold is None else threshold,
-            language=language,
-        )
+        if asked.threshold is None:
+            asked = replace(asked, threshold=self._profile.support_threshold)
+        found = attributed(asked, sentences, result.queries, inputs, self._profile)
         n_windows = {index: result.windows[place] for index, place in inputs.places.items()}
         return replace(found, notes=(*result.notes, *notes_on(n_windows, inputs.skipped)))
 

@@ -48,6 +48,7 @@ class Trimmer:
         asked: Asked,
         trim: Trim,
         options: LayoutOptions,
+        wholes: Sequence[Ranking] | None = None,
     ) -> list[Ranking]:
         """Rankings of one set of chunks with their chunks trimmed.
 
@@ -58,37 +59,21 @@ class Trimmer:
             asked: All that was asked for.
             trim: What of it is about trimming.
             options: Bounds on a forward pass.
+            wholes: For a dry run the rankings that nothing was cut from: on these it is told what
+                would be done, and what would be raised.
 
         Raises:
             BudgetError, PatternError: As `Call.trimmed`.
         """
         texts = self._texts(inputs, options, trim.language, trim.embedder)
         call = self._call(texts, asked, trim)
-        return [
-            call.trimmed(ranking, Look(texts, looked, ranking.scores, ranking.query))
+        looks = [
+            Look(texts, looked, ranking.scores, ranking.query)
             for ranking, looked in zip(rankings, attention, strict=True)
         ]
-
-    def dry_run(
-        self,
-        wholes: Sequence[Ranking],
-        rankings: Sequence[Ranking],
-        inputs: Inputs,
-        attention: Sequence[QueryAttention],
-        asked: Asked,
-        trim: Trim,
-        options: LayoutOptions,
-    ) -> list[Ranking]:
-        """What `trim`, whose arguments these are, would do, told on rankings of all chunks.
-
-        What it would raise is told, too. `wholes` are the rankings that nothing was cut from.
-        """
-        texts = self._texts(inputs, options, trim.language, trim.embedder)
-        call = self._call(texts, asked, trim)
-        return [
-            call.tried(whole, ranking, Look(texts, looked, ranking.scores, ranking.query))
-            for whole, ranking, looked in zip(wholes, rankings, attention, strict=True)
-        ]
+        if wholes is None:
+            return [call.trimmed(*each) for each in zip(rankings, looks, strict=True)]
+        return [call.tried(*each) for each in zip(wholes, rankings, looks, strict=True)]
 
     def spans(
         self,

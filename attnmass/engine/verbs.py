@@ -1,4 +1,4 @@
-"""The verbs of a ranker, which all ask `rank_batch`: the same wherever its model is."""
+"""The verbs of a ranker, the same wherever its model is: those that rank all ask `rank_batch`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Sequence
 
 from typing_extensions import Unpack
 
-from attnmass.engine.asking import RankOptions, TrimOptions, as_rank_options
+from attnmass.engine.asking import Answered, RankOptions, TrimOptions, as_rank_options
 from attnmass.engine.worker import Worker
+from attnmass.options.checks import check_count, check_share
+from attnmass.results.attribution import Attribution
 from attnmass.results.ranking import Ranking
 from attnmass.text.chunk import Chunk
+from attnmass.text.inputs import as_queries
 
 
 class Verbs:
-    """Ranks, trims and orders, with and without an event loop."""
+    """Ranks, trims, orders and attributes, with and without an event loop."""
 
     _worker: Worker
 
@@ -32,6 +35,12 @@ class Verbs:
         Returns:
             One ranking for each query.
         """
+
+    @abstractmethod
+    def _attribute(
+        self, asked: Answered, chunks: Sequence[str | Chunk], progress: bool | None
+    ) -> Attribution:
+        """`attribute`, once what is asked is known to be right."""
 
     def rank(
         self,
@@ -134,6 +143,49 @@ class Verbs:
             ['Shakespeare did.', 'Paris is a city.']
         """
         return [chunk.text for chunk in self.rank(query, texts, **options).chunks]
+
+    def attribute(
+        self,
+        query: str,
+        chunks: Sequence[str | Chunk],
+        answer: str,
+        *,
+        top_spans: int = 3,
+        threshold: float | None = None,
+        language: str | None = None,
+        progress: bool | None = None,
+    ) -> Attribution:
+        """See what each sentence of an answer looks at in the chunks that it was made from.
+
+        The model reads the chunks, the query, and the answer as its own turn; nothing is generated.
+
+        Args:
+            query: As in `rank`.
+            chunks: As in `rank`, as the answer's author got them.
+            answer: The answer, whoever wrote it; never truncated.
+            top_spans: Tell so many spans of chunks for each sentence, at most.
+            threshold: Less support than this, in [0, 1], is none; default: the profile's, where
+                data set one.
+            language: ISO 639-1 code for the split into sentences; default: by script.
+            progress: As in the constructor, for this call.
+
+        Returns:
+            Spans, chunk scores and support of each sentence, and the scores of all together. A null
+            query plays no part.
+
+        Raises:
+            ValueError: If query or answer is blank, both together are too long for the model, or an
+                option is off.
+            TypeError: If query or answer is not a string.
+            UnsupportedModelError: If the layout cannot look from an answer.
+            CaptureError: If the attention has NaN.
+        """
+        (query,) = as_queries([query])
+        (answer,) = as_queries([answer], name="answer")
+        check_count("top_spans", top_spans, 1)
+        check_share("threshold", threshold, optional="the profile's")
+        asked = Answered(query, answer, top_spans, threshold, language)
+        return self._attribute(asked, chunks, progress)
 
     async def arank(
         self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[RankOptions]

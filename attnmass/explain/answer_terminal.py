@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attnmass.explain.sheets import make_sheet
 from attnmass.explain.shown import answer_verdict, full_support, span_place
-from attnmass.explain.terminal import Look, bar, clean, draw_chunk, legend, look_of
+from attnmass.explain.terminal import Look, bar, clean, draw_chunk, legend, printable
 
 try:
     from rich.text import Text
@@ -18,46 +17,28 @@ except ImportError as error:  # pragma: no cover: the tests have it
     ) from error
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType
-
     from attnmass.results.answer_explanation import AnswerExplanation
     from attnmass.results.support import AnswerSentence
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerDrawing:
-    """An attribution in one view, for rich to print.
-
-    Attributes:
-        explanation: What is drawn.
-        view: Index into its views.
-        sentence: Index of a sentence of the answer; `None` for all.
-    """
-
-    explanation: AnswerExplanation
-    view: int = 0
-    sentence: int | None = None
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[RenderableType]:
-        look = look_of(console, options)
-        explanation = self.explanation
-        sheet = make_sheet(explanation, self.view, self.sentence)
-        yield Text(clean(explanation.query), style="bold")
-        yield Text(answer_verdict(explanation.sentences, explanation.threshold))
-        full = full_support(explanation.threshold)
-        for place, sentence in enumerate(explanation.sentences):
-            chosen = self.sentence in (None, place)
-            yield from _sentence(place, sentence, explanation, full, look, spans=chosen)
-        source = "the whole answer" if self.sentence is None else f"sentence {self.sentence + 1}"
-        signs = "{1} looked at by sentence 1"
-        yield Text()
-        yield from legend(explanation, sheet, self.view, source, signs, look)
-        largest = max(sheet.masses, default=0.0)
-        for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
-            facts = [f"mass {mass:.4f}", f"chunk {chunk.ranked.index + 1}"]
-            yield from draw_chunk(chunk, levels, bar(mass, largest, look), facts, look)
+@printable
+def drawing(
+    look: Look, explanation: AnswerExplanation, view: int = 0, sentence: int | None = None
+) -> Iterator[Text]:
+    """An attribution in one of its views, from all of the answer or one of its sentences."""
+    sheet = make_sheet(explanation, view, sentence)
+    yield Text(clean(explanation.query), style="bold")
+    yield Text(answer_verdict(explanation.sentences, explanation.threshold))
+    full = full_support(explanation.threshold)
+    for place, said in enumerate(explanation.sentences):
+        yield from _sentence(place, said, explanation, full, look, spans=sentence in (None, place))
+    source = "the whole answer" if sentence is None else f"sentence {sentence + 1}"
+    yield Text()
+    yield from legend(explanation, sheet, view, source, "{1} looked at by sentence 1", look)
+    largest = max(sheet.masses, default=0.0)
+    for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
+        facts = [f"mass {mass:.4f}", f"chunk {chunk.ranked.index + 1}"]
+        yield from draw_chunk(chunk, levels, bar(mass, largest, look), facts, look)
 
 
 def _sentence(

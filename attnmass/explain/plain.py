@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from attnmass.explain.sheets import word_masses
@@ -91,19 +92,7 @@ def _sentence(sentence: AnswerSentence) -> dict[str, Any]:
 
 
 def _span(span: Support) -> dict[str, Any]:
-    return {
-        "chunk": span.chunk,
-        "start": span.start,
-        "end": span.end,
-        "text": span.text,
-        "kind": span.kind,
-        "score": _short(span.score),
-        "mass": _short(span.mass),
-        "id": span.id,
-        "chunk_id": span.chunk_id,
-        "doc_start": span.doc_start,
-        "doc_end": span.doc_end,
-    }
+    return asdict(span) | {"score": _short(span.score), "mass": _short(span.mass)}
 
 
 def _chunk(chunk: ExplainedChunk) -> dict[str, Any]:
@@ -145,17 +134,11 @@ def _read(
 
 
 def _piece(piece: Piece) -> dict[str, Any]:
-    return {
-        "part": piece.part,
-        "start": piece.start,
-        "end": piece.end,
-        "kept": piece.kept,
-        "reason": piece.reason,
-        "score": None if piece.score is None else _short(piece.score),
-        "mass": None if piece.mass is None else _short(piece.mass),
-        "relevance": None if piece.relevance is None else _short(piece.relevance),
-        "number": piece.number,
-    } | ({"by": list(piece.by)} if piece.by else {})
+    told = asdict(piece)
+    by = told.pop("by")
+    for name in ("score", "mass", "relevance"):
+        told[name] = None if told[name] is None else _short(told[name])
+    return told | ({"by": list(by)} if by else {})
 
 
 def _shorts(numbers: Floats) -> list[float]:

@@ -26,10 +26,10 @@ RENDERERS: Final = (
     (Explanation, "dict", "plain:as_dict"),
     (Explanation, "html", "html:page"),
     (Explanation, "svg", "svg:svg"),
-    (Explanation, "terminal", "terminal:Drawing"),
+    (Explanation, "terminal", "terminal:drawing"),
     (AnswerExplanation, "dict", "plain:answer_as_dict"),
     (AnswerExplanation, "html", "answer_html:answer_page"),
-    (AnswerExplanation, "terminal", "answer_terminal:AnswerDrawing"),
+    (AnswerExplanation, "terminal", "answer_terminal:drawing"),
 )
 
 

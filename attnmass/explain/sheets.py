@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from attnmass.results.drawn import Drawn, ExplainedChunk
 
 LEVELS = 9
+_MOST_WORDS = 4  # that are named beside a chunk
 
 Levels = npt.NDArray[np.uint8]
 
@@ -73,13 +74,13 @@ def _levels(masses: Floats, largest: float) -> Levels:
     return levels
 
 
-def most_looked_at(chunk: ExplainedChunk, levels: Levels, count: int = 4) -> list[tuple[str, int]]:
+def most_looked_at(chunk: ExplainedChunk, levels: Levels) -> list[tuple[str, int]]:
     """The words of highest level with it, in falling order; no punctuation, none of level 0."""
     order = np.argsort(-levels.astype(np.int64), kind="stable")
     found: list[tuple[str, int]] = []
     for i in order.tolist():
         text = chunk.read[chunk.words[i, 0] : chunk.words[i, 1]]
-        if not levels[i] or len(found) == count:
+        if not levels[i] or len(found) == _MOST_WORDS:
             break
         if any(char.isalnum() for char in text):
             found.append((text, int(levels[i])))

@@ -6,9 +6,9 @@ either way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec
 
 from attnmass.explain.sheets import LEVELS, Levels, Sheet, make_sheet, most_looked_at
 from attnmass.explain.shown import evidence_words, moved, score_facts, shown, why_dropped
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from attnmass.results.drawn import Drawn, ExplainedChunk
     from attnmass.results.explanation import Explanation
 
+Told = ParamSpec("Told")
+
 # Background of each level: black text on it has a contrast of at least 4.5, and it is on both light
 # and dark terminals another colour than the page's.
 _SHADES = (None, 230, 229, 228, 222, 221, 220, 214, 208, 202)
@@ -44,53 +46,64 @@ class Look(NamedTuple):
     dropped: str
     bar: str
     rest: str
+    rule: str
 
 
 def look_of(console: Console, options: ConsoleOptions) -> Look:
     """What a terminal can show."""
     colour = console.color_system is not None and not console.no_color
-    signs = ("+", "-", "#", ".") if options.ascii_only else ("✓", "✗", "█", "░")
+    signs = ("+", "-", "#", ".", "-") if options.ascii_only else ("✓", "✗", "█", "░", "─")
     return Look(colour, *signs)
 
 
-@dataclass(frozen=True, slots=True)
 class Drawing:
-    """An explanation in one view, for rich to print.
+    """What rich prints: lines, made once it is known what the terminal can show."""
 
-    Attributes:
-        explanation: What is drawn.
-        view: Index into its views.
-        query_word: Index of a word of the query; `None` for all.
-    """
-
-    explanation: Explanation
-    view: int = 0
-    query_word: int | None = None
+    def __init__(self, lines: Callable[[Look], Iterator[RenderableType]]) -> None:
+        self._lines = lines
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        look = look_of(console, options)
-        explanation = self.explanation
-        sheet = make_sheet(explanation, self.view, self.query_word)
-        yield Text(clean(explanation.query), style="bold")
-        yield from _overview(explanation, sheet, self.view, self.query_word, look)
-        best = max((chunk.ranked.score for chunk in explanation.chunks), default=0.0)
-        out = False
-        whole = True  # of what is left out a few lines will do, but for the best if nothing is kept
-        for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
-            if chunk.place is None and not out:
-                yield Rule("Left out", characters="-" if options.ascii_only else "─")
-                out = True
-            facts = [*score_facts(chunk.ranked), f"mass {mass:.4f}"]
-            facts.append(moved(chunk.place, chunk.ranked.index))
-            score = bar(chunk.ranked.score, best, look)
-            yield from draw_chunk(
-                chunk, levels, score, facts, look, whole=whole or chunk.place is not None
-            )
-            whole = False
-        if any(chunk.place is None for chunk in explanation.chunks[1:]):
-            yield Text(f"\n{_ELSEWHERE}", style="dim")
+        yield from self._lines(look_of(console, options))
+
+
+def printable(
+    lines: Callable[Concatenate[Look, Told], Iterator[RenderableType]],
+) -> Callable[Told, Drawing]:
+    """From what yields lines for a terminal that shows so much to what makes a `Drawing`."""
+
+    @wraps(lines)
+    def draw(*told: Told.args, **options: Told.kwargs) -> Drawing:
+        return Drawing(lambda look: lines(look, *told, **options))
+
+    return draw
+
+
+@printable
+def drawing(
+    look: Look, explanation: Explanation, view: int = 0, query_word: int | None = None
+) -> Iterator[RenderableType]:
+    """An explanation in one of its views, from all of the query or one of its words."""
+    sheet = make_sheet(explanation, view, query_word)
+    yield Text(clean(explanation.query), style="bold")
+    yield from _overview(explanation, sheet, view, query_word, look)
+    best = max((chunk.ranked.score for chunk in explanation.chunks), default=0.0)
+    out = False
+    whole = True  # of what is left out a few lines will do, but for the best if nothing is kept
+    for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
+        if chunk.place is None and not out:
+            yield Rule("Left out", characters=look.rule)
+            out = True
+        facts = [*score_facts(chunk.ranked), f"mass {mass:.4f}"]
+        facts.append(moved(chunk.place, chunk.ranked.index))
+        score = bar(chunk.ranked.score, best, look)
+        yield from draw_chunk(
+            chunk, levels, score, facts, look, whole=whole or chunk.place is not None
+        )
+        whole = False
+    if any(chunk.place is None for chunk in explanation.chunks[1:]):
+        yield Text(f"\n{_ELSEWHERE}", style="dim")
 
 
 def _overview(

@@ -1,6 +1,7 @@
 """How chunks and query are laid out for the model; a layout is one file here."""
 
 from attnmass.layouts.base import (
+    AnsweredQuery,
     AnswerLayout,
     Layout,
     LayoutOptions,
@@ -27,6 +28,7 @@ from attnmass.layouts.shards import (
 __all__ = [
     "LAYOUTS",
     "AnswerLayout",
+    "AnsweredQuery",
     "CrossLayout",
     "Held",
     "HoldsAgainst",

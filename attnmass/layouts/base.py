@@ -105,6 +105,21 @@ class QueryAttention:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredQuery:
+    """A query and what was answered.
+
+    Attributes:
+        query: The query.
+        answer: The answer, in the turn of the model that would give it.
+        groups: Indices of the answer's tokens that look as one, none of them empty.
+    """
+
+    query: Tokens
+    answer: Tokens
+    groups: Groups
+
+
+@dataclass(frozen=True, slots=True)
 class LayoutResult:
     """What a layout returns for several queries over one set of chunks.
 
@@ -230,9 +245,7 @@ class AnswerLayout(Layout, Protocol):
 
     def attend_answer(
         self,
-        query: Tokens,
-        answer: Tokens,
-        groups: Groups,
+        asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
@@ -240,9 +253,7 @@ class AnswerLayout(Layout, Protocol):
         """Read the chunks, then query and answer, and see where groups of its tokens look.
 
         Args:
-            query: The query.
-            answer: The answer, in the turn of the model that would give it.
-            groups: Indices of the answer's tokens, none of them empty.
+            asked: The query and its answer.
             chunks: As in `attend`.
             options: Likewise; there is no null query.
             advance: As in `attend`.

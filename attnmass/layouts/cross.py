@@ -140,8 +140,6 @@ class CrossLayout(KeepingLayout):
         """See `Layout.within`: attention inside the encoder, see `CrossReader.look_inside`."""
         self._reader.follow()
         frame = self._special
-        rooms = (self._room(chunks, frame), options.max_chunk_tokens)
-        room = min((size for size in rooms if size is not None), default=None)
 
         def look(batch: Sequence[Part]) -> list[Tensor]:
             shift = len(frame.before)
@@ -160,14 +158,8 @@ class CrossLayout(KeepingLayout):
                 for seen, part in zip(found, batch, strict=True)
             ]
 
-        return look_in_parts(
-            look,
-            len(self._reader.heads),
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=room,
-        )
+        room = self._room(chunks, frame)
+        return look_in_parts(look, len(self._reader.heads), chunks, groups, options, room)
 
     def _attend(
         self,

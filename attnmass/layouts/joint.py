@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from attnmass.capture import Head, Reader, prove
 from attnmass.layouts.base import (
+    AnsweredQuery,
     Groups,
     LayoutOptions,
     LayoutResult,
@@ -128,15 +129,13 @@ class JointLayout:
 
     def attend_answer(
         self,
-        query: Tokens,
-        answer: Tokens,
-        groups: Groups,
+        asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
-        tail = answer_tail(self._prompt, query, answer, groups)
+        tail = answer_tail(self._prompt.between, self._prompt.after, asked)
 
         def run(chunks: Sequence[Tokens]) -> LayoutResult:
             return self._in_contexts([tail], chunks, options, advance)
@@ -161,16 +160,8 @@ class JointLayout:
         (prefix,) = self._contexts.read(self._prompt.before, len(self._prompt.before))
         known = [self._reader.max_positions, self._max_context_tokens]
         rooms = [limit - len(prefix) for limit in known if limit is not None]
-        if options.max_chunk_tokens is not None:
-            rooms.append(options.max_chunk_tokens)
-        return look_within(
-            self._reader,
-            prefix,
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=min(rooms, default=None),
-        )
+        room = min(rooms, default=None)
+        return look_within(self._reader, prefix, chunks, groups, options, room)
 
     def _in_contexts(
         self,

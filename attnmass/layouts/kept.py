@@ -112,9 +112,7 @@ class KeepingLayout:
             frame: Puts a window's tokens between others that are read with them.
         """
         started = time.perf_counter()
-        self._follow_model()
-        windows = list(cut(chunks, limit(options.max_chunk_tokens), options.overlap))
-        keys, texts = self._texts(windows, chunks, frame)
+        windows, keys, texts = self._texts(chunks, options, limit, frame)
         order = sorted(range(len(keys)), key=lambda i: tuple(texts[keys[i]].ids))
         windows, keys = [windows[i] for i in order], [keys[i] for i in order]
         states, n_read = self._states.states(
@@ -132,18 +130,18 @@ class KeepingLayout:
     ) -> WarmCounts:
         """Read what is not in the cache; arguments as in `_read_chunks`."""
         started = time.perf_counter()
-        self._follow_model()
-        windows = list(cut(chunks, limit(options.max_chunk_tokens), options.overlap))
-        keys, texts = self._texts(windows, chunks, frame)
+        windows, keys, texts = self._texts(chunks, options, limit, frame)
         missing = self._states.warm(self._read_batch, texts, options, advance)
         new = {w.chunk for w, key in zip(windows, keys, strict=True) if key in missing}
         n_tokens = sum(texts[key].n_content for key in missing)
         return WarmCounts(len(new), n_tokens, time.perf_counter() - started)
 
     def _texts(
-        self, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame
-    ) -> tuple[list[str], dict[str, Text]]:
-        """The key of each window, and what is to be read under each key."""
+        self, chunks: Sequence[Tokens], options: LayoutOptions, limit: Limit, frame: Frame
+    ) -> tuple[list[Window], list[str], dict[str, Text]]:
+        """Windows, the key of each, and what is to be read under each key."""
+        self._follow_model()
+        windows = list(cut(chunks, limit(options.max_chunk_tokens), options.overlap))
         keys: list[str] = []
         texts: dict[str, Text] = {}
         for window in windows:
@@ -152,4 +150,4 @@ class KeepingLayout:
             key = entry_key(self._scope, ids)
             texts.setdefault(key, Text(ids, len(window))).ends += window.end == len(chunk)
             keys.append(key)
-        return keys, texts
+        return windows, keys, texts

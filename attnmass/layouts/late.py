@@ -24,6 +24,7 @@ from attnmass.capture import Head, KeyValues
 from attnmass.capture.vector_proof import prove_vectors
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import (
+    AnsweredQuery,
     Groups,
     LayoutOptions,
     LayoutResult,
@@ -38,6 +39,7 @@ from attnmass.layouts.late_masses import (
 )
 from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard, overlap
 from attnmass.layouts.shards import Shard
+from attnmass.layouts.tails import answer_tail
 from attnmass.layouts.windows import check_query_fits, n_windows, query_batches
 from attnmass.layouts.within import look_within
 from attnmass.masses import Denominator, Queries, chunk_mass
@@ -108,17 +110,14 @@ class LateLayout:
 
     def attend_answer(
         self,
-        query: Tokens,
-        answer: Tokens,
-        groups: Groups,
+        asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`: the answer's tokens are the rows of one more query."""
-        lead = (*query.ids, *self._prompt.after)
-        mine = [[len(lead) + token for token in group] for group in groups]
-        return self._attend([(*lead, *answer.ids)], [mine], chunks, options, advance)
+        tail = answer_tail((), self._prompt.after, asked)
+        return self._attend([tail.ids], [tail.groups], chunks, options, advance)
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
@@ -135,14 +134,8 @@ class LateLayout:
     ) -> list[Tensor]:
         """See `Layout.within`."""
         self._follow_model()
-        return look_within(
-            self._reader,
-            self._prefix,
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=self._chunks.limit(options),
-        )
+        room = self._chunks.limit(options)
+        return look_within(self._reader, self._prefix, chunks, groups, options, room)
 
     def own_shard(self, cache: ChunkCache | None = None) -> OwnShard:
         """See `ShardableLayout.own_shard`."""
@@ -195,7 +188,8 @@ class LateLayout:
         ignored = options.ignored or ({},) * len(queries)
         for vectors, mine, places in zip(asked, groups, ignored, strict=True):
             rows = [token for group in mine for token in group]
-            sight = Sight(self._looking(vectors[rows]), held, places)
+            looking = Queries(vectors[rows], self._reader.key_of, self._reader.caps)
+            sight = Sight(looking, held, places)
             seen = sight.seen()
             beside = company.look(sight.looking, {}) if company else None
             start = 0
@@ -234,9 +228,6 @@ class LateLayout:
                 None if beside is None else BesideBackground(sight, seen, Denominator.of([beside]))
             ),
         )
-
-    def _looking(self, vectors: Tensor) -> Queries:
-        return Queries(vectors, self._reader.key_of, self._reader.caps)
 
     def _queries(
         self, queries: Sequence[Sequence[int]], options: LayoutOptions

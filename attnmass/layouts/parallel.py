@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from attnmass.capture import Head, KeyValues, Reader, prove
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.base import AnsweredQuery, Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.kept import KeepingLayout, Limit
 from attnmass.layouts.states import States
 from attnmass.layouts.tails import answer_tail, look_from
@@ -85,15 +85,13 @@ class ParallelLayout(KeepingLayout):
 
     def attend_answer(
         self,
-        query: Tokens,
-        answer: Tokens,
-        groups: Groups,
+        asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
-        tail = answer_tail(self._prompt, query, answer, groups)
+        tail = answer_tail(self._prompt.between, self._prompt.after, asked)
 
         def look(keys: Sequence[str], states: States) -> list[Tensor]:
             def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
@@ -146,19 +144,9 @@ class ParallelLayout(KeepingLayout):
     ) -> list[Tensor]:
         """See `Layout.within`."""
         self._follow_model()
-        room = options.max_chunk_tokens
-        limit = self._reader.max_positions
-        if limit is not None:
-            free = limit - len(self._prefix)
-            room = free if room is None else min(room, free)
-        return look_within(
-            self._reader,
-            self._prefix,
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=room,
-        )
+        known = self._reader.max_positions
+        room = None if known is None else known - len(self._prefix)
+        return look_within(self._reader, self._prefix, chunks, groups, options, room)
 
     def _about(self) -> dict[str, Any]:
         """Read the prefix anew; all depends on it and on the wording."""

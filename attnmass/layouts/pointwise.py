@@ -143,10 +143,7 @@ class PointwiseLayout:
         """See `Layout.within`; the chunk is framed as a single text."""
         self._reader.follow()
         limit = self._reader.max_tokens
-        room = options.max_chunk_tokens
-        if limit is not None:
-            free = limit - len(self._alone)
-            room = free if room is None else min(room, free)
+        room = None if limit is None else limit - len(self._alone)
 
         def look(batch: Sequence[Part]) -> list[Tensor]:
             passages = []
@@ -167,14 +164,7 @@ class PointwiseLayout:
                 for one, part in zip(seen, batch, strict=True)
             ]
 
-        return look_in_parts(
-            look,
-            len(self._reader.heads),
-            chunks,
-            groups,
-            max_batch_tokens=options.max_batch_tokens,
-            room=room,
-        )
+        return look_in_parts(look, len(self._reader.heads), chunks, groups, options, room)
 
     def _room(self, query: Tokens, chunks: Sequence[Tokens], wanted: int | None) -> int | None:
         """How long a window may be beside a query, or `None` for no limit.

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
-from attnmass.layouts.base import Groups
+from attnmass.layouts.base import AnsweredQuery
 from attnmass.text.prompt import PromptTokens
-from attnmass.text.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,12 @@ def query_tail(prompt: PromptTokens, query: Sequence[int], *, by_token: bool = F
     return Tail(ids, (whole, *(((token,) for token in whole) if by_token else ())))
 
 
-def answer_tail(prompt: PromptTokens, query: Tokens, answer: Tokens, groups: Groups) -> Tail:
-    """The instruction, a query, and an answer with groups of its tokens."""
-    head = (*prompt.between, *query.ids, *prompt.after)
+def answer_tail(before: Sequence[int], between: Sequence[int], asked: AnsweredQuery) -> Tail:
+    """A query with what stands before it and what before its answer, whose groups look."""
+    head = (*before, *asked.query.ids, *between)
     return Tail(
-        (*head, *answer.ids),
-        tuple(tuple(len(head) + token for token in group) for group in groups),
+        (*head, *asked.answer.ids),
+        tuple(tuple(len(head) + token for token in group) for group in asked.groups),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
-from attnmass.layouts.base import Groups
+from attnmass.layouts.base import Groups, LayoutOptions
 from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.text.tokens import Tokens
 
@@ -33,9 +33,8 @@ def look_within(
     prefix: KeyValues,
     chunks: Sequence[Tokens],
     groups: Sequence[Groups],
-    *,
-    max_batch_tokens: int,
-    room: int | None = None,
+    options: LayoutOptions,
+    room: int | None,
 ) -> list[Tensor]:
     """Read chunks on their own and see where groups of their tokens look.
 
@@ -46,9 +45,10 @@ def look_within(
         prefix: What every chunk stands after.
         chunks: The chunks.
         groups: For each chunk the token indices of each group, none of them empty.
-        max_batch_tokens: Tokens in one pass, unless a single chunk has more.
-        room: Tokens that a chunk may have; a longer one is read in windows that share half of
-            their tokens, each group in one of them.
+        options: Bounds on one pass.
+        room: Tokens that the model takes of a chunk, `None` for any number; a longer one, or one
+            of more than `max_chunk_tokens`, is read in windows that share half of their tokens,
+            each group in one of them.
 
     Returns:
         For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
@@ -61,9 +61,7 @@ def look_within(
     def look(batch: Sequence[Part]) -> list[Tensor]:
         return _look(reader, prefix, chunks, groups, batch)
 
-    return look_in_parts(
-        look, len(reader.heads), chunks, groups, max_batch_tokens=max_batch_tokens, room=room
-    )
+    return look_in_parts(look, len(reader.heads), chunks, groups, options, room)
 
 
 def look_in_parts(
@@ -71,9 +69,8 @@ def look_in_parts(
     n_heads: int,
     chunks: Sequence[Tokens],
     groups: Sequence[Groups],
-    *,
-    max_batch_tokens: int,
-    room: int | None = None,
+    options: LayoutOptions,
+    room: int | None,
 ) -> list[Tensor]:
     """`look_within`, whatever reads the parts.
 
@@ -82,15 +79,18 @@ def look_in_parts(
         n_heads: How many heads that gives.
         chunks: As in `look_within`, and so are the others, the result and the errors.
         groups: See there.
-        max_batch_tokens: See there.
+        options: See there.
         room: See there.
     """
+    room = min(
+        (size for size in (room, options.max_chunk_tokens) if size is not None), default=None
+    )
     parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
     found = [
         torch.zeros(len(mine), n_heads, len(chunk), dtype=torch.float32)
         for mine, chunk in zip(groups, chunks, strict=True)
     ]
-    for batch in _batches(parts, max_batch_tokens):
+    for batch in _batches(parts, options.max_batch_tokens):
         with advising_shorter(max(map(len, batch))):
             done = halving(look, batch)
         for part, looked in zip(batch, done, strict=True):

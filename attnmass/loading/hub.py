@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError
 _PATIENCE = 4.0  # seconds
 
 
-def why_unreachable(repo: str, revision: str | None = None) -> Exception | None:
+def why_unreachable(repo: str, revision: str | None) -> Exception | None:
     """Why the Hub gives no answer about a repository; `None` where it gives one, good or bad."""
     try:
         HfApi().model_info(repo, revision=revision, timeout=_PATIENCE)

@@ -5,41 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attnmass.results.drawn import Drawn, ExplainedChunk, Head, View
+from attnmass.results.drawn import Drawn, Head
 from attnmass.results.support import AnswerSentence
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class AnswerExplanation(Drawn):
     """An answer's attention, drawn over its sentences and the chunks that they looked at.
 
     The value of a notebook's cell shows it; `print` draws it in a terminal; `to_html` makes a file.
+    Its chunks are those that the answer looked at most first; those that were not read last.
 
     Attributes:
-        query: The query.
         answer: The answer.
-        model: The model that was read.
-        heads: `(layer, head)`, 0-based, in the order of all masses.
-        views: Ways to look at them: all heads as chunks are ranked by them, as sentences are scored
-            by them where that differs, then each head alone.
-        sentences: The answer's, each with its support and the spans that it looked at.
-        chunks: Those that the answer looked at most first; those that were not read last.
-        threshold: Less support than this is none; `None` where none is known.
-        notes: As in `Attribution`.
+        sentences: The answer's, each with its support and the spans that it looked at; less than
+            `threshold` is none.
     """
 
-    query: str
     answer: str
-    model: str
-    heads: tuple[Head, ...]
-    views: tuple[View, ...]
     sentences: tuple[AnswerSentence, ...]
-    chunks: tuple[ExplainedChunk, ...]
-    threshold: float | None
-    notes: tuple[str, ...] = ()
 
     def print(
         self,
@@ -48,20 +35,9 @@ class AnswerExplanation(Drawn):
         head: Head | None = None,
         sentence: int | None = None,
     ) -> None:
-        """Draw it in the terminal.
-
-        Args:
-            console: Where to, a `rich.console.Console`; default: standard output.
-            head: Look through this `(layer, head)` alone; default: all, weighted.
-            sentence: Where this one of `sentences` looked, 0-based; default: all of them.
-
-        Raises:
-            ValueError: If there is no such head, or no such sentence.
-            ImportError: If rich is not installed; says how to install it.
-        """
-        view = self.view(head)
+        """`Explanation.print`, with where one `sentence`, 0-based, looked; default: all of them."""
         if sentence is not None and not 0 <= sentence < len(self.sentences):
             raise ValueError(
                 f"sentence must be at least 0 and below {len(self.sentences)}, not {sentence}"
             )
-        self._print(console, view=view, sentence=sentence)
+        self._print(console, head, sentence=sentence)

@@ -101,25 +101,28 @@ class ExplainedChunk:
     offset: int | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Drawn:
-    """Mixed in: the ways to draw that do not depend on what is drawn."""
+    """What is drawn of a ranking or an attribution, and the ways to draw it.
 
-    __slots__ = ()
+    Attributes:
+        query: The query.
+        model: The model that was read.
+        heads: `(layer, head)`, 0-based, in the order of all masses.
+        views: Ways to look at them: all heads as chunks are ranked by them, as sentences are scored
+            by them where that differs and there are such scores, then each head alone.
+        chunks: In the order in which they are drawn.
+        threshold: What evidence or support was held to; `None` for nothing.
+        notes: As in what is drawn.
+    """
 
-    if TYPE_CHECKING:
-
-        @property
-        def query(self) -> str: ...  # noqa: D102
-        @property
-        def model(self) -> str: ...  # noqa: D102
-        @property
-        def heads(self) -> tuple[Head, ...]: ...  # noqa: D102
-        @property
-        def views(self) -> tuple[View, ...]: ...  # noqa: D102
-        @property
-        def chunks(self) -> tuple[ExplainedChunk, ...]: ...  # noqa: D102
-        @property
-        def notes(self) -> tuple[str, ...]: ...  # noqa: D102
+    query: str
+    model: str
+    heads: tuple[Head, ...]
+    views: tuple[View, ...]
+    chunks: tuple[ExplainedChunk, ...]
+    threshold: float | None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         n_words = sum(len(chunk.words) for chunk in self.chunks)
@@ -169,8 +172,9 @@ class Drawn:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.draw("terminal").__rich_console__(console, options)
 
-    def _print(self, console: Console | None, **options: Any) -> None:
-        drawing = self.draw("terminal", **options)  # which says so where rich is not installed
+    def _print(self, console: Console | None, head: Head | None, **options: Any) -> None:
+        view = self.view(head)
+        drawing = self.draw("terminal", view=view, **options)  # says so where rich is missing
         if console is None:
             from rich.console import Console
 

@@ -8,45 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnmass.options.checks import check_count
-from attnmass.results.drawn import Drawn, ExplainedChunk, Head, View
+from attnmass.results.drawn import Drawn, Head
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Explanation(Drawn):
     """A ranking's attention, drawn over its text.
 
     The value of a notebook's cell shows it; `print` draws it in a terminal; `to_html` makes a file.
+    Its chunks are those that were kept in their new order, then those left out, best first.
 
     Attributes:
-        query: The query.
         query_words: `[start, end)` of each of its words, where `query_words=True` was asked for.
-        model: The model that was read.
-        heads: `(layer, head)`, 0-based, in the order of all masses.
-        views: Ways to look at them: all heads as chunks are ranked by them, as sentences are scored
-            by them where that differs and the ranking is trimmed, then each head alone.
-        chunks: Those that were kept in their new order, then those left out, best first.
-        evidence: As in `Ranking`.
+        evidence: As in `Ranking`; it was held to `threshold`.
         no_evidence: Likewise.
-        threshold: What the evidence was held to, `None` for nothing.
-        notes: As in `Ranking`.
         n_tokens_before: Likewise.
         n_tokens_after: Likewise.
         layout: How chunks and query were laid out for the model.
     """
 
-    query: str
     query_words: tuple[tuple[int, int], ...]
-    model: str
-    heads: tuple[Head, ...]
-    views: tuple[View, ...]
-    chunks: tuple[ExplainedChunk, ...]
     evidence: float
     no_evidence: bool
-    threshold: float | None
-    notes: tuple[str, ...] = ()
     n_tokens_before: int | None = None
     n_tokens_after: int | None = None
     layout: str = ""
@@ -69,9 +55,8 @@ class Explanation(Drawn):
             ValueError: If there is no such head, or nothing is known of such a word.
             ImportError: If rich is not installed; says how to install it.
         """
-        view = self.view(head)
         self.check_word(query_word)
-        self._print(console, view=view, query_word=query_word)
+        self._print(console, head, query_word=query_word)
 
     def to_svg(self, path: str | os.PathLike[str] | None = None, *, top_n: int = 3) -> str:
         """A picture of the best chunks, for a README or an issue: one SVG without a script.

@@ -66,9 +66,7 @@ def chunk_scores(
     return profile.ranking(masses, head_masses(attention, indices)), masses
 
 
-def relevances(
-    attention: QueryAttention, profile: HeadProfile, heads: Sequence[Head] | None = None
-) -> list[float] | None:
+def relevances(attention: QueryAttention, profile: HeadProfile) -> list[float] | None:
     """How likely each chunk holds evidence, in [0, 1]; arguments as in `chunk_scores`.
 
     A chunk no token of which counts has none.
@@ -79,8 +77,7 @@ def relevances(
     rule, beside = profile.relevance, attention.beside
     if rule is None or beside is None:
         return None
-    read = profile.all_heads if heads is None else heads
-    masses = beside.chunks[:, [read.index(head) for head in rule.heads]]
+    masses = beside.chunks[:, [profile.all_heads.index(head) for head in rule.heads]]
     return [rule.of_chunk(mine) if any(mine) else 0.0 for mine in masses.tolist()]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -30,37 +30,22 @@ class Metrics:
             worker: Whose queue and store are looked at.
         """
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "attnmass_requests",
-            "Requests by route and HTTP status",
-            ("route", "status"),
-            registry=self._registry,
+        told = "Requests by route and HTTP status"
+        labels = ("route", "status")
+        self._requests = Counter("attnmass_requests", told, labels, registry=self._registry)
+
+        def histogram(name: str, told: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(name, told, labels, buckets=buckets, registry=self._registry)
+
+        told = "Seconds from a request to its answer"
+        self._seconds = histogram("attnmass_request_seconds", told, _SECONDS, "route")
+        self._documents = histogram(
+            "attnmass_request_documents", "Documents of a request", _DOCUMENTS
         )
-        self._seconds = Histogram(
-            "attnmass_request_seconds",
-            "Seconds from a request to its answer",
-            ("route",),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._documents = Histogram(
-            "attnmass_request_documents",
-            "Documents of a request",
-            buckets=_DOCUMENTS,
-            registry=self._registry,
-        )
-        self._batches = Histogram(
-            "attnmass_batch_requests",
-            "Requests that one call of the model answered",
-            buckets=_COUNTS,
-            registry=self._registry,
-        )
-        self._model_seconds = Histogram(
-            "attnmass_model_seconds",
-            "Seconds of one call of the model",
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
+        told = "Requests that one call of the model answered"
+        self._batches = histogram("attnmass_batch_requests", told, _COUNTS)
+        told = "Seconds of one call of the model"
+        self._model_seconds = histogram("attnmass_model_seconds", told, _SECONDS)
         self._registry.register(_Looked(worker))
         worker.answered = self.batch
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from attnmass.adapters.fields import N_BEST
 from attnmass.engine.asking import Asked
@@ -139,12 +139,28 @@ class _Ranked(OwnForm, Selecting):
         return Rank(query, self.chunks, options, settled, then)  # type: ignore[arg-type]
 
 
-class TrimForm(_Ranked, Trimming):
-    """Rerank and trim to a budget."""
+class _Trimmed(_Ranked, Trimming):
+    """The same, with what is asked of trimming."""
 
     # One that is named here would have to be loaded.
     tokenizer: None = Field(None, description="Tokens are counted by the model's own", exclude=True)
     embed_model: None = Field(None, description="Spans are scored by attention", exclude=True)
+
+    @property
+    def trim(self) -> Trim:
+        """What is asked of trimming.
+
+        Raises:
+            BadRequest: If a value is off.
+        """
+        try:
+            return Trim(**self.model_dump(include=set(_TRIMMING)))
+        except (ValueError, TypeError) as error:
+            raise BadRequest(str(error)) from None
+
+
+class TrimForm(_Trimmed):
+    """Rerank and trim to a budget."""
 
     citations: bool = option(False, "Whether the text is also given with numbers to cite by")
     marker: str | None = option(None, "What such a number looks like", unset="[{n}]")
@@ -166,21 +182,18 @@ class TrimForm(_Ranked, Trimming):
             citations=self.citations,
             marker=self.marker,
         )
-        return self._rank(then, trim=_trim(self))
+        return self._rank(then, trim=self.trim)
 
 
-class ExplainForm(_Ranked, Trimming):
+class ExplainForm(_Trimmed):
     """Rank, trim if anything of that is asked for, and draw it."""
-
-    tokenizer: None = Field(None, description="Tokens are counted by the model's own", exclude=True)
-    embed_model: None = Field(None, description="Spans are scored by attention", exclude=True)
 
     query_words: bool = option(False, "Whether to keep where each word of the query looked")
     format: Literal["html", "json"] = option("html", "A page, or its numbers")
 
     def work(self) -> Rank:
         """See `OwnForm.work`."""
-        trim = _trim(self) if self.model_fields_set & set(_TRIMMING) else None
+        trim = self.trim if self.model_fields_set & set(_TRIMMING) else None
         then = partial(told_explanation, html=self.format == "html")
         return self._rank(then, trim=trim, query_words=self.query_words)
 
@@ -224,11 +237,3 @@ class WarmForm(OwnForm):
     def work(self) -> Warm:
         """See `OwnForm.work`."""
         return Warm(self.chunks, told_warm)
-
-
-def _trim(form: BaseModel) -> Trim:
-    values: Mapping[str, Any] = form.model_dump(include=set(_TRIMMING))
-    try:
-        return Trim(**values)
-    except (ValueError, TypeError) as error:
-        raise BadRequest(str(error)) from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.asking import RankOptions
 from attnmass.results.ranking import Ranking
@@ -22,26 +23,32 @@ SLICE = 64
 _READ_AHEAD = ("late", "parallel")
 
 
-class Work(Protocol):
+class Work(ABC):
     """One request's part of the model's time."""
+
+    __slots__ = ()
 
     @property
     def key(self) -> Hashable:
         """What work has in common that one call answers; `None` for a call of its own."""
+        return None
 
     @property
     def reads(self) -> Hashable:
         """What `ahead` reads, where that is all that it does; `None` where there is more to it."""
+        return None
 
+    @abstractmethod
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """Do the part that can be done in slices, one for each step."""
 
+    @abstractmethod
     def together(self, ranker: AttentionRanker, others: Sequence[Any]) -> list[Any]:
         """Answer this and others of the same key, this one first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rank:
+class Rank(Work):
     """Rank chunks for a query.
 
     Attributes:
@@ -81,7 +88,7 @@ class Rank:
 
 
 @dataclass(frozen=True, slots=True)
-class RankSpans:
+class RankSpans(Work):
     """Rank chunks for some queries, and score their spans.
 
     Attributes:
@@ -122,7 +129,7 @@ class RankSpans:
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class Several(Work):
     """Rank for several queries over chunks of their own, between which others have their turn.
 
     Attributes:
@@ -132,16 +139,6 @@ class Several:
 
     ranks: tuple[Rank, ...]
     done: list[Any] = field(default_factory=list)
-
-    @property
-    def key(self) -> Hashable:
-        """None: it is several calls already."""
-        return None
-
-    @property
-    def reads(self) -> Hashable:
-        """None: there is more to it."""
-        return None
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """All of it, a query for each step."""
@@ -156,7 +153,7 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Work):
     """Call the ranker for something else.
 
     Attributes:
@@ -166,11 +163,6 @@ class Call:
 
     function: Callable[[AttentionRanker], Any]
     chunks: tuple[Chunk, ...] = ()
-
-    @property
-    def key(self) -> Hashable:
-        """None: every call is one of its own."""
-        return None
 
     @property
     def reads(self) -> Hashable:
@@ -187,7 +179,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Warm:
+class Warm(Work):
     """Read chunks into the store, in slices.
 
     Attributes:
@@ -199,16 +191,6 @@ class Warm:
     chunks: tuple[Chunk, ...]
     then: Callable[[WarmResult], Any] = field(default=lambda done: done)
     done: list[WarmResult] = field(default_factory=list)
-
-    @property
-    def key(self) -> Hashable:
-        """None: every call is one of its own."""
-        return None
-
-    @property
-    def reads(self) -> Hashable:
-        """None: there is more to it."""
-        return None
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """All of it."""

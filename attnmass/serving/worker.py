@@ -112,12 +112,6 @@ class ModelWorker:
         """Whether the thread has not ended by itself."""
         return self.failure is None
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits and nothing runs."""
-        with self._changed:
-            return not self._waiting and not self._running
-
     def check_ready(self) -> None:
         """Raise `TryLater` unless requests are taken."""
         if self.failure is not None:

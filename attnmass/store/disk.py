@@ -12,16 +12,14 @@ What is done inside a transaction is in `attnmass.store.statements`.
 
 from __future__ import annotations
 
-import os
-import re
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from logging import getLogger
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from attnmass.store import statements
 from attnmass.store.database import Database
@@ -30,12 +28,13 @@ from attnmass.store.tables import PAGE_BYTES, VERSION, NotOursError
 from attnmass.store.trouble import Trouble
 from attnmass.store.uses import SHORT_PATIENCE, Uses
 
+Result = TypeVar("Result")
+
 FILE_NAME: Final = "store.sqlite3"
 
 _logger = getLogger(__name__)
 
 _PATIENCE = 5.0  # seconds to wait for other processes, which need them for large transactions only
-_OLD_FORMAT = re.compile(r"[0-9a-f]{64}\.safetensors")
 
 
 class DiskStore:
@@ -91,12 +90,6 @@ class DiskStore:
         self._trouble = Trouble(self._database.path)
         with suppress(sqlite3.Error, OSError):  # told when it is used
             self._database.run(lambda _: None, write=False, patience=SHORT_PATIENCE)
-        if _has_old_format(folder):
-            _logger.warning(
-                "%s has files of the chunk cache of an earlier version: they are left alone, and "
-                "may be removed",
-                folder,
-            )
         weakref.finalize(self, self._uses.end)
 
     def __reduce__(self) -> tuple[type[DiskStore], tuple[Path, int | None, float]]:
@@ -128,16 +121,9 @@ class DiskStore:
         found: dict[bytes, bytes] = {}
         damaged: list[bytes] = []
         with self._database.lock:
-            for part in statements.parts(list(names)):
-                with self._trouble.logged():
-                    if self._trouble.is_resting:
-                        break
-                    rows = self._database.run(
-                        partial(statements.fetch, part), write=False, patience=self._patience
-                    )
-                    if rows is not None:
-                        found |= rows[0]
-                        damaged += rows[1]
+            for whole, broken in self._in_parts(statements.fetch, names):
+                found |= whole
+                damaged += broken
             self.hits += len(found)
             self.misses += len(names) - len(found)
             if damaged:
@@ -150,16 +136,8 @@ class DiskStore:
         names = {_encoded(key): key for key in keys}
         found: list[bytes] = []
         with self._database.lock:
-            for part in statements.parts(list(names)):
-                with self._trouble.logged():
-                    if self._trouble.is_resting:
-                        break
-                    found += (
-                        self._database.run(
-                            partial(statements.find, part), write=False, patience=self._patience
-                        )
-                        or []
-                    )
+            for there in self._in_parts(statements.find, names):
+                found += there
             self._uses.add(found)
         return {names[key] for key in found if key in names}
 
@@ -187,7 +165,7 @@ class DiskStore:
             for spare in statements.SPLIT_PAGES:
                 task = partial(statements.write, kept, self._uses.keys, bound, spare)
                 try:
-                    evicted = self._database.run(task, write=True, patience=self._patience)
+                    evicted = self._run(task, write=True)
                 except sqlite3.OperationalError as error:
                     if not _is_full(error) or bound is None or spare == statements.SPLIT_PAGES[-1]:
                         raise
@@ -202,7 +180,7 @@ class DiskStore:
         while True:
             with self._database.lock, self._trouble.as_os_errors():
                 task = partial(statements.tokens, after)
-                rows = self._database.run(task, write=False, patience=self._patience)
+                rows = self._run(task)
             for row, key, tokens in rows or ():
                 after = max(after + 1, row)
                 yield key.decode("utf-8", "surrogatepass"), tokens
@@ -217,7 +195,7 @@ class DiskStore:
             ValueError: As in the constructor.
         """
         with self._database.lock, self._trouble.as_os_errors():
-            return self._database.run(statements.about, write=False, patience=self._patience)
+            return self._run(statements.about)
 
     def tell(self, change: Callable[[bytes | None], bytes]) -> None:
         """Say something of the values that stays beside them, until the store is cleared.
@@ -232,7 +210,7 @@ class DiskStore:
         """
         with self._database.lock, self._trouble.as_os_errors():
             task = partial(statements.tell, change, self._limit)
-            self.evictions += self._database.run(task, write=True, patience=self._patience) or 0
+            self.evictions += self._run(task, write=True) or 0
 
     def clear(self) -> None:
         """Remove all values, whoever wrote them.
@@ -254,7 +232,7 @@ class DiskStore:
         """
         entries = tokens = value_bytes = last = 0
         with self._database.lock, self._trouble.as_os_errors():
-            found = self._database.run(statements.sums, write=False, patience=self._patience)
+            found = self._run(statements.sums)
             if found is not None:
                 entries, tokens, value_bytes, last = found
         return StoreStats(
@@ -273,14 +251,30 @@ class DiskStore:
         """Note what was used, and close the file; a later call opens it again."""
         self._uses.end()
 
+    def _run(
+        self, task: Callable[[sqlite3.Connection], Result], *, write: bool = False
+    ) -> Result | None:
+        return self._database.run(task, write=write, patience=self._patience)
+
+    def _in_parts(
+        self, task: Callable[[Sequence[bytes], sqlite3.Connection], Result], names: Iterable[bytes]
+    ) -> Iterator[Result]:
+        """What is found of some names at a time; nothing more once there is trouble."""
+        for part in statements.parts(list(names)):
+            found = None
+            with self._trouble.logged():
+                if self._trouble.is_resting:
+                    return
+                found = self._run(partial(task, part))
+            if found is not None:
+                yield found
+
     def _remove(self, damaged: Sequence[bytes]) -> None:
         _logger.warning(
             "%d damaged values of the store are removed: %s", len(damaged), self._database.path
         )
         with suppress(sqlite3.Error, OSError, NotOursError):  # one that can only be read
-            self._database.run(
-                partial(statements.delete, damaged), write=True, patience=self._patience
-            )
+            self._run(partial(statements.delete, damaged), write=True)
 
 
 def _encoded(key: str) -> bytes:
@@ -289,10 +283,3 @@ def _encoded(key: str) -> bytes:
 
 def _is_full(error: Exception) -> bool:
     return "full" in str(error)
-
-
-def _has_old_format(folder: Path) -> bool:
-    """Whether chunks were kept here as files of safetensors, as the first version did."""
-    with suppress(OSError), os.scandir(folder) as found:
-        return any(_OLD_FORMAT.fullmatch(item.name) for item in found)
-    return False

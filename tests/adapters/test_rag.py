@@ -22,6 +22,7 @@ from attnmass import AttentionRanker, UnsupportedModelError
 from attnmass.adapters.rag import RagSearch
 from attnmass.options.cross import CrossOptions
 from attnmass.options.declared import PointwiseReading
+from tests.sizes import sizes
 from tests.tiny_seq2seq import BART, seq2seq_tokenizer, tiny_bart
 
 QUESTION = "Who invented the theory of relativity?"
@@ -51,13 +52,7 @@ class Index:
 
 def rag(kind: Any = RagSequenceForGeneration) -> Any:
     """A seeded RAG model."""
-    bert = BertConfig(
-        vocab_size=512,
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        intermediate_size=64,
-    )
+    bert = BertConfig(**sizes(512, 1, 512))
     question_encoder = DPRConfig(**{**bert.to_dict(), "projection_dim": 0})
     generator = BartConfig(**BART, max_position_embeddings=256)
     with torch.random.fork_rng():

@@ -7,14 +7,9 @@ from typing import Any
 
 import transformers as hf
 
-_SIZE = {
-    "vocab_size": 101,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 64,
-}
+from tests.sizes import sizes
+
+_SIZE = sizes(101, 3, 64)
 _BERT = {**_SIZE, "pad_token_id": 0}
 _ROBERTA = {**_SIZE, "pad_token_id": 1}
 
@@ -45,15 +40,7 @@ ENCODERS = [
     Encoder(
         "DistilBERT",
         "no token types",
-        hf.DistilBertConfig(
-            vocab_size=101,
-            dim=32,
-            hidden_dim=64,
-            n_layers=3,
-            n_heads=4,
-            max_position_embeddings=64,
-            pad_token_id=0,
-        ),
+        hf.DistilBertConfig(**_BERT, hidden_dim=64),
     ),
     Encoder(
         "RoBERTa",

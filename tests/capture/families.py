@@ -8,35 +8,13 @@ from typing import Any
 import transformers as hf
 from packaging.version import Version
 
-_SIZE = {
-    "vocab_size": 101,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 128,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "pad_token_id": 0,
-}
+from tests.sizes import sizes
+
+_SPECIAL = {"bos_token_id": 1, "eos_token_id": 2}
+_SIZE = sizes(101, 2, 128, **_SPECIAL, pad_token_id=0)
 _GROUPED = {**_SIZE, "num_key_value_heads": 2}
-_GPT = {
-    "vocab_size": 101,
-    "n_embd": 32,
-    "n_layer": 2,
-    "n_head": 4,
-    "n_positions": 128,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-_FALCON = {
-    "vocab_size": 101,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
+_FALCON = sizes(101, 2, 128, **_SPECIAL)
+_GPT = {"vocab_size": 101, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
 
 
 @dataclass(frozen=True)
@@ -100,23 +78,12 @@ FAMILIES = [
     ),
     Family("Phi-3", "fused projections", hf.Phi3Config(**_GROUPED)),
     Family("Phi-2", "partial rotary", hf.PhiConfig(**_SIZE)),
-    Family("GPT-2", "learned positions", hf.GPT2Config(**_GPT)),
+    Family("GPT-2", "learned positions", hf.GPT2Config(**_GPT, **_SPECIAL)),
     Family("GPT-NeoX, Pythia", "partial rotary, parallel MLP", hf.GPTNeoXConfig(**_SIZE)),
     Family(
         "OPT",
         "learned positions with an offset",
-        hf.OPTConfig(
-            vocab_size=101,
-            hidden_size=32,
-            ffn_dim=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=128,
-            word_embed_proj_dim=32,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=0,
-        ),
+        hf.OPTConfig(**_SIZE, ffn_dim=64, word_embed_proj_dim=32),
     ),
     Family("OLMo 2", "query-key norm, post-norm", hf.Olmo2Config(**_GROUPED)),
     Family(
@@ -149,7 +116,7 @@ FAMILIES = [
     Family(
         "GPT-J",
         "partial rotary",
-        hf.GPTJConfig(**_GPT, rotary_dim=4),
+        hf.GPTJConfig(**_GPT, **_SPECIAL, rotary_dim=4),
         path="eager",
         asks_since="5.24",
     ),
@@ -183,7 +150,7 @@ FAMILIES = [
     Family(
         "GPT (OpenAI)",
         "learned positions, no cache",
-        hf.OpenAIGPTConfig(vocab_size=101, n_positions=128, n_embd=32, n_layer=2, n_head=4),
+        hf.OpenAIGPTConfig(**_GPT),
         path=None,
         refused="no softmax attention to read",
     ),

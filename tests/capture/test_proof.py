@@ -18,6 +18,7 @@ from transformers import (
 from attnmass import AttentionRanker, CaptureError, UnsupportedModelError
 from attnmass.capture import Reader, proof, prove
 from attnmass.capture.forward import ForwardPass
+from tests.sizes import sizes, t5_sizes
 from tests.tiny import tiny_model, tiny_tokenizer
 
 HEADS = ((0, 1), (1, 2))
@@ -91,22 +92,14 @@ def test_nan_names_layer_and_dtype() -> None:
 
 def test_encoder_is_refused() -> None:
     """An encoder is refused by the parallel layout, with what to pass instead."""
-    config = BertConfig(
-        vocab_size=101,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-    )
     with pytest.raises(UnsupportedModelError, match="encoder"):
-        Reader(BertModel(config), HEADS)
+        Reader(BertModel(BertConfig(**sizes(101, 2, 64))), HEADS)
 
 
 def test_encoder_decoder_is_refused() -> None:
     """An encoder-decoder is refused by the parallel layout, with what to pass instead."""
-    config = T5Config(vocab_size=101, d_model=32, num_layers=2, num_heads=4, d_kv=8, d_ff=64)
     with pytest.raises(UnsupportedModelError, match="encoder-decoder"):
-        Reader(T5Model(config), HEADS)
+        Reader(T5Model(T5Config(**t5_sizes(101))), HEADS)
 
 
 def test_not_a_model_is_refused() -> None:
@@ -118,11 +111,7 @@ def test_not_a_model_is_refused() -> None:
 def qwen(seed: int) -> Qwen2ForCausalLM:
     """A model in bfloat16 with large biases, as those of Qwen2.5, which make logits coarse."""
     torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=3,
-        num_attention_heads=4, num_key_value_heads=2,
-    )  # fmt: skip
-    model = Qwen2ForCausalLM(config)
+    model = Qwen2ForCausalLM(Qwen2Config(**sizes(300, 3, 128, num_key_value_heads=2)))
     for layer in model.model.layers:
         for part in (layer.self_attn.q_proj, layer.self_attn.k_proj):
             torch.nn.init.normal_(part.bias, std=30.0)

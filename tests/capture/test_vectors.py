@@ -13,6 +13,7 @@ from attnmass.capture.vector_proof import prove_vectors
 from attnmass.capture.vectors import VectorReader
 from tests.capture import checks
 from tests.capture.families import DECODERS, Family
+from tests.sizes import sizes
 from tests.tiny import tiny_model
 
 INTERFACE = [family for family in DECODERS if family.path_here == "interface"]
@@ -116,21 +117,11 @@ def test_eager_families_are_refused() -> None:
     "config",
     [
         LlamaConfig(
-            vocab_size=101,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=512,
+            **sizes(101, 2, 512),
             rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0},
         ),
         Phi3Config(
-            vocab_size=101,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=512,
+            **sizes(101, 2, 512),
             original_max_position_embeddings=128,
             pad_token_id=0,
             rope_parameters={

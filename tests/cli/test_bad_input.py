@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from attnmass import AttentionRanker, CaptureError, UnsupportedModelError, WeightsNotFoundError
-from attnmass.cli import reading, session
+from attnmass.cli import asking, reading
 from attnmass.cli.errors import spelled_as_options
 from tests.cli.conftest import Cli
 
@@ -284,7 +284,7 @@ def test_reader_is_gone(cli: Cli, texts: Path, monkeypatch: pytest.MonkeyPatch) 
     def write(*_: Any) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(session.Writer, "write", write)
+    monkeypatch.setattr(asking.Writer, "write", write)
     result = cli("rank", "gold", "docs")
     assert (result.exit_code, result.stdout, result.stderr) == (141, "", "")
 

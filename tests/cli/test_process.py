@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import attnmass.cli
-from attnmass.cli import session
+from attnmass.cli import asking
 from attnmass.cli.errors import MEANINGS, ExitCode
 from tests.cli.conftest import Cli
 from tests.test_architecture import FRAMEWORKS, HEAVY
@@ -254,7 +254,7 @@ def test_terminal(no_color: bool, tmp_path: Path) -> None:
 
 def test_progress_is_for_who_looks(cli: Cli, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is asked for where stderr is a terminal, unless it should be quiet."""
-    monkeypatch.setattr(session, "is_watched", lambda: True)
+    monkeypatch.setattr(asking, "is_watched", lambda: True)
     cli("rank", "gold", "docs")
     assert cli.stub.calls[-1].options["progress"] is True
     cli("rank", "gold", "docs", "--quiet")

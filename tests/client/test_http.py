@@ -173,26 +173,6 @@ def test_the_key_is_nowhere_to_be_seen(caplog: pytest.LogCaptureFixture) -> None
     assert KEY.encode() not in pickle.dumps(ranker)
 
 
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("ftp://host", "no URL of http or https"),
-        ("host:8080", "no URL of http or https"),
-        ("http://", "scheme, host, port and path"),
-        ("http://host?x=1", "scheme, host, port and path"),
-        ("http://host#x", "scheme, host, port and path"),
-        ("http://host:port", "is no URL"),
-        ("http://host:99999", "is no URL"),
-        ("http://me:secret@host", "pass api_key"),
-    ],
-)
-def test_what_is_no_url(url: str, message: str) -> None:
-    """An address has a scheme, a host, a port and a path, and no more."""
-    with pytest.raises(ValueError, match=message) as caught:
-        RemoteRanker(url)
-    assert "secret" not in str(caught.value)
-
-
 def test_urls() -> None:
     """A path that the routes are under stays; a slash at its end goes."""
     assert check_url("HTTPS://host/attn/") == "HTTPS://host/attn"

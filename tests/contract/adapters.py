@@ -93,24 +93,34 @@ class Adapter(Protocol):
         """Run it from an event loop."""
 
 
-class LlamaIndexAdapter:
-    """Nodes with scores."""
+class InProcess:
+    """What is named alike in both packages, with rankers of this process."""
 
     is_remote = False
 
-    def __init__(self) -> None:
-        pytest.importorskip("llama_index.core")
-        self._package = importlib.import_module("llama_index_attn")
+    def __init__(self, package: str, *, needs: str, own_key: str) -> None:
+        pytest.importorskip(needs)
+        self._package = importlib.import_module(package)
         self.Rerank = self._package.AttentionRerank
         self.Warmer = self._package.AttentionWarmer
         self.restore = self._package.restore
         self.details = self._package.details
-        self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
-        self.own_keys = frozenset({"hidden_from"})
+        self.own_keys = frozenset({own_key})
 
     def telling(self, ranker: Any, **fields: Any) -> Any:
         """A reranker that tells all."""
         return self.Rerank.from_ranker(ranker, **TELLING, **fields)
+
+    def cite(self, found: Sequence[Any], marker: str | None = None) -> Any:
+        """Number."""
+        return self._package.cite(found, marker=marker)
+
+
+class LlamaIndexAdapter(InProcess):
+    """Nodes with scores."""
+
+    def __init__(self) -> None:
+        super().__init__("llama_index_attn", needs="llama_index.core", own_key="hidden_from")
 
     def attribute(self, query: str, found: Sequence[Any], answer: Any, **options: Any) -> Any:
         """A response with source nodes."""
@@ -183,24 +193,11 @@ class LlamaIndexAdapter:
         return await warmer.acall(stored)
 
 
-class LangChainAdapter:
+class LangChainAdapter(InProcess):
     """Documents whose metadata has the score."""
 
-    is_remote = False
-
     def __init__(self) -> None:
-        pytest.importorskip("langchain_core")
-        self._package = importlib.import_module("langchain_attn")
-        self.Rerank = self._package.AttentionRerank
-        self.Warmer = self._package.AttentionWarmer
-        self.restore = self._package.restore
-        self.details = self._package.details
-        self.cite = lambda found, marker=None: self._package.cite(found, marker=marker)
-        self.own_keys = frozenset({"score_before"})
-
-    def telling(self, ranker: Any, **fields: Any) -> Any:
-        """A reranker that tells all."""
-        return self.Rerank.from_ranker(ranker, **TELLING, **fields)
+        super().__init__("langchain_attn", needs="langchain_core", own_key="score_before")
 
     def attribute(self, query: str, found: Sequence[Any], answer: Any, **options: Any) -> Any:
         """What a retrieval chain returns."""

@@ -12,12 +12,9 @@ from attnmass import AttentionRanker
 from attnmass.capture import Reader
 from attnmass.capture.forward import ForwardPass
 from attnmass.capture.regimes import reach
+from tests.sizes import sizes
 from tests.tiny import tiny_model, tiny_tokenizer
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 512, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0,
-}  # fmt: skip
 QUERY = "Who developed the theory of relativity?"
 SHORT = [
     "Albert Einstein, a physicist, developed the theory of relativity in 1905.",
@@ -29,8 +26,7 @@ LONG = "Trains and books are made of words and numbers. " * 60
 def longrope() -> Any:
     """As Phi-3: other frequencies beyond 512 positions."""
     return Phi3Config(
-        **SIZES,
-        max_position_embeddings=4096,
+        **sizes(512, 3, 4096, num_key_value_heads=2, pad_token_id=0),
         original_max_position_embeddings=512,
         rope_parameters={
             "rope_type": "longrope",
@@ -45,8 +41,7 @@ def longrope() -> Any:
 def dynamic() -> Any:
     """Frequencies that follow the number of positions beyond 512."""
     return LlamaConfig(
-        **SIZES,
-        max_position_embeddings=512,
+        **sizes(512, 3, 512, num_key_value_heads=2, pad_token_id=0),
         rope_parameters={"rope_type": "dynamic", "factor": 8.0, "rope_theta": 10000.0},
     )
 
@@ -54,9 +49,8 @@ def dynamic() -> Any:
 def sliding(window: int) -> Any:
     """As Gemma 3: two layers of three see no further than a window."""
     return Gemma3TextConfig(
-        **SIZES,
+        **sizes(512, 3, 4096, num_key_value_heads=2, pad_token_id=0),
         head_dim=8,
-        max_position_embeddings=4096,
         sliding_window=window,
         layer_types=["sliding_attention", "full_attention", "sliding_attention"],
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attnmass import OutOfMemoryError
 from attnmass.capture import KeyValues, Reader
+from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.within import Groups, look_within
 from attnmass.text.tokens import Tokens
 from tests.capture.checks import CHUNKS, HEADS, PREFIX
@@ -42,14 +43,8 @@ def look(
     """`look_within` on lists of token ids."""
     reader = Reader(model, HEADS)
     tokens = [Tokens(tuple(ids), ((0, 1),) * len(ids)) for ids in chunks]
-    return look_within(
-        reader,
-        read_prefix(reader),
-        tokens,
-        groups,
-        max_batch_tokens=max_batch_tokens,
-        room=room,
-    )
+    options = LayoutOptions(max_batch_tokens=max_batch_tokens)
+    return look_within(reader, read_prefix(reader), tokens, groups, options, room)
 
 
 def eager(model: Any, ids: Sequence[int], group: Sequence[int]) -> Tensor:

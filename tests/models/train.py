@@ -27,6 +27,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from tests.models.lookups import KEYS, Lookup, lookups
+from tests.sizes import bart_sizes, t5_sizes
 
 PAD, EOS, BOS = 0, 1, 2
 # Documents and facts of each: first what is easy, then what is asked of the model.
@@ -73,13 +74,8 @@ def make_model(kind: str, vocab_size: int, seed: int) -> Any:
     if kind != "bart":
         return T5ForConditionalGeneration(
             T5Config(
-                vocab_size=vocab_size,
-                d_model=96,
-                d_kv=24,
-                d_ff=192,
-                num_layers=2,
+                **t5_sizes(vocab_size, 96),
                 num_decoder_layers=2,
-                num_heads=4,
                 dropout_rate=0.0,
                 initializer_factor=0.5,
                 tie_word_embeddings=False,
@@ -91,14 +87,7 @@ def make_model(kind: str, vocab_size: int, seed: int) -> Any:
         )
     return BartForConditionalGeneration(
         BartConfig(
-            vocab_size=vocab_size,
-            d_model=96,
-            encoder_layers=2,
-            decoder_layers=2,
-            encoder_attention_heads=4,
-            decoder_attention_heads=4,
-            encoder_ffn_dim=192,
-            decoder_ffn_dim=192,
+            **bart_sizes(vocab_size, 96),
             max_position_embeddings=128,
             dropout=0.0,
             pad_token_id=PAD,

@@ -226,7 +226,7 @@ async def test_draining_answers_what_waits(watched: Watched) -> None:
     watched.gate.set()
     found = await asyncio.gather(first, second)
     assert [ranking.query for ranking in found] == ["the first one", QUERY]
-    await eventually(lambda: worker.is_idle)
+    await eventually(lambda: not worker.depth and not worker._running)
     worker.stop()
 
 

@@ -20,7 +20,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnmass.options.cache import CacheOptions
 from attnmass.store import copying, far_files, objects, packs
 from attnmass.store.copying import pull, push
 from attnmass.store.disk import DiskStore
@@ -414,27 +413,6 @@ def test_a_child_begins_anew() -> None:
     if child == 0:
         os._exit(0 if store.read(["key-2"]) == {"key-2": ITEMS["key-2"]} else 1)
     assert os.waitpid(child, 0)[1] == 0
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("s3://", "names no folder"),
-        ("file:", "names no folder"),
-        ("s3:bucket", "names no folder"),
-        ("s3://user:secret@bucket/x", "ends up in logs"),
-        ("s3://bucket/x?password=secret", "ends up in logs"),
-        ("s3://bucket/x?secret=1", "and no more"),
-        ("file:///a::s3://bucket", "and no more"),
-        ("ftp://host/x", "no URL of a Redis or an object store"),
-    ],
-)
-def test_bad_addresses(url: str, message: str) -> None:
-    """They fail before a model is loaded, and a password is not repeated."""
-    with pytest.raises(ValueError, match=message) as caught:
-        CacheOptions(shared_store=url)
-    assert "secret@" not in str(caught.value)
-    assert "=secret" not in str(caught.value)
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

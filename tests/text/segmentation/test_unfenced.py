@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,129 +12,7 @@ from tests.text.segmentation.pieces import check, kinds, pieces
 
 FILES = Path(__file__).parent / "files"
 # By file: kind, first line and number of lines of each span.
-EXPECTED = {
-    "code_java.txt": [
-        ("sentence", "How to open the lock:", 1),
-        ("code", "package vells.locks;", 1),
-        ("code", "import java.util.List;", 1),
-        ("code", "public final class Lock {", 2),
-        ("code", "public Lock(List<String> gates) {", 3),
-        ("code", "/* Opens them all. Waits for none. */", 7),
-        ("sentence", "The gates then stay open.", 1),
-        ("sentence", "They close by themselves at noon.", 1),
-    ],
-    "code_javascript.txt": [
-        ("code", "const tides = new Map();", 1),
-        ("code", "// Called once for each harbour. Keeps the last answer.", 8),
-        ("code", 'window.addEventListener("load", () => {', 3),
-    ],
-    "code_python.txt": [
-        ("sentence", "The loader reads a table once and keeps it.", 1),
-        ("sentence", "It was written for the harbour office.", 1),
-        ("code", "import csv", 2),
-        ("code", "LIMIT = 40  # rows that are shown", 1),
-        ("code", "# Where the tables are.", 2),
-        ("code", "def load(name: str) -> list[dict[str, str]]:", 5),
-        ("code", "class Table:", 3),
-        ("code", "def total(self, column):", 2),
-        ("sentence", "Nobody has changed it since.", 1),
-        ("sentence", "The office closed in March.", 1),
-    ],
-    "log_access.txt": [
-        ("code", '10.0.0.1 - kim [01/Apr/2031:10:00:00 +0000] "GET /ships HTTP/1.1" 200 12', 1),
-        ("code", '10.0.0.2 - - [01/Apr/2031:10:00:01 +0000] "GET /tides HTTP/1.1" 404 0', 1),
-    ],
-    "log_levels.txt": [
-        ("code", "[INFO] Reading the plan. It has 4 steps.", 1),
-        ("code", "[ERROR] Step 3: the crane does not answer", 1),
-        ("code", "INFO: giving up", 1),
-    ],
-    "log_service.txt": [
-        ("sentence", "The harbour's service wrote this on Friday.", 1),
-        ("sentence", "It was restarted twice.", 1),
-        ("code", "2031-04-01 10:00:00,120 INFO worker-0 finished batch 0. Next is 1.", 1),
-        ("code", "2031-04-01 10:01:00,004 WARNING worker-1 is late", 3),
-        ("code", "2031-04-01 10:02:00,311 ERROR worker-2 failed", 1),
-        ("code", "Traceback (most recent call last):", 3),
-        ("code", "OSError: the line is dead", 1),
-        ("code", "2031-04-01 10:03:00,700 INFO worker-0 finished batch 3", 1),
-        ("sentence", "Nobody was hurt.", 1),
-    ],
-    "log_syslog.txt": [
-        ("code", "Apr  1 10:00:00 vells sshd[41]: Accepted key for kim. Session 1.", 1),
-        ("code", "Apr  1 10:00:07 vells kernel: eth0: link is down", 1),
-        ("code", "Apr  1 10:00:09 vells kernel: eth0: link is up", 1),
-    ],
-    "rows_comma.txt": [
-        ("sentence", "Orders of the spring.", 1),
-        ("sentence", "All were paid.", 1),
-        ("heading", "order,customer,note,total", 1),
-        ("table", '1000,Ana,"By ship. In May, if it can be done",10.50', 1),
-        ("table", '1001,Ben,"Two lines', 2),
-        ("table", "1002,Kim,,84.50", 1),
-        ("sentence", "Nothing was sent back.", 1),
-    ],
-    "rows_cut.txt": [
-        ("table", "el;Lyon;4", 1),
-        ("table", "13;Lyon;36,0", 1),
-        ("table", "14;Gent;18,2", 1),
-        ("table", "15;Turin;20,0", 1),
-    ],
-    "rows_semicolon.txt": [
-        ("table", "12;Vells;40,5", 1),
-        ("table", "13;Lyon;36,0", 1),
-        ("table", "14;Gent;18,2", 1),
-        ("table", "15;Tu", 1),
-    ],
-    "rows_tab.txt": [
-        ("heading", "ship\tharbour\tlength", 1),
-        ("table", "Ada\tVells\t40", 1),
-        ("table", "Ida\tLyon\t36", 1),
-    ],
-    "subtitles.srt": [
-        ("sentence", "1", 4),
-        ("sentence", "2", 4),
-        ("sentence", "3", 3),
-    ],
-    "subtitles.vtt": [
-        ("heading", "WEBVTT", 1),
-        ("sentence", "00:01.000 --> 00:03.500", 2),
-        ("sentence", "arrival", 3),
-    ],
-    "trace_go.txt": [
-        ("code", "goroutine 1 [running]:", 1),
-        ("code", "main.next(0x2a)", 2),
-        ("code", "main.main()", 2),
-    ],
-    "trace_java.txt": [
-        (
-            "code",
-            'Exception in thread "main" java.lang.IllegalStateException: No tide. Try again.',
-            1,
-        ),
-        ("code", "at vells.Tides.next(Tides.java:41)", 1),
-        ("code", "at vells.Main.main(Main.java:7)", 1),
-        ("code", "Caused by: java.io.IOException: The line is dead", 1),
-        ("code", "at vells.Line.read(Line.java:12)", 1),
-        ("code", "... 2 more", 1),
-    ],
-    "trace_node.txt": [
-        ("sentence", "It ended at start-up.", 1),
-        ("code", "TypeError: Cannot read properties of undefined (reading 'tide')", 1),
-        ("code", "at next (/srv/tides.js:14:9)", 1),
-        ("code", "at async Promise.all (index 0)", 1),
-        ("code", "at /srv/main.js:3:1", 1),
-    ],
-    "trace_python.txt": [
-        ("sentence", "The service starts at six.", 1),
-        ("sentence", "It reads its prices when it starts.", 1),
-        ("code", "Traceback (most recent call last):", 3),
-        ("code", 'File "toml.py", line 88, in parse', 2),
-        ("code", 'toml.BadKey: line 12: key "currency" appears twice', 1),
-        ("sentence", "Then it stops.", 1),
-        ("sentence", "Somebody has to call Kim.", 1),
-    ],
-}
+EXPECTED = json.loads(FILES.with_name("spans.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FILES.iterdir()))
@@ -144,7 +23,7 @@ def test_files(name: str, line_end: str, markdown: bool) -> None:
     text = FILES.joinpath(name).read_bytes().decode().replace("\n", line_end)
     check(text, segment(text, markdown=markdown))
     found = [
-        (kind, piece.split(line_end)[0], piece.count(line_end) + 1)
+        [kind, piece.split(line_end)[0], piece.count(line_end) + 1]
         for kind, piece in kinds(text, markdown=markdown)
     ]
     assert found == EXPECTED[name]
