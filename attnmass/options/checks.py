@@ -134,6 +134,23 @@ def check_path(name: str, value: Any) -> None:
         raise ValueError(f"{name} is empty: pass a name or a path")
 
 
+def as_float(value: Any) -> float | None:
+    """A number of any library's as a float, `None` for what is none, truth values and texts too.
+
+    One that is beyond what a float holds is infinite.
+    """
+    no_number = isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__")
+    if no_number or type(value).__name__ in ("bool", "bool_"):
+        return None
+    value = value.detach() if hasattr(value, "detach") else value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):  # several numbers, or a date
+        return None
+
+
 def as_str(text: str) -> str:
     """A text's own characters as a `str`, whatever it says of itself.
 
