@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 
 from attnmass.trimming.budget import encodable
 from attnmass.trimming.scores import Floats
@@ -111,13 +110,16 @@ class Embedder:
 
 def _in_memory(given: Any) -> Any:
     """What numpy can read: not a tensor on a device, in bfloat16, sparse, or with a gradient."""
-    if isinstance(given, torch.Tensor):
-        found = given.detach().cpu()
-        dense = found if found.layout == torch.strided else found.to_dense()
-        return (dense.double() if dense.is_floating_point() else dense).numpy()
+    if _is_tensor(given):
+        found = given.detach().cpu().to_dense()
+        return (found.double() if found.is_floating_point() else found).numpy()
     if isinstance(given, list | tuple):
-        return [_in_memory(each) if isinstance(each, torch.Tensor) else each for each in given]
+        return [_in_memory(each) if _is_tensor(each) else each for each in given]
     return given
+
+
+def _is_tensor(given: Any) -> bool:
+    return hasattr(given, "detach") and hasattr(given, "to_dense")  # torch is not brought in here
 
 
 def _of_length_one(vectors: Floats) -> Floats:
