@@ -114,6 +114,8 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         check_found(nodes)
+        if isinstance(query_bundle, str):
+            raise TypeError("query_bundle must be a QueryBundle: pass a text as query_str=...")
         check_type("query_bundle", query_bundle, QueryBundle, optional="no query")
         result: list[NodeWithScore] = []
         top_n = len(nodes) if self._n_best is None else self._n_best

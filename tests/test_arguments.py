@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from langchain_core.documents import Document
+from langchain_core.messages import AIMessage
 from llama_index.core.schema import NodeWithScore, TextNode
 
 import attnmass
@@ -85,6 +86,10 @@ CORE: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (Passage, ("abc", [("a", 1, 2), ("b", 0, 1)]), {}, "spans must be .* in order"),
     (Passage, ("abc", [(0, 1)]), {}, "spans must be"),
     (cite([Passage("a")]).resolve, (None,), {}, "answer must be a str"),
+    (cite([Passage("a")]).resolve, (AIMessage("a"),), {}, "not AIMessage: pass its text"),
+    (RANKER.trim, ("q", ["a"]), {"max_token": 9}, "'max_token'. Did you mean 'max_tokens'?"),
+    (RANKER.trim, ("q", ["a"]), {"top_k": 9}, "'top_k'. Did you mean 'top_n'?"),
+    (RANKER.trim, ("q", ["a"]), {"batchsize": 9}, "'batchsize'. Did you mean 'batch_size'?"),
     (cite([Passage("a")]).unknown, (3,), {}, "answer must be a str"),
     (ranked_passages, (None, ["a"]), {}, "ranking must be a Ranking"),
     (ranked_passages, (TWO, ["a"]), {}, "2 chunks were ranked, not 1"),
@@ -114,7 +119,6 @@ def test_what_has_length_and_order_will_do() -> None:
 def test_langchain_names_what_is_wrong() -> None:
     """So does every entry of the adapter of LangChain."""
     adapter = pytest.importorskip("langchain_attn")
-    from langchain_core.documents import Document
 
     rerank = adapter.AttentionRerank.from_ranker(StubRanker(), on_error="passthrough")
     answered = {"input": "q", "context": [], "answer": "a"}
@@ -165,7 +169,7 @@ def test_llama_index_names_what_is_wrong() -> None:
         (process, ([node],), rf"nodes\[0\] must be a NodeWithScore, not TextNode: {hint}"),
         (process, (found,), "nodes must be a sequence of NodeWithScore"),
         (process, (None,), "nodes must be a sequence of NodeWithScore"),
-        (rerank.postprocess_nodes, ([found], "q"), "query_bundle must be a QueryBundle"),
+        (rerank.postprocess_nodes, ([found], "q"), "QueryBundle: pass a text as query_str"),
         (rerank.warm, (["a"],), r"nodes\[0\] must be a BaseNode"),
         (rerank.warm, ([found],), r"nodes\[0\] must be a BaseNode, not NodeWithScore"),
         (rerank.warm, (node,), "nodes must be a sequence of BaseNode"),

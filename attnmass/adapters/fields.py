@@ -181,6 +181,16 @@ class RankerFields(
     def _accept_paths(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
 
+    @field_validator("model", mode="before", check_fields=False)
+    @classmethod
+    def _accept_names(cls, value: Any) -> Any:
+        if isinstance(value, str | bytes | os.PathLike):
+            return value
+        raise ValueError(
+            "must be a name or a path: what is in memory goes to from_model, from_generator or "
+            "from_ranker"
+        )
+
     @field_validator("heads", mode="before", check_fields=False)
     @classmethod
     def _accept_heads(cls, value: Any) -> Any:

@@ -117,6 +117,23 @@ def test_heads_are_pairs_of_whole_numbers(adapter: Adapter, wrong: Any) -> None:
     assert adapter.Rerank(heads=[[1, 2]]).heads == ((1, 2),)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("top_k", "top_n"), ("model_name", "model"), ("similarity_cutoff", "min_rel")],
+)
+def test_names_that_other_rerankers_have(adapter: Adapter, name: str, meant: str) -> None:
+    """They are told what it is called here, not what is spelled alike and does otherwise."""
+    with pytest.raises(ValidationError, match=rf"has no field '{name}'. Did you mean '{meant}"):
+        adapter.Rerank(**{name: 3})
+
+
+@pytest.mark.parametrize("wrong", [3, object(), StubRanker()])
+def test_a_model_in_memory_is_no_name(adapter: Adapter, wrong: Any) -> None:
+    """The error says which constructor takes it."""
+    with pytest.raises(ValidationError, match=r"must be a name or a path: .*from_model"):
+        adapter.Rerank(model=wrong)
+
+
 def test_help_tells_of_every_field(adapter: Adapter) -> None:
     """`help` has one sentence for each field, what most users set first."""
     shown = adapter.Rerank.__doc__ or ""

@@ -292,3 +292,54 @@ def test_a_score_that_no_float_holds() -> None:
     found = apply(retrieval_scores=[9.0, 10**400, 5.0, -(10**400), 8.0])
     assert indices(found) == indices(alone)
     assert {chunk.retrieval_score for chunk in found} == {9.0, math.inf, 5.0, -math.inf, 8.0}
+
+
+anything = st.one_of(
+    st.none(),
+    st.floats(),
+    st.integers(),
+    st.decimals(allow_nan=False),
+    st.floats(width=16).map(np.float16),
+    st.floats(width=32).map(torch.tensor),
+)
+several = st.one_of(
+    st.lists(st.floats(-1, 1), min_size=4, max_size=4),
+    st.lists(st.floats(0, 60), min_size=4, max_size=4),
+    st.permutations([1, 2, 3, 4]),
+    st.permutations([1 / (60 + rank) for rank in range(4)]),
+    st.lists(st.floats(0, 2), min_size=4, max_size=4).map(sorted),
+    st.lists(anything, min_size=4, max_size=4),
+    st.just([0.5] * 4),
+)
+
+
+@given(
+    scores=several,
+    shares=st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    texts=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    kind=st.sampled_from(["auto", "similarity", "distance", "rank"]),
+)
+def test_fused_scores_are_an_order(
+    scores: list[Any], shares: list[float], texts: list[int], kind: str
+) -> None:
+    """Whatever a retriever gives: all are there once, by score, in [0, 1], copies alike."""
+    of_text = {text: shares[texts.index(text)] for text in texts}
+    parts = {
+        index: Parts(mass=of_text[text], share=of_text[text], n_tokens=5, text=text)
+        for index, text in enumerate(texts)
+    }
+    selection = Selection(retrieval_scores=scores, retrieval_kind=kind)
+    selection.check(4)
+    chunks = [Chunk(str(text)) for text in texts]
+    found = rank(selection, chunks, parts, {}, rule=RULE)
+    told = [chunk.score for chunk in found]
+    assert sorted(indices(found)) == [0, 1, 2, 3]
+    assert told == sorted(told, reverse=True)
+    assert all(0 <= score <= 1 for score in told)
+    by_text: dict[int, set[float]] = {}
+    for chunk in found:
+        by_text.setdefault(texts[chunk.index], set()).add(chunk.score)
+    assert all(len(each) == 1 for each in by_text.values())
+    if any(score is None or not math.isfinite(float(score)) for score in scores):
+        alone = rank(Selection(), chunks, parts, {}, rule=RULE)
+        assert indices(found) == indices(alone)
