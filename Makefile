@@ -50,9 +50,10 @@ test: $(READY) ## run the tests, but for the slow ones
 test-slow: $(READY) ## run the tests that need the default model's weights
 	$(BIN)/python -m pytest -q -m slow
 
-campaign: $(READY) ## kill, damage and random texts, SIZE times: no wrong score, offset or budget
+campaign: $(READY) ## kill, damage, random and hostile texts, SIZE times: no wrong score, offset or page
 	$(BIN)/python -m tests.campaigns.damage --size $(SIZE)
 	$(BIN)/python -m tests.campaigns.pairs --size $(SIZE)0
+	$(BIN)/python -m tests.campaigns.drawn --size $(SIZE)
 
 check: $(READY) ## formatter, linter, types
 	$(BIN)/ruff format --check $(CODE)

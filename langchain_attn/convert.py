@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
@@ -12,7 +11,7 @@ from langchain_core.documents import Document
 from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
 from attnmass.adapters.telling import tell, tell_of_trim
-from attnmass.options.checks import check_items
+from attnmass.options.checks import as_float, check_items
 from attnmass.results import hidden
 from langchain_attn.template import Template
 
@@ -52,11 +51,8 @@ def to_chunks(documents: Sequence[Document], template: Template) -> list[Chunk]:
 
 def retrieval_score(document: Document, key: str) -> float | None:
     """The retriever's score in the metadata, `None` where there is no finite number."""
-    value = document.metadata.get(key)
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return None
-    score = float(value)
-    return score if math.isfinite(score) else None
+    score = as_float(document.metadata.get(key))
+    return None if score is None or not math.isfinite(score) else score
 
 
 def copy_document(document: Document) -> Document:
@@ -245,4 +241,5 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it, a number of whatever library; `_NONE` if it has none."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return float(value) if isinstance(value, Real) else _NONE
+    number = as_float(value)
+    return _NONE if number is None else number

@@ -12,7 +12,7 @@ from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from attnmass.adapters.fields import Sound
-from attnmass.options.checked import no_truth
+from attnmass.options.checked import of_its_kind
 from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
@@ -74,8 +74,8 @@ class AttentionRetriever(Sound, BaseRetriever):
 
     @field_validator("k", "fetch_k", mode="before")
     @classmethod
-    def _refuse_truth(cls, value: Any, info: ValidationInfo) -> Any:
-        return no_truth(cls.model_fields[str(info.field_name)], value)
+    def _hold_to_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        return of_its_kind(cls.model_fields[str(info.field_name)], value)
 
     @model_validator(mode="before")
     @classmethod

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llama_index.core.bridge.pydantic import ValidationError
-from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore
+from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, NodeWithScore, QueryBundle
 
 from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
 from attnmass.adapters.telling import tell, tell_of_trim
-from attnmass.options.checks import check_items
+from attnmass.options.checks import check_items, check_type
 from attnmass.results import hidden
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ def check_found(nodes: Sequence[NodeWithScore]) -> None:
     """Raise `TypeError` for what is no sequence of nodes with scores."""
     instead = "[NodeWithScore(node=node)], as retrievers return them"
     check_items("nodes", nodes, NodeWithScore, instead=instead)
+
+
+def check_query(query_bundle: object) -> None:
+    """Raise `TypeError` for what is no query bundle; `None` is no query."""
+    if isinstance(query_bundle, str):
+        raise TypeError("query_bundle must be a QueryBundle: pass a text as query_str=...")
+    check_type("query_bundle", query_bundle, QueryBundle, optional="no query")
 
 
 def is_text(node: BaseNode) -> bool:

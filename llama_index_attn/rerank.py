@@ -15,9 +15,8 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 
 from attnmass import WarmResult
 from attnmass.adapters.base import UsesRanker
-from attnmass.options.checks import check_type
 from attnmass.options.declared import option
-from llama_index_attn.convert import check_found, check_nodes, is_text, to_chunk
+from llama_index_attn.convert import check_found, check_nodes, check_query, is_text, to_chunk
 from llama_index_attn.ranking import rank_nodes
 
 logger = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         check_found(nodes)
-        check_type("query_bundle", query_bundle, QueryBundle, optional="no query")
+        check_query(query_bundle)
         result: list[NodeWithScore] = []
         top_n = len(nodes) if self._n_best is None else self._n_best
         started = ReRankStartEvent(

@@ -7,7 +7,12 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage
+from llama_index.core.schema import NodeWithScore, TextNode
 
 import attnmass
 from attnmass import AttentionRanker, Chunk, HeadProfile, Trim
@@ -31,9 +36,25 @@ CORE: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (rank, ("q", {"a": 1}), {}, "chunks must be a sequence, not dict"),
     (rank, ("q", Chunk("a")), {}, "chunks must be a sequence of texts: pass .text."),
     (rank, ("q", b"ab"), {}, "chunks must be a sequence of texts"),
+    (rank, ("q", ["a", ["b"]]), {}, r"chunks\[1\] is a list, .*: pass one flat list of texts"),
+    (rank, ("q", [{"text": "a"}]), {}, r"chunks\[0\] is a dict, and must be a text or a Chunk"),
+    (rank, ("q", [np.array(["a"])]), {}, r"chunks\[0\] is a ndarray, and must be a text"),
+    (rank, ("q", [Document("a")]), {}, "is a Document, .*: pass its text. AttentionRerank of lang"),
+    (rank, ("q", [NodeWithScore(node=TextNode(text="a"))]), {}, "is a NodeWithScore, and must be"),
+    (rank, ("q", [Chunk(["a"])]), {}, r"chunks\[0\].text is a list, and must be a text"),
+    (RANKER.rank_batch, (["q", "r"], [["a"], ["b"]]), {}, "once for each query that has its own"),
+    (RANKER.trim_batch, (["q"], [("a", "b")]), {"max_tokens": 9}, r"chunks\[0\] is a tuple"),
+    (RANKER.order, ("q", [["a"], ["b"]]), {}, r"chunks\[0\] is a list"),
+    (RANKER.warm, ([["a"]],), {}, r"chunks\[0\] is a list"),
+    (RANKER.attribute, ("q", [["a"]], "b"), {}, r"chunks\[0\] is a list"),
+    (RANKER.inside, ([["a"]],), {}, r"chunks\[0\] is a list"),
     (rank, (None, ["a"]), {}, "query must be a string, not NoneType"),
     (rank, ("q", ["a"]), {"retrieval_scores": 3}, "retrieval_scores must be a sequence"),
     (rank, ("q", ["a"]), {"retrieval_scores": ["x"]}, r"retrieval_scores\[0\] must be a number"),
+    (rank, ("q", ["a"]), {"retrieval_scores": [True]}, "scores.* must be a number, not True"),
+    (rank, ("q", ["a"]), {"retrieval_scores": np.ones((1, 2))}, "must be a number, not array"),
+    (rank, ("q", ["a"]), {"retrieval_scores": torch.ones(1, 2)}, "must be a number, not tensor"),
+    (rank, ("q", ["a"]), {"retrieval_scores": [np.datetime64("2020-01-01")]}, "must be a number"),
     (rank, ("q", ["a"]), {"render": 3}, "render must be a callable"),
     (rank, ("q", ["a"]), {"batch_size": "x"}, "batch_size must be at least 1"),
     (rank, ("q", ["a"]), {"trim": 3}, "trim must be a Trim"),
@@ -65,6 +86,10 @@ CORE: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (Passage, ("abc", [("a", 1, 2), ("b", 0, 1)]), {}, "spans must be .* in order"),
     (Passage, ("abc", [(0, 1)]), {}, "spans must be"),
     (cite([Passage("a")]).resolve, (None,), {}, "answer must be a str"),
+    (cite([Passage("a")]).resolve, (AIMessage("a"),), {}, "not AIMessage: pass its text"),
+    (RANKER.trim, ("q", ["a"]), {"max_token": 9}, "'max_token'. Did you mean 'max_tokens'?"),
+    (RANKER.trim, ("q", ["a"]), {"top_k": 9}, "'top_k'. Did you mean 'top_n'?"),
+    (RANKER.trim, ("q", ["a"]), {"batchsize": 9}, "'batchsize'. Did you mean 'batch_size'?"),
     (cite([Passage("a")]).unknown, (3,), {}, "answer must be a str"),
     (ranked_passages, (None, ["a"]), {}, "ranking must be a Ranking"),
     (ranked_passages, (TWO, ["a"]), {}, "2 chunks were ranked, not 1"),
@@ -94,7 +119,6 @@ def test_what_has_length_and_order_will_do() -> None:
 def test_langchain_names_what_is_wrong() -> None:
     """So does every entry of the adapter of LangChain."""
     adapter = pytest.importorskip("langchain_attn")
-    from langchain_core.documents import Document
 
     rerank = adapter.AttentionRerank.from_ranker(StubRanker(), on_error="passthrough")
     answered = {"input": "q", "context": [], "answer": "a"}
@@ -145,7 +169,7 @@ def test_llama_index_names_what_is_wrong() -> None:
         (process, ([node],), rf"nodes\[0\] must be a NodeWithScore, not TextNode: {hint}"),
         (process, (found,), "nodes must be a sequence of NodeWithScore"),
         (process, (None,), "nodes must be a sequence of NodeWithScore"),
-        (rerank.postprocess_nodes, ([found], "q"), "query_bundle must be a QueryBundle"),
+        (rerank.postprocess_nodes, ([found], "q"), "QueryBundle: pass a text as query_str"),
         (rerank.warm, (["a"],), r"nodes\[0\] must be a BaseNode"),
         (rerank.warm, ([found],), r"nodes\[0\] must be a BaseNode, not NodeWithScore"),
         (rerank.warm, (node,), "nodes must be a sequence of BaseNode"),

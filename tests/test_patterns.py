@@ -71,6 +71,7 @@ WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]]
     "attnmass.results.markers._DIGITS": (searched, ("1", "1 ", "a")),
     "attnmass.results.markers._NO_MARK": (searched, ("{", "{n", "a")),
     "attnmass.cli.printable._CONTROL": (searched, _CHARACTERS),
+    "attnmass.cli.printable._OVERRIDES": (searched, _CHARACTERS),
     "attnmass.cli.printable._SURROGATE": (searched, _CHARACTERS),
     "attnmass.cli.reading._BLANK_LINES": (searched, _SPACES),
     "attnmass.cli.records._SURROGATE": (searched, _CHARACTERS),

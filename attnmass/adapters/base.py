@@ -13,7 +13,7 @@ from typing_extensions import Self
 from attnmass.adapters.fields import RankerFields
 from attnmass.adapters.reloading import settled_by
 from attnmass.adapters.remote import REMOTE_FIELDS, check_fields, options_of
-from attnmass.adapters.settled import Settled, digest_of, is_settled, settle
+from attnmass.adapters.settled import Settled, digest_of, is_settled, number_of, settle
 from attnmass.adapters.shared import ranker_in_memory, release, shared_ranker
 from attnmass.options.cache import CacheOptions
 from attnmass.options.fields import (
@@ -278,7 +278,8 @@ class UsesRanker(RankerFields):
 
     def _request(self, query: str, results: Sequence[Settled], n_tokens: int | None) -> str:
         options = self.model_dump(exclude=NO_MATTER)
-        options["embed_model"] = id(self.embed_model)  # what it tells of itself may be anything
+        if self.embed_model is not None:  # what it tells of itself may be anything
+            options["embed_model"] = number_of(self.embed_model)
         return digest_of(query, options, self._load(), results, n_tokens)
 
     def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:

@@ -21,7 +21,8 @@ from typing_extensions import Self
 
 from attnmass.adapters.reloading import light_tokenizer, warn_of_embed_model
 from attnmass.engine.worker import Worker
-from attnmass.options.checked import no_truth, told
+from attnmass.options.checked import of_its_kind, told
+from attnmass.options.checks import as_heads
 from attnmass.options.declared import (
     Loading,
     Reading,
@@ -172,13 +173,33 @@ class RankerFields(
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_truth(cls, value: Any, info: ValidationInfo) -> Any:
-        return no_truth(cls.model_fields[str(info.field_name)], value)
+    def _hold_to_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        return of_its_kind(cls.model_fields[str(info.field_name)], value)
 
     @field_validator(*_PATHS, mode="before", check_fields=False)
     @classmethod
     def _accept_paths(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("model", mode="before", check_fields=False)
+    @classmethod
+    def _accept_names(cls, value: Any) -> Any:
+        if isinstance(value, str | bytes | os.PathLike):
+            return value
+        raise ValueError(
+            "must be a name or a path: what is in memory goes to from_model, from_generator or "
+            "from_ranker"
+        )
+
+    @field_validator("heads", mode="before", check_fields=False)
+    @classmethod
+    def _accept_heads(cls, value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return value
+        try:
+            return as_heads(value)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("fit_texts", mode="before", check_fields=False)
     @classmethod

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.forking import ForkLock
@@ -21,6 +23,8 @@ _MOST = 4096
 
 _given: OrderedDict[str, None] = OrderedDict()
 _guard = ForkLock()
+_numbers = count()
+_numbered: dict[int, tuple[weakref.ref[Any], int]] = {}
 
 
 def digest_of(
@@ -56,3 +60,23 @@ def is_settled(digest: str) -> bool:
     """Whether this process gave that result, as far as it remembers."""
     with _guard:
         return digest in _given
+
+
+def number_of(one: object) -> int:
+    """A number that stands for an object of the caller's, and never for another one.
+
+    Its address does not: once it is gone another may have that. What cannot be told to be gone
+    has a new number each time, so that nothing is settled by it.
+    """
+    with _guard:
+        found = _numbered.get(id(one))
+        if found is not None and found[0]() is one:
+            return found[1]
+        number = next(_numbers)
+        try:
+            _numbered[id(one)] = weakref.ref(one), number
+        except TypeError:
+            return number
+        while len(_numbered) > _MOST:
+            del _numbered[next(iter(_numbered))]
+        return number

@@ -18,7 +18,19 @@ from attnmass.cli.notes import say_warnings
 
 
 class Command(TyperCommand):
-    """A command whose help shows the defaults of the API, looked up when help is shown."""
+    """A command whose help shows the defaults of the API, looked up when help is shown.
+
+    What is wrong with its arguments is told with its own name.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer, which does not say whose option it is that lacks a value."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            if getattr(error, "ctx", None) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """As typer does, with the API's defaults for options that are `None` if not given."""

@@ -8,6 +8,8 @@ import sys
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # All control characters but tab and line feed: a chunk must not move the cursor or set colours.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Nor may it turn the direction in which the rest of its line, which is not its own, is written.
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def encodable(text: str) -> str:
@@ -20,8 +22,11 @@ def encodable(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text as a terminal may have it: without control characters and lone surrogates."""
-    return _SURROGATE.sub("\ufffd", _CONTROL.sub("\ufffd", text.replace("\r\n", "\n")))
+    """The text as a terminal may have it: with a sign for whatever could steer it."""
+    text = text.replace("\r\n", "\n")
+    for pattern in (_CONTROL, _OVERRIDES, _SURROGATE):
+        text = pattern.sub("\ufffd", text)
+    return text
 
 
 def on_one_line(text: str, limit: int | None = None) -> str:

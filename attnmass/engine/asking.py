@@ -12,6 +12,7 @@ from pydantic import ConfigDict, SkipValidation
 from attnmass.options.checked import kinds_of
 from attnmass.options.choices import OnEmpty, OnNoEvidence, Order, RetrievalKind
 from attnmass.options.declared import Scoring, Selecting, Trimming, names_of, option
+from attnmass.options.renamed import what_then
 from attnmass.options.selection import Selection
 from attnmass.trimming import Render, Trim
 
@@ -57,12 +58,16 @@ def as_rank_options(options: TrimOptions) -> RankOptions:
     """The options of `rank` that ask for the same.
 
     Raises:
-        TypeError: If there is a `trim` beside them.
+        TypeError: If there is a `trim` beside them, or an option is unknown.
         ValueError, TypeError: As `Trim`.
     """
     if "trim" in options:
         raise TypeError("trim takes the fields of a Trim as options: leave out trim, or use rank")
     names = names_of(Trimming)
+    known = [*names, *(name for name in RankOptions.__annotations__ if name != "trim")]
+    for name in options:
+        if name not in known:
+            raise TypeError(f"unexpected keyword argument {name!r}.{what_then(name, known)}")
     wanted: dict[str, Any] = {name: value for name, value in options.items() if name in names}
     rest = {name: value for name, value in options.items() if name not in names}
     return cast("RankOptions", rest | {"trim": Trim(**wanted)})

@@ -88,7 +88,7 @@ def svg(explanation: Explanation, top_n: int = 3) -> str:
             width=WIDTH,
             height=top + 40,
             margin=_MARGIN,
-            query=shown(explanation.query),
+            query=_clear(explanation.query),
             head=head,
             verdict=verdict,
             verdict_y=y,
@@ -222,8 +222,11 @@ def _share(char: str) -> float:
 
 def _fitted(text: str, most: float, size: int) -> str:
     """As much of a text as fits."""
-    if _width(text, size) <= most:
-        return text
-    while text and _width(text, size) > most - size:
-        text = text[:-1]
-    return text + "…"
+    wide, end = 0.0, 0  # where an ellipsis still fits
+    for place, char in enumerate(text):
+        wide += _share(char) * size
+        if wide <= most - size:
+            end = place + 1
+        elif wide > most:
+            return text[:end] + "…"
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import is_dataclass
 from itertools import chain
 from numbers import Integral, Real
@@ -92,6 +92,8 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
         if get_origin(kind) is Literal:
             check_choice(name, value, kind, optional=optional)
             return as_str(value) if isinstance(value, str) else value
+        if kind is bool and _is_truth(value):
+            return bool(value)
         if kind in (bool, str):
             check_type(name, value, kind, optional=optional)
             for pattern in patterns:
@@ -114,18 +116,46 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
     return value
 
 
-def no_truth(declared: FieldInfo, value: Any) -> Any:
-    """A value that pydantic may then read: it would take `True` for the number 1.
+def of_its_kind(declared: FieldInfo, value: Any, *, is_json: bool = False) -> Any:
+    """A value that pydantic may then read: it would make numbers of texts, and 1 of `True`.
 
-    `fuse=True` would have the retriever's scores alone decide.
+    So adapters, requests and the core take the same values. `fuse=True` would have the retriever's
+    scores alone decide, and `"no"` may not be what its writer thinks.
+
+    Args:
+        declared: The option's field.
+        value: What was passed for it.
+        is_json: Whether it was JSON of some client's: 3 may be written as 3.0 there, and some send
+            `"true"`.
 
     Raises:
-        ValueError: If it is `True` or `False`, also numpy's, where the option is a number.
+        ValueError: If it is a text, or `True` or `False`, also numpy's, where the option is a
+            number, a fraction where it is a whole one, no truth value where it is one, bytes where
+            it is a text, or a text or a set where it is a list.
     """
     kinds = kinds_of(declared)
-    if (int in kinds or float in kinds) and type(value).__name__ in ("bool", "bool_"):
-        raise ValueError("must be a number, not true or false")
+    is_text = isinstance(value, str | bytes | bytearray)
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    if value is None or (is_text and (value in words or (str in kinds and isinstance(value, str)))):
+        return value
+    if int in kinds or float in kinds:
+        if _is_truth(value):
+            raise ValueError("must be a number, not true or false")
+        if is_text:
+            raise ValueError(f"must be {' or '.join(['a number', *map(repr, words)])}, not text")
+        if not is_json and float not in kinds and not isinstance(value, Integral):
+            raise ValueError("must be a whole number")
+    elif bool in kinds and not _is_truth(value) and not is_json:
+        raise ValueError("must be true or false")
+    elif str in kinds and is_text:
+        raise ValueError("must be a text, not bytes")
+    elif tuple[str, ...] in kinds and isinstance(value, str | bytes | Set):
+        raise ValueError("must be a list of texts")
     return value
+
+
+def _is_truth(value: Any) -> bool:
+    return type(value).__name__ in ("bool", "bool_")
 
 
 def kinds_of(declared: FieldInfo) -> tuple[Any, ...]:

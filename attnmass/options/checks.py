@@ -121,6 +121,24 @@ def check_items(name: str, value: Any, kind: type | tuple[type, ...], *, instead
             )
 
 
+def as_heads(value: Any) -> tuple[tuple[int, int], ...]:
+    """Heads as `(layer, head)` pairs of Python's own whole numbers.
+
+    Raises:
+        TypeError: If they are no sequence of such pairs.
+    """
+    if not isinstance(value, str) and isinstance(value, Iterable):
+        value = list(value)
+    check_items("heads", value, object, instead="pairs such as [(3, 0), (5, 2)]")
+    for pair in value:
+        check_items("a head", pair, object, instead="its layer and head, such as (3, 0)")
+        whole = [isinstance(each, Integral) and not isinstance(each, bool) for each in pair]
+        if whole != [True, True]:
+            told = tuple(pair)
+            raise TypeError(f"a head is its layer and head, such as (3, 0), not {told!r}")
+    return tuple((int(layer), int(head)) for layer, head in value)
+
+
 def check_path(name: str, value: Any) -> None:
     """Hold an argument to be a name or a path.
 
@@ -132,6 +150,23 @@ def check_path(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a name or a path, not {value!r}")
     if not os.fspath(value):
         raise ValueError(f"{name} is empty: pass a name or a path")
+
+
+def as_float(value: Any) -> float | None:
+    """A number of any library's as a float, `None` for what is none, truth values and texts too.
+
+    One that is beyond what a float holds is infinite.
+    """
+    no_number = isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__")
+    if no_number or type(value).__name__ in ("bool", "bool_"):
+        return None
+    value = value.detach() if hasattr(value, "detach") else value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):  # several numbers, or a date
+        return None
 
 
 def as_str(text: str) -> str:

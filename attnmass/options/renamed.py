@@ -19,6 +19,15 @@ RENAMED = {
     "second_pass": "reading=JointReading(second_pass=...)",
 }
 
+# What other rerankers call them, where another name of ours is nearer.
+_OF_OTHERS = {
+    "k": "top_n",
+    "model_name": "model",
+    "similarity_cutoff": "min_relevance",
+    "top_k": "top_n",
+    "topk": "top_n",
+}
+
 
 def what_then(name: str, known: Iterable[str]) -> str:
     """What to write instead of an option that there is not; `""` if nothing is near.
@@ -29,4 +38,7 @@ def what_then(name: str, known: Iterable[str]) -> str:
     """
     if name in RENAMED:
         return f" It is {RENAMED[name]} now."
+    known = list(known)
+    if _OF_OTHERS.get(name) in known:
+        return f" Did you mean {_OF_OTHERS[name]!r}?"
     return did_you_mean(name, known)

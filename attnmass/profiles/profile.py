@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from numbers import Integral
 from typing import Any
 
-from attnmass.options.checks import check_items, check_share
+from attnmass.options.checks import as_heads, check_items, check_share
 from attnmass.options.choices import Direction, check_direction
 from attnmass.profiles.fusing import COSINE_WEIGHT, FuseRule
 from attnmass.profiles.relevance import RelevanceRule
@@ -151,12 +150,7 @@ class HeadProfile:
             TypeError: If they are none.
             ValueError: As the constructor.
         """
-        if not isinstance(heads, str) and isinstance(heads, Iterable):
-            heads = list(heads)
-        check_items("heads", heads, object, instead="pairs such as [(3, 0), (5, 2)]")
-        for pair in heads:
-            check_items("a head", pair, Integral, instead="its layer and head, such as (3, 0)")
-        pairs = tuple((int(layer), int(head)) for layer, head in heads)
+        pairs = as_heads(heads)
         weights = tuple(1 / len(pairs) for _ in pairs)
         return cls(model, layout, pairs, weights, **fields)
 

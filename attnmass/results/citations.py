@@ -167,7 +167,8 @@ class Cited:
         return tuple(n for n in self._numbers(answer) if not 0 < n <= len(self.sources))
 
     def _numbers(self, answer: str) -> list[int]:
-        check_type("answer", answer, str)
+        if not isinstance(answer, str):
+            raise TypeError(f"answer must be a str, not {type(answer).__name__}: pass its text")
         return list(dict.fromkeys(numbers_in(self.marker, answer)))
 
 

@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from attnmass.options.checked import no_truth
+from attnmass.options.checked import of_its_kind
 from attnmass.options.checks import did_you_mean
 from attnmass.serving.errors import BadRequest
 
@@ -64,12 +64,12 @@ Form = TypeVar("Form", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Fields of which none that is a number takes true for 1."""
+    """Fields of which none that is a number takes a text, or true for 1."""
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_truth(cls, value: Any, info: ValidationInfo) -> Any:
-        return no_truth(cls.model_fields[str(info.field_name)], value)
+    def _hold_to_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        return of_its_kind(cls.model_fields[str(info.field_name)], value, is_json=True)
 
 
 @dataclass(frozen=True, slots=True)

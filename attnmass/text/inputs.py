@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from attnmass.options.checks import as_str, check_items
@@ -91,10 +91,35 @@ def as_chunks(chunks: Sequence[str | Chunk]) -> tuple[list[Chunk], set[int]]:
 
 
 def check_chunks(chunks: Sequence[str | Chunk]) -> None:
-    """Raise `TypeError` for a single text, and for what has no length or no order."""
+    """Hold what a caller passed as chunks to be one flat list.
+
+    What stands where a text is missing, such as `None`, NaN or another number, and bytes, pass:
+    they are not scored. What has texts in it has the wrong shape, and would be silently worth
+    nothing.
+
+    Raises:
+        TypeError: For a single text, for what has no length or no order, and for an item that is a
+            list, a mapping, or a document or node of a framework.
+    """
     if isinstance(chunks, str | bytes | Chunk):
         raise TypeError("chunks must be a sequence of texts: pass [text]")
     check_items("chunks", chunks, object, instead="a list of texts")
+    for index, item in enumerate(chunks):
+        inner = item.text if isinstance(item, Chunk) else item
+        if isinstance(inner, str | bytes | bytearray):
+            continue
+        where = f"chunks[{index}]{'.text' if isinstance(item, Chunk) else ''}"
+        if isinstance(inner, list | tuple | set | frozenset):
+            raise TypeError(
+                f"{where} is a {type(inner).__name__}, and must be a text: pass one flat list of "
+                "texts. All queries of a call share it; call once for each query that has its own"
+            )
+        if isinstance(inner, Iterable) or hasattr(inner, "text"):
+            raise TypeError(
+                f"{where} is a {type(inner).__name__}, and must be a text or a Chunk: pass its "
+                "text. AttentionRerank of langchain_attn and llama_index_attn takes documents and "
+                "nodes"
+            )
 
 
 def as_queries(queries: Sequence[str], *, name: str = "query") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +36,7 @@ class Embedder:
             TypeError: If it is none of these.
         """
         self._model = model
-        self._name = type(model).__name__
+        self._who = f"embed_model, a {type(model).__name__},"
         self._of_query, self._of_texts = _methods(model)
 
     def __reduce__(self) -> tuple[type[Embedder], tuple[Any]]:
@@ -46,8 +47,10 @@ class Embedder:
 
         Raises:
             ValueError: If it is none, or has NaN.
+            TypeError: If it is to be awaited.
         """
-        (vector,) = self._vectors([self._of_query(encodable(text))], 1)
+        found = self._numbers(self._of_query(encodable(text)))
+        (vector,) = self._rows(found[None] if found.ndim == 1 else found, 1)
         return np.asarray(vector)
 
     def texts(self, texts: Sequence[str]) -> Floats:
@@ -55,8 +58,9 @@ class Embedder:
 
         Raises:
             ValueError: If they are not as many, not of one length, or have NaN.
+            TypeError: If they are to be awaited.
         """
-        return self._vectors(self._of_texts(list(map(encodable, texts))), len(texts))
+        return self._rows(self._numbers(self._of_texts(list(map(encodable, texts)))), len(texts))
 
     def cosines(self, query: Floats, texts: Floats) -> Floats:
         """The cosine of each text with the query, `[text]`, in [-1, 1]; of zeros it is 0.
@@ -70,29 +74,63 @@ class Embedder:
         """
         if texts.shape[-1] != len(query):
             raise ValueError(
-                f"embed_model, a {self._name}, gave vectors of different lengths: {len(query)} for "
-                f"the query, {texts.shape[-1]} for a span"
+                f"{self._who} gave vectors of different lengths: {len(query)} for the query, "
+                f"{texts.shape[-1]} for a span"
             )
-        sizes = np.linalg.norm(texts, axis=-1) * np.linalg.norm(query)
-        products = texts @ query
-        found = np.divide(products, sizes, out=np.zeros_like(products), where=sizes > 0)
+        found = _of_length_one(texts) @ _of_length_one(query)
         return np.asarray(np.clip(found, -1.0, 1.0))
 
-    def _vectors(self, given: Any, count: int) -> Floats:
-        try:
-            vectors: Floats = np.asarray(given, dtype=np.float64)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"embed_model, a {self._name}, gave vectors of different lengths, or none: {error}"
-            ) from error
-        if vectors.ndim != 2 or len(vectors) != count or not vectors.size:
-            raise ValueError(
-                f"embed_model, a {self._name}, gave an array of {vectors.shape} where {count} "
-                "vectors were asked for"
+    def _numbers(self, given: Any) -> Floats:
+        """What the model gave, as an array."""
+        if inspect.isawaitable(given):
+            if inspect.iscoroutine(given):
+                given.close()  # nobody will await it
+            raise TypeError(
+                f"{self._who} gave something to await: pass a model whose methods are not async"
             )
-        if not np.isfinite(vectors).all():
-            raise ValueError(f"embed_model, a {self._name}, gave a vector with NaN or infinity")
-        return vectors
+        try:
+            found = np.asarray(_in_memory(given))
+            if found.dtype.kind not in "fiuO":  # digits in texts and complex numbers can be cast
+                raise TypeError(f"there are values of type {found.dtype.name} in them")
+            return found.astype(np.float64)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ValueError(
+                f"{self._who} gave vectors of different lengths, or none of numbers: {error}"
+            ) from error
+
+    def _rows(self, found: Floats, count: int) -> Floats:
+        """Held to be so many vectors."""
+        if found.ndim != 2 or len(found) != count or not found.size:
+            asked = f"{count} vector{'s were' if count > 1 else ' was'} asked for"
+            raise ValueError(f"{self._who} gave an array of {found.shape} where {asked}")
+        if not np.isfinite(found).all():
+            raise ValueError(f"{self._who} gave a vector with NaN or infinity")
+        return found
+
+
+def _in_memory(given: Any) -> Any:
+    """What numpy can read: not a tensor on a device, in bfloat16, sparse, or with a gradient."""
+    if _is_tensor(given):
+        found = given.detach().cpu().to_dense()
+        return (found.double() if found.is_floating_point() else found).numpy()
+    if isinstance(given, list | tuple):
+        return [_in_memory(each) if _is_tensor(each) else each for each in given]
+    return given
+
+
+def _is_tensor(given: Any) -> bool:
+    return hasattr(given, "detach") and hasattr(given, "to_dense")  # torch is not brought in here
+
+
+def _of_length_one(vectors: Floats) -> Floats:
+    """Vectors over their lengths, `[..., size]`; zeros stay zeros."""
+    # First by the largest: no float holds the squares of what is beyond 1e154, or below 1e-162.
+    found = _over(vectors, np.abs(vectors).max(axis=-1, keepdims=True))
+    return _over(found, np.linalg.norm(found, axis=-1, keepdims=True))
+
+
+def _over(vectors: Floats, sizes: Floats) -> Floats:
+    return np.asarray(np.divide(vectors, sizes, out=np.zeros_like(vectors), where=sizes > 0))
 
 
 def with_cosines(scores: Floats, cosines: Floats, weight: float) -> Floats:
@@ -138,17 +176,22 @@ def _told(model: Any) -> str:
 def _sentence_transformers(model: Any) -> tuple[_OfQuery, _OfTexts]:
     ways = ("encode_query", "encode_document")
     of_query, of_texts = ways if _has(model, *ways) else ("encode", "encode")
-    plain = {"show_progress_bar": False, "convert_to_numpy": True}
 
-    def query(text: str) -> Any:
+    def embed(name: str, texts: list[str]) -> Any:
+        encode = getattr(model, name)
         with _as_it_was(model):
-            return getattr(model, of_query)([text], **plain)[0]
+            return encode(texts, **_taken(encode))
 
-    def texts(texts: list[str]) -> Any:
-        with _as_it_was(model):
-            return getattr(model, of_texts)(texts, **plain)
+    return lambda text: embed(of_query, [text]), lambda texts: embed(of_texts, texts)
 
-    return query, texts
+
+def _taken(encode: Callable[..., Any]) -> dict[str, bool]:
+    """Of what sentence-transformers' `encode` is to be told, what another one takes, too."""
+    takes = inspect.signature(encode).parameters.values()
+    every = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes)
+    names = {one.name for one in takes}
+    wanted = {"show_progress_bar": False, "convert_to_numpy": True}
+    return {name: value for name, value in wanted.items() if every or name in names}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.campaigns import damage, pairs
+from tests.campaigns import damage, drawn, pairs
 from tests.contract.adapters import Candidate
 
 
@@ -55,6 +55,29 @@ def test_pairs() -> None:
     found = pairs.campaign(8)
     assert found["pairs"] == 16
     assert found["results"] > 0
+
+
+def test_drawn() -> None:
+    """Hostile texts are drawn in every way there is, and nothing gets out of them."""
+    found = drawn.campaign(4)
+    assert found["drawings"] == 4
+    assert found["spans"] > 0
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m", "a\rb", "\u202e", "\x9b1m", "\ud800"])
+def test_what_steers_a_terminal_is_found(text: str) -> None:
+    """Control characters, and what turns the direction of a line, are no lines of text."""
+    with pytest.raises(AssertionError):
+        drawn.check_lines(f"one {text} two")
+    drawn.check_lines("one\n\ttwo")
+
+
+@pytest.mark.parametrize("page", ["<p>", "<a href='javascript:x'>y</a>", "</p>"])
+def test_a_page_that_is_broken_into_is_found(page: str) -> None:
+    """An element that a text left open, or a link out of the page, is found; so is another name."""
+    with pytest.raises(AssertionError):
+        drawn.markup([page])
+    assert drawn.markup(["<p onclick='x'>y</p>"]) == {("p", ""), ("p", "onclick")}
 
 
 def test_what_does_not_hold_is_told_with_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:

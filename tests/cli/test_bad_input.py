@@ -62,6 +62,23 @@ def test_trimming(cli: Cli, texts: Path, arguments: tuple[str, ...], said: str) 
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rank", "gold", "docs", "--top-n"),
+        ("trim", "--max-tokens"),
+        ("store", "--push"),
+        ("profiles", "verify", "--model"),
+        ("rank", "--nosuch"),
+        ("trim", "--min-keep", "x"),
+    ],
+)
+def test_the_hint_names_the_command(cli: Cli, arguments: tuple[str, ...]) -> None:
+    """Whatever is wrong with an option, its own command's help is where it stands."""
+    command = " ".join(arguments[: 2 if arguments[0] == "profiles" else 1])
+    assert cli.fails(USAGE, *arguments).splitlines()[1] == f"hint: attnmass {command} --help"
+
+
+@pytest.mark.parametrize(
     ("code", "arguments", "said"),
     [
         (USAGE, ("rank", "gold", "docs", "--modle", "x"), "--model"),

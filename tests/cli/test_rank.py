@@ -203,6 +203,7 @@ def test_table(cli: Cli, texts: Path) -> None:
     assert "0.2100" in result.stdout
     assert "[bold red]gold[/]" in result.stdout
     assert "\x1b" not in result.stdout
+    assert "\u202e" not in result.stdout
     assert "3 of 4 chunks · dropped: 1 top_n" in result.stdout
     trimmed = cli("trim", "gold", "docs/gold.md", "-t", "6", "-f", "table").stdout
     assert "Mines have gold." in trimmed

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 import pickle
 import re
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 
 from attnmass import HeadProfile, JointReading
 from attnmass.layouts import LAYOUTS
+from attnmass.options.checked import check_option
 from attnmass.options.declared import (
     Loading,
     Reading,
@@ -66,6 +69,69 @@ def test_truth_is_no_number(adapter: Adapter, name: str, value: Any) -> None:
         setattr(rerank, name, value)
     assert rerank == adapter.Rerank()
     assert adapter.Rerank(add_scores=value).add_scores == bool(value)
+
+
+# What is passed where something else is meant; texts and truth values by users of settings in text.
+VALUES = (
+    *("3", "0.5", "auto", "true", "no", "", b"3", b"auto", True, False, np.True_, 0, 1, 3, -1),
+    *(3.0, 3.5, 0.5, np.float32(0.5), np.int64(3), math.nan, math.inf, Decimal(3), 1j),
+    *((), ("numbers",), ["numbers"], {"numbers"}, [3], {"a": 1}, object()),
+)
+# `top_n` is wider in adapters; paths, profiles, heads and objects are read by each in its own way.
+PLAIN = [
+    name
+    for name, info in DECLARED.items()
+    if info.annotation is not Any and "path" not in str(info.json_schema_extra)
+    if name not in ("top_n", "heads", "reading", "profile", "fit_texts", "device")
+]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_core_takes_the_same(adapter: Adapter, name: str) -> None:
+    """A value that an adapter takes for an option is one that the core takes, and the same one."""
+    for value in VALUES:
+        taken = True
+        try:
+            expected = check_option(name, DECLARED[name], value)
+        except (TypeError, ValueError):
+            taken = False
+        options, about_it, rerank = {"max_tokens": 9} | {name: value}, False, None
+        try:
+            rerank = adapter.Rerank(**options)
+        except ValidationError as error:
+            # Without a place it is about several options, each of which may be as it is.
+            about_it = error.errors()[0]["loc"] != ()
+        assert taken != about_it, value
+        if rerank is not None:
+            assert getattr(rerank, name) == expected
+            assert type(getattr(rerank, name)) is type(expected)
+
+
+@pytest.mark.parametrize("wrong", [[("1", "2")], [(1.0, 2)], [(True, 2)], [(1, 2, 3)], [3], "1"])
+def test_heads_are_pairs_of_whole_numbers(adapter: Adapter, wrong: Any) -> None:
+    """In adapters as in the core; lists of lists, as JSON has them, are pairs as well."""
+    with pytest.raises(ValidationError):
+        adapter.Rerank(heads=wrong)
+    with pytest.raises(TypeError):
+        HeadProfile.from_heads(wrong, model="m", layout="l")
+    assert adapter.Rerank(heads=[[1, 2]]).heads == ((1, 2),)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("top_k", "top_n"), ("model_name", "model"), ("similarity_cutoff", "min_rel")],
+)
+def test_names_that_other_rerankers_have(adapter: Adapter, name: str, meant: str) -> None:
+    """They are told what it is called here, not what is spelled alike and does otherwise."""
+    with pytest.raises(ValidationError, match=rf"has no field '{name}'. Did you mean '{meant}"):
+        adapter.Rerank(**{name: 3})
+
+
+@pytest.mark.parametrize("wrong", [3, object(), StubRanker()])
+def test_a_model_in_memory_is_no_name(adapter: Adapter, wrong: Any) -> None:
+    """The error says which constructor takes it."""
+    with pytest.raises(ValidationError, match=r"must be a name or a path: .*from_model"):
+        adapter.Rerank(model=wrong)
 
 
 def test_help_tells_of_every_field(adapter: Adapter) -> None:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attnmass import AttentionRanker, HeadProfile, Ranking
 from attnmass.profiles import FuseRule, RelevanceRule
 from attnmass.profiles.fusing import COSINE_WEIGHT
 from attnmass.text.segmentation import segment
 from tests.conftest import HEADS
+from tests.engine.test_relevance import PROPERTY, profile, texts
 from tests.engine.test_trimmer import CHUNKS, QUERY, without_times
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.trimming.embedders import KINDS, OfLangChain, vector
+
+
+@cache
+def late_ranker() -> AttentionRanker:
+    """One that knows relevance, and keeps what it read."""
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile(), layout="late")
 
 
 def scores_of(ranking: Ranking) -> dict[tuple[int, int, int], float]:
@@ -119,3 +131,90 @@ def test_a_dry_run_and_a_second_call_tell_the_same(ranker: AttentionRanker) -> N
     assert without_times(again) == without_times(found)
     assert tried.saving is not None
     assert tried.saving.chunks == found.chunks
+
+
+def relevances_of(ranking: Ranking) -> dict[tuple[int, int], float | None]:
+    """Every span's relevance, and every chunk's where the span would begin below zero."""
+    every = (*ranking.chunks, *ranking.dropped)
+    spans = {(c.index, s.start): s.relevance for c in every for s in c.spans}
+    return spans | {(chunk.index, -1): chunk.relevance for chunk in every}
+
+
+@PROPERTY
+@given(chunks=texts, more=texts)
+def test_relevance_and_evidence_are_attentions_own(chunks: list[str], more: list[str]) -> None:
+    """With a model or without, alone or among others, they are the same to the last bit."""
+    ranker = late_ranker()
+    ranker.warm([*chunks, *more])
+    asked = {"keep_ratio": 0.5, "min_relevance": None}
+    plain = ranker.trim(QUERY, chunks, **asked)  # type: ignore[arg-type]
+    found = ranker.trim(QUERY, chunks, embed_model=OfLangChain(), **asked)  # type: ignore[arg-type]
+    among = ranker.trim(QUERY, [*chunks, *more], embed_model=OfLangChain(), **asked)  # type: ignore[arg-type]
+    assert relevances_of(found) == relevances_of(plain)
+    assert relevances_of(found).items() <= relevances_of(among).items()
+    assert (found.evidence, found.scores) == (plain.evidence, plain.scores)
+    assert among.evidence >= found.evidence
+    for index, start, end in scores_of(found):
+        assert 0 <= start < end <= len(chunks[index])
+
+
+@PROPERTY
+@given(chunks=texts, ratio=st.floats(0.05, 1), budget=st.integers(20, 200))
+def test_what_is_kept_stays_within_what_was_asked(
+    chunks: list[str], ratio: float, budget: int
+) -> None:
+    """The budget, what must stay, and a dry run hold as they do by attention alone."""
+    ranker = late_ranker()
+    asked: dict[str, Any] = {
+        "max_tokens": budget,
+        "keep_ratio": ratio,
+        "must_keep": ["(?i)relativity"],
+        "on_empty": "empty",
+        "embed_model": OfLangChain(),
+    }
+    found = ranker.trim(QUERY, chunks, **asked)
+    assert (found.n_tokens_after or 0) <= budget
+    tried = ranker.trim(QUERY, chunks, dry_run=True, **asked)
+    assert tried.saving is not None
+    assert tried.saving.chunks == found.chunks
+    assert {chunk.index: chunk.text for chunk in tried.chunks} == dict(enumerate(chunks))
+
+
+def test_many_threads_with_a_slow_model(ranker: AttentionRanker) -> None:
+    """Each gets what it would get alone, also where the model's size changed between calls."""
+
+    class Slow(OfLangChain):
+        def many(self, texts: Any) -> Any:
+            time.sleep(0.02)
+            return super().many(texts)
+
+    class Other(Slow):
+        def one(self, text: str) -> Any:
+            return [*vector(text), 0.0]
+
+        def many(self, texts: Any) -> Any:
+            return [[*vector(text), 0.0] for text in texts]
+
+    models = [Slow(), Other()] * 4
+    expected = scores_of(ranker.trim(QUERY, CHUNKS, keep_ratio=0.5, embed_model=OfLangChain()))
+    with ThreadPoolExecutor(4) as pool:
+        every = pool.map(
+            lambda model: ranker.trim(QUERY, CHUNKS, keep_ratio=0.5, embed_model=model), models
+        )
+        for found in every:
+            assert scores_of(found) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_that_fails_fails_the_call_alone(ranker: AttentionRanker) -> None:
+    """Its own error comes out as it is, and the next call is as if it had not been."""
+
+    class Fails(OfLangChain):
+        def many(self, texts: Any) -> Any:
+            raise ConnectionError("the service is down")
+
+    plain = without_times(ranker.trim(QUERY, CHUNKS, keep_ratio=0.5))
+    with pytest.raises(ConnectionError, match="the service is down"):
+        ranker.trim(QUERY, CHUNKS, keep_ratio=0.5, embed_model=Fails())
+    with pytest.raises(ConnectionError, match="the service is down"):
+        ranker.trim(QUERY, CHUNKS, keep_ratio=0.5, embed_model=Fails(), dry_run=True)
+    assert without_times(ranker.trim(QUERY, CHUNKS, keep_ratio=0.5)) == plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 from pathlib import Path
@@ -124,3 +125,21 @@ def test_how_many_chunks(ranker: AttentionRanker, tmp_path: Path) -> None:
         explanation.to_svg(top_n=0)
     for chunks in ([], ["", " "]):
         assert drawn(rank(ranker, chunks)).tag == f"{SPACE}svg"
+
+
+def test_what_xml_cannot_hold_is_in_no_label(ranker: AttentionRanker) -> None:
+    """A noncharacter in the query, which the label has whole, is a sign there, too."""
+    picture = ElementTree.fromstring(ranker.rank("Who \uffff is \ufffe?", ["a"]).explain().to_svg())
+    assert picture.get("aria-label", "").endswith("Who \ufffd is \ufffd?")
+
+
+@pytest.mark.parametrize("letter", ["x", "i", "\u0301", "\u76f8"])
+def test_a_very_long_title_is_cut_in_one_pass(ranker: AttentionRanker, letter: str) -> None:
+    """A title of 100,000 letters takes its share of the time, and an ellipsis where it is cut."""
+    ranking = ranker.rank(QUERY, [Chunk("One is here.", title=letter * 100_000)])
+    started = time.process_time()
+    picture = ranking.explain().to_svg()
+    assert time.process_time() - started < 10  # cut letter by letter it was an hour
+    (title,) = [each for each in ElementTree.fromstring(picture) if each.get("class") == "title"]
+    assert (title.text or "").startswith(f"1. {letter}")
+    assert (title.text or "").endswith("\u2026") == (letter != "\u0301")

@@ -8,11 +8,13 @@ import json
 import logging
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from langchain_core.documents import Document
 from langchain_core.runnables import RunnableParallel, RunnablePassthrough
 from pydantic import ValidationError
@@ -276,6 +278,9 @@ class TestFuse:
             (np.float32(0.5), 0.5),
             (np.int64(2), 2.0),
             (3, 3.0),
+            (Decimal("0.5"), 0.5),
+            (torch.tensor(0.5), 0.5),
+            (10**400, None),
             ("0.5", None),
             (True, None),
             (float("nan"), None),

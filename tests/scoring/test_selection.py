@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -247,3 +249,97 @@ def test_order_is_a_stable_sort(keys: list[float]) -> None:
     assert sorted(found) == list(range(len(keys)))
     pairs = [(-keys[i], i) for i in found]
     assert pairs == sorted(pairs)
+
+
+class Column:
+    """A column of a sorted and filtered table, as `pandas.Series`: asked by its labels."""
+
+    def __init__(self, values: list[float], labels: list[int]) -> None:
+        self.values = dict(zip(labels, values, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.values.values())
+
+    def __getitem__(self, label: int) -> float:
+        return self.values[label]
+
+
+def test_scores_are_taken_in_their_order() -> None:
+    """Labels of a table's rows do not count."""
+    given = [9.0, 1.0, 5.0, 0.0, 8.0]
+    column = Column(given, [3, 1, 4, 0, 7])
+    assert Selection(retrieval_scores=column).retrieval_scores == tuple(given)
+    assert apply(retrieval_scores=column) == apply(retrieval_scores=given)
+
+
+@pytest.mark.parametrize(
+    "kind", [np.float16, np.array, torch.tensor, lambda some: [Decimal(x) for x in some], tuple]
+)
+def test_scores_are_numbers_of_any_kind(kind: Any) -> None:
+    """Arrays, tensors and decimals become the same Python floats as a list."""
+    given = [9.0, 1.0, 5.0, 0.0, 8.0]
+    found = apply(retrieval_scores=kind(given))
+    assert found == apply(retrieval_scores=given)
+    assert {type(chunk.retrieval_score) for chunk in found} == {float}
+
+
+def test_a_score_that_no_float_holds() -> None:
+    """It counts as infinite: then attention alone decides, as where a score is missing."""
+    alone = apply(retrieval_scores=[None] * 5)
+    found = apply(retrieval_scores=[9.0, 10**400, 5.0, -(10**400), 8.0])
+    assert indices(found) == indices(alone)
+    assert {chunk.retrieval_score for chunk in found} == {9.0, math.inf, 5.0, -math.inf, 8.0}
+
+
+anything = st.one_of(
+    st.none(),
+    st.floats(),
+    st.integers(),
+    st.decimals(allow_nan=False),
+    st.floats(width=16).map(np.float16),
+    st.floats(width=32).map(torch.tensor),
+)
+several = st.one_of(
+    st.lists(st.floats(-1, 1), min_size=4, max_size=4),
+    st.lists(st.floats(0, 60), min_size=4, max_size=4),
+    st.permutations([1, 2, 3, 4]),
+    st.permutations([1 / (60 + rank) for rank in range(4)]),
+    st.lists(st.floats(0, 2), min_size=4, max_size=4).map(sorted),
+    st.lists(anything, min_size=4, max_size=4),
+    st.just([0.5] * 4),
+)
+
+
+@given(
+    scores=several,
+    shares=st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    texts=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    kind=st.sampled_from(["auto", "similarity", "distance", "rank"]),
+)
+def test_fused_scores_are_an_order(
+    scores: list[Any], shares: list[float], texts: list[int], kind: str
+) -> None:
+    """Whatever a retriever gives: all are there once, by score, in [0, 1], copies alike."""
+    of_text = {text: shares[texts.index(text)] for text in texts}
+    parts = {
+        index: Parts(mass=of_text[text], share=of_text[text], n_tokens=5, text=text)
+        for index, text in enumerate(texts)
+    }
+    selection = Selection(retrieval_scores=scores, retrieval_kind=kind)
+    selection.check(4)
+    chunks = [Chunk(str(text)) for text in texts]
+    found = rank(selection, chunks, parts, {}, rule=RULE)
+    told = [chunk.score for chunk in found]
+    assert sorted(indices(found)) == [0, 1, 2, 3]
+    assert told == sorted(told, reverse=True)
+    assert all(0 <= score <= 1 for score in told)
+    by_text: dict[int, set[float]] = {}
+    for chunk in found:
+        by_text.setdefault(texts[chunk.index], set()).add(chunk.score)
+    assert all(len(each) == 1 for each in by_text.values())
+    if any(score is None or not math.isfinite(float(score)) for score in scores):
+        alone = rank(Selection(), chunks, parts, {}, rule=RULE)
+        assert indices(found) == indices(alone)

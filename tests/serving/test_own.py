@@ -156,6 +156,17 @@ def test_truth_is_no_number(client: TestClient, name: str) -> None:
     assert client.post("/v2/rerank", json=asked | {"top_n": True}).status_code == 400
 
 
+@pytest.mark.parametrize("name", ["top_n", "max_tokens", "fuse", "min_relevance", "neighbors"])
+def test_text_is_no_number(client: TestClient, name: str) -> None:
+    """JSON has numbers: a text is not read as one, as it is not in Python; 3.0 is 3."""
+    asked = {"query": QUERY, "documents": TEXTS, "max_tokens": 60, name: "1"}
+    answer = client.post("/v1/trim", json=asked)
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(f"{name}: must be a number")
+    assert client.post("/v2/rerank", json=asked | {"top_n": "1"}).status_code == 400
+    assert len(post(client, "/v1/trim", top_n=1.0, max_tokens=60)["results"]) == 1
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [

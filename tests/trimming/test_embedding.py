@@ -78,10 +78,15 @@ def test_what_is_no_embedding_model(wrong: Any, told: str) -> None:
         ([1.0, 0.0], [[1.0, math.inf]], "a vector with NaN or infinity"),
         ([1.0, 0.0], [[1.0, None]], "a vector with NaN"),
         ([1.0, 0.0, 0.0], [[1.0, 0.0]], "different lengths: 3 for the query, 2 for a span"),
-        ([1.0, 0.0], [[1.0, 0.0], [1.0, 0.0]], r"of \(2, 2\) where 1 vectors"),
-        ([1.0, 0.0], [[]], r"of \(1, 0\) where 1 vectors"),
+        ([1.0, 0.0], [[1.0, 0.0], [1.0, 0.0]], r"of \(2, 2\) where 1 vector was"),
+        ([1.0, 0.0], [[]], r"of \(1, 0\) where 1 vector was"),
         ([1.0, 0.0], None, "gave"),
-        ([1.0, 0.0], [["a", "b"]], "different lengths, or none"),
+        ([1.0, 0.0], [["a", "b"]], "vectors of different lengths, or none of numbers"),
+        ([1.0, 0.0], [["1", "0"]], "none of numbers"),
+        ([1.0, 0.0], [[1j, 0.0]], "none of numbers"),
+        ([True, False], [[1.0, 0.0]], "none of numbers"),
+        ({"dense": [1.0, 0.0]}, [[1.0, 0.0]], "none of numbers"),
+        (torch.empty(2, device="meta"), [[1.0, 0.0]], "none of numbers"),
     ],
 )
 def test_vectors_that_are_none(of_query: Any, of_texts: Any, match: str) -> None:
@@ -108,6 +113,65 @@ def test_rows_of_different_lengths() -> None:
 
     with pytest.raises(ValueError, match="a Ragged, gave vectors of different lengths"):
         Embedder(Ragged()).texts(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.float16,
+        tuple,
+        lambda rows: np.array(rows) * 1e300,
+        lambda rows: np.array(rows) * 1e-300,
+        lambda rows: torch.tensor(rows, requires_grad=True),
+        lambda rows: torch.tensor(rows).bfloat16(),
+        lambda rows: torch.tensor(rows).to_sparse(),
+        lambda rows: [torch.tensor(row, requires_grad=True) for row in rows],
+    ],
+    ids=["half", "tuple", "huge", "tiny", "gradient", "bfloat16", "sparse", "list of tensors"],
+)
+def test_numbers_of_any_kind(kind: Any) -> None:
+    """Arrays and tensors of all kinds and sizes have the cosines of the same numbers in lists."""
+
+    class Other(OfLangChain):
+        def one(self, text: str) -> Any:
+            return kind([vector(text)])[0]
+
+        def many(self, texts: Any) -> Any:
+            return kind([vector(text) for text in texts])
+
+    query, texts = "the theory of music", ["theory of music", "a river", "music music"]
+    plain, other = Embedder(OfLangChain()), Embedder(Other())
+    expected = plain.cosines(plain.query(query), plain.texts(texts))
+    found = other.cosines(other.query(query), other.texts(texts))
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_methods_that_are_to_be_awaited() -> None:
+    """They are a `TypeError` that says so, and nobody is warned of what was not awaited."""
+
+    class Async:
+        async def embed_query(self, text: str) -> Any:
+            return vector(text)
+
+        async def embed_documents(self, texts: list[str]) -> Any:
+            return [vector(text) for text in texts]
+
+    with pytest.raises(TypeError, match=r"a Async, gave something to await: .*not async"):
+        Embedder(Async()).query("q")
+    with pytest.raises(TypeError, match="gave something to await"):
+        Embedder(Async()).texts(["a"])
+
+
+def test_an_encode_that_takes_texts_alone() -> None:
+    """A model that knows no progress bar and no `convert_to_numpy` is not told of them."""
+
+    class Plain:
+        def encode(self, texts: list[str]) -> Any:
+            return [vector(text) for text in texts]
+
+    embedder = Embedder(Plain())
+    assert embedder.query("the theory").tolist() == vector("the theory")
+    assert embedder.texts(["a", "b"]).shape == (2, len(vector("a")))
 
 
 def test_models_get_texts_that_can_be_encoded() -> None:
