@@ -8,13 +8,11 @@ is damaged, which is what they are made of and whether it is all there.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -27,6 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from attnmass import AttentionRanker, AttnMassError
 from attnmass.store.disk import FILE_NAME, DiskStore
+from tests.campaigns.entry import line, run
 from tests.conftest import HEADS
 from tests.store.test_disk import MANY
 from tests.store.test_faults import DAMAGES, check, cut, damaged_store, head, killed_writers
@@ -232,14 +231,8 @@ def campaign(size: int, seed: int = 0) -> dict[str, Counter[str]]:
 
 def main() -> None:
     """Run as often as is asked, and say what came of it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--size", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    for part, found in campaign(arguments.size, arguments.seed).items():
-        print(f"{part}: " + ", ".join(f"{n} {what}" for what, n in sorted(found.items())))
+    for part, found in run(__doc__, campaign, 20).items():
+        print(f"{part}: {line(dict(sorted(found.items())))}")
 
 
 if __name__ == "__main__":

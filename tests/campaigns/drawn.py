@@ -7,23 +7,21 @@ python -m tests.campaigns.drawn [--size N] [--seed S]
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import re
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from random import Random
 from xml.etree import ElementTree
 
-import torch
 from rich.console import Console
 
 from attnmass import AttentionRanker, Chunk, Ranking, Trim
 from attnmass.results.attribution import Attribution
 from attnmass.results.drawn import Drawn
+from tests.campaigns.entry import line, run
 from tests.explain.support import HOSTILE, Page
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.trimming.random_chunks import texts
@@ -267,14 +265,7 @@ def campaign(size: int, seed: int = 0) -> Counter[str]:
 
 def main() -> None:
     """Run as often as is asked, and say what came of it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--size", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    found = campaign(arguments.size, arguments.seed)
-    print(", ".join(f"{n} {what}" for what, n in found.items()))
+    print(line(run(__doc__, campaign, 100)))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,13 @@ python -m tests.campaigns.pairs [--size N] [--seed S]
 
 from __future__ import annotations
 
-import argparse
 import time
-import warnings
 from collections import Counter
 from random import Random
 from typing import Any
 
-import torch
-
 from attnmass import AttentionRanker
+from tests.campaigns.entry import line, run
 from tests.contract.adapters import Adapter, Candidate, LangChainAdapter, LlamaIndexAdapter
 from tests.contract.checks import trim_and_check
 from tests.contract.test_trimming import words
@@ -130,14 +127,7 @@ def campaign(size: int, seed: int = 0) -> Counter[str]:
 
 def main() -> None:
     """Run as often as is asked, and say what came of it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--size", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    found = campaign(arguments.size, arguments.seed)
-    print(", ".join(f"{n} {what}" for what, n in found.items()))
+    print(line(run(__doc__, campaign, 200)))
 
 
 if __name__ == "__main__":
