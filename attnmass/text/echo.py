@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _WORD = re.compile(r"\w+")
@@ -12,6 +11,8 @@ _LEAST_CHARACTERS = 8  # in a script without spaces, whose sentences are words
 # Chinese and Japanese, Thai, Lao, Burmese and Khmer, which put no spaces between words.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _WHOLE = 0.8  # of a text's words; one that has so many of them from the query says nothing else
+_LONG = 7  # words that no name has; what says them again is about the query, and not its subject
+_HALF = 0.5  # the same share for these
 _MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u055e", "\u1367")
 # What questions begin with where nobody types the mark, as in search boxes.
 _OPENERS = re.compile(
@@ -28,7 +29,7 @@ class Echo:
     A question that stands in a text word for word, in whatever case and punctuation, does not
     count there, and what stands around it does: so an entry of a list of frequent questions counts
     as its answer does. What is no question, such as a name, counts wherever it stands, but in a
-    text that says nothing else.
+    text that says nothing else, or, of seven words and more, that says less beside it.
 
     Attributes:
         query: The query.
@@ -47,7 +48,9 @@ class Echo:
         if enough:
             # Bounded between the words, so that a search takes linear time.
             body = r"[\W_]{1,8}".join(map(re.escape, words))
-            pattern = re.compile(rf"(?<!\w){body}(?!\w)[^\w\s]{{0,4}}", re.IGNORECASE)
+            # Marks behind it are the query's own, with a space before them, too.
+            marks = r"[^\w\s]{0,4}(?:\s{1,4}[^\w\s]{1,4}(?!\S))?"
+            pattern = re.compile(rf"(?<!\w){body}(?!\w){marks}", re.IGNORECASE)
         set_slot = object.__setattr__  # the class is frozen
         set_slot(self, "_pattern", pattern)
         set_slot(self, "_rarest", max(words, key=len, default="").lower())
@@ -62,11 +65,11 @@ class Echo:
         if self._pattern is None or self._rarest not in text.lower():
             return []
         found = [match.span() for match in self._pattern.finditer(text)]
-        if not found or self._is_question or _says_nothing_else(text, found):
-            return found
-        return []
-
-
-def _says_nothing_else(text: str, found: Sequence[tuple[int, int]]) -> bool:
-    inside = sum(len(_WORD.findall(text, start, end)) for start, end in found)
-    return inside >= _WHOLE * len(_WORD.findall(text))
+        if not found:
+            return []
+        per_echo, words = len(_WORD.findall(self.query)), len(_WORD.findall(text))
+        inside = per_echo * len(found)
+        if inside >= words:  # marks alone answer nothing
+            return [(0, len(text))]
+        enough = _HALF if per_echo >= _LONG else _WHOLE
+        return found if self._is_question or inside >= enough * words else []
