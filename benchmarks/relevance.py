@@ -25,8 +25,7 @@ from tqdm import tqdm
 from attnmass import AttentionRanker
 from attnmass.fitting.metrics import Bools
 from attnmass.fitting.metrics import Floats as Values
-from attnmass.scoring.evidence import log_odds, of_both
-from attnmass.scoring.order import sigmoid
+from attnmass.scoring.evidence import by_both
 from benchmarks.baselines import MiniLM
 from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.late_ranker import late_ranker
@@ -106,7 +105,7 @@ def measured(
         cosines = np.array([*minilm(query.query, query.texts), *over_pool(query.query)])
         both = np.array(
             [
-                sigmoid(of_both(log_odds(one), cosine, fusing.evidence))
+                by_both(one, cosine, fusing.evidence)
                 for one, cosine in zip(relevance, cosines, strict=False)
             ]
         )

@@ -32,8 +32,8 @@ class AttentionRetriever(Sound, BaseRetriever):
 
     The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
     `search_kwargs`; what others give is cut to as many. Unless `rerank.fuse` is `None`, a vector
-    store is searched with scores: its relevance scores, else its own similarities or negated
-    distances.
+    store is searched with scores: its own similarities or negated distances, else its relevance
+    scores, whose scale is each store's.
 
     `invoke` and its like take `k` and `fetch_k` for one call, which fetches no fewer than `k`;
     other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents
@@ -186,8 +186,8 @@ class _ScoredRetriever(VectorStoreRetriever):
     ) -> list[Document]:
         store, options = self.vectorstore, self.search_kwargs | kwargs
         for search in (
-            store.similarity_search_with_relevance_scores,
             store.similarity_search_with_score,
+            store.similarity_search_with_relevance_scores,
         ):
             with suppress(NotImplementedError):
                 return _with_scores(search(query, **options), self.score_key)
@@ -198,8 +198,8 @@ class _ScoredRetriever(VectorStoreRetriever):
     ) -> list[Document]:
         store, options = self.vectorstore, self.search_kwargs | kwargs
         for search in (
-            store.asimilarity_search_with_relevance_scores,
             store.asimilarity_search_with_score,
+            store.asimilarity_search_with_relevance_scores,
         ):
             with suppress(NotImplementedError):
                 return _with_scores(await search(query, **options), self.score_key)

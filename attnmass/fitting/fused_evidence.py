@@ -17,6 +17,9 @@ from attnmass.scoring.fusing import retrieved
 
 _STRENGTH = 1.0  # inverse penalty; of two weights and thousands of chunks
 _NEAREST = 0.5  # of what is missed; the rest is of other queries, which cosines tell apart
+# Log-odds that evidence is lifted by, since with stores and embedders whose cosines are lower than
+# those of the fit silence would come sooner, and it costs more than what is let through.
+_MARGIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def fit_fused_evidence(
     """A logistic regression over the queries' own chunks, whose cosines are known.
 
     Relevant chunks of a query weigh as much as its others. Its constant is moved so that the
-    threshold of relevance is the cheapest here, too.
+    threshold of relevance is half a unit of log-odds below the cheapest.
 
     Args:
         queries: What is labelled.
@@ -84,10 +87,12 @@ def fit_fused_evidence(
                 told[place] = row.features @ weights[:2] + weights[2]
     present = np.array([one.max() for one in told])
     absent = _absent(rows, told)
-    least, silenced, missed = _cheapest(present, absent)
+    least = _cheapest(present, absent)
+    at = least - _MARGIN
+    silenced, missed = float(np.mean(present < at)), float(np.mean(absent >= at))
     weights = _fitted(rows)
     of_relevance, of_score = (round(float(weight), 4) for weight in weights[:2])
-    bias = round(float(weights[2]) + log_odds(threshold) - least, 4)
+    bias = round(float(weights[2]) + log_odds(threshold) - least + _MARGIN, 4)
     by_relevance, by_score = ([row.features[:, i] for row in rows] for i in (0, 1))
     return FusedEvidence(
         (of_relevance, of_score, bias),
@@ -106,7 +111,7 @@ def _rows(query: LabelledQuery, logits: Floats, fold: int) -> list[_Row]:
     found = []
     for scores in query.retrieval_scores:
         known = retrieved(scores, logits.tolist(), "auto")
-        if known.kind == "embedding" and not known.turned:
+        if known.are_cosines:
             found.append(_Row(np.stack([logits, np.array(known.scores)], 1), labels, fold))
     return found
 
@@ -143,10 +148,9 @@ def _auc(present: Floats, absent: Floats) -> float:
     return float(auc(labels, np.concatenate([present, absent])))
 
 
-def _cheapest(present: Floats, absent: Floats) -> tuple[float, float, float]:
-    """The cheapest threshold on log-odds, what it silences, and what it lets through."""
+def _cheapest(present: Floats, absent: Floats) -> float:
+    """The cheapest threshold on log-odds."""
     places = np.unique(np.concatenate([present, absent]))
     silenced = np.array([np.mean(present < place) for place in places])
     missed = np.array([np.mean(absent >= place) for place in places])
-    best = int(np.argmin(SILENCE * silenced + _NEAREST * missed))
-    return float(places[best]), float(silenced[best]), float(missed[best])
+    return float(places[int(np.argmin(SILENCE * silenced + _NEAREST * missed))])

@@ -11,6 +11,7 @@ from attnmass.scoring.fusing import retrieved
 from attnmass.scoring.order import sigmoid
 
 _ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
+_ABOVE = 1.5  # log-odds that a cosine adds at most: with some embedders all of them are high
 
 
 def best_evidence(
@@ -22,8 +23,8 @@ def best_evidence(
     """The best chunk's evidence: its relevance, and where it has a cosine, what both say.
 
     Each chunk is told by its own two numbers, so that no further chunk of the same retriever
-    lowers it. Only similarities in [-1, 1] have a part: of distances and ranks one cannot tell
-    what is near, and the scale of scores such as BM25's is the corpus's.
+    lowers it. Only cosines have a part: of distances and ranks one cannot tell what is near, and
+    the scale of scores such as BM25's is the corpus's.
 
     Args:
         relevance: Of each chunk, in [0, 1].
@@ -37,18 +38,25 @@ def best_evidence(
     if weights is None or not known:
         return max(relevance, default=0.0)
     found = retrieved(scores, [relevance[place] for place in known], kind)
-    if found.kind != "embedding" or found.turned:
+    if not found.are_cosines:
         return max(relevance)
     told = list(relevance)
     for place, score in zip(known, found.scores, strict=True):
-        told[place] = sigmoid(of_both(log_odds(relevance[place]), score, weights))
+        told[place] = by_both(relevance[place], score, weights)
     return max(told)
 
 
-def of_both(relevance: float, score: float, weights: tuple[float, float, float]) -> float:
-    """Log-odds of a chunk's evidence; arguments as in `FuseRule.evidence`."""
-    of_relevance, of_score, bias = weights
-    return of_relevance * relevance + of_score * score + bias
+def by_both(relevance: float, cosine: float, weights: tuple[float, float, float]) -> float:
+    """A chunk's evidence, see `FuseRule.evidence`.
+
+    Args:
+        relevance: Its relevance, in [0, 1].
+        cosine: Its cosine.
+        weights: The profile's.
+    """
+    of_relevance, of_cosine, bias = weights
+    alone = log_odds(relevance)
+    return sigmoid(min(of_relevance * alone + of_cosine * cosine + bias, alone + _ABOVE))
 
 
 def log_odds(probability: float) -> float:

@@ -32,6 +32,11 @@ class Retrieved:
     kind: str
     turned: bool = False
 
+    @property
+    def are_cosines(self) -> bool:
+        """Whether they seem to be cosines, and not distances, negated or not."""
+        return self.kind == "embedding" and not self.turned and max(self.scores) > 0
+
 
 def retrieved(
     scores: Sequence[float], attention: Sequence[float], kind: RetrievalKind
@@ -40,7 +45,7 @@ def retrieved(
 
     Retrievers hand their results over best first. So scores that only rise from the first to the
     last are distances or ranks, of which the lower is better, unless attention has the same order;
-    all others are similarities.
+    all others are similarities, or where none is above zero distances that were negated.
 
     Args:
         scores: Finite, in the order in which the chunks came.
@@ -55,7 +60,7 @@ def retrieved(
         return Retrieved(found, "ranks", turned)
     if not turned and all(0 < score <= _RECIPROCAL for score in scores):
         return Retrieved(found, "ranks")
-    if turned or all(-1 <= score <= 1 for score in scores):
+    if turned or all(-1 <= score <= 1 for score in scores) or max(scores) <= 0:
         return Retrieved(found, "embedding", turned)
     return Retrieved(found, "lexical")
 

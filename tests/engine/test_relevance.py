@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ from hypothesis import strategies as st
 from attnmass import AttentionRanker, HeadProfile, Ranking
 from attnmass.profiles import FuseRule, RelevanceRule
 from attnmass.profiles.texts import ordinary_documents
-from attnmass.scoring.evidence import log_odds
+from attnmass.scoring.evidence import by_both
 from tests.tiny import tiny_model, tiny_tokenizer
 
 HEADS = ((1, 0), (1, 3), (2, 2))
 QUERY = "Who developed the theory of relativity in 1905?"
 PARAGRAPHS = [text for one in ordinary_documents()[:15] for text in one.paragraphs]
+WEIGHTS = (0.5, 6.0, -3.0)
 NOISE = ["", " \n", "0,0,0\n" * 50, "word " * 200, "Query: Query:", "4f 8a 00 1c " * 40, QUERY]
 
 
@@ -39,7 +39,7 @@ def ranker() -> AttentionRanker:
 @pytest.fixture(scope="module")
 def scored(ranker: AttentionRanker) -> AttentionRanker:
     """One whose profile knows what cosines say."""
-    rule = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=(0.5, 6.0, -3.0))
+    rule = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=WEIGHTS)
     return AttentionRanker(
         tiny_model(), tiny_tokenizer(), profile=profile(fusing=rule), layout="late"
     )
@@ -111,11 +111,11 @@ def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
     """By each chunk's relevance and cosine, where cosines are fused, and by relevance else."""
     texts, cosines = PARAGRAPHS[:4], [0.7, 0.3, 0.2, -0.1]
     ranking = scored.rank(QUERY, texts, retrieval_scores=cosines)
-    logits = [
-        0.5 * log_odds(chunk.relevance or 0.0) + 6 * (chunk.retrieval_score or 0.0) - 3
+    told = [
+        by_both(chunk.relevance or 0.0, chunk.retrieval_score or 0.0, WEIGHTS)
         for chunk in ranking.chunks
     ]
-    assert ranking.evidence == pytest.approx(1 / (1 + math.exp(-max(logits))))
+    assert ranking.evidence == pytest.approx(max(told))
     alone = scored.rank(QUERY, texts)
     assert alone.evidence == max(chunk.relevance or 0.0 for chunk in alone.chunks)
     for options in ({"fuse": None}, {"retrieval_kind": "distance"}):

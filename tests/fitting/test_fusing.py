@@ -84,7 +84,7 @@ def test_evidence_by_both(attention: float, cosine: float) -> None:
 
 
 def test_one_threshold_suits_both() -> None:
-    """The constant makes the threshold of relevance let through what was found cheapest."""
+    """Whatever the threshold of relevance, it silences as many here, which the fit has told."""
     queries, logits = made(90, attention=1.5, cosine=1.5)
     told = {}
     for threshold in (0.2, 0.4, 0.7):

@@ -48,10 +48,35 @@ class DistanceStore(InMemoryVectorStore):
 
 
 class RelevanceStore(InMemoryVectorStore):
-    """A store that says what its scores mean."""
+    """A store that brings its scores onto a scale of its own where that is asked for."""
 
     def _select_relevance_score_fn(self) -> Any:
         return lambda score: (1 + score) / 2
+
+
+class RelevanceOnlyStore(RelevanceStore):
+    """One that tells its scores on that scale alone."""
+
+    def similarity_search_with_score(self, *args: Any, **kwargs: Any) -> Any:
+        """Nothing to tell."""
+        raise NotImplementedError
+
+    async def asimilarity_search_with_score(self, *args: Any, **kwargs: Any) -> Any:
+        """Nothing to tell."""
+        raise NotImplementedError
+
+    def similarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Its similarities, halved and lifted."""
+        found = super().similarity_search_with_score(query, k, **kwargs)
+        return [(document, (1 + score) / 2) for document, score in found]
+
+    async def asimilarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """The same."""
+        return self.similarity_search_with_relevance_scores(query, k, **kwargs)
 
 
 class ScorelessStore(InMemoryVectorStore):
@@ -224,7 +249,7 @@ class TestCounts:
 class TestFuse:
     """Scores for fusing."""
 
-    @pytest.mark.parametrize("kind", [InMemoryVectorStore, DistanceStore, RelevanceStore])
+    @pytest.mark.parametrize("kind", [InMemoryVectorStore, DistanceStore, RelevanceStore, RelevanceOnlyStore])
     async def test_store_gives_scores(self, kind: type[InMemoryVectorStore]) -> None:
         """Documents of a vector store get its score, higher for the better, sync and async."""
         store = filled(kind)
@@ -236,6 +261,19 @@ class TestFuse:
         assert scores == sorted(scores, reverse=True)
         assert len(set(scores)) > 1
         assert [document.id for document in await retriever.ainvoke(QUERY)] == expected
+
+    async def test_scores_are_the_stores_own(self) -> None:
+        """Cosines are passed on as they are, which no store's scale for relevance has changed."""
+        retriever = AttentionRetriever(
+            retriever=filled(RelevanceStore).as_retriever(),
+            rerank=fake(add_scores=True, fuse=1.0),
+            k=8,
+            fetch_k=8,
+        )
+        known = filled(InMemoryVectorStore).similarity_search_with_score(QUERY, k=8)
+        for found in (retriever.invoke(QUERY), await retriever.ainvoke(QUERY)):
+            scores = [details(document)["retrieval_score"] for document in found]
+            assert scores == pytest.approx([score for _, score in known])
 
     def test_scores_of_the_documents_are_kept(self, documents: list[Document]) -> None:
         """Documents that bring a score keep it."""

@@ -26,6 +26,15 @@ def test_by_hand() -> None:
     assert found == pytest.approx(1 / (1 + math.exp(-max(logits))))
 
 
+def test_high_cosines_do_not_make_evidence_of_everything() -> None:
+    """With some embedders all are high: a cosine lifts the log-odds of relevance by 1.5 at most."""
+    for relevance in (0.01, 0.3, 0.9):
+        logit = math.log(relevance / (1 - relevance))
+        found = best_evidence([relevance], [0.95], "similarity", RULE)
+        assert found <= 1 / (1 + math.exp(-logit - 1.5)) + 1e-9
+    assert best_evidence([0.01], [0.95], "similarity", RULE) < 0.05
+
+
 @pytest.mark.parametrize(
     ("scores", "kind"),
     [
@@ -35,6 +44,8 @@ def test_by_hand() -> None:
         ([0.11, 0.37, 0.52], "auto"),  # distances, best first
         ([0.9, 0.5, 0.3], "distance"),
         ([1.0, 2.0, 3.0], "rank"),
+        ([-0.1, -0.4, -0.9], "auto"),  # distances that a retriever has negated
+        ([-0.8, -1.2, -1.9], "similarity"),
     ],
 )
 def test_other_scores_have_no_part(scores: list[float | None], kind: str) -> None:
@@ -60,7 +71,7 @@ def test_more_chunks_never_lower_it(
         return best_evidence([one for one, _ in rows], [c for _, c in rows], "similarity", RULE)
 
     # All below 0.1 look like sums of reciprocal ranks.
-    known = (0.0, 0.2)
+    known = (0.0, 0.2)  # and none above zero like distances
     assert told([known, *some, *more]) == max(told([known, *some]), told([known, *more]))
 
 

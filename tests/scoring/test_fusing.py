@@ -27,6 +27,7 @@ ATTENTION = [0.0, -1.0, -2.0]
         ([1, 2, 3], "ranks", True),
         ([0, 1, 2], "ranks", True),
         ([0.11, 0.37, 0.52], "embedding", True),  # distances, best first
+        ([-0.4, -1.1, -1.7], "embedding", False),  # distances that were negated
         ([41.0, 57.5, 90.1], "embedding", True),
     ],
 )
