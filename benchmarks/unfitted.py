@@ -54,7 +54,8 @@ def main() -> None:
     found[arguments.model] = about
     rankers = {
         CHOSEN: subject.ranker(profile=chosen),
-        MIDDLE: subject.ranker(profile=subject.default),
+        # By its heads: for the default profile a ranker would choose some, too.
+        MIDDLE: subject.ranker(heads=subject.default.heads),
     }
     done = {(row["set"], row["query"]) for row in about["rows"]}
     # A few of each set, then more, so that a run that is cut off has as many of all.

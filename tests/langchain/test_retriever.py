@@ -57,6 +57,10 @@ class RelevanceStore(InMemoryVectorStore):
 class RelevanceOnlyStore(RelevanceStore):
     """One that tells its scores on that scale alone."""
 
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """The documents alone."""
+        return self.similarity_search_by_vector(self.embedding.embed_query(query), k, **kwargs)
+
     def similarity_search_with_score(self, *args: Any, **kwargs: Any) -> Any:
         """Nothing to tell."""
         raise NotImplementedError
@@ -69,7 +73,8 @@ class RelevanceOnlyStore(RelevanceStore):
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Its similarities, halved and lifted."""
-        found = super().similarity_search_with_score(query, k, **kwargs)
+        vector = self.embedding.embed_query(query)
+        found = self.similarity_search_with_score_by_vector(vector, k)
         return [(document, (1 + score) / 2) for document, score in found]
 
     async def asimilarity_search_with_relevance_scores(
@@ -249,7 +254,9 @@ class TestCounts:
 class TestFuse:
     """Scores for fusing."""
 
-    @pytest.mark.parametrize("kind", [InMemoryVectorStore, DistanceStore, RelevanceStore, RelevanceOnlyStore])
+    @pytest.mark.parametrize(
+        "kind", [InMemoryVectorStore, DistanceStore, RelevanceStore, RelevanceOnlyStore]
+    )
     async def test_store_gives_scores(self, kind: type[InMemoryVectorStore]) -> None:
         """Documents of a vector store get its score, higher for the better, sync and async."""
         store = filled(kind)
