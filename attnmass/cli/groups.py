@@ -58,7 +58,8 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Any], Any
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        hints = get_type_hints(function, include_extras=True)
+        # What Python 3.10's `get_type_hints` adds to defaults of `None` would hide the option.
+        hints = inspect.get_annotations(function, eval_str=True)
         groups: dict[str, Any] = {key: hint for key, hint in hints.items() if is_dataclass(hint)}
         flat: list[inspect.Parameter] = []
         for parameter in inspect.signature(function).parameters.values():

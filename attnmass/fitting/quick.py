@@ -1,9 +1,10 @@
 """A quick choice of heads for a model that nobody has fitted: seconds, and no labels.
 
-Two dozen sentences are taken out of the texts that ship, and each head is asked what share of its
+A few dozen sentences are taken out of the texts that ship, and each head is asked what share of its
 mass goes to the chunk that a sentence was taken out of. Those with the highest likelihood, the mean
 logarithm of that share (which is what a conditional logit model of one head is fitted by), are
-read, all weighed alike: so few queries tell good heads, but not their weights.
+read, all weighed alike. Where chunks are read once for all queries a rule over all heads on the
+same key heads shares mass out, fitted as one on many more sentences is (`attnmass.fitting.made`).
 """
 
 from __future__ import annotations
@@ -21,31 +22,34 @@ from attnmass.fitting.cloze import cloze_queries
 from attnmass.fitting.crossval import split_folds
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.keeping import name_of, newest, read_kept, state_of, write_kept
+from attnmass.fitting.made import MadeSharing
 from attnmass.fitting.methods import Task, likelihood
 from attnmass.fitting.metrics import Integers, auc
 from attnmass.fitting.store import Capture
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.models.kinds import unwrapped
-from attnmass.models.sizes import every_head, fingerprint
+from attnmass.models.sizes import every_head, fingerprint, key_head_of
 from attnmass.models.untrained import is_untrained
 from attnmass.models.view import find_config
-from attnmass.profiles import HeadProfile
+from attnmass.profiles import HeadProfile, RankRule
 from attnmass.profiles.kept import kept_folder
+from attnmass.profiles.rules import Head
 from attnmass.profiles.texts import ordinary_documents
 from attnmass.ranker import AttentionRanker
 from attnmass.text.tokens import PlainTokenizer
 
 SOURCE = "quick choice"
 
-_VERSION = 1  # of how heads are chosen
-_DOCUMENTS = 6
+_VERSION = 2  # of how heads are chosen
+_A_DOCUMENT = 4  # sentences
 _QUERIES = 24
 _HEADS = 8
 _FOLDS = 3
 _ERRORS = 3.0  # standard errors over chance of a choice, on queries that did not make it
 # Where chunks are read once for all queries, all stand against all; else there are as few.
 _READ_ONCE = (LateLayout.name, ParallelLayout.name)
+_MORE_QUERIES = 48
 _FEW = 8
 
 _logger = getLogger(__name__)
@@ -90,9 +94,9 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
         return None
     if not stands_out(arrays):
         return None
-    chosen = sorted(heads[i] for i in _likeliest(arrays, np.arange(len(arrays.sets))))
+    chosen = _likeliest(arrays, np.arange(len(arrays.sets)))
     found = HeadProfile.from_heads(
-        chosen,
+        sorted(heads[i] for i in chosen),
         model=default.model,
         layout=default.layout,
         fingerprint=fingerprint(config),
@@ -100,17 +104,30 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
         fitted_on=f"{len(arrays.sets)} sentences of the texts that ship",
         null_query=default.null_query,
         direction=ranker.profile.direction,
+        ranking=_rule(arrays, chosen, heads, config) if default.layout in _READ_ONCE else None,
     )
     write_kept(file, found)
     return found
 
 
+def _rule(arrays: Arrays, chosen: Sequence[int], heads: Sequence[Head], config: Any) -> RankRule:
+    """How mass is shared out, by all heads on the key heads of those that were chosen."""
+    keys = [key_head_of(config, head) for head in heads]
+    kept = {keys[i] for i in chosen}
+    wide = np.array([i for i, key in enumerate(keys) if key in kept], dtype=np.int64)
+    sharing = MadeSharing(arrays, split_folds(arrays.sets, _FOLDS, 0), wide)
+    (count,) = sharing.counts
+    return sharing.path()[count].rule(heads)
+
+
 def queries_for(layout: str) -> tuple[LabelledQuery, ...]:
     """The sentences, each with the chunks that it is asked of."""
-    documents = ordinary_documents()
-    some = [documents[i * len(documents) // _DOCUMENTS] for i in range(_DOCUMENTS)]
+    documents, once = ordinary_documents(), layout in _READ_ONCE
+    most = _MORE_QUERIES if once else _QUERIES
+    n_documents = most // _A_DOCUMENT
+    some = [documents[i * len(documents) // n_documents] for i in range(n_documents)]
     n_chunks = sum(len(one.paragraphs) for one in some)
-    return cloze_queries(some, most=_QUERIES, candidates=n_chunks if layout in _READ_ONCE else _FEW)
+    return cloze_queries(some, most=most, candidates=n_chunks if once else _FEW)
 
 
 def _captured(ranker: AttentionRanker, plain: PlainTokenizer, layout: str) -> Arrays:
