@@ -142,7 +142,10 @@ def in_float32(reader: Reader, model: nn.Module) -> nn.Module:
     n_layers = max([kinds.index(kind) + 1 for kind in kinds], default=1)
     n_layers = min(max(n_layers, _LAYERS), reader.last_layer + 1)
     view = shared_view(find_decoder(model), n_layers=n_layers, implementation="eager")
-    return copy.deepcopy(view).float()
+    copied = copy.deepcopy(view)
+    # transformers refuses this of what it read from a GGUF file, whose weights are floats by then.
+    plain = all(parameter.is_floating_point() for parameter in copied.parameters())
+    return nn.Module.float(copied) if plain else copied.float()
 
 
 def _states(reader: Reader, ids: Tensor, start: int, past: tuple[KeyValues, ...]) -> KeyValues:

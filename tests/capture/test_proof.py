@@ -143,6 +143,17 @@ def test_models_with_coarse_logits_are_not_refused(loud: Qwen2ForCausalLM) -> No
     assert all(torch.equal(weight, before[name]) for name, weight in loud.state_dict().items())
 
 
+def test_coarse_logits_of_what_came_from_a_gguf_file(
+    loud: Qwen2ForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights are floats by then, though transformers marks the model as quantized."""
+    monkeypatch.setattr(loud, "is_quantized", True, raising=False)
+    monkeypatch.setattr(loud.model, "is_quantized", True, raising=False)
+    with pytest.raises(ValueError, match="not supported for quantized"):
+        loud.float()
+    prove(Reader(loud, EVERY), loud)
+
+
 @pytest.mark.parametrize("wrong", ["heads", "positions"])
 def test_wrong_reader_of_a_model_with_coarse_logits(
     wrong: str, loud: Qwen2ForCausalLM, monkeypatch: pytest.MonkeyPatch
