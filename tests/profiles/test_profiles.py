@@ -18,6 +18,7 @@ from attnmass.profiles import (
     FuseRule,
     RankRule,
     SpanRule,
+    choosing,
     default_profile,
     packaged_profile,
 )
@@ -410,9 +411,10 @@ def test_default_heads_of_the_joint_layout() -> None:
     assert ranker.profile.null_query
 
 
-def test_late_borrows_the_heads_of_parallel() -> None:
+def test_late_borrows_the_heads_of_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where only the parallel layout has a profile, late reads its heads, and says so."""
     lender = packaged_profiles()["qwen2.5-coder-1.5b.parallel"]
+    monkeypatch.setattr(choosing, "packaged_profiles", lambda: {"parallel": lender})
     config = Qwen2Config(
         vocab_size=151936, hidden_size=1536, intermediate_size=8960, num_hidden_layers=28,
         num_attention_heads=12, num_key_value_heads=2, max_position_embeddings=32768,
