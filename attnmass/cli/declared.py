@@ -100,8 +100,11 @@ def options_of(
                 rich_help_panel=panel,
             )
             own.append((name, Annotated[_kind(info, how) | None, told], field(default=None)))
-        namespace = {"__doc__": group.__doc__, "__module__": group.__module__}
-        return make_dataclass(group.__name__, own, bases=(group,), namespace=namespace, frozen=True)
+        namespace = {"__doc__": group.__doc__}
+        made = make_dataclass(group.__name__, own, bases=(group,), namespace=namespace, frozen=True)
+        # From Python 3.12 on it would be this module, where nobody who unpickles it finds it.
+        made.__module__ = group.__module__
+        return made
 
     return fill
 

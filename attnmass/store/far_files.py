@@ -43,11 +43,11 @@ class FarFiles:
         self._files: Any = None
         self._root = ""
         self._resting_until = float("-inf")  # by the monotonic clock
-        self._thread: Thread | None = None
+        self._asked: Future[Any] | None = None
 
     def forget(self) -> None:
         """Leave connections and threads behind; the next call has its own."""
-        self._files = self._thread = None
+        self._files = self._asked = None
 
     def wake(self) -> None:
         """Ask again at once, though it failed."""
@@ -97,7 +97,8 @@ class FarFiles:
 
     def _call(self, end: float, ask: Callable[[Any], Result]) -> Result:
         """Ask in a thread, which is left behind where it takes too long."""
-        is_busy = self._thread is not None and self._thread.is_alive()
+        # By its answer: a thread lives on for a moment after that.
+        is_busy = self._asked is not None and not self._asked.done()
         if is_busy or time.monotonic() < self._resting_until:
             raise RestingError("it failed a moment ago")
         future: Future[Result] = Future()
@@ -108,8 +109,8 @@ class FarFiles:
             except BaseException as error:  # packages of file systems raise any kind
                 future.set_exception(error)
 
-        self._thread = Thread(target=run, name="attnmass shared store", daemon=True)
-        self._thread.start()
+        self._asked = future
+        Thread(target=run, name="attnmass shared store", daemon=True).start()
         try:
             return future.result(max(end - time.monotonic(), 0.0))
         except Exception as error:

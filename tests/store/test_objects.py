@@ -256,9 +256,25 @@ def test_a_slow_store(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.failures == 5
     assert len(faults.asked) == 2  # one that wrote, and one that nobody waits for
     faults.seconds = 0.0
-    assert store._files._thread is not None
-    store._files._thread.join()
+    assert store._files._asked is not None
+    store._files._asked.exception()
     assert store.read(list(ITEMS)) == ITEMS
+
+
+def test_a_thread_that_lives_on_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has answered the next question is asked, whenever the system ends the thread."""
+
+    class Lingering(threading.Thread):
+        def run(self) -> None:
+            super().run()
+            time.sleep(0.2)
+
+    monkeypatch.setattr(far_files, "Thread", Lingering)
+    written()
+    store = ObjectStore(ROOT)
+    for key, entry in list(ITEMS.items())[:3]:
+        assert store.read([key]) == {key: entry}
+    assert store.failures == 0
 
 
 def test_what_came_in_time_is_kept(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,8 +291,8 @@ def test_what_came_in_time_is_kept(faults: Faults, monkeypatch: pytest.MonkeyPat
         sizes.append(len(store.has(list(ITEMS))))
         if sizes[-1] == 300:
             break
-        assert store._files._thread is not None
-        store._files._thread.join()
+        assert store._files._asked is not None
+        store._files._asked.exception()
     assert 0 < sizes[0] < 300
     assert sizes[-1] == 300
 
