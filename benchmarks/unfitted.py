@@ -41,16 +41,17 @@ def main() -> None:
     subject = open_model(
         arguments.model, layout=arguments.layout, max_layer=0, dtype=arguments.dtype
     )
-    started = time.perf_counter()
+    started = time.process_time()
     chosen = choose_quickly(subject.model, subject.tokenizer, subject.default)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     if chosen is None or chosen.source != SOURCE:
         raise SystemExit("no heads stand out" if chosen is None else f"found {chosen.source}")
     found = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
     heads = [list(head) for head in chosen.heads]
     about = found.get(arguments.model)
     if about is None or about["heads"] != heads:
-        about = {"layout": chosen.layout, "heads": heads, "seconds": round(seconds, 1), "rows": []}
+        about = {"layout": chosen.layout, "heads": heads, "rows": []}
+    about["seconds"] = round(seconds, 1)
     found[arguments.model] = about
     rankers = {
         CHOSEN: subject.ranker(profile=chosen),
@@ -71,6 +72,7 @@ def main() -> None:
                 value = round(ndcg_at_10(queries[number].relevant, list(mine)), 5)
                 about["rows"].append({"set": name, "query": number, "method": way, "ndcg": value})
             write(arguments.out, found)
+    write(arguments.out, found)
 
 
 def table(found: dict[str, Any]) -> str:
