@@ -81,6 +81,7 @@ WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]]
     "attnmass.fitting.bm25._WORD": (searched, ("a", "a ", "\u0301")),
     "attnmass.fitting.cloze._BLANK": (searched, _SPACES),
     "attnmass.fitting.cloze._WORD": (searched, ("a", "a ", "_", "a.", "a-")),
+    "attnmass.store.files._OLD_FORMAT": (whole, ("0", "0.")),
     "attnmass.text.segmentation.blocks._NUMBER": (at_lines, (*_LINES, "1", "1.")),
     "attnmass.text.segmentation.blocks._QUOTE_MARK": (at_lines, (*_LINES, ">", " >")),
     "attnmass.text.segmentation.blocks._WORD": (searched, (".", "_", "a")),

@@ -24,6 +24,7 @@ from typing import Final, TypeVar
 from attnmass.store import statements
 from attnmass.store.database import Database
 from attnmass.store.entry import Entry, StoreStats
+from attnmass.store.files import has_old_format
 from attnmass.store.tables import PAGE_BYTES, VERSION, NotOursError
 from attnmass.store.trouble import Trouble
 from attnmass.store.uses import SHORT_PATIENCE, Uses
@@ -90,6 +91,12 @@ class DiskStore:
         self._trouble = Trouble(self._database.path)
         with suppress(sqlite3.Error, OSError):  # told when it is used
             self._database.run(lambda _: None, write=False, patience=SHORT_PATIENCE)
+        if has_old_format(folder):
+            _logger.warning(
+                "%s has files of the chunk cache of an earlier version: they are left alone, and "
+                "may be removed",
+                folder,
+            )
         weakref.finalize(self, self._uses.end)
 
     def __reduce__(self) -> tuple[type[DiskStore], tuple[Path, int | None, float]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from attnmass.store.tables import APPLICATION, NotOursError
@@ -11,6 +14,7 @@ HEADER_BYTES = 100  # of an SQLite file
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_AT = slice(68, 72)
 _SIDE_FILES = ("-journal", "-wal", "-shm")
+_OLD_FORMAT = re.compile(r"[0-9a-f]{64}\.safetensors")
 
 
 def check_kind(path: Path) -> None:
@@ -80,3 +84,10 @@ def _kind(mode: int) -> str:
         stat.S_IFBLK: "a device",
     }
     return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def has_old_format(folder: Path) -> bool:
+    """Whether chunks were kept there as files of safetensors, as the first version did."""
+    with suppress(OSError), os.scandir(folder) as found:
+        return any(_OLD_FORMAT.fullmatch(item.name) for item in found)
+    return False

@@ -394,17 +394,18 @@ def test_a_journal_mode_that_another_program_left(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {FILE_NAME, f"{FILE_NAME}-journal"}
 
 
-def test_other_files_are_left_alone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What else lies in the folder stays beside the store, does not count, and is no trouble."""
+def test_the_old_format_is_left_alone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder with files of the first version is named once, and they stay beside the store."""
     folder.mkdir()
-    other = folder / f"{key(0)}.safetensors"
-    other.write_bytes(b"other")
+    old = folder / f"{key(0)}.safetensors"
+    old.write_bytes(b"old")
     store = DiskStore(folder, MANY)
     write(store, *range(20))
     assert store.read([key(19)])
-    assert other.read_bytes() == b"other"
+    assert old.read_bytes() == b"old"
     assert store.disk_bytes <= MANY
-    assert not caplog.records
+    assert len(caplog.records) == 1
+    assert str(folder) in caplog.text
 
 
 def test_copies_open_the_file_again(folder: Path) -> None:
