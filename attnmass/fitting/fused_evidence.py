@@ -10,9 +10,9 @@ import numpy as np
 
 from attnmass.fitting.fusing import LEAST_QUERIES
 from attnmass.fitting.items import LabelledQuery
-from attnmass.fitting.metrics import Bools, Floats, Integers, auc
+from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
 from attnmass.fitting.relevance import SILENCE, RelevanceFit
-from attnmass.scoring.evidence import log_odds
+from attnmass.scoring.evidence import ABOVE, log_odds
 from attnmass.scoring.fusing import retrieved
 
 _STRENGTH = 1.0  # inverse penalty; of two weights and thousands of chunks
@@ -29,8 +29,8 @@ class FusedEvidence:
     Attributes:
         weights: As `FuseRule.evidence`.
         queries: How many queries told cosines.
-        nearest: Area under ROC of the best chunk's log-odds, the candidates of a query against the
-            same without what supports the answer.
+        nearest: Area under ROC of the best chunk's log-odds before they are bounded, the candidates
+            of a query against the same without what supports the answer.
         attention: The same by relevance alone.
         retriever: The same by the best cosine.
         silenced: Share of the answerable that the threshold of relevance silences.
@@ -85,24 +85,32 @@ def fit_fused_evidence(
         for place, row in enumerate(rows):
             if row.fold == fold:
                 told[place] = row.features @ weights[:2] + weights[2]
-    present = np.array([one.max() for one in told])
-    absent = _absent(rows, told)
-    least = _cheapest(present, absent)
-    at = least - _MARGIN
-    silenced, missed = float(np.mean(present < at)), float(np.mean(absent >= at))
+    least = _cheapest(_present(told), _absent(rows, told))
+    shift = log_odds(threshold) - least + _MARGIN
+    bounded = [
+        np.minimum(one + shift, row.features[:, 0] + ABOVE)
+        for row, one in zip(rows, told, strict=True)
+    ]
+    present, absent = _present(bounded), _absent(rows, bounded)
     weights = _fitted(rows)
-    of_relevance, of_score = (round(float(weight), 4) for weight in weights[:2])
-    bias = round(float(weights[2]) + log_odds(threshold) - least + _MARGIN, 4)
-    by_relevance, by_score = ([row.features[:, i] for row in rows] for i in (0, 1))
+    of_relevance, of_score, bias = (
+        round(float(weight), 4) for weight in (*weights[:2], weights[2] + shift)
+    )
     return FusedEvidence(
         (of_relevance, of_score, bias),
         len(rows),
-        _auc(present, absent),
-        _auc(np.array([one.max() for one in by_relevance]), _absent(rows, by_relevance)),
-        _auc(np.array([one.max() for one in by_score]), _absent(rows, by_score)),
-        silenced,
-        missed,
+        auc_between(_present(told), _absent(rows, told)),
+        _alone(rows, 0),
+        _alone(rows, 1),
+        silenced=float(np.mean(present < log_odds(threshold))),
+        missed=float(np.mean(absent >= log_odds(threshold))),
     )
+
+
+def _alone(rows: Sequence[_Row], side: int) -> float:
+    """What relevance tells alone, 0, or the cosine, 1."""
+    told = [row.features[:, side] for row in rows]
+    return auc_between(_present(told), _absent(rows, told))
 
 
 def _rows(query: LabelledQuery, logits: Floats, fold: int) -> list[_Row]:
@@ -136,16 +144,16 @@ def _fitted(rows: Sequence[_Row]) -> Floats:
     return np.array([*slopes, float(found.intercept_[0] - slopes @ mean)])
 
 
+def _present(told: Sequence[Floats]) -> Floats:
+    """The best of each query."""
+    return np.array([one.max() for one in told])
+
+
 def _absent(rows: Sequence[_Row], told: Sequence[Floats]) -> Floats:
     """The best of each query without what supports the answer, where something is left."""
     best = [one[~row.labels].max(initial=-math.inf) for row, one in zip(rows, told, strict=True)]
     found: Floats = np.array([one for one in best if math.isfinite(one)])
     return found
-
-
-def _auc(present: Floats, absent: Floats) -> float:
-    labels = np.arange(len(present) + len(absent)) < len(present)
-    return float(auc(labels, np.concatenate([present, absent])))
 
 
 def _cheapest(present: Floats, absent: Floats) -> float:

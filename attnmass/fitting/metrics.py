@@ -81,6 +81,15 @@ def auc(labels: Bools, scores: Floats) -> Floats:
     return np.asarray((total - n_wanted * (n_wanted + 1) / 2) / (n_wanted * n_others))
 
 
+def auc_between(wanted: Floats, others: Floats) -> float:
+    """Area under ROC of scores against others, of which those count that are finite; 1 for none."""
+    known = others[np.isfinite(others)]
+    if not len(known):
+        return 1.0
+    labels = np.arange(len(wanted) + len(known)) < len(wanted)
+    return float(auc(labels, np.concatenate([wanted, known])))
+
+
 def query_weights(sets: Sequence[str] | Integers) -> Floats:
     """A weight for each query so that sets weigh alike, `[query]`; they sum to 1."""
     names, places, counts = np.unique(np.asarray(sets), return_inverse=True, return_counts=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from attnmass.capture import Head
 from attnmass.fitting.items import LabelledQuery
-from attnmass.fitting.metrics import Bools, Floats, Integers, auc
+from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
 from attnmass.fitting.store import Capture
 from attnmass.profiles import RelevanceRule
 from attnmass.profiles.relevance import log_mass
@@ -93,7 +93,10 @@ def fit_relevance(
     )
     others = _best_of(logits, [table.other for table in tables])
     nearest = _best_of(logits, [table.own & ~table.labels for table in tables])
-    by_others, by_nearest = _auc(among, others), _auc(np.maximum(answered, nearest), nearest)
+    by_others, by_nearest = (
+        auc_between(among, others),
+        auc_between(np.maximum(answered, nearest), nearest),
+    )
     silenced = missed = None
     if min(by_others, by_nearest) >= LEAST_AUC:
         threshold, silenced, missed = _threshold(
@@ -227,14 +230,6 @@ def _best_of(logits: Sequence[Floats], some: Sequence[Bools]) -> Floats:
     return np.array(
         [one[mine].max(initial=-np.inf) for one, mine in zip(logits, some, strict=True)]
     )
-
-
-def _auc(present: Floats, absent: Floats) -> float:
-    known = np.isfinite(absent)
-    if not known.any():
-        return 1.0
-    labels = np.arange(len(present) + int(known.sum())) < len(present)
-    return float(auc(labels, np.concatenate([present, absent[known]])))
 
 
 def _threshold(present: Floats, absent: Sequence[Floats]) -> tuple[float, float, float]:

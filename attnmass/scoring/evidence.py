@@ -11,7 +11,7 @@ from attnmass.scoring.fusing import retrieved
 from attnmass.scoring.order import sigmoid
 
 _ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
-_ABOVE = 1.5  # log-odds that a cosine adds at most: with some embedders all of them are high
+ABOVE = 1.5  # log-odds that a cosine adds at most: with some embedders all of them are high
 
 
 def best_evidence(
@@ -56,7 +56,7 @@ def by_both(relevance: float, cosine: float, weights: tuple[float, float, float]
     """
     of_relevance, of_cosine, bias = weights
     alone = log_odds(relevance)
-    return sigmoid(min(of_relevance * alone + of_cosine * cosine + bias, alone + _ABOVE))
+    return sigmoid(min(of_relevance * alone + of_cosine * cosine + bias, alone + ABOVE))
 
 
 def log_odds(probability: float) -> float:
