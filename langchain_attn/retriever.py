@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 
 from attnmass.adapters.fields import Sound
 from attnmass.options.checked import of_its_kind
+from attnmass.options.choices import RetrievalKind
 from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
@@ -32,8 +33,9 @@ class AttentionRetriever(Sound, BaseRetriever):
 
     The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
     `search_kwargs`; what others give is cut to as many. Unless `rerank.fuse` is `None`, a vector
-    store is searched with scores: its own similarities or negated distances, else its relevance
-    scores, whose scale is each store's.
+    store is searched with scores: its own, else its relevance scores, whose scale is each store's.
+    Where `rerank.retrieval_kind` does not say what they are, those that rise from the best to the
+    last are distances, and negated; where it says otherwise than that, it is an error.
 
     `invoke` and its like take `k` and `fetch_k` for one call, which fetches no fewer than `k`;
     other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents
@@ -180,6 +182,7 @@ class _ScoredRetriever(VectorStoreRetriever):
     """A vector store's retriever whose documents carry the score that they were found with."""
 
     score_key: str
+    kind: RetrievalKind
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
@@ -190,7 +193,7 @@ class _ScoredRetriever(VectorStoreRetriever):
             store.similarity_search_with_relevance_scores,
         ):
             with suppress(NotImplementedError):
-                return _with_scores(search(query, **options), self.score_key)
+                return _with_scores(search(query, **options), self.score_key, self.kind)
         return super()._get_relevant_documents(query, run_manager=run_manager, **kwargs)
 
     async def _aget_relevant_documents(
@@ -202,7 +205,7 @@ class _ScoredRetriever(VectorStoreRetriever):
             store.asimilarity_search_with_relevance_scores,
         ):
             with suppress(NotImplementedError):
-                return _with_scores(await search(query, **options), self.score_key)
+                return _with_scores(await search(query, **options), self.score_key, self.kind)
         return await super()._aget_relevant_documents(query, run_manager=run_manager, **kwargs)
 
 
@@ -219,7 +222,9 @@ def _prepared(retriever: RetrieverLike, count: int, rerank: AttentionRerank) -> 
     if rerank.fuse is None or not scored:
         return copy
     return _ScoredRetriever(
-        **{**dict(copy), "name": copy.get_name(), "score_key": rerank.score_key}
+        **dict(copy) | {"name": copy.get_name()},
+        score_key=rerank.score_key,
+        kind=rerank.retrieval_kind,
     )
 
 
@@ -233,15 +238,26 @@ class _Score(float):
     before: tuple[Any, ...] = ()
 
 
-def _with_scores(pairs: Sequence[tuple[Document, float]], key: str) -> list[Document]:
+def _with_scores(
+    pairs: Sequence[tuple[Document, float]], key: str, kind: RetrievalKind
+) -> list[Document]:
     """Copies with the scores in their metadata, unless all documents bring one.
 
-    Searches list the best first: scores that rise down the list are distances, and negated.
+    Raises:
+        ValueError: If the scores are not what the user says that they are.
     """
     documents = [document for document, _ in pairs]
     if all(retrieval_score(document, key) is not None for document in documents):
         return documents
-    sign = -1 if pairs[0][1] < pairs[-1][1] else 1
+    # Searches list the best first: scores that rise down the list are distances.
+    rises, falls = pairs[0][1] < pairs[-1][1], pairs[0][1] > pairs[-1][1]
+    if (rises and kind in ("cosine", "similarity")) or (falls and kind in ("distance", "rank")):
+        lower, instead = ("lower", "distance") if rises else ("higher", "similarity")
+        raise ValueError(
+            f"retrieval_kind is {kind!r}, but of this vector store's scores the {lower} are the "
+            f"better: pass retrieval_kind={instead!r}, or leave it out"
+        )
+    sign = -1 if rises and kind == "auto" else 1
     found = []
     for document, score in pairs:
         put = _Score(sign * float(score))

@@ -202,7 +202,9 @@ class Scoring(BaseModel):
         "candidates have a score, None for none",
     )
     retrieval_kind: RetrievalKind = option(
-        "auto", "What the retriever's scores are; auto recognises distances by their order"
+        "auto",
+        "What the retriever's scores are: a cosine counts in evidence, too, a similarity is any "
+        "score that is higher for the better; auto recognises distances by their order",
     )
     evidence_threshold: float | None = option(
         None,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from attnmass.options.choices import RetrievalKind
 from attnmass.profiles.fusing import FuseRule
-from attnmass.scoring.fusing import retrieved
 from attnmass.scoring.order import sigmoid
 
 _ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
@@ -22,9 +21,11 @@ def best_evidence(
 ) -> float:
     """The best chunk's evidence: its relevance, and where it has a cosine, what both say.
 
-    Each chunk is told by its own two numbers, so that no further chunk of the same retriever
-    lowers it. Only cosines have a part: of distances and ranks one cannot tell what is near, and
-    the scale of scores such as BM25's is the corpus's.
+    Each chunk is told by its own two numbers, so that no further chunk lowers it, whatever the
+    order. So scores have a part only where the caller says that they are cosines. What others are
+    could only be guessed from all of them together, and a further chunk would change the guess: a
+    lone 0.05 may be a cosine or a sum of reciprocal ranks, a 1.0 the best there is or the best of
+    those that were fetched.
 
     Args:
         relevance: Of each chunk, in [0, 1].
@@ -32,18 +33,16 @@ def best_evidence(
         kind: What the caller says of them.
         rule: The profile's; without `FuseRule.evidence` relevance alone counts.
     """
-    known = [place for place, score in enumerate(given) if score is not None]
-    scores = [score for score in given if score is not None]
     weights = None if rule is None else rule.evidence
-    if weights is None or not known:
+    if weights is None or kind != "cosine":
         return max(relevance, default=0.0)
-    found = retrieved(scores, [relevance[place] for place in known], kind)
-    if not found.are_cosines:
-        return max(relevance)
-    told = list(relevance)
-    for place, score in zip(known, found.scores, strict=True):
-        told[place] = by_both(relevance[place], score, weights)
-    return max(told)
+    return max(
+        (
+            one if cosine is None else by_both(one, cosine, weights)
+            for one, cosine in zip(relevance, given, strict=True)
+        ),
+        default=0.0,
+    )
 
 
 def by_both(relevance: float, cosine: float, weights: tuple[float, float, float]) -> float:

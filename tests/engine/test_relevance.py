@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attnmass import AttentionRanker, HeadProfile, Ranking
+from attnmass.engine.asking import RankOptions
+from attnmass.options.choices import RetrievalKind
 from attnmass.profiles import FuseRule, RelevanceRule
 from attnmass.profiles.texts import ordinary_documents
 from attnmass.scoring.evidence import by_both
@@ -19,6 +21,7 @@ from tests.tiny import tiny_model, tiny_tokenizer
 HEADS = ((1, 0), (1, 3), (2, 2))
 QUERY = "Who developed the theory of relativity in 1905?"
 PARAGRAPHS = [text for one in ordinary_documents()[:15] for text in one.paragraphs]
+KINDS: tuple[RetrievalKind, ...] = get_args(RetrievalKind)
 WEIGHTS = (0.5, 6.0, -3.0)
 NOISE = ["", " \n", "0,0,0\n" * 50, "word " * 200, "Query: Query:", "4f 8a 00 1c " * 40, QUERY]
 
@@ -87,30 +90,44 @@ def test_more_chunks_never_lower_evidence(
 
 
 @PROPERTY
-@given(chunks=texts, more=texts, data=st.data())
-def test_more_chunks_never_lower_evidence_by_both(
-    scored: AttentionRanker, chunks: list[str], more: list[str], data: st.DataObject
+@given(chunks=texts, more=texts, kind=st.sampled_from(KINDS), data=st.data())
+def test_scores_change_nothing_of_that(
+    scored: AttentionRanker,
+    chunks: list[str],
+    more: list[str],
+    kind: RetrievalKind,
+    data: st.DataObject,
 ) -> None:
-    """Nor where a retriever's cosines have a part in it; what repeats the question has none."""
-    cosines = st.floats(-1, 1)
-    scores = {one: data.draw(cosines) for one in dict.fromkeys([*chunks, *more, QUERY])}
-    chunks, scores[PARAGRAPHS[-1]] = [PARAGRAPHS[-1], *chunks], 0.2  # no sum of reciprocal ranks
+    """Nor where a retriever has scored them, however: in any order, with copies, or not all."""
+    scored.warm([*chunks, *more, QUERY])
+    one_score = st.one_of(st.none(), st.floats(-1, 1), st.just(float("nan")))
+    if kind != "cosine":
+        one_score |= st.floats(-1e300, 1e300)
+    scores = {one: data.draw(one_score) for one in dict.fromkeys([*chunks, *more])}
 
     def ranked(texts: list[str]) -> Ranking:
         of_texts = [scores[one] for one in texts]
-        return scored.rank(QUERY, texts, retrieval_scores=of_texts, retrieval_kind="similarity")
+        found = scored.rank(QUERY, texts, retrieval_scores=of_texts, retrieval_kind=kind)
+        told = [chunk.score for chunk in found.chunks]
+        assert told == sorted(told, reverse=True)
+        return found
 
     before, after = ranked(chunks), ranked([*chunks, *more])
-    assert after.evidence >= before.evidence
+    assert after.evidence == max(before.evidence, ranked(more).evidence)
     assert before.no_evidence or not after.no_evidence
-    scores[QUERY] = 1.0
-    assert ranked([*chunks, QUERY]).evidence == before.evidence
+    assert ranked([*more, *chunks][::-1]).evidence == after.evidence
+    assert ranked([*chunks, *chunks]).evidence == before.evidence
+    weak = [text for text in more if ranked([text]).no_evidence]
+    assert before.no_evidence <= ranked([*chunks, *weak]).no_evidence
+    scores |= dict.fromkeys([QUERY, QUERY.upper(), f"{QUERY} {QUERY}"], 1.0)
+    assert ranked([QUERY]).no_evidence
+    assert ranked([*chunks, QUERY, QUERY.upper(), f"{QUERY} {QUERY}"]).evidence == before.evidence
 
 
 def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
     """By each chunk's relevance and cosine, where cosines are fused, and by relevance else."""
     texts, cosines = PARAGRAPHS[:4], [0.7, 0.3, 0.2, -0.1]
-    ranking = scored.rank(QUERY, texts, retrieval_scores=cosines)
+    ranking = scored.rank(QUERY, texts, retrieval_scores=cosines, retrieval_kind="cosine")
     told = [
         by_both(chunk.relevance or 0.0, chunk.retrieval_score or 0.0, WEIGHTS)
         for chunk in ranking.chunks
@@ -118,10 +135,17 @@ def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
     assert ranking.evidence == pytest.approx(max(told))
     alone = scored.rank(QUERY, texts)
     assert alone.evidence == max(chunk.relevance or 0.0 for chunk in alone.chunks)
-    for options in ({"fuse": None}, {"retrieval_kind": "distance"}):
+    others: list[RankOptions] = [
+        {"fuse": None, "retrieval_kind": "cosine"},
+        {"fuse": 0.0, "retrieval_kind": "cosine"},
+        *({"retrieval_kind": kind} for kind in KINDS if kind != "cosine"),
+        {"fuse": 0.5},
+    ]
+    for options in others:
         found = scored.rank(QUERY, texts, retrieval_scores=cosines, **options)
         assert found.evidence == alone.evidence
-    some = scored.rank(QUERY, texts, retrieval_scores=[0.7, None, None, float("nan")])
+    given_ = [0.7, None, None, float("nan")]
+    some = scored.rank(QUERY, texts, retrieval_scores=given_, retrieval_kind="cosine")
     assert some.evidence == max(
         alone_of(alone, 1), alone_of(alone, 2), alone_of(alone, 3), ranking.evidence
     )

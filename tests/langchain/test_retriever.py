@@ -282,6 +282,39 @@ class TestFuse:
             scores = [details(document)["retrieval_score"] for document in found]
             assert scores == pytest.approx([score for _, score in known])
 
+    @pytest.mark.parametrize(
+        ("store", "kind", "instead"),
+        [
+            (InMemoryVectorStore, "cosine", None),
+            (InMemoryVectorStore, "similarity", None),
+            (InMemoryVectorStore, "distance", "similarity"),
+            (DistanceStore, "distance", None),
+            (DistanceStore, "similarity", "distance"),
+            (DistanceStore, "cosine", "distance"),
+        ],
+    )
+    async def test_scores_are_what_the_user_says(
+        self, store: type[InMemoryVectorStore], kind: Any, instead: str | None
+    ) -> None:
+        """Nothing is turned twice, and what is said wrongly of a store is an error."""
+        filled_one = filled(store)
+        retriever = AttentionRetriever(
+            retriever=filled_one.as_retriever(),
+            rerank=fake(fuse=1.0, retrieval_kind=kind, add_scores=True),
+            k=8,
+        )
+        if instead is not None:
+            with pytest.raises(ValueError, match=f"pass retrieval_kind='{instead}'"):
+                retriever.invoke(QUERY)
+            with pytest.raises(ValueError, match=f"pass retrieval_kind='{instead}'"):
+                await retriever.ainvoke(QUERY)
+            return
+        known = filled_one.similarity_search_with_score(QUERY, k=8)
+        for found in (retriever.invoke(QUERY), await retriever.ainvoke(QUERY)):
+            assert [document.id for document in found] == [document.id for document, _ in known]
+            scores = [details(document)["retrieval_score"] for document in found]
+            assert scores == pytest.approx([score for _, score in known])
+
     def test_scores_of_the_documents_are_kept(self, documents: list[Document]) -> None:
         """Documents that bring a score keep it."""
         for place, document in enumerate(documents):

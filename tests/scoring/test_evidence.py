@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attnmass.options.choices import RetrievalKind
 from attnmass.profiles import FuseRule
 from attnmass.scoring.evidence import best_evidence, log_odds
 
@@ -22,7 +24,7 @@ pairs = st.lists(st.tuples(shares, cosines), min_size=1, max_size=8)
 def test_by_hand() -> None:
     """It is the best chunk's logistic regression of its relevance and its cosine."""
     logits = [0.5 * math.log(9) + 6 * 0.2 - 3, 0.5 * math.log(2 / 3) + 6 * 0.7 - 3]
-    found = best_evidence(LIKELY[:2], [0.2, 0.7], "similarity", RULE)
+    found = best_evidence(LIKELY[:2], [0.2, 0.7], "cosine", RULE)
     assert found == pytest.approx(1 / (1 + math.exp(-max(logits))))
 
 
@@ -30,15 +32,18 @@ def test_high_cosines_do_not_make_evidence_of_everything() -> None:
     """With some embedders all are high: a cosine lifts the log-odds of relevance by 1.5 at most."""
     for relevance in (0.01, 0.3, 0.9):
         logit = math.log(relevance / (1 - relevance))
-        found = best_evidence([relevance], [0.95], "similarity", RULE)
+        found = best_evidence([relevance], [0.95], "cosine", RULE)
         assert found <= 1 / (1 + math.exp(-logit - 1.5)) + 1e-9
-    assert best_evidence([0.01], [0.95], "similarity", RULE) < 0.05
+    assert best_evidence([0.01], [0.95], "cosine", RULE) < 0.05
 
 
 @pytest.mark.parametrize(
     ("scores", "kind"),
     [
-        ([None, None, None], "auto"),
+        ([None, None, None], "cosine"),
+        ([0.9, 0.5, 0.3], "auto"),  # cosines perhaps, or what a search has scaled to its best
+        ([0.9, 0.5, 0.3], "similarity"),
+        ([1.0, 0.5, 0.25], "auto"),  # reciprocal ranks, of which the first is always that
         ([14.2, 3.0, 0.5], "auto"),  # BM25's scale is the corpus's
         ([0.0325, 0.0161, 0.0159], "auto"),  # sums of reciprocal ranks
         ([0.11, 0.37, 0.52], "auto"),  # distances, best first
@@ -49,30 +54,30 @@ def test_high_cosines_do_not_make_evidence_of_everything() -> None:
     ],
 )
 def test_other_scores_have_no_part(scores: list[float | None], kind: str) -> None:
-    """Of what is no cosine one cannot tell what is near: relevance alone counts."""
+    """Where nobody says that they are cosines one cannot tell what is near: relevance counts."""
     assert best_evidence(LIKELY, scores, kind, RULE) == 0.9  # type: ignore[arg-type]
 
 
 def test_without_a_rule_scores_have_no_part() -> None:
     """A profile that was fitted without retrieval scores tells evidence by relevance alone."""
     rule = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0))
-    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "similarity", rule) == 0.9
-    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "similarity", None) == 0.9
+    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "cosine", rule) == 0.9
+    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "cosine", None) == 0.9
     assert best_evidence([], [], "auto", RULE) == 0.0
 
 
-@given(some=pairs, more=pairs)
+@given(some=pairs, more=pairs, kind=st.sampled_from(get_args(RetrievalKind)))
 def test_more_chunks_never_lower_it(
-    some: list[tuple[float, float | None]], more: list[tuple[float, float | None]]
+    some: list[tuple[float, float | None]],
+    more: list[tuple[float, float | None]],
+    kind: RetrievalKind,
 ) -> None:
-    """Each chunk is told by its own two numbers, scored or not, and the best one counts."""
+    """Each chunk is told by its own numbers, scored or not, and the best one counts."""
 
     def told(rows: list[tuple[float, float | None]]) -> float:
-        return best_evidence([one for one, _ in rows], [c for _, c in rows], "similarity", RULE)
+        return best_evidence([one for one, _ in rows], [c for _, c in rows], kind, RULE)
 
-    # All below 0.1 look like sums of reciprocal ranks.
-    known = (0.0, 0.2)  # and none above zero like distances
-    assert told([known, *some, *more]) == max(told([known, *some]), told([known, *more]))
+    assert told([*some, *more]) == told([*more, *some, *some]) == max(told(some), told(more))
 
 
 @given(share=st.floats(1e-9, 1 - 1e-9))
