@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attnmass.options.checks import check_path
+from attnmass.options.checks import as_float, as_heads, check_path
 from attnmass.profiles.fusing import FuseRule
 from attnmass.profiles.profile import HeadProfile
 from attnmass.profiles.relevance import RelevanceRule
-from attnmass.profiles.rules import EvidenceRule, Head, RankRule, SpanRule
+from attnmass.profiles.rules import EvidenceRule, RankRule, SpanRule
 
 
 def load_profile(path: str | os.PathLike[str]) -> HeadProfile:
@@ -23,13 +23,13 @@ def load_profile(path: str | os.PathLike[str]) -> HeadProfile:
         TypeError: If that is no path.
     """
     check_path("path", path)
-    return parse(Path(path).read_text(encoding="utf-8"), str(path))
+    return parse(Path(path).read_bytes(), str(path))
 
 
-def parse(text: str, name: str) -> HeadProfile:
+def parse(text: str | bytes, name: str) -> HeadProfile:
     """A profile from the text of its file; arguments and errors as `load_profile` has them."""
     try:
-        data = json.loads(text)
+        data = _object(json.loads(text))
         data.pop("stop_layer", None)
         data |= _heads(data)
         for part, read in _PARTS.items():
@@ -37,7 +37,9 @@ def parse(text: str, name: str) -> HeadProfile:
             if found is not None:
                 data[part] = _part(part, read, found)
         return HeadProfile(**data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except KeyError as error:
+        raise ValueError(f"{name} is not a head profile: it lacks {error}") from error
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not a head profile: {error}") from error
 
 
@@ -54,48 +56,53 @@ def _part(name: str, read: Callable[[Any], Any], data: Any) -> Any:
 def _heads(data: Mapping[str, Any]) -> dict[str, Any]:
     """Heads and their weights as they stand in a file."""
     return {
-        "heads": _part("heads", _pairs, data["heads"]),
-        "weights": _part("weights", lambda weights: tuple(map(float, weights)), data["weights"]),
+        "heads": _part("heads", as_heads, data["heads"]),
+        "weights": _part("weights", _numbers, data["weights"]),
     }
 
 
-def _pairs(heads: Iterable[Iterable[int]]) -> tuple[Head, ...]:
-    return tuple((int(layer), int(head)) for layer, head in heads)
+def _object(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise TypeError(f"{data!r} is no object with fields")
+    return data
 
 
-_NUMBERS = ("embedding", "lexical", "ranks", "evidence")
+def _numbers(data: Any) -> tuple[float, ...]:
+    """Numbers, and no texts that look like some."""
+    if not isinstance(data, list):
+        raise TypeError(f"{data!r} is no list of numbers")
+    found = []
+    for value in data:
+        number = as_float(value)
+        if number is None:
+            raise TypeError(f"{value!r} is no number")
+        found.append(number)
+    return tuple(found)
+
+
+def _rule(kind: type[Any], *wanted: str, optional: Sequence[str] = ()) -> Callable[[Any], Any]:
+    """How a rule is read: lists that it has to have, and such as it may do without."""
+
+    def read(data: Any) -> Any:
+        told = {
+            name: value
+            for name, value in _object(data).items()
+            if value is not None or name not in optional
+        }
+        names = [*wanted, *(name for name in optional if name in told)]
+        lists = {name: _part(name, _LISTS.get(name, _numbers), told[name]) for name in names}
+        return kind(**{**told, **lists})
+
+    return read
+
+
+_LISTS: Mapping[str, Callable[[Any], Any]] = {"heads": as_heads}
 _PARTS: Mapping[str, Callable[[Any], Any]] = {
-    "ranking": lambda data: RankRule(
-        **{
-            **data,
-            "heads": _pairs(data["heads"]),
-            "exponents": tuple(map(float, data["exponents"])),
-        }
-    ),
-    "spans": lambda data: SpanRule(
-        **{**data, **_heads(data), "exponents": tuple(map(float, data.get("exponents", ())))}
-    ),
-    "evidence": lambda data: EvidenceRule(
-        **{
-            **data,
-            "heads": _pairs(data.get("heads", ())),
-            "best_of": tuple(data.get("best_of", ())),
-            "total_of": tuple(data.get("total_of", ())),
-        }
-    ),
-    "relevance": lambda data: RelevanceRule(
-        **{
-            **data,
-            "heads": _pairs(data["heads"]),
-            "weights": tuple(map(float, data["weights"])),
-        }
-    ),
-    "fusing": lambda data: FuseRule(
-        **{
-            **data,
-            **{name: tuple(map(float, data[name])) for name in _NUMBERS if data.get(name)},
-        }
-    ),
-    "context": _pairs,
-    "background": lambda texts: tuple(map(str, texts)),
+    "ranking": _rule(RankRule, "heads", "exponents"),
+    "spans": _rule(SpanRule, "heads", "weights", optional=["exponents"]),
+    "evidence": _rule(EvidenceRule, optional=["heads", "best_of", "total_of"]),
+    "relevance": _rule(RelevanceRule, "heads", "weights"),
+    "fusing": _rule(FuseRule, "embedding", "lexical", "ranks", optional=["evidence"]),
+    "context": as_heads,
+    "background": lambda texts: tuple(texts) if isinstance(texts, list) else texts,
 }

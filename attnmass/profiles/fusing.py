@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnmass.options.checks import check_finite
+from attnmass.profiles.rules import check_number
 
 # What a cosine weighs against the logarithm of a span's score where a profile does not say: as
 # fitted for the late layout of smollm2-135m with all-MiniLM-L6-v2, by `benchmarks.embed_fit`.
@@ -52,7 +52,7 @@ class FuseRule:
             if len(found) != count:
                 raise ValueError(f"{name} must be {count} numbers, not {found!r}")
             for value in found:
-                check_finite(name, value)
-        check_finite("spans", self.spans)
+                check_number(name, value)
+        check_number("spans", self.spans)
         if self.spans < 0:
             raise ValueError(f"spans must be at least 0, not {self.spans:g}")

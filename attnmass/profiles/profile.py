@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from attnmass.options.checks import as_heads, check_items, check_share
+from attnmass.options.checks import as_heads, check_count, check_items, check_share, check_type
 from attnmass.options.choices import Direction, check_direction
 from attnmass.profiles.fusing import COSINE_WEIGHT, FuseRule
 from attnmass.profiles.relevance import RelevanceRule
@@ -78,6 +78,11 @@ class HeadProfile:
     support_threshold: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("model", "layout", "source", "fitted_on"):
+            check_type(name, getattr(self, name), str)
+        check_type("fingerprint", self.fingerprint, str, optional="any model")
+        check_type("measured", self.measured, Mapping)
+        check_count("prompt_version", self.prompt_version, 0)
         check_direction(self.direction)
         check_share("support_threshold", self.support_threshold, optional="none")
         if not isinstance(self.null_query, bool):

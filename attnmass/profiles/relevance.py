@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from attnmass.options.checks import check_finite, check_share
-from attnmass.profiles.rules import Head, check_heads
+from attnmass.options.checks import check_share
+from attnmass.profiles.rules import Head, check_heads, check_number
 
 _FLOOR = 0.01  # of mass; what is far below it is all alike
 _STEEPEST = 700.0  # a logit whose exponential still is a number
@@ -54,9 +54,9 @@ class RelevanceRule:
             )
         check_heads(self.heads)
         for weight in self.weights:
-            check_finite("weights", weight)
+            check_number("weights", weight)
         for name in ("bias", "span_scale", "span_bias"):
-            check_finite(name, getattr(self, name))
+            check_number(name, getattr(self, name))
         for name in ("min_relevance", "evidence_threshold"):
             check_share(name, getattr(self, name), optional="none")
 

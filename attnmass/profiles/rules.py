@@ -12,6 +12,7 @@ Head = tuple[int, int]
 Features = tuple[float, ...]
 
 _LEAST = 1e-9  # mass that is told from none
+_LARGEST = 1e6  # of numbers in a rule, which a fit has below 100
 _FLOOR = 0.02  # of a head's mean mass; what is far below it is all alike
 
 
@@ -45,7 +46,7 @@ class RankRule:
             )
         check_heads(self.heads)
         for exponent in self.exponents:
-            check_finite("exponents", exponent)
+            check_number("exponents", exponent)
 
     def __call__(self, masses: Sequence[float], by_head: Sequence[Sequence[float]]) -> list[float]:
         """The mass of each chunk when all of it is shared out anew.
@@ -120,7 +121,7 @@ class SpanRule:
                 f"not {len(self.exponents)}"
             )
         for exponent in self.exponents:
-            check_finite("exponents", exponent)
+            check_number("exponents", exponent)
         for name in ("length_exponent", "chunk_share"):
             check_share(name, getattr(self, name))
 
@@ -166,7 +167,7 @@ class EvidenceRule:
 
     def __post_init__(self) -> None:
         for name in ("best", "total", "chunks", "tokens", "bias"):
-            check_finite(name, getattr(self, name))
+            check_number(name, getattr(self, name))
         check_share("length_exponent", self.length_exponent)
         check_share("threshold", self.threshold, optional="none")
         check_heads(self.heads)
@@ -178,7 +179,7 @@ class EvidenceRule:
                     f"not {len(found)}"
                 )
             for value in found:
-                check_finite(name, value)
+                check_number(name, value)
 
     def features(
         self,
@@ -223,6 +224,18 @@ def _best_and_total(masses: Sequence[float], sizes: Sequence[float]) -> tuple[fl
     """Logarithms of the largest mass for its size, and of all masses."""
     best = max(mass / size for mass, size in zip(masses, sizes, strict=True))
     return math.log(max(best, _LEAST)), math.log(max(sum(masses), _LEAST))
+
+
+def check_number(name: str, value: float) -> None:
+    """Hold a number of a rule to what sums of products with it are finite.
+
+    Raises:
+        TypeError: If it is none.
+        ValueError: If it is not finite, or beyond a million.
+    """
+    check_finite(name, value)
+    if abs(value) > _LARGEST:
+        raise ValueError(f"{name} must be between -1e6 and 1e6, not {value:g}")
 
 
 def check_heads(heads: Sequence[Head]) -> None:

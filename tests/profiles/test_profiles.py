@@ -44,12 +44,24 @@ def test_file_round_trip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"model": "m", "heads": [1]}', '{"heads": [], "weights": []}']
+    "text",
+    [
+        *(
+            b"",
+            b"[]",
+            b"{}",
+            b"null",
+            b'{"model": "m", "heads": [1]}',
+            b'{"heads": [], "weights": []}',
+        ),
+        *(b"\xff\xfe", b"[" * 100_000),
+    ],
+    ids=lambda text: repr(text[:40]),
 )
-def test_broken_file_is_named(tmp_path: Path, text: str) -> None:
+def test_broken_file_is_named(tmp_path: Path, text: bytes) -> None:
     """A file that is no profile is an error with its name."""
     path = tmp_path / "broken.json"
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text)
     with pytest.raises(ValueError, match=r"broken\.json is not a head profile"):
         load_profile(path)
 
@@ -167,6 +179,7 @@ def test_files_without_rules_still_load(tmp_path: Path) -> None:
         assert found.context_weights == pytest.approx((1 / 3,) * 3)
 
 
+FUSING = {"embedding": [1, 1], "lexical": [1, 1], "ranks": [1, 1]}
 SPANS = {"heads": [[0, 0]], "weights": [1.0]}
 
 
@@ -207,6 +220,34 @@ SPANS = {"heads": [[0, 0]], "weights": [1.0]}
         ({"context": 5}, "context: "),
         ({"context": [[0, "a"]]}, "context: "),
         ({"context": [[0, 1], [0, 1]]}, "twice"),
+        ({"heads": [[1.9, 0], [1, 3], [2, 1]]}, r"heads: .* not \(1\.9, 0\)"),
+        ({"heads": [["1", 0], [1, 3], [2, 1]]}, r"heads: .* not \('1', 0\)"),
+        ({"weights": "123"}, "weights: '123' is no list of numbers"),
+        ({"weights": {"1": 0, "0": 0, "00": 0}}, "weights: .* is no list of numbers"),
+        ({"weights": [True, 0, 0]}, "weights: True is no number"),
+        ({"ranking": {"heads": [[0, 0]], "exponents": [1e300]}}, "between -1e6 and 1e6, not 1e"),
+        ({"ranking": {"heads": [[0, 0]], "exponents": [10**400]}}, "ranking: exponents must"),
+        ({"ranking": {"heads": [[0, 0]], "exponents": "1"}}, "ranking: exponents: '1' is no list"),
+        ({"spans": {**SPANS, "exponents": ["1"]}}, "spans: exponents: '1' is no number"),
+        ({"evidence": {"bias": -1e300}}, "evidence: bias must be between -1e6 and 1e6"),
+        ({"evidence": {"heads": [[1, 1]], "best_of": "1", "total_of": [0]}}, "best_of: '1' is no"),
+        ({"relevance": {**SPANS, "bias": 1e300}}, "relevance: bias must be between"),
+        ({"relevance": {**SPANS, "weights": [None]}}, "relevance: weights: None is no number"),
+        ({"relevance": [1]}, r"relevance: \[1\] is no object with fields"),
+        ({"fusing": {}}, "fusing lacks 'embedding'"),
+        ({"fusing": {**FUSING, "ranks": 0}}, "fusing: ranks: 0 is no list of numbers"),
+        ({"fusing": {**FUSING, "evidence": "123"}}, "fusing: evidence: '123' is no list"),
+        ({"fusing": {**FUSING, "evidence": [1e300, 1, 1]}}, "fusing: evidence must be between"),
+        ({"fusing": {**FUSING, "evidence": [1, True, 1]}}, "fusing: evidence: True is no number"),
+        ({"fusing": {**FUSING, "evidence": []}}, "fusing: evidence must be 3 numbers"),
+        ({"fusing": {**FUSING, "spans": 1e300}}, "fusing: spans must be between"),
+        ({"background": "text"}, "background must be a sequence"),
+        ({"background": [1]}, r"background\[0\] must be a str, not int"),
+        ({"context": ""}, "context: "),
+        ({"model": 5}, "model must be a str, not 5"),
+        ({"fingerprint": 5}, "fingerprint must be a str"),
+        ({"prompt_version": "1"}, "prompt_version must be"),
+        ({"measured": []}, "measured must be a Mapping"),
         ({"span": SPANS}, "'span'"),
         ({"model": ...}, "'model'"),
     ],
