@@ -44,7 +44,11 @@ CORE: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (rank, ("q", [Chunk(["a"])]), {}, r"chunks\[0\].text is a list, and must be a text"),
     (RANKER.rank_batch, (["q", "r"], [["a"], ["b"]]), {}, "once for each query that has its own"),
     (RANKER.trim_batch, (["q"], [("a", "b")]), {"max_tokens": 9}, r"chunks\[0\] is a tuple"),
-    (RANKER.order, ("q", [["a"], ["b"]]), {}, r"chunks\[0\] is a list"),
+    (RANKER.order, ("q", [["a"], ["b"]]), {}, r"texts\[0\] is a list"),
+    (RANKER.order, ("q", "a"), {}, r"texts must be a sequence of texts: pass \[text\]"),
+    (RANKER.rank_batch, (["q", 3], ["a"]), {}, r"queries\[1\] must be a string, not int"),
+    (RANKER.rank_batch, (["q", " "], ["a"]), {}, r"queries\[1\] is empty or blank"),
+    (RANKER.attribute, ("q", ["a"], ["b"]), {}, "answer must be a string, not list"),
     (RANKER.warm, ([["a"]],), {}, r"chunks\[0\] is a list"),
     (RANKER.attribute, ("q", [["a"]], "b"), {}, r"chunks\[0\] is a list"),
     (RANKER.inside, ([["a"]],), {}, r"chunks\[0\] is a list"),
@@ -106,6 +110,19 @@ def test_the_core_names_what_is_wrong(
     """Every public entry says which argument is of the wrong kind."""
     with pytest.raises((TypeError, ValueError), match=message):
         call(*args, **options)
+
+
+@pytest.mark.parametrize("layout", ["late", "parallel", "joint"])
+def test_what_is_too_long_is_named(layout: Any) -> None:
+    """The longer one of query and answer is what is to be shortened."""
+    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=[(1, 0)], layout=layout)
+    short, long = "who wrote it?", "the theory of relativity " * 300
+    for query, answer, longer in ((short, long, "answer"), (long, short, "query")):
+        match = rf"query and answer have \d+ tokens.* room for \d+ .*: shorten the {longer}$"
+        with pytest.raises(ValueError, match=match):
+            ranker.attribute(query, ["a", "b"], answer)
+    with pytest.raises(ValueError, match=r"the query has \d+ tokens.*: shorten the query$"):
+        ranker.rank(long, ["a", "b"])
 
 
 def test_what_has_length_and_order_will_do() -> None:

@@ -13,7 +13,7 @@ from attnmass.options.checks import check_count, check_share
 from attnmass.results.attribution import Attribution
 from attnmass.results.ranking import Ranking
 from attnmass.text.chunk import Chunk
-from attnmass.text.inputs import as_queries
+from attnmass.text.inputs import as_queries, check_chunks
 
 
 class Verbs:
@@ -143,6 +143,7 @@ class Verbs:
             >>> ranker.order("Who wrote Hamlet?", ["Paris is a city.", "Shakespeare did."])
             ['Shakespeare did.', 'Paris is a city.']
         """
+        check_chunks(texts, name="texts")
         return [chunk.text for chunk in self.rank(query, texts, **options).chunks]
 
     def attribute(

@@ -29,7 +29,7 @@ from attnmass.layouts.contexts import Placed, both_ways, merge, pack, with_rows
 from attnmass.layouts.joint_reading import ContextReader
 from attnmass.layouts.numbered import Numbered
 from attnmass.layouts.tails import Tail, answer_tail, query_tail
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, counted, query_batches
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, counted, query_batches, too_long
 from attnmass.layouts.within import look_within
 from attnmass.options.checks import check_count, check_type
 from attnmass.store import ChunkCache
@@ -138,7 +138,7 @@ class JointLayout:
         tail = answer_tail(self._prompt.between, self._prompt.after, asked)
 
         def run(chunks: Sequence[Tokens]) -> LayoutResult:
-            return self._in_contexts([tail], chunks, options, advance)
+            return self._in_contexts([tail], chunks, options, advance, asked)
 
         return self._in_orders(run, chunks)
 
@@ -169,10 +169,11 @@ class JointLayout:
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
+        asked: AnsweredQuery | None = None,
     ) -> LayoutResult:
         """One result for each group of each tail."""
         self._reader.follow()
-        room = self._room(tails, chunks)
+        room = self._room(tails, chunks, asked)
         windows, around = self._numbered.windows(chunks, room, options)
         runs = pack([len(window) + around for window in windows], room)
         return self._run(tails, chunks, windows, runs, options, advance)
@@ -223,7 +224,9 @@ class JointLayout:
     ) -> LayoutResult:
         return both_ways(run, chunks) if self._second_pass else run(chunks)
 
-    def _room(self, tails: Sequence[Tail], chunks: Sequence[Tokens]) -> int | None:
+    def _room(
+        self, tails: Sequence[Tail], chunks: Sequence[Tokens], asked: AnsweredQuery | None
+    ) -> int | None:
         """How many tokens chunks, with what stands around each, may have in one context.
 
         Raises:
@@ -237,10 +240,13 @@ class JointLayout:
         room = min(limits) - len(self._prompt.before) - longest
         least = self._numbered.around(len(chunks)) + min(SHORTEST_WINDOW, max(map(len, chunks)))
         if room < least:
-            raise ValueError(
-                f"what follows the chunks (instruction, query, answer) has {longest} tokens, and a "
-                f"context of {min(limits)} has room for {max(0, longest + room - least)} beside a "
-                "piece of a chunk: shorten it, or raise max_context_tokens if that is set"
+            instruction = len(self._prompt.between)
+            raise too_long(
+                longest - instruction,
+                longest + room - least - instruction,
+                asked=asked,
+                where=f"a context of {min(limits)}",
+                remedy=", or raise max_context_tokens" if min(limits) != known[0] else "",
             )
         return room
 

@@ -117,7 +117,7 @@ class LateLayout:
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`: the answer's tokens are the rows of one more query."""
         tail = answer_tail((), self._prompt.after, asked)
-        return self._attend([tail.ids], [tail.groups], chunks, options, advance)
+        return self._attend([tail.ids], [tail.groups], chunks, options, advance, asked)
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
@@ -166,6 +166,7 @@ class LateLayout:
         chunks: Sequence[Tokens],
         options: LayoutOptions,
         advance: Callable[[int], object],
+        asked: AnsweredQuery | None = None,
     ) -> LayoutResult:
         """Read what is not kept, and look from groups of each query's tokens.
 
@@ -175,18 +176,20 @@ class LateLayout:
             chunks: The chunks.
             options: Bounds on one forward pass.
             advance: As in `attend`.
+            asked: What the one query is of, where it has an answer.
         """
         started = time.perf_counter()
         self._follow_model()
         if (known := self._reader.max_positions) is not None:
-            check_query_fits(queries, known - len(self._prefix) - _GAP - len(self._between))
+            room = known - len(self._prefix) - _GAP - len(self._between)
+            check_query_fits(queries, room, asked)
         held = self._shard.read(chunks, options, advance)
         company = self._background.get()
         done = time.perf_counter()
         found: list[QueryAttention] = []
-        asked = self._queries(queries, options)
+        looks = self._queries(queries, options)
         ignored = options.ignored or ({},) * len(queries)
-        for vectors, mine, places in zip(asked, groups, ignored, strict=True):
+        for vectors, mine, places in zip(looks, groups, ignored, strict=True):
             rows = [token for group in mine for token in group]
             looking = Queries(vectors[rows], self._reader.key_of, self._reader.caps)
             sight = Sight(looking, held, places)

@@ -107,7 +107,7 @@ class ParallelLayout(KeepingLayout):
                 return list(self._in_blocks(look_in, [0], keys, states)[0])
 
         longest = len(tail) - len(self._prompt.between)
-        return self._attend(longest, chunks, options, advance, look)
+        return self._attend(longest, chunks, options, advance, look, asked)
 
     def _attend(
         self,
@@ -116,6 +116,7 @@ class ParallelLayout(KeepingLayout):
         options: LayoutOptions,
         advance: Callable[[int], object],
         look: Callable[[Sequence[str], States], list[Tensor]],
+        asked: AnsweredQuery | None = None,
     ) -> LayoutResult:
         """Read the chunks, and look at them.
 
@@ -125,8 +126,9 @@ class ParallelLayout(KeepingLayout):
             options: Bounds on one forward pass.
             advance: As in `attend`.
             look: From the windows' keys in the cache and what they left to `[head, key]` each.
+            asked: What follows the instruction, where it has an answer.
         """
-        kept = self._read_chunks(chunks, options, advance, self._limit(chunks, longest))
+        kept = self._read_chunks(chunks, options, advance, self._limit(chunks, longest, asked))
         attention = look(kept.keys, kept.states)
         return kept.result(
             [by_chunk(one, kept.windows, chunks, len(self._prefix)) for one in attention],
@@ -161,7 +163,9 @@ class ParallelLayout(KeepingLayout):
             "prefix": self._prompt.before,
         }
 
-    def _limit(self, chunks: Sequence[Tokens], longest_query: int) -> Limit:
+    def _limit(
+        self, chunks: Sequence[Tokens], longest_query: int, asked: AnsweredQuery | None = None
+    ) -> Limit:
         """How long a window may be beside the longest query, from the length that is wanted.
 
         Prompt, chunk and query fit into the sliding windows that layers have, if there is room.
@@ -173,7 +177,7 @@ class ParallelLayout(KeepingLayout):
             positions = reach if positions is None else min(positions, reach)
         free = None if positions is None else positions - around
         longest_chunk = max(map(len, chunks))
-        return lambda wanted: window_limit(free, longest_query, longest_chunk, wanted)
+        return lambda wanted: window_limit(free, longest_query, longest_chunk, wanted, asked)
 
     def _shifts(self, states: Sequence[KeyValues]) -> list[int]:
         """How much nearer prefix and windows stand; nothing where no layer has a window."""

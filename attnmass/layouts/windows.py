@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attnmass.layouts.base import LayoutOptions, QueryAttention
+from attnmass.layouts.base import AnsweredQuery, LayoutOptions, QueryAttention
 from attnmass.text.tokens import Tokens
 
 SHORTEST_WINDOW = 64  # tokens; where not even these fit, the error is the caller's
+_AND_A_CHUNK = "the prompt and a piece of a chunk"
 _QUERY_STEP = 64  # tokens by which the room that is left for queries grows
 
 
@@ -32,7 +33,11 @@ class Window:
 
 
 def window_limit(
-    free: int | None, longest_query: int, longest_chunk: int, wanted: int | None
+    free: int | None,
+    longest_query: int,
+    longest_chunk: int,
+    wanted: int | None,
+    asked: AnsweredQuery | None = None,
 ) -> int | None:
     """How long a window may be, or `None` for no limit.
 
@@ -41,6 +46,7 @@ def window_limit(
         longest_query: Tokens of the longest query, 0 if none is known yet.
         longest_chunk: Tokens of the longest chunk.
         wanted: The user's own limit, if any.
+        asked: Query and answer, where they are what is so long.
 
     Raises:
         ValueError: If the query leaves no room for a piece of a chunk.
@@ -49,10 +55,7 @@ def window_limit(
         return wanted
     least = min(SHORTEST_WINDOW, longest_chunk)
     if free - longest_query < least:
-        raise ValueError(
-            f"the query has {longest_query} tokens, and this model has room for "
-            f"{max(0, free - least)} beside the prompt and a piece of a chunk: shorten the query"
-        )
+        raise too_long(longest_query, free - least, _AND_A_CHUNK, asked)
     # In steps, so that queries of different lengths find the same windows in the cache.
     steps = max(1, -(-longest_query // _QUERY_STEP))
     limit = max(free - steps * _QUERY_STEP, min(free - longest_query, SHORTEST_WINDOW))
@@ -160,11 +163,39 @@ def counted(windows: Iterable[Window], n_chunks: int) -> tuple[int, ...]:
     return tuple(counts[chunk] for chunk in range(n_chunks))
 
 
-def check_query_fits(queries: Sequence[Sized], room: int) -> None:
-    """Raise `ValueError` if a query has more tokens than there is room for."""
+def check_query_fits(
+    queries: Sequence[Sized], room: int, asked: AnsweredQuery | None = None
+) -> None:
+    """Raise `too_long` if a query has more tokens than there is room for."""
     longest = max(map(len, queries))
     if longest > room:
-        raise ValueError(
-            f"the query has {longest} tokens, and this model has room for {max(0, room)} "
-            "beside the prompt: shorten the query"
-        )
+        raise too_long(longest, room, "the prompt", asked)
+
+
+def too_long(
+    n_tokens: int,
+    room: int,
+    beside: str = _AND_A_CHUNK,
+    asked: AnsweredQuery | None = None,
+    *,
+    where: str = "this model",
+    remedy: str = "",
+) -> ValueError:
+    """The error over a query, or one with its answer, that there is no room for.
+
+    Args:
+        n_tokens: How many they take.
+        room: For how many there is room.
+        beside: What takes the rest.
+        asked: Query and answer, where they are what is so long.
+        where: What has that room.
+        remedy: What helps but to shorten the longer one.
+    """
+    what, longer = "the query has", "query"
+    if asked is not None:
+        what = "query and answer have"
+        longer = "answer" if len(asked.answer) >= len(asked.query) else "query"
+    return ValueError(
+        f"{what} {n_tokens} tokens, and {where} has room for {max(0, room)} beside {beside}: "
+        f"shorten the {longer}{remedy}"
+    )

@@ -90,7 +90,7 @@ def as_chunks(chunks: Sequence[str | Chunk]) -> tuple[list[Chunk], set[int]]:
     return known, not_text
 
 
-def check_chunks(chunks: Sequence[str | Chunk]) -> None:
+def check_chunks(chunks: Sequence[str | Chunk], *, name: str = "chunks") -> None:
     """Hold what a caller passed as chunks to be one flat list.
 
     What stands where a text is missing, such as `None`, NaN or another number, and bytes, pass:
@@ -102,13 +102,13 @@ def check_chunks(chunks: Sequence[str | Chunk]) -> None:
             list, a mapping, or a document or node of a framework.
     """
     if isinstance(chunks, str | bytes | Chunk):
-        raise TypeError("chunks must be a sequence of texts: pass [text]")
-    check_items("chunks", chunks, object, instead="a list of texts")
+        raise TypeError(f"{name} must be a sequence of texts: pass [text]")
+    check_items(name, chunks, object, instead="a list of texts")
     for index, item in enumerate(chunks):
         inner = item.text if isinstance(item, Chunk) else item
         if isinstance(inner, str | bytes | bytearray):
             continue
-        where = f"chunks[{index}]{'.text' if isinstance(item, Chunk) else ''}"
+        where = f"{name}[{index}]{'.text' if isinstance(item, Chunk) else ''}"
         if isinstance(inner, list | tuple | set | frozenset):
             raise TypeError(
                 f"{where} is a {type(inner).__name__}, and must be a text: pass one flat list of "
@@ -132,11 +132,12 @@ def as_queries(queries: Sequence[str], *, name: str = "query") -> list[str]:
     if isinstance(queries, str):
         raise TypeError("queries must be a sequence of strings: pass [query], or call rank()")
     check_items("queries", queries, object, instead="a list of strings")
-    for query in queries:
+    for number, query in enumerate(queries):
+        which = f"the {name}" if len(queries) == 1 else f"queries[{number}]"
         if not isinstance(query, str):
-            raise TypeError(f"the {name} must be a string, not {type(query).__name__}")
+            raise TypeError(f"{which} must be a string, not {type(query).__name__}")
         if not query.strip():
-            raise ValueError(f"the {name} is empty or blank: {query[:20]!r}")
+            raise ValueError(f"{which} is empty or blank: {query[:20]!r}")
     return [as_str(query) for query in queries]
 
 
