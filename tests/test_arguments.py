@@ -93,6 +93,7 @@ CORE: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (cite([Passage("a")]).resolve, (AIMessage("a"),), {}, "not AIMessage: pass its text"),
     (RANKER.trim, ("q", ["a"]), {"max_token": 9}, "'max_token'. Did you mean 'max_tokens'?"),
     (RANKER.trim, ("q", ["a"]), {"top_k": 9}, "'top_k'. Did you mean 'top_n'?"),
+    (rank, ("q", ["a"]), {"scores": [1]}, "'scores'. Did you mean 'retrieval_scores'?"),
     (RANKER.trim, ("q", ["a"]), {"batchsize": 9}, "'batchsize'. Did you mean 'batch_size'?"),
     (cite([Passage("a")]).unknown, (3,), {}, "answer must be a str"),
     (ranked_passages, (None, ["a"]), {}, "ranking must be a Ranking"),

@@ -87,8 +87,9 @@ def find_profile(name: str) -> tuple[str, HeadProfile]:
 
 
 def _lines(label: str, profile: HeadProfile) -> list[tuple[str, Any]]:
-    spans = profile.span_rule
-    threshold = profile.evidence.threshold
+    spans, relevance, fusing = profile.span_rule, profile.relevance, profile.fusing
+    threshold = relevance.evidence_threshold if relevance else profile.evidence.threshold
+    cosines = fusing is not None and fusing.evidence is not None
     lines: list[tuple[str, Any]] = [
         ("name", label),
         ("model", profile.model),
@@ -100,7 +101,12 @@ def _lines(label: str, profile: HeadProfile) -> list[tuple[str, Any]]:
         ("spans by", _weighed(spans.heads, spans.weights)),
         ("spans share a chunk by", _exponents(spans if spans.exponents else None)),
         ("context by", ", ".join(_head(head) for head in profile.context or profile.heads)),
+        (
+            "relevance by",
+            _signed(relevance.heads, relevance.weights) if relevance else "none: it is not told",
+        ),
         ("evidence", "no threshold" if threshold is None else f"none below {threshold}"),
+        ("cosines", "have a part in evidence" if cosines else "have no part in evidence"),
         ("stops after", f"layer {profile.last_layer}"),
         ("source", profile.source),
         ("fitted on", profile.fitted_on or "not said"),
@@ -135,8 +141,12 @@ def _weighed(heads: tuple[tuple[int, int], ...], weights: tuple[float, ...]) -> 
 def _exponents(rule: RankRule | SpanRule | None) -> str:
     if rule is None:
         return "none: each has its own mass"
-    pairs = zip(rule.heads, rule.exponents, strict=True)
-    return ", ".join(f"{_head(head)} ({exponent:+.2f})" for head, exponent in pairs)
+    return _signed(rule.heads, rule.exponents)
+
+
+def _signed(heads: tuple[tuple[int, int], ...], numbers: tuple[float, ...]) -> str:
+    pairs = zip(heads, numbers, strict=True)
+    return ", ".join(f"{_head(head)} ({number:+.2f})" for head, number in pairs)
 
 
 def _head(head: tuple[int, int]) -> str:

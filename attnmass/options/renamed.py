@@ -23,6 +23,7 @@ RENAMED = {
 _OF_OTHERS = {
     "k": "top_n",
     "model_name": "model",
+    "scores": "retrieval_scores",
     "similarity_cutoff": "min_relevance",
     "top_k": "top_n",
     "topk": "top_n",

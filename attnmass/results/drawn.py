@@ -129,7 +129,7 @@ class Drawn:
         return (
             f"{type(self).__name__} of {counted(len(self.chunks), 'chunk')} for "
             f"{beginning(self.query)}: {counted(n_words, 'word')}, "
-            f"{counted(len(self.heads), 'head')} of {self.model}; print() or to_html() draws it"
+            f"{counted(len(self.heads), 'head')} of {self.model}; .print() or .to_html() draws it"
         )
 
     def draw(self, how: str, **options: Any) -> Any:

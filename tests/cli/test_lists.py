@@ -95,6 +95,7 @@ def test_profiles_list(cli: Cli) -> None:
     ("name", "label"),
     [
         ("smollm2-135m.parallel", "smollm2-135m.parallel"),
+        ("smollm2-135m.late", "smollm2-135m.late"),
         ("all-minilm-l6-v2", "all-minilm-l6-v2.pointwise"),
     ],
 )
@@ -104,7 +105,14 @@ def test_profiles_show(cli: Cli, name: str, label: str, tmp_path: Path) -> None:
     told = cli("profiles", "show", name).stdout
     assert f"fitted on    {shipped.fitted_on}" in told
     for data, found in shipped.measured.items():
-        assert f"measured     {data}: ndcg@10 {found['ndcg@10']} (" in told
+        more = found.keys() - {"ndcg@10", "queries", "interval95"}
+        assert f"measured     {data}: ndcg@10 {found['ndcg@10']}{',' if more else ' ('}" in told
+    rule = shipped.relevance
+    threshold = shipped.evidence.threshold if rule is None else rule.evidence_threshold
+    told_of = "no threshold" if threshold is None else f"none below {threshold}"
+    assert f"evidence     {told_of}\n" in told
+    counts = shipped.fusing is not None and shipped.fusing.evidence is not None
+    assert f"cosines      have {'a' if counts else 'no'} part in evidence\n" in told
     file = tmp_path / "profile.json"
     file.write_text(cli("profiles", "show", name, "-f", "json").stdout)
     assert load_profile(file) == shipped
