@@ -46,7 +46,6 @@ def main() -> None:
         store=str(folder / "attention"),
         top_n=BEST,
         max_tokens=BUDGET,
-        retrieval_kind="cosine",  # as the collection has it: so they count in evidence, too
         order="best_last",  # a small model heeds most what it read last
         on_no_evidence="empty",
         keep_ranking=True,

@@ -251,7 +251,7 @@ def _with_scores(
         return documents
     # Searches list the best first: scores that rise down the list are distances.
     rises, falls = pairs[0][1] < pairs[-1][1], pairs[0][1] > pairs[-1][1]
-    if (rises and kind in ("cosine", "similarity")) or (falls and kind in ("distance", "rank")):
+    if (rises and kind == "similarity") or (falls and kind in ("distance", "rank")):
         lower, instead = ("lower", "distance") if rises else ("higher", "similarity")
         raise ValueError(
             f"retrieval_kind is {kind!r}, but of this vector store's scores the {lower} are the "

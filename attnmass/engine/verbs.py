@@ -67,8 +67,7 @@ class Verbs:
               [0, 1] is the share of the retriever's in a blend; 0.5 is the sum of the two
               z-scores, of the retriever's score and of the logarithm of attention's. `None` is
               attention alone.
-            - `retrieval_kind`: What these scores are: `"cosine"`, which has a part in evidence,
-              too, unless `fuse` is `None` or 0; `"similarity"`, higher is better on whatever scale;
+            - `retrieval_kind`: What these scores are: `"similarity"`, higher is better;
               `"distance"` or `"rank"`, lower is better; `"auto"`, the default, takes scores that
               only rise down the list for distances, unless attention has the same order; where
               `fuse` is a number it takes all scores for similarities.

@@ -12,8 +12,9 @@ from attnmass.fitting.fusing import LEAST_QUERIES
 from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
 from attnmass.fitting.relevance import SILENCE, RelevanceFit
-from attnmass.scoring.evidence import ABOVE, log_odds
+from attnmass.scoring.evidence import by_both, log_odds
 from attnmass.scoring.fusing import retrieved
+from attnmass.scoring.order import sigmoid
 
 _STRENGTH = 1.0  # inverse penalty; of two weights and thousands of chunks
 _NEAREST = 0.5  # of what is missed; the rest is of other queries, which cosines tell apart
@@ -79,19 +80,15 @@ def fit_fused_evidence(
     ]
     if threshold is None or len(rows) < LEAST_QUERIES or len({row.fold for row in rows}) < 2:
         return None
-    told: list[Floats] = [np.zeros(0)] * len(rows)
-    for fold in {row.fold for row in rows}:
-        weights = _fitted([row for row in rows if row.fold != fold])
-        for place, row in enumerate(rows):
-            if row.fold == fold:
-                told[place] = row.features @ weights[:2] + weights[2]
+    by_fold = {
+        fold: _fitted([row for row in rows if row.fold != fold])
+        for fold in {row.fold for row in rows}
+    }
+    told = [row.features @ by_fold[row.fold][:2] + by_fold[row.fold][2] for row in rows]
     least = _cheapest(_present(told), _absent(rows, told))
     shift = log_odds(threshold) - least + _MARGIN
-    bounded = [
-        np.minimum(one + shift, row.features[:, 0] + ABOVE)
-        for row, one in zip(rows, told, strict=True)
-    ]
-    present, absent = _present(bounded), _absent(rows, bounded)
+    shipped = [_bounded(row, by_fold[row.fold], shift) for row in rows]
+    present, absent = _present(shipped), _absent(rows, shipped)
     weights = _fitted(rows)
     of_relevance, of_score, bias = (
         round(float(weight), 4) for weight in (*weights[:2], weights[2] + shift)
@@ -102,8 +99,8 @@ def fit_fused_evidence(
         auc_between(_present(told), _absent(rows, told)),
         _alone(rows, 0),
         _alone(rows, 1),
-        silenced=float(np.mean(present < log_odds(threshold))),
-        missed=float(np.mean(absent >= log_odds(threshold))),
+        silenced=float(np.mean(present < threshold)),
+        missed=float(np.mean(absent >= threshold)),
     )
 
 
@@ -142,6 +139,13 @@ def _fitted(rows: Sequence[_Row]) -> Floats:
     )
     slopes = found.coef_[0] / spread
     return np.array([*slopes, float(found.intercept_[0] - slopes @ mean)])
+
+
+def _bounded(row: _Row, weights: Floats, shift: float) -> Floats:
+    """Each chunk's evidence as rankings have it, `[chunk]`."""
+    of_relevance, of_score, bias = weights.tolist()
+    chunks = ((sigmoid(logit), cosine) for logit, cosine in row.features.tolist())
+    return np.array([by_both(*chunk, (of_relevance, of_score, bias + shift)) for chunk in chunks])
 
 
 def _present(told: Sequence[Floats]) -> Floats:

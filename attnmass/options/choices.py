@@ -17,7 +17,7 @@ RankBy = Literal["attention", "logit", "both"]
 Direction = Literal["query_to_chunk", "chunk_to_query", "both"]
 StoreFormat = Literal["float16", "bfloat16", "int8"]
 # What a retriever's scores are; "auto" recognises for the order what is lower where it is better.
-RetrievalKind = Literal["auto", "cosine", "similarity", "distance", "rank"]
+RetrievalKind = Literal["auto", "similarity", "distance", "rank"]
 Order = Literal["score", "input", "best_last"]
 OnNoEvidence = Literal["keep", "empty", "raise"]
 OnEmpty = Literal["raise", "empty", "cut"]

@@ -203,8 +203,8 @@ class Scoring(BaseModel):
     )
     retrieval_kind: RetrievalKind = option(
         "auto",
-        "What the retriever's scores are: a cosine counts in evidence, too, a similarity is any "
-        "score that is higher for the better; auto recognises distances by their order",
+        "What the retriever's scores are; auto recognises distances by their order, and only that: "
+        "in evidence distances between 0 and 1 have to be said",
     )
     evidence_threshold: float | None = option(
         None,

@@ -12,8 +12,6 @@ from attnmass.options.checked import Checked
 from attnmass.options.checks import as_float, check_items
 from attnmass.options.declared import Selecting
 
-_ROUNDING = 0.01  # that cosines of embeddings in half precision are off by
-
 
 class Selection(Selecting, Checked):
     """What a caller asked for beside the order.
@@ -39,14 +37,11 @@ class Selection(Selecting, Checked):
         """Hold the retrieval scores against the chunks.
 
         Raises:
-            ValueError: If there are not as many, `fuse` needs one that is missing, or one that is
-                to be a cosine is none.
+            ValueError: If there are not as many, or `fuse` needs one that is missing.
         """
         scores = self.retrieval_scores
         if scores is not None and len(scores) != n_chunks:
             raise ValueError(f"{n_chunks} chunks need as many retrieval_scores, not {len(scores)}")
-        if self.retrieval_kind == "cosine" and self.fuse:
-            _check_cosines(scores or ())
         if not isinstance(self.fuse, float):
             return
         if scores is None:
@@ -59,16 +54,6 @@ class Selection(Selecting, Checked):
                     f"fuse needs a finite retrieval score for every chunk, but chunk "
                     f"{index} has {score}: pass one, or fuse=None"
                 )
-
-
-def _check_cosines(scores: Sequence[float | None]) -> None:
-    for index, score in enumerate(scores):
-        if score is not None and math.isfinite(score) and abs(score) > 1 + _ROUNDING:
-            raise ValueError(
-                f"a cosine is between -1 and 1, but the retrieval score of chunk {index} is "
-                f"{score:g}: where retrieval_kind is 'cosine' pass cosines of all, else say "
-                "'similarity' or 'distance'"
-            )
 
 
 def _as_scores(given: Any) -> tuple[float | None, ...]:

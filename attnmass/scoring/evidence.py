@@ -9,8 +9,14 @@ from attnmass.options.choices import RetrievalKind
 from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.order import sigmoid
 
+# Scores that may be cosines of what answers. Below are the sums of reciprocal ranks, and what other
+# questions' chunks have; above, by more than half precision is off by, BM25's and inner products.
+_LEAST, _MOST = 0.1, 1.01
+# Log-odds that a score takes from relevance and adds to it at most. Retrievers have other scales
+# than the one that the weights are fitted to: with some embedders all cosines are high, and searches
+# scale what they fetched to 1.
+_BELOW, _ABOVE = 1.0, 1.5
 _ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
-ABOVE = 1.5  # log-odds that a cosine adds at most: with some embedders all of them are high
 
 
 def best_evidence(
@@ -22,40 +28,36 @@ def best_evidence(
     """The best chunk's evidence: its relevance, and where it has a cosine, what both say.
 
     Each chunk is told by its own two numbers, so that no further chunk lowers it, whatever the
-    order. So scores have a part only where the caller says that they are cosines. What others are
-    could only be guessed from all of them together, and a further chunk would change the guess: a
-    lone 0.05 may be a cosine or a sum of reciprocal ranks, a 1.0 the best there is or the best of
-    those that were fetched.
+    order. What a retriever's scores are could only be guessed from all of them together, and a
+    further chunk would change the guess. So each counts that may be a cosine, and within bounds.
 
     Args:
         relevance: Of each chunk, in [0, 1].
         given: The retriever's score of each; `None` where there is none that counts.
-        kind: What the caller says of them.
+        kind: What the caller says of them; distances and ranks do not count.
         rule: The profile's; without `FuseRule.evidence` relevance alone counts.
     """
     weights = None if rule is None else rule.evidence
-    if weights is None or kind != "cosine":
+    if weights is None or kind in ("distance", "rank"):
         return max(relevance, default=0.0)
-    return max(
-        (
-            one if cosine is None else by_both(one, cosine, weights)
-            for one, cosine in zip(relevance, given, strict=True)
-        ),
-        default=0.0,
-    )
+    pairs = zip(relevance, given, strict=True)
+    return max((by_both(one, score, weights) for one, score in pairs), default=0.0)
 
 
-def by_both(relevance: float, cosine: float, weights: tuple[float, float, float]) -> float:
+def by_both(relevance: float, score: float | None, weights: tuple[float, float, float]) -> float:
     """A chunk's evidence, see `FuseRule.evidence`.
 
     Args:
         relevance: Its relevance, in [0, 1].
-        cosine: Its cosine.
+        score: The retriever's, which counts above 0.1 and up to 1.
         weights: The profile's.
     """
-    of_relevance, of_cosine, bias = weights
+    if score is None or not _LEAST < score <= _MOST:
+        return relevance
+    of_relevance, of_score, bias = weights
     alone = log_odds(relevance)
-    return sigmoid(min(of_relevance * alone + of_cosine * cosine + bias, alone + ABOVE))
+    both = of_relevance * alone + of_score * score + bias
+    return sigmoid(min(max(both, alone - _BELOW), alone + _ABOVE))
 
 
 def log_odds(probability: float) -> float:

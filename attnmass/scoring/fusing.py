@@ -52,8 +52,6 @@ def retrieved(
         attention: What attention says of each, higher is better.
         kind: What the caller says of them.
     """
-    if kind == "cosine":
-        return Retrieved(tuple(scores), "embedding")
     turned = kind in ("distance", "rank") or (
         kind == "auto" and _rises(scores) and _agreement(scores, attention) < _AGREEMENT
     )

@@ -47,23 +47,15 @@ def candidates(scores: list[float | None]) -> list[Candidate]:
 
 
 def test_it_is_the_cores(adapter: Adapter, scored: AttentionRanker) -> None:
-    """Said to be cosines they have the part in evidence that they have in the core, else none."""
+    """Cosines have the part in evidence that they have in the core, distances and ranks none."""
     found = adapter.build(candidates(COSINES))
-    by_kind = []
+    by_kind = {}
     for kind in get_args(RetrievalKind):
         result = adapter.run(adapter.telling(scored, retrieval_kind=kind), found, QUERY)
         expected = scored.rank(QUERY, TEXTS, retrieval_scores=COSINES, retrieval_kind=kind).evidence
         for each in adapter.read(result):
             assert each.hidden["evidence"] == pytest.approx(expected)
-        by_kind.append((kind, expected))
+        by_kind[kind] = expected
     alone = scored.rank(QUERY, TEXTS).evidence
-    assert [kind for kind, evidence in by_kind if evidence != alone] == ["cosine"]
-
-
-def test_what_is_no_cosine_is_refused(adapter: Adapter, scored: AttentionRanker) -> None:
-    """A score of BM25 among them is an error that says what to pass, not another evidence."""
-    found = adapter.build(candidates([0.9, 14.2, None, -0.2]))
-    rerank = adapter.telling(scored, retrieval_kind="cosine")
-    with pytest.raises(ValueError, match=r"cosine is between -1 and 1.* chunk 1 is 14\.2"):
-        adapter.run(rerank, found, QUERY)
-    assert adapter.run(adapter.telling(scored, retrieval_kind="similarity"), found, QUERY)
+    assert by_kind["auto"] == by_kind["similarity"] != alone
+    assert by_kind["distance"] == by_kind["rank"] == alone

@@ -100,9 +100,9 @@ def test_scores_change_nothing_of_that(
 ) -> None:
     """Nor where a retriever has scored them, however: in any order, with copies, or not all."""
     scored.warm([*chunks, *more, QUERY])
-    one_score = st.one_of(st.none(), st.floats(-1, 1), st.just(float("nan")))
-    if kind != "cosine":
-        one_score |= st.floats(-1e300, 1e300)
+    one_score = st.one_of(
+        st.none(), st.floats(-1, 1), st.just(float("nan")), st.floats(-1e300, 1e300)
+    )
     scores = {one: data.draw(one_score) for one in dict.fromkeys([*chunks, *more])}
 
     def ranked(texts: list[str]) -> Ranking:
@@ -127,7 +127,7 @@ def test_scores_change_nothing_of_that(
 def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
     """By each chunk's relevance and cosine, where cosines are fused, and by relevance else."""
     texts, cosines = PARAGRAPHS[:4], [0.7, 0.3, 0.2, -0.1]
-    ranking = scored.rank(QUERY, texts, retrieval_scores=cosines, retrieval_kind="cosine")
+    ranking = scored.rank(QUERY, texts, retrieval_scores=cosines)
     told = [
         by_both(chunk.relevance or 0.0, chunk.retrieval_score or 0.0, WEIGHTS)
         for chunk in ranking.chunks
@@ -136,16 +136,16 @@ def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
     alone = scored.rank(QUERY, texts)
     assert alone.evidence == max(chunk.relevance or 0.0 for chunk in alone.chunks)
     others: list[RankOptions] = [
-        {"fuse": None, "retrieval_kind": "cosine"},
-        {"fuse": 0.0, "retrieval_kind": "cosine"},
-        *({"retrieval_kind": kind} for kind in KINDS if kind != "cosine"),
-        {"fuse": 0.5},
+        {"fuse": None},
+        {"fuse": 0.0},
+        {"retrieval_kind": "distance"},
+        {"retrieval_kind": "rank"},
     ]
     for options in others:
         found = scored.rank(QUERY, texts, retrieval_scores=cosines, **options)
         assert found.evidence == alone.evidence
     given_ = [0.7, None, None, float("nan")]
-    some = scored.rank(QUERY, texts, retrieval_scores=given_, retrieval_kind="cosine")
+    some = scored.rank(QUERY, texts, retrieval_scores=given_)
     assert some.evidence == max(
         alone_of(alone, 1), alone_of(alone, 2), alone_of(alone, 3), ranking.evidence
     )

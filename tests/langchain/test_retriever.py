@@ -285,12 +285,10 @@ class TestFuse:
     @pytest.mark.parametrize(
         ("store", "kind", "instead"),
         [
-            (InMemoryVectorStore, "cosine", None),
             (InMemoryVectorStore, "similarity", None),
             (InMemoryVectorStore, "distance", "similarity"),
             (DistanceStore, "distance", None),
             (DistanceStore, "similarity", "distance"),
-            (DistanceStore, "cosine", "distance"),
         ],
     )
     async def test_scores_are_what_the_user_says(

@@ -17,36 +17,34 @@ RULE = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=(0.5, 6.0, -3.0))
 LIKELY = [0.9, 0.4, 0.1]
 
 shares = st.floats(0, 1)
-cosines = st.one_of(st.none(), st.floats(-1, 1))
-pairs = st.lists(st.tuples(shares, cosines), min_size=1, max_size=8)
+scores = st.one_of(st.none(), st.floats(-1, 1), st.floats(allow_nan=False, allow_infinity=False))
+pairs = st.lists(st.tuples(shares, scores), min_size=1, max_size=8)
 
 
 def test_by_hand() -> None:
     """It is the best chunk's logistic regression of its relevance and its cosine."""
-    logits = [0.5 * math.log(9) + 6 * 0.2 - 3, 0.5 * math.log(2 / 3) + 6 * 0.7 - 3]
-    found = best_evidence(LIKELY[:2], [0.2, 0.7], "cosine", RULE)
+    logits = [0.5 * math.log(9) + 6 * 0.55 - 3, 0.5 * math.log(2 / 3) + 6 * 0.7 - 3]
+    found = best_evidence(LIKELY[:2], [0.55, 0.7], "similarity", RULE)
     assert found == pytest.approx(1 / (1 + math.exp(-max(logits))))
 
 
-def test_high_cosines_do_not_make_evidence_of_everything() -> None:
-    """With some embedders all are high: a cosine lifts the log-odds of relevance by 1.5 at most."""
-    for relevance in (0.01, 0.3, 0.9):
-        logit = math.log(relevance / (1 - relevance))
-        found = best_evidence([relevance], [0.95], "cosine", RULE)
-        assert found <= 1 / (1 + math.exp(-logit - 1.5)) + 1e-9
-    assert best_evidence([0.01], [0.95], "cosine", RULE) < 0.05
+@pytest.mark.parametrize("relevance", [0.01, 0.3, 0.9])
+def test_no_scale_makes_evidence_of_everything_or_of_nothing(relevance: float) -> None:
+    """With some embedders all cosines are high, with others low: each counts within bounds."""
+    logit = math.log(relevance / (1 - relevance))
+    for score in (0.1001, 0.2, 0.7, 0.95, 1.0, 1.002):
+        found = best_evidence([relevance], [score], "auto", RULE)
+        assert -1 - 1e-9 <= log_odds(found) - logit <= 1.5 + 1e-9
+    assert best_evidence([0.01], [0.95], "auto", RULE) < 0.05
+    assert best_evidence([0.9], [0.11], "auto", RULE) > 0.7
 
 
 @pytest.mark.parametrize(
     ("scores", "kind"),
     [
-        ([None, None, None], "cosine"),
-        ([0.9, 0.5, 0.3], "auto"),  # cosines perhaps, or what a search has scaled to its best
-        ([0.9, 0.5, 0.3], "similarity"),
-        ([1.0, 0.5, 0.25], "auto"),  # reciprocal ranks, of which the first is always that
-        ([14.2, 3.0, 0.5], "auto"),  # BM25's scale is the corpus's
+        ([None, None, None], "auto"),
+        ([14.2, 9.1, 3.0], "auto"),  # BM25's scale is the corpus's
         ([0.0325, 0.0161, 0.0159], "auto"),  # sums of reciprocal ranks
-        ([0.11, 0.37, 0.52], "auto"),  # distances, best first
         ([0.9, 0.5, 0.3], "distance"),
         ([1.0, 2.0, 3.0], "rank"),
         ([-0.1, -0.4, -0.9], "auto"),  # distances that a retriever has negated
@@ -54,15 +52,15 @@ def test_high_cosines_do_not_make_evidence_of_everything() -> None:
     ],
 )
 def test_other_scores_have_no_part(scores: list[float | None], kind: str) -> None:
-    """Where nobody says that they are cosines one cannot tell what is near: relevance counts."""
+    """Of what is no cosine one cannot tell what is near: relevance alone counts."""
     assert best_evidence(LIKELY, scores, kind, RULE) == 0.9  # type: ignore[arg-type]
 
 
 def test_without_a_rule_scores_have_no_part() -> None:
     """A profile that was fitted without retrieval scores tells evidence by relevance alone."""
     rule = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0))
-    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "cosine", rule) == 0.9
-    assert best_evidence(LIKELY, [0.9, 0.1, 0.1], "cosine", None) == 0.9
+    assert best_evidence(LIKELY, [0.9, 0.2, 0.2], "auto", rule) == 0.9
+    assert best_evidence(LIKELY, [0.9, 0.2, 0.2], "auto", None) == 0.9
     assert best_evidence([], [], "auto", RULE) == 0.0
 
 

@@ -330,8 +330,7 @@ def test_fused_scores_are_an_order(
         for index, text in enumerate(texts)
     }
     selection = Selection(retrieval_scores=scores, retrieval_kind=kind)
-    if kind != "cosine":  # of which none is beyond 1
-        selection.check(4)
+    selection.check(4)
     chunks = [Chunk(str(text)) for text in texts]
     found = rank(selection, chunks, parts, {}, rule=RULE)
     told = [chunk.score for chunk in found]
