@@ -13,8 +13,8 @@ from attnmass.scoring.order import sigmoid
 # questions' chunks have; above, by more than half precision is off by, BM25's and inner products.
 _LEAST, _MOST = 0.1, 1.01
 # Log-odds that a score takes from relevance and adds to it at most. Retrievers have other scales
-# than the one that the weights are fitted to: with some embedders all cosines are high, and searches
-# scale what they fetched to 1.
+# than the one that the weights are fitted to: with some embedders all cosines are high, and some
+# searches scale the best to 1.
 _BELOW, _ABOVE = 1.0, 1.5
 _ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
 
