@@ -207,11 +207,7 @@ class Scoring(BaseModel):
         "in evidence distances between 0 and 1 have to be said",
     )
     evidence_threshold: float | None = option(
-        None,
-        "Evidence, 0 to 1, less of which is none",
-        unset="the profile's",
-        ge=0,
-        le=1,
+        None, "Evidence, 0 to 1, less of which is none", unset="the profile's", ge=0, le=1
     )
 
 
