@@ -14,7 +14,7 @@ from attnmass.capture.core import Head, by_layer, deepest, in_order
 from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossAttention, CrossPass
 from attnmass.capture.encoder_decoder import EncoderDecoder, n_heads
 from attnmass.capture.forward import StopForward
-from attnmass.capture.states import KeyValues, joined
+from attnmass.capture.states import KeyValues, by_row, joined
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.pair import (
     cross_modules,
@@ -111,14 +111,8 @@ class CrossReader(EncoderDecoder):
             keys[-1], values[-1] = (x[-1][:, list(self.kept_heads)] for x in (keys, values))
         if not self.keeps_values:
             values.pop()
-        return [
-            KeyValues(
-                tuple(key[i, :, : len(row)] for key in keys),
-                tuple(value[i, :, : len(row)] for value in values),
-                torch.arange(len(row), device=self.device),
-            )
-            for i, row in enumerate(rows)
-        ]
+        positions = torch.arange(max(map(len, rows)), device=self.device)
+        return by_row(keys, values, positions, rows)
 
     @torch.no_grad()
     def look(

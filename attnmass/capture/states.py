@@ -50,6 +50,30 @@ class KeyValues:
         out.copy_(getattr(self, kind)[layer])
 
 
+def by_row(
+    keys: Sequence[Tensor],
+    values: Sequence[Tensor],
+    positions: Tensor,
+    rows: Sequence[Sequence[int]],
+) -> list[KeyValues]:
+    """What each row of a batch left, without what filled it up.
+
+    Args:
+        keys: By layer, `[row, kv_head, token, dim]`.
+        values: Likewise.
+        positions: Of the longest row's tokens, `[token]`.
+        rows: Their token ids.
+    """
+    return [
+        KeyValues(
+            tuple(key[i, :, : len(row)] for key in keys),
+            tuple(value[i, :, : len(row)] for value in values),
+            positions[: len(row)],
+        )
+        for i, row in enumerate(rows)
+    ]
+
+
 def joined(
     past: Sequence[KeyValues],
     new: Tensor,

@@ -37,8 +37,9 @@ def prove_vectors(reader: VectorReader, model: nn.Module) -> None:
     ids = (positions * 7 + 5) % int(reader.config.vocab_size)
     with first_run(reader):
         keys, queries, near, far = reader.vectors(ids, positions)
-        few, places = ids[:_TOKENS], positions[:_TOKENS] + (_SHIFT if reader.distance else 0)
-        asked = ((reader.keys(few[None], places)[0], near), (reader.queries(few, places), far))
+        few, start = ids[:_TOKENS], _SHIFT if reader.distance else 0
+        (moved_keys,) = reader.keys([few.tolist()], start)
+        asked = (moved_keys, near), (reader.queries(few, positions[:_TOKENS] + start), far)
     expected = eager_rows(reader, model, ids)  # [head, row, key]
     found = _attention(reader, queries, keys, expected > 0)
     last = slice(n_tokens - _TOKENS, n_tokens)  # rows with something before them

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from attnmass.capture.core import Head
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
-from attnmass.capture.reader import Reader
+from attnmass.capture.reader import Reader, side_by_side
 from attnmass.capture.rotation import EMBEDDINGS, at_position, rotary_attention
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
@@ -110,26 +110,20 @@ class VectorReader(Reader):
         return torch.cat([_sink(rule, head) for rule, head in rules])
 
     def keys(
-        self,
-        ids: Tensor,
-        positions: Tensor,
-        past: Sequence[KeyValues] = (),
-    ) -> Tensor:
-        """Key vectors of tokens that are read side by side.
-
-        Args:
-            ids: `[batch, token]`, filled up as in `Reader.read`.
-            positions: `[token]`, shared by the rows.
-            past: What comes before, shared by the rows.
+        self, rows: Sequence[Sequence[int]], start: int = 0, past: Sequence[KeyValues] = ()
+    ) -> list[Tensor]:
+        """Key vectors of runs of tokens that are read side by side; arguments as in `Reader.read`.
 
         Returns:
-            `[batch, token, key_head, dim]`, fp32.
+            For each run `[token, key_head, dim]`, fp32.
 
         Raises:
             CaptureError: If there are NaN or infinite values.
         """
         kind = "near" if self._turns else "keys"
-        return self._keys(self._tapped((kind,), ids, positions, past)[kind])
+        ids, positions = side_by_side(rows, start, self.device)
+        found = self._keys(self._tapped((kind,), ids, positions, past)[kind])
+        return [found[i, : len(row)] for i, row in enumerate(rows)]
 
     def queries(
         self,

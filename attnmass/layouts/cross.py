@@ -25,7 +25,7 @@ from attnmass.layouts.cross_masses import by_query, of_chunks
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
 from attnmass.layouts.kept import KeepingLayout, Limit
 from attnmass.layouts.states import States
-from attnmass.layouts.windows import SHORTEST_WINDOW, query_batches
+from attnmass.layouts.windows import SHORTEST_WINDOW, lowest, query_batches
 from attnmass.layouts.within import Part, look_in_parts
 from attnmass.models.kinds import is_rag
 from attnmass.models.out_of_memory import advising_fewer, shrinking, sizes_down
@@ -144,14 +144,8 @@ class CrossLayout(KeepingLayout):
         def look(batch: Sequence[Part]) -> list[Tensor]:
             shift = len(frame.before)
             found = self._reader.look_inside(
-                [frame.around(chunks[p.chunk].ids[p.start : p.end]) for p in batch],
-                [
-                    [
-                        [t - p.start + shift for t in groups[p.chunk][g] if p.start <= t < p.end]
-                        for g in p.groups
-                    ]
-                    for p in batch
-                ],
+                [frame.around(part.ids(chunks)) for part in batch],
+                [part.rows(groups, shift) for part in batch],
             )
             return [
                 seen[:, :, shift : shift + len(part)].cpu()
@@ -241,9 +235,7 @@ class CrossLayout(KeepingLayout):
     def _limit(self, chunks: Sequence[Tokens], frame: Frame) -> Limit:
         """How long a window may be in a frame, from the length that is wanted."""
         free = self._room(chunks, frame)
-        return lambda wanted: min(
-            (size for size in (free, wanted) if size is not None), default=None
-        )
+        return lambda wanted: lowest(free, wanted)
 
     def _room(self, chunks: Sequence[Tokens], frame: Frame) -> int | None:
         """How long a window may be in a frame, or `None` for no limit."""

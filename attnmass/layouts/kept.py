@@ -145,9 +145,9 @@ class KeepingLayout:
         keys: list[str] = []
         texts: dict[str, Text] = {}
         for window in windows:
-            chunk = chunks[window.chunk]
-            ids = frame(chunk.ids[window.start : window.end])
+            ids = frame(window.ids(chunks))
             key = entry_key(self._scope, ids)
-            texts.setdefault(key, Text(ids, len(window))).ends += window.end == len(chunk)
+            ends = window.end == len(chunks[window.chunk])
+            texts.setdefault(key, Text(ids, len(window))).ends += ends
             keys.append(key)
         return windows, keys, texts

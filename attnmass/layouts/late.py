@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnmass.capture import Head, KeyValues
+from attnmass.capture import Head
 from attnmass.capture.vector_proof import prove_vectors
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import (
@@ -258,11 +258,9 @@ class LateLayout:
         model = self._reader.identity()
         if model == self._model:
             return
-        device = self._reader.device
-        n_before, n_between = len(self._prompt.before), len(self._prompt.between)
-        self._prefix = self._states(self._prompt.before, torch.arange(n_before, device=device), ())
-        positions = torch.arange(n_between, device=device) + n_before + _GAP
-        self._between = self._states(self._prompt.between, positions, (self._prefix,))
+        (self._prefix,) = self._reader.read([self._prompt.before])
+        start = len(self._prefix) + _GAP
+        (self._between,) = self._reader.read([self._prompt.between], start, (self._prefix,))
         self._model = model
         self._scope = scope_digest(
             model=model,
@@ -279,11 +277,3 @@ class LateLayout:
     def _followed_by(self, chunks: ChunkVectors) -> None:
         self._follow_model()
         chunks.follow(self._prefix, self._scope)
-
-    def _states(
-        self, ids: Sequence[int], positions: Tensor, past: Sequence[KeyValues]
-    ) -> KeyValues:
-        keys, values = self._reader.read(
-            torch.tensor([ids], device=self._reader.device), positions, past
-        )
-        return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from huggingface_hub import constants
 
 from attnmass.capture import KeyValues
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.late_masses import HeldVectors
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, lowest
 from attnmass.masses import KeyVectors, joined, quantize
 from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.options.cache import CacheOptions
@@ -124,10 +123,8 @@ class ChunkVectors:
     def limit(self, options: LayoutOptions) -> int | None:
         """How many tokens a window may have."""
         known = self._reader.max_positions
-        if known is None:
-            return options.max_chunk_tokens
-        free = max(known - len(self._prefix), SHORTEST_WINDOW)
-        return free if options.max_chunk_tokens is None else min(free, options.max_chunk_tokens)
+        free = None if known is None else max(known - len(self._prefix), SHORTEST_WINDOW)
+        return lowest(free, options.max_chunk_tokens)
 
     def _read(
         self, missing: Mapping[str, Sequence[int]], options: LayoutOptions
@@ -168,15 +165,9 @@ class ChunkVectors:
             yield from whole.items()
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyVectors]:
-        """Run token runs side by side after the prefix; shorter ones are filled at their end."""
-        device = self._reader.device
-        longest = max(map(len, rows))
-        ids = torch.tensor(
-            [[*row, *[row[0]] * (longest - len(row))] for row in rows], device=device
-        )
-        positions = torch.arange(longest, device=device) + len(self._prefix)
-        vectors = self._reader.keys(ids, positions, (self._prefix,))
-        return [quantize(vectors[i, : len(row)]) for i, row in enumerate(rows)]
+        """Run token runs side by side after the prefix."""
+        vectors = self._reader.keys(rows, len(self._prefix), (self._prefix,))
+        return [quantize(mine) for mine in vectors]
 
 
 class OwnShard:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from attnmass.capture import EncoderReader, Head, Passage, prove_encoder
 from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.pairs import Pair, Seen, merge
-from attnmass.layouts.windows import SHORTEST_WINDOW, batches, cut
+from attnmass.layouts.windows import SHORTEST_WINDOW, batches, cut, lowest
 from attnmass.layouts.within import Part, look_in_parts
 from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.options.choices import Direction
@@ -146,18 +146,12 @@ class PointwiseLayout:
         room = None if limit is None else limit - len(self._alone)
 
         def look(batch: Sequence[Part]) -> list[Tensor]:
+            start = len(self._alone.control[0])
             passages = []
             for part in batch:
-                ids, types, (start,) = self._alone.fill(
-                    chunks[part.chunk].ids[part.start : part.end]
-                )
-                mine = (groups[part.chunk][number] for number in part.groups)
-                rows = tuple(
-                    tuple(t - part.start + start for t in group if part.start <= t < part.end)
-                    for group in mine
-                )
+                ids, types, _ = self._alone.fill(part.ids(chunks))
+                rows = tuple(map(tuple, part.rows(groups, start)))
                 passages.append(Passage(ids, types, rows))
-            start = len(self._alone.control[0])
             seen = self._reader.look(passages)
             return [
                 one.groups[:, :, start : start + len(part)]
@@ -182,7 +176,7 @@ class PointwiseLayout:
                 f"the query has {len(query)} tokens, and this model has room for "
                 f"{max(0, free - least)} beside a piece of a chunk: shorten the query"
             )
-        return free - len(query) if wanted is None else min(free - len(query), wanted)
+        return lowest(free - len(query), wanted)
 
     def _read(
         self,
@@ -226,8 +220,7 @@ class PointwiseLayout:
         passages, starts = [], []
         for job in jobs:
             query, window = queries[job.query], job.window
-            text = chunks[window.chunk].ids[window.start : window.end]
-            ids, types, (first, second) = self._pair.fill(query.ids, text)
+            ids, types, (first, second) = self._pair.fill(query.ids, window.ids(chunks))
             places = tuple(range(first, first + len(query)))
             groups = tuple((place,) for place in places) if by_token else (places,)
             passages.append(Passage(ids, types, groups, places if asks_chunk else ()))
