@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -105,7 +104,7 @@ class Server:
 
     def attribution(self, asked: Answered, chunks: list[Chunk], not_text: set[int]) -> Attribution:
         """What an answer rests on in chunks, some of which are `not_text`."""
-        body = {**asdict(asked), "documents": documents(chunks, not_text)}
+        body = {**dict(asked), "documents": documents(chunks, not_text)}
         data = self._http.post("/v1/attribute", body)
         profile = self.known().profile
         with refused(self.url):

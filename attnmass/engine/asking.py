@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from pydantic import ConfigDict, SkipValidation
 
-from attnmass.options.checked import kinds_of
+from attnmass.options.attributing import Attributing
+from attnmass.options.checked import Checked, kinds_of
 from attnmass.options.choices import OnEmpty, OnNoEvidence, Order, RetrievalKind
 from attnmass.options.declared import Scoring, Selecting, Trimming, names_of, option
 from attnmass.options.renamed import what_then
@@ -73,23 +73,11 @@ def as_rank_options(options: TrimOptions) -> RankOptions:
     return cast("RankOptions", rest | {"trim": Trim(**wanted)})
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What `AttentionRanker.attribute` is asked, checked.
+class Answered(Attributing, Checked):
+    """What `AttentionRanker.attribute` is asked, checked."""
 
-    Attributes:
-        query: The query.
-        answer: The answer.
-        top_spans: Spans of a sentence that are told, at most.
-        threshold: Of support; `None` is the profile's, if it has one.
-        language: Of answer and chunks, as in `attnmass.text.segmentation.segment`.
-    """
-
-    query: str
-    answer: str
-    top_spans: int
-    threshold: float | None
-    language: str | None
+    query: SkipValidation[str]
+    answer: SkipValidation[str]
 
 
 class Asked(Selection):
