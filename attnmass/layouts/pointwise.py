@@ -75,17 +75,7 @@ class PointwiseLayout:
         direction: Direction = DEFAULT_DIRECTION,
         with_logit: bool = False,
     ) -> PointwiseLayout:
-        """See `Layout.build`; `tokenizer` and `cache` are of no use here.
-
-        Args:
-            model: See there.
-            tokenizer: See there.
-            plain: See there.
-            heads: See there.
-            cache: See there.
-            direction: As in the constructor.
-            with_logit: Whether the model's one-label classification head is asked as well.
-        """
+        """See `Layout.build`; with a logit the one-label classification head is asked, too."""
         reader = EncoderReader(model, heads, with_logit=with_logit)
         reader.proved(lambda made: prove_encoder(made, model))
         return cls(reader, plain, direction)

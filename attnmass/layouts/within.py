@@ -83,15 +83,9 @@ def look_in_parts(
     options: LayoutOptions,
     room: int | None,
 ) -> list[Tensor]:
-    """`look_within`, whatever reads the parts.
+    """`look_within`, whatever reads the parts: `look`, in one pass, by `n_heads` heads.
 
-    Args:
-        look: One pass; for each part `[group, head, token]`.
-        n_heads: How many heads that gives.
-        chunks: As in `look_within`, and so are the others, the result and the errors.
-        groups: See there.
-        options: See there.
-        room: See there.
+    For each part it gives `[group, head, token]`; all else is as in `look_within`.
     """
     room = lowest(room, options.max_chunk_tokens)
     parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
