@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attnmass.capture import interface
 from attnmass.capture.core import Head, ViewReader, deepest, in_order
-from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
+from attnmass.capture.forward import ACTIVE, ForwardPass, passing
 from attnmass.capture.regimes import first_regime, reach
 from attnmass.capture.states import KeyValues, by_row
 from attnmass.errors import UnsupportedModelError
@@ -138,23 +138,16 @@ class Reader(ViewReader):
         return in_order(state.recorded, self.heads)
 
     def _run(self, ids: Tensor, state: ForwardPass) -> None:
-        with self._running():
-            token = ACTIVE.set(state)
-            try:
-                eager = self.path == "eager"
-                self._view(
-                    input_ids=ids,
-                    position_ids=state.positions[None].expand_as(ids),
-                    # Without a mask, positions that start again would be taken for packed
-                    # sequences.
-                    attention_mask=None if eager else torch.ones_like(ids),
-                    use_cache=eager,
-                    **interface.cached(self._view, interface.PassCache() if eager else None),
-                )
-            except StopForward:
-                pass
-            finally:
-                ACTIVE.reset(token)
+        with self._running(), passing(ACTIVE, state):
+            eager = self.path == "eager"
+            self._view(
+                input_ids=ids,
+                position_ids=state.positions[None].expand_as(ids),
+                # Without a mask, positions that start again would be taken for packed sequences.
+                attention_mask=None if eager else torch.ones_like(ids),
+                use_cache=eager,
+                **interface.cached(self._view, interface.PassCache() if eager else None),
+            )
 
     def _bind(self) -> None:
         self.kept_heads = None

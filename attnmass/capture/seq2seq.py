@@ -13,7 +13,7 @@ from attnmass.capture.band import dense
 from attnmass.capture.core import Head, by_layer, deepest, in_order
 from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossAttention, CrossPass
 from attnmass.capture.encoder_decoder import EncoderDecoder, n_heads
-from attnmass.capture.forward import StopForward
+from attnmass.capture.forward import StopForward, passing
 from attnmass.capture.states import KeyValues, by_row, joined
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.pair import (
@@ -217,13 +217,8 @@ class CrossReader(EncoderDecoder):
             inside={id(self._inside[layer]): layer for layer in grouped},
             last_layer=max(grouped),
         )
-        token = ACTIVE.set(state)
-        try:
+        with passing(ACTIVE, state):
             self._encode(ids, mask)
-        except StopForward:
-            pass
-        finally:
-            ACTIVE.reset(token)
         found = in_order(state.recorded, unique)  # [row, head, group, key]
         found = found[:, [unique.index(head) for head in self._encoder_heads]]
         return [
@@ -234,13 +229,8 @@ class CrossReader(EncoderDecoder):
     def _run(
         self, state: CrossPass, ids: Tensor, states: Tensor, caches: EncoderDecoderCache | None
     ) -> None:
-        token = ACTIVE.set(state)
-        try:
+        with passing(ACTIVE, state):
             self._decode(ids, states, None, caches)
-        except StopForward:
-            pass
-        finally:
-            ACTIVE.reset(token)
         self._check_recorded(
             state.recorded,
             self._view.decoder,

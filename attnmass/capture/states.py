@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -72,6 +72,18 @@ def by_row(
         )
         for i, row in enumerate(rows)
     ]
+
+
+def blocks(past: Sequence[KeyValues], most: int | None) -> Iterator[Sequence[KeyValues]]:
+    """The past in runs of at most so many tokens; `None` is all in one."""
+    block: list[KeyValues] = []
+    for part in past:
+        if most is not None and block and sum(map(len, block)) + len(part) > most:
+            yield block
+            block = []
+        block.append(part)
+    if block:
+        yield block
 
 
 def joined(

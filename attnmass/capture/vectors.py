@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnmass.capture.core import Head
+from attnmass.capture.core import Head, check_finite
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
 from attnmass.capture.reader import Reader, side_by_side
 from attnmass.capture.rotation import EMBEDDINGS, at_position, rotary_attention
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
 from attnmass.capture.tap import OWN, Captured, Tap
-from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.errors import UnsupportedModelError
 from attnmass.models.view import find_layers
 
 DISTANCE = 64  # tokens between a key and the query, where the model takes so many
@@ -189,11 +189,7 @@ class VectorReader(Reader):
             for vector in vectors
         ]
         stacked = torch.stack(padded, dim=-2)
-        if not torch.isfinite(stacked).all():
-            raise CaptureError(
-                f"vectors of {type(self._view).__name__} have NaN or infinite values in "
-                f"{self.dtype}: load the model in float32 or bfloat16 (dtype='float32')."
-            )
+        check_finite(stacked, f"vectors of {type(self._view).__name__} have", self.dtype)
         return stacked
 
     def _tapped(

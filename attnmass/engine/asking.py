@@ -12,7 +12,7 @@ from attnmass.options.attributing import Attributing
 from attnmass.options.checked import Checked, kinds_of
 from attnmass.options.choices import OnEmpty, OnNoEvidence, Order, RetrievalKind
 from attnmass.options.declared import Scoring, Selecting, Trimming, names_of, option
-from attnmass.options.renamed import what_then
+from attnmass.options.renamed import check_known
 from attnmass.options.selection import Selection
 from attnmass.trimming import Render, Trim
 
@@ -65,9 +65,7 @@ def as_rank_options(options: TrimOptions) -> RankOptions:
         raise TypeError("trim takes the fields of a Trim as options: leave out trim, or use rank")
     names = names_of(Trimming)
     known = [*names, *(name for name in RankOptions.__annotations__ if name != "trim")]
-    for name in options:
-        if name not in known:
-            raise TypeError(f"unexpected keyword argument {name!r}.{what_then(name, known)}")
+    check_known(options, known)
     wanted: dict[str, Any] = {name: value for name, value in options.items() if name in names}
     rest = {name: value for name, value in options.items() if name not in names}
     return cast("RankOptions", rest | {"trim": Trim(**wanted)})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from attnmass.engine.asking import Asked
 from attnmass.engine.thresholds import least_relevance, threshold_of
 from attnmass.engine.tracing import trace
 from attnmass.layouts import QueryAttention
+from attnmass.options.checks import finite
 from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking, Timings
@@ -106,15 +106,11 @@ def by_relevance(
     scores = selection.retrieval_scores if selection.fuse else None
     places = inputs.places
     given = [
-        None if scores is None or place in ignored else _finite(scores[index])
+        None if scores is None or place in ignored else finite(scores[index])
         for index, place in places.items()
     ]
     relevance = [likely[place] for place in places.values()]
     return best_evidence(relevance, given, kind_of(selection), profile.fusing)
-
-
-def _finite(score: float | None) -> float | None:
-    return None if score is None or not math.isfinite(score) else float(score)
 
 
 def by_masses(

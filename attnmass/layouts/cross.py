@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from attnmass.capture import CrossAttention, CrossReader, Head, KeyValues, prove_cross
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.base import Advance, Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.cross_masses import by_query, of_chunks
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
 from attnmass.layouts.kept import KeepingLayout, Limit
@@ -94,7 +94,7 @@ class CrossLayout(KeepingLayout):
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         for query in queries:
@@ -119,7 +119,7 @@ class CrossLayout(KeepingLayout):
         )
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """See `Layout.warm`.
 
@@ -161,7 +161,7 @@ class CrossLayout(KeepingLayout):
         frame: Frame,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """Queries over chunks that are all read in one frame."""
         limit = self._limit(chunks, frame)

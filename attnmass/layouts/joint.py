@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from attnmass.capture import Head, Reader, prove
 from attnmass.layouts.base import (
+    Advance,
     AnsweredQuery,
     Groups,
     LayoutOptions,
@@ -109,7 +110,7 @@ class JointLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         tails = [query_tail(self._prompt, q.ids, by_token=options.query_rows) for q in queries]
@@ -132,7 +133,7 @@ class JointLayout:
         asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
         tail = answer_tail(self._prompt.between, self._prompt.after, asked)
@@ -143,7 +144,7 @@ class JointLayout:
         return self._in_orders(run, chunks)
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """Nothing can be read ahead.
 
@@ -166,7 +167,7 @@ class JointLayout:
         tails: Sequence[Tail],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """One result for each group of each tail."""
         self._reader.follow()
@@ -182,7 +183,7 @@ class JointLayout:
         windows: Sequence[Window],
         runs: Sequence[Sequence[int]],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """`_in_contexts` with contexts of the windows in each of `runs`."""
         parts: list[list[tuple[Sequence[Placed], Tensor]]] = [[] for _ in tails]

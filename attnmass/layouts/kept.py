@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attnmass.capture import CrossReader, KeyValues, Reader
-from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention, WarmCounts
+from attnmass.layouts.base import Advance, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
 from attnmass.layouts.states import StateReader, States, Text
 from attnmass.layouts.windows import Window, counted, cut
 from attnmass.store import ChunkCache, entry_key, scope_digest
@@ -98,7 +98,7 @@ class KeepingLayout:
         self,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
         limit: Limit,
         frame: Frame = tuple,
     ) -> Kept:
@@ -124,7 +124,7 @@ class KeepingLayout:
         self,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
         limit: Limit,
         frame: Frame = tuple,
     ) -> WarmCounts:

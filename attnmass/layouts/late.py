@@ -13,7 +13,7 @@ attention.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from attnmass.capture import Head
 from attnmass.capture.vector_proof import prove_vectors
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import (
+    Advance,
     AnsweredQuery,
     Groups,
     LayoutOptions,
@@ -31,12 +32,7 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.late_masses import (
-    BesideBackground,
-    RowMasses,
-    Sight,
-    TokenMasses,
-)
+from attnmass.layouts.late_masses import BesideBackground, RowMasses, Sight, TokenMasses
 from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard, overlap
 from attnmass.layouts.shards import Shard
 from attnmass.layouts.tails import answer_tail
@@ -102,7 +98,7 @@ class LateLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         groups = [[list(range(len(query)))] for query in queries]
@@ -113,14 +109,14 @@ class LateLayout:
         asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`: the answer's tokens are the rows of one more query."""
         tail = answer_tail((), self._prompt.after, asked)
         return self._attend([tail.ids], [tail.groups], chunks, options, advance)
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """See `Layout.warm`."""
         started = time.perf_counter()
@@ -165,7 +161,7 @@ class LateLayout:
         groups: Sequence[Groups],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """Read what is not kept, and look from groups of each query's tokens.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants
 
 from attnmass.capture import KeyValues
 from attnmass.capture.vectors import VectorReader
-from attnmass.layouts.base import LayoutOptions
+from attnmass.layouts.base import Advance, LayoutOptions
 from attnmass.layouts.late_masses import HeldVectors
 from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, lowest
 from attnmass.masses import KeyVectors, joined, quantize
@@ -67,7 +68,7 @@ class ChunkVectors:
         self.scope = scope
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> tuple[int, int]:
         """See `Shard.warm`."""
         keys = self.keys(chunks, options)
@@ -82,7 +83,7 @@ class ChunkVectors:
         return sum(times[key] for key in missing), sum(map(len, missing.values()))
 
     def read(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> HeldVectors:
         """See `Shard.read`: what is kept of each chunk, read now where it was not."""
         keys = self.keys(chunks, options)
@@ -170,43 +171,42 @@ class ChunkVectors:
         return [quantize(mine) for mine in vectors]
 
 
+@dataclass(frozen=True, slots=True)
 class OwnShard:
-    """What a layout keeps and reads by itself, of its model as it is when it is asked."""
+    """What a layout keeps and reads by itself, of its model as it is when it is asked.
 
-    def __init__(self, chunks: ChunkVectors, follow: Callable[[ChunkVectors], None]) -> None:
-        """Nothing is read yet.
+    Attributes:
+        chunks: What reads.
+        follow: Calls `ChunkVectors.follow` with what stands for the model now.
+    """
 
-        Args:
-            chunks: What reads.
-            follow: Calls `ChunkVectors.follow` with what stands for the model now.
-        """
-        self._chunks = chunks
-        self._follow = follow
+    chunks: ChunkVectors
+    follow: Callable[[ChunkVectors], None]
+
+    def _now(self) -> ChunkVectors:
+        self.follow(self.chunks)
+        return self.chunks
 
     @property
     def scope(self) -> str:
         """See `KeepingShard.scope`."""
-        self._follow(self._chunks)
-        return self._chunks.scope
+        return self._now().scope
 
     def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
         """See `KeepingShard.find`."""
-        self._follow(self._chunks)
-        return self._chunks.find(chunks, options)
+        return self._now().find(chunks, options)
 
     def read(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> HeldVectors:
         """See `Shard.read`."""
-        self._follow(self._chunks)
-        return self._chunks.read(chunks, options, advance)
+        return self._now().read(chunks, options, advance)
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> tuple[int, int]:
         """See `Shard.warm`."""
-        self._follow(self._chunks)
-        return self._chunks.warm(chunks, options, advance)
+        return self._now().warm(chunks, options, advance)
 
 
 class BackgroundVectors:

@@ -16,7 +16,14 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from attnmass.capture import Head, KeyValues, Reader, prove
-from attnmass.layouts.base import AnsweredQuery, Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.base import (
+    Advance,
+    AnsweredQuery,
+    Groups,
+    LayoutOptions,
+    LayoutResult,
+    WarmCounts,
+)
 from attnmass.layouts.kept import KeepingLayout, Kept, Limit
 from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
 from attnmass.layouts.windows import SHORTEST_WINDOW, by_chunk, nearer, query_batches, window_limit
@@ -72,7 +79,7 @@ class ParallelLayout(KeepingLayout):
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         tails = [query_tail(self._prompt, query.ids) for query in queries]
@@ -85,7 +92,7 @@ class ParallelLayout(KeepingLayout):
         asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
         tail = answer_tail(self._prompt.between, self._prompt.after, asked)
@@ -96,7 +103,7 @@ class ParallelLayout(KeepingLayout):
         tails: Sequence[Tail],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
         *,
         by_token: bool = False,
     ) -> LayoutResult:
@@ -114,7 +121,7 @@ class ParallelLayout(KeepingLayout):
         )
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """See `Layout.warm`."""
         return self._warm_chunks(chunks, options, advance, self._limit(chunks, 0))

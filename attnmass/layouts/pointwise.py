@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attnmass.capture import EncoderReader, Head, Passage, prove_encoder
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.base import Advance, Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.pairs import Pair, Seen, merge
 from attnmass.layouts.windows import SHORTEST_WINDOW, batches, cut, lowest
 from attnmass.layouts.within import Part, look_in_parts
@@ -85,7 +85,7 @@ class PointwiseLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         started = time.perf_counter()
@@ -114,7 +114,7 @@ class PointwiseLayout:
         )
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """Refuse: there is nothing to keep.
 
@@ -174,7 +174,7 @@ class PointwiseLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> dict[Pair, Seen]:
         """Read all pairs, batch by batch, those of similar length together.
 

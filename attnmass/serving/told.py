@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from attnmass.explain.telling import picked
 from attnmass.results.attribution import Attribution
 from attnmass.results.citations import cite, ranked_passages
 from attnmass.results.ranking import Ranking
@@ -42,7 +43,7 @@ def told_trim(
         ValueError: If the texts have something that reads like the marker.
     """
     told: dict[str, Any] = {
-        **_of(ranking, "evidence", "no_evidence", "n_tokens_before", "n_tokens_after"),
+        **picked(ranking, "evidence", "no_evidence", "n_tokens_before", "n_tokens_after"),
         "text": "\n\n".join(
             chunk_text(replace(chunks[each.index], text=each.text)) for each in ranking.chunks
         ),
@@ -60,7 +61,7 @@ def told_trim(
             "marker": cited.marker,
             "sources": [
                 {
-                    **_of(source, "number", "id", "text", "start", "end"),
+                    **picked(source, "number", "id", "text", "start", "end"),
                     "index": ranking.chunks[source.chunk].index,
                     "document_id": ids[ranking.chunks[source.chunk].index],
                     **({"metadata": source.metadata} if source.metadata else {}),
@@ -78,8 +79,8 @@ def _dropped(chunks: Sequence[RankedChunk], ids: Ids) -> list[dict[str, Any]]:
 def _saving(saving: Saving, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     """What a dry run found."""
     told: dict[str, Any] = {
-        **_of(saving, "n_tokens_before", "n_tokens_after", "n_tokens_saved"),
-        **_of(saving, "lost_spans", "error"),
+        **picked(saving, "n_tokens_before", "n_tokens_after", "n_tokens_saved"),
+        **picked(saving, "lost_spans", "error"),
         "lost_documents": saving.lost_chunks,
         "results": [_chunk(each, ids, dropped=dropped) for each in saving.chunks],
     }
@@ -88,11 +89,11 @@ def _saving(saving: Saving, ids: Ids, *, dropped: bool) -> dict[str, Any]:
 
 def _chunk(chunk: RankedChunk, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
-        **_of(chunk, "index", "score", "mass", "n_tokens"),
+        **picked(chunk, "index", "score", "mass", "n_tokens"),
         "id": ids[chunk.index],
         "spans": [asdict(span) for span in chunk.spans if span.kept or dropped],
     }
-    rest = _of(chunk, "relevance", "retrieval_score", "share", "skipped")
+    rest = picked(chunk, "relevance", "retrieval_score", "share", "skipped")
     told |= {name: value for name, value in rest.items() if value is not None}
     if chunk.metadata:
         told["metadata"] = chunk.metadata
@@ -101,29 +102,24 @@ def _chunk(chunk: RankedChunk, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     return told
 
 
-def _of(one: Any, *names: str) -> dict[str, Any]:
-    """What is told as it is called."""
-    return {name: getattr(one, name) for name in names}
-
-
 def told_attribution(attribution: Attribution, ids: Ids) -> dict[str, Any]:
     """What an answer rests on."""
     return {
         "sentences": [
             {
-                **_of(each, "start", "end", "text", "support", "supported", "scores"),
+                **picked(each, "start", "end", "text", "support", "supported", "scores"),
                 "spans": [
                     {
                         "index": span.chunk,
                         "document_id": ids[span.chunk],
-                        **_of(span, "start", "end", "text", "kind", "score", "mass", "id"),
+                        **picked(span, "start", "end", "text", "kind", "score", "mass", "id"),
                     }
                     for span in each.spans
                 ],
             }
             for each in attribution.sentences
         ],
-        **_of(attribution, "scores", "threshold", "notes"),
+        **picked(attribution, "scores", "threshold", "notes"),
     }
 
 
