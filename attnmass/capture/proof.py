@@ -39,10 +39,6 @@ def prove(reader: Reader, model: nn.Module) -> None:
     of Qwen2.5 give logits of which bfloat16 keeps the first digits only. Such a model is proved in
     float32, on a copy of its first layers, and its own dtype has to come near.
 
-    Args:
-        reader: The reader to prove.
-        model: The model it was built from.
-
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
         CaptureError: If attention has NaN or infinite values.

@@ -23,10 +23,6 @@ def prove_vectors(reader: VectorReader, model: nn.Module) -> None:
     and what readers ask for in passes of their own has to be the same. What `prove` proves is
     proved before.
 
-    Args:
-        reader: The reader to prove.
-        model: The model it was built from.
-
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
         CaptureError: If there are NaN or infinite values.

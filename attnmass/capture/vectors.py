@@ -64,10 +64,6 @@ class VectorReader(Reader):
     def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
         """Build the view, and learn shapes from a pass over a few tokens.
 
-        Args:
-            model: As in `Reader`.
-            heads: Likewise.
-
         Raises:
             UnsupportedModelError: If the model has no key vectors to read.
         """

@@ -76,12 +76,6 @@ def rank_and_write(
 ) -> ExitCode:
     """Rank each question's chunks and write the result.
 
-    Args:
-        asked: What is ranked.
-        common: Whether to show notes and progress.
-        writer: Where results go.
-        trim: Keep only some spans.
-
     Returns:
         `NO_EVIDENCE` if a question had too little and the user asked for that, else `OK`.
 

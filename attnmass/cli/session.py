@@ -23,11 +23,6 @@ def load_ranker(
 ) -> AttentionRanker:
     """Load the model that the options name, in the layout that a store was written in.
 
-    Args:
-        model: Which model, and how it is read.
-        cache: Where what was read is kept.
-        quiet: Whether nothing is told.
-
     Raises:
         UsageError: If options are off, or do not fit the model.
         WeightsNotFoundError, UnsupportedModelError: As `AttentionRanker.from_pretrained`.

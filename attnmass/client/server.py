@@ -43,13 +43,7 @@ class Server:
         self.close = self._http.close
 
     def plain(self, kind: type[Plain], path: str, body: Mapping[str, Any] | None = None) -> Plain:
-        """A dataclass of plain numbers; what else is in the answer is left aside.
-
-        Args:
-            kind: The dataclass.
-            path: Of the route.
-            body: What is sent, if anything.
-        """
+        """A dataclass of plain numbers; what else is in the answer is left aside."""
         data = self._http.get(path) if body is None else self._http.post(path, body)
         with refused(self.url):
             return TypeAdapter(kind).validate_json(data)

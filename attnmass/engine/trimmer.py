@@ -23,13 +23,7 @@ class Trimmer:
     """Trims rankings of one ranker."""
 
     def __init__(self, profile: HeadProfile, plain: PlainTokenizer, leaner: Leaner) -> None:
-        """Bind to a ranker's parts.
-
-        Args:
-            profile: The heads that are read.
-            plain: The tokenizer.
-            leaner: Looks inside chunks.
-        """
+        """Bind to a ranker's parts."""
         self._profile = profile
         self._plain = plain
         self._leaner = leaner
@@ -44,11 +38,6 @@ class Trimmer:
 
         In a dry run these are rankings that nothing was cut from, and it is told on them what would
         be done, and what would be raised.
-
-        Args:
-            ranked: What the call saw of the chunks.
-            asked: All that was asked for.
-            trim: What of it is about trimming.
 
         Raises:
             BudgetError, PatternError: As `Call.trimmed`.
