@@ -54,11 +54,11 @@ class AttentionRanker(Looker, Verbs):
         ranked = self._ranked(queries, chunks, asked)
         if ranked is None:
             return []
-        rankings, trim = ranked.rankings(asked), asked.trim
-        if trim is not None:
-            wholes = ranked.rankings(asked.uncut) if trim.dry_run else None
-            looked = (ranked.inputs, ranked.attention)
-            rankings = self._trimmer.trim(rankings, *looked, asked, trim, ranked.options, wholes)
+        trim = asked.trim
+        if trim is None:
+            rankings = ranked.rankings(asked)
+        else:
+            rankings = self._trimmer.trim(ranked, asked, trim)
         rankings = ranked.timed(rankings, trimmed=trim is not None)
         check_evidence(rankings, asked, self._profile)
         return rankings
@@ -100,14 +100,7 @@ class AttentionRanker(Looker, Verbs):
         rankings = ranked.rankings(asked)
         if not spans:
             return [ScoredRanking(each, {}, {}, {}) for each in ranked.timed(rankings)]
-        scored = self._trimmer.spans(
-            rankings,
-            ranked.inputs,
-            ranked.attention,
-            ranked.options,
-            language=language,
-            leaning=leaning,
-        )
+        scored = self._trimmer.spans(ranked, rankings, language=language, leaning=leaning)
         timed = ranked.timed(rankings, trimmed=True)
         return [replace(one, ranking=ranking) for one, ranking in zip(scored, timed, strict=True)]
 

@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 
+from attnmass.options.attributing import TOP_SPANS
 from attnmass.options.checks import check_type
 from attnmass.results.attribution import Attribution
 from langchain_attn import convert
@@ -24,7 +25,7 @@ def attribute(
     *,
     query: str | None = None,
     rerank: AttentionRerank | None = None,
-    top_spans: int = 3,
+    top_spans: int = TOP_SPANS,
     threshold: float | None = None,
 ) -> Attribution:
     """See which spans of its documents each sentence of a chain's answer looked at.

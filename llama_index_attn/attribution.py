@@ -7,6 +7,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, QueryBundle
 
 from attnmass import Chunk
+from attnmass.options.attributing import TOP_SPANS
 from attnmass.options.checks import check_type
 from attnmass.results.attribution import Attribution
 from llama_index_attn.convert import check_found, is_text, parent_offset, to_chunk
@@ -18,7 +19,7 @@ def attribute(
     query: str | QueryBundle,
     *,
     rerank: AttentionRerank | None = None,
-    top_spans: int = 3,
+    top_spans: int = TOP_SPANS,
     threshold: float | None = None,
 ) -> Attribution:
     """See which spans of the source nodes each sentence of a response looked at.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.forking import ForkLock
@@ -91,15 +90,16 @@ def _keys(name: str, options: dict[str, Any]) -> tuple[str, str, _Key]:
 
     That is the name, and the options that are not the defaults.
     """
+    from attnmass.loading.sources import ALIASES, place_of
     from attnmass.options.declared import defaults_of
     from attnmass.options.fields import LOADING_GROUPS
 
     check_path("name", name)
     name = os.fspath(name)
-    place = _place(name)
+    place = place_of(name)
     defaults = defaults_of(*LOADING_GROUPS)
     told = [(name, value) for name, value in options.items() if value != defaults.get(name)]
-    name = place if place in _aliases() else name
+    name = place if place in ALIASES else name
     key = (name, *sorted(told, key=lambda item: item[0]))
     hash(key)  # or there is a TypeError, before anything is put down
     return place, name, key
@@ -124,22 +124,10 @@ def release(name: str | None = None) -> int:
     Returns:
         How many were forgotten.
     """
+    from attnmass.loading.sources import place_of
+
     check_type("name", name, str, optional="all")
     with _guard:
-        places = list(_slots) if name is None else [_place(name)]
+        places = list(_slots) if name is None else [place_of(name)]
         forgotten = [_slots.pop(place) for place in places if place in _slots]
     return sum(len(slot.rankers) for slot in forgotten)
-
-
-def _place(name: str) -> str:
-    """One spelling for a model: of an alias, of a path, or the name itself."""
-    if name.lower() in _aliases():
-        return name.lower()
-    path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() else name
-
-
-def _aliases() -> Container[str]:
-    from attnmass.loading.sources import ALIASES
-
-    return ALIASES

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from attnmass.errors import UnsupportedModelError
+from attnmass.errors import CaptureError, UnsupportedModelError
 from attnmass.models.ambient import undisturbed
 from attnmass.models.state import ModelState
 
@@ -115,6 +115,15 @@ class ViewReader:
         missing = set(self._by_layer) - set(recorded)
         if missing:
             raise UnsupportedModelError(f"layer {min(missing)} of {type(model).__name__} {what}")
+
+
+def check_finite(found: Tensor, what: str, dtype: torch.dtype) -> None:
+    """Raise `CaptureError` for NaN and infinite values: `what` says of what, with its verb."""
+    if not torch.isfinite(found).all():
+        raise CaptureError(
+            f"{what} NaN or infinite values in {dtype}: "
+            "load the model in float32 or bfloat16 (dtype='float32')."
+        )
 
 
 def deepest(heads: Iterable[Head]) -> int:

@@ -6,7 +6,7 @@ in its thread what to look at, and what to record.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +17,10 @@ from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
+from attnmass.capture.core import check_finite
 from attnmass.capture.forward import StopForward
 from attnmass.capture.rule import OnlineSoftmax, ScoreRule
-from attnmass.capture.states import KeyValues, joined
-from attnmass.errors import CaptureError
+from attnmass.capture.states import KeyValues, blocks, joined
 
 # Views of encoder-decoders name it in their own configs; no other model ever sees it.
 CROSS_INTERFACE = "attnmass_cross"
@@ -95,7 +95,7 @@ class CrossPass:
             read = [self.kept_heads.index(head) for head in read]
         merged = OnlineSoftmax(query, key.shape[-1], rule)
         seen: list[Tensor] = []
-        for block in self._blocks():
+        for block in blocks(self.past, self.key_block):
             keys = joined(block, like, layer, "keys", append=False)
             mask = torch.ones((), dtype=torch.bool, device=keys.device)
             if heads:
@@ -117,7 +117,7 @@ class CrossPass:
         self, layer: int, weights: Tensor, dtype: torch.dtype, logs: Tensor | None = None
     ) -> None:
         """Average cross-attention `[batch, selected, row, key]`, and its logarithms, by group."""
-        _check_finite(weights, f"cross-attention of layer {layer}", dtype)
+        check_finite(weights, f"cross-attention of layer {layer} has", dtype)
         rows = self.rows.to(weights.device)
         if logs is None:
             logs = weights.clamp_min(torch.finfo(weights.dtype).tiny).log()
@@ -126,21 +126,10 @@ class CrossPass:
 
     def keep_inside(self, layer: int, weights: Tensor, dtype: torch.dtype) -> None:
         """Average the encoder's attention `[batch, selected, row, key]` over each group's rows."""
-        _check_finite(weights, f"attention of encoder layer {layer}", dtype)
+        check_finite(weights, f"attention of encoder layer {layer} has", dtype)
         rows = self.rows.to(weights.device)
         found = torch.einsum("bgt,bhtk->bhgk", rows, weights)
         self.recorded[layer] = found.to(self.rows.device)
-
-    def _blocks(self) -> Iterator[Sequence[KeyValues]]:
-        """The past in runs of at most `key_block` tokens."""
-        block: list[KeyValues] = []
-        for part in self.past:
-            full = self.key_block is not None and block
-            if full and sum(map(len, block)) + len(part) > (self.key_block or 0):
-                yield block
-                block = []
-            block.append(part)
-        yield block
 
 
 def attention_function(
@@ -198,14 +187,6 @@ def _additive(mask: Tensor | None, bias: Tensor | None, query: Tensor) -> Tensor
     if mask is None or bias is None:
         return bias if mask is None else mask.to(query.dtype)
     return (mask + bias).to(query.dtype)
-
-
-def _check_finite(weights: Tensor, what: str, dtype: torch.dtype) -> None:
-    if not torch.isfinite(weights).all():
-        raise CaptureError(
-            f"{what} has NaN or infinite values in {dtype}: "
-            "load the model in float32 or bfloat16 (dtype='float32')."
-        )
 
 
 AttentionInterface.register(CROSS_INTERFACE, attention_function)

@@ -21,10 +21,6 @@ def prove_cross(reader: CrossReader, model: nn.Module) -> None:
     The chunks are read side by side and looked at together; the model's own eager attention reads
     each alone and has their states joined. Takes a few passes over a dozen tokens.
 
-    Args:
-        reader: The reader to prove.
-        model: The model it was built from.
-
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
         CaptureError: If attention has NaN or infinite values.

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnmass.capture.core import Head, ViewReader, deepest, in_order
+from attnmass.capture.core import Head, ViewReader, check_finite, deepest, in_order
 from attnmass.capture.encoder_pass import ACTIVE, INTERFACE, EncoderPass, Passage, Plan
-from attnmass.capture.forward import StopForward
-from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.capture.forward import StopForward, passing
+from attnmass.errors import UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
 from attnmass.models.state import ModelState
 from attnmass.models.view import asks_interface, find_layers, layers_above, shared_view
@@ -155,21 +155,11 @@ class EncoderReader(ViewReader):
         }
         if max(max(passage.types) for passage in passages) < self._n_types:
             inputs["token_type_ids"] = filled((p.types for p in passages), 0)
-        token = ACTIVE.set(active)
-        try:
-            with self._running():
-                output = self._view(**inputs)
-        except StopForward:
-            return None
-        finally:
-            ACTIVE.reset(token)
+        with passing(ACTIVE, active), self._running():
+            output = self._view(**inputs)
         if not self.with_logit:
             return None
-        if not torch.isfinite(output.logits).all():
-            raise CaptureError(
-                f"the model's logits have NaN or infinite values in {self.dtype}: "
-                "load the model in float32 or bfloat16 (dtype='float32')."
-            )
+        check_finite(output.logits, "the model's logits have", self.dtype)
         return [float(row) for row in output.logits[:, 0]]
 
     def _hook(self, layer_module: nn.Module, layer: int) -> None:

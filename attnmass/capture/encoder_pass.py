@@ -12,8 +12,8 @@ from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
+from attnmass.capture.core import check_finite
 from attnmass.capture.forward import StopForward
-from attnmass.errors import CaptureError
 
 # A view names it in its own config; no other model ever sees it.
 INTERFACE = "attnmass_encoder"
@@ -76,11 +76,7 @@ class EncoderPass:
         """Take each passage's rows of attention, fp32, `[selected, row, token]`."""
         self.groups[layer], self.watched[layer] = [], []
         for plan, weights in zip(self.plans, rows, strict=True):
-            if not torch.isfinite(weights).all():
-                raise CaptureError(
-                    f"attention of layer {layer} has NaN or infinite values in {dtype}: "
-                    "load the model in float32 or bfloat16 (dtype='float32')."
-                )
+            check_finite(weights, f"attention of layer {layer} has", dtype)
             averaging = plan.averaging.to(weights.device)
             self.groups[layer].append(torch.einsum("gr,srt->gst", averaging, weights))
             self.watched[layer].append(weights[:, :, plan.watched.to(weights.device)])

@@ -7,17 +7,18 @@ mask function and the cache all ask the pass that is active in their thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from attnmass.capture.core import check_finite
 from attnmass.capture.fused import Fused
 from attnmass.capture.rule import OnlineSoftmax, ScoreRule
-from attnmass.capture.states import KeyValues, joined
-from attnmass.errors import CaptureError
+from attnmass.capture.states import KeyValues, blocks, joined
 
 MaskFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -36,6 +37,18 @@ class Tapped(Protocol):
 
 class StopForward(Exception):  # noqa: N818 - a signal, never seen by callers
     """Ends a forward pass once nothing above is needed."""
+
+
+@contextmanager
+def passing(active: ContextVar[Any], state: object) -> Iterator[None]:
+    """Around a forward pass: the functions that transformers calls find its state in `active`."""
+    token = active.set(state)
+    try:
+        yield
+    except StopForward:
+        pass
+    finally:
+        active.reset(token)
 
 
 @dataclass
@@ -191,7 +204,7 @@ class ForwardPass:
         merged = OnlineSoftmax(query, value.shape[-1], rule)
         seen: list[Tensor] = []
         start = 0
-        for block in self._blocks():
+        for block in (*blocks(self.past, self.key_block), ()):  # the new tokens stand last
             keys = joined(block, key, layer, "keys", append=False) if block else key
             part = mask[..., start : start + keys.shape[2]]
             if read:
@@ -210,18 +223,6 @@ class ForwardPass:
         if layer == self.last_layer:
             raise StopForward
         return merged.result().to(value.dtype).transpose(1, 2).contiguous()
-
-    def _blocks(self) -> Iterator[Sequence[KeyValues]]:
-        """The past in runs of at most `key_block` tokens, then nothing, for the new tokens."""
-        block: list[KeyValues] = []
-        for part in self.past:
-            if block and sum(map(len, block)) + len(part) > (self.key_block or 0):
-                yield block
-                block = []
-            block.append(part)
-        if block:
-            yield block
-        yield ()
 
     def record(
         self,
@@ -254,11 +255,7 @@ class ForwardPass:
 
     def keep_rows(self, layer: int, weights: Tensor, dtype: torch.dtype) -> None:
         """Average attention rows `[selected, row, key]` over the rows of each segment."""
-        if not torch.isfinite(weights).all():
-            raise CaptureError(
-                f"attention of layer {layer} has NaN or infinite values in {dtype}: "
-                "load the model in float32 or bfloat16 (dtype='float32')."
-            )
+        check_finite(weights, f"attention of layer {layer} has", dtype)
         parts = torch.split(weights, [len(rows) for rows in self.rows], dim=1)
         means = torch.stack([part.mean(dim=1) for part in parts])  # [query, selected, key]
         self.recorded[layer] = means.to(self.positions.device)

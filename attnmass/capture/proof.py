@@ -39,10 +39,6 @@ def prove(reader: Reader, model: nn.Module) -> None:
     of Qwen2.5 give logits of which bfloat16 keeps the first digits only. Such a model is proved in
     float32, on a copy of its first layers, and its own dtype has to come near.
 
-    Args:
-        reader: The reader to prove.
-        model: The model it was built from.
-
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
         CaptureError: If attention has NaN or infinite values.
@@ -61,9 +57,9 @@ def prove(reader: Reader, model: nn.Module) -> None:
         return reader.look(query_ids, positions, (prefix, *chunks), rows)[0]  # [head, key]
 
     with first_run(reader):
-        prefix = _states(reader, prefix_ids, 0, ())
-        chunk = _states(reader, chunk_ids, _PREFIX, (prefix,))
-        short = _states(reader, short_ids, _PREFIX, (prefix,))
+        (prefix,) = reader.read([prefix_ids.tolist()])
+        (chunk,) = reader.read([chunk_ids.tolist()], _PREFIX, (prefix,))
+        (short,) = reader.read([short_ids.tolist()], _PREFIX, (prefix,))
         alone, there, back = look(chunk), look(chunk, short), look(short, chunk)
     expected = _eager(reader, model, torch.cat([prefix_ids, chunk_ids, query_ids]))
     moved = torch.cat(
@@ -146,12 +142,6 @@ def in_float32(reader: Reader, model: nn.Module) -> nn.Module:
     # transformers refuses this of what it read from a GGUF file, whose weights are floats by then.
     plain = all(parameter.is_floating_point() for parameter in copied.parameters())
     return nn.Module.float(copied) if plain else copied.float()
-
-
-def _states(reader: Reader, ids: Tensor, start: int, past: tuple[KeyValues, ...]) -> KeyValues:
-    positions = torch.arange(len(ids), device=ids.device) + start
-    keys, values = reader.read(ids[None], positions, past)
-    return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
 
 
 def _eager(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from attnmass.capture import interface
 from attnmass.capture.core import Head, ViewReader, deepest, in_order
-from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
+from attnmass.capture.forward import ACTIVE, ForwardPass, passing
 from attnmass.capture.regimes import first_regime, reach
-from attnmass.capture.states import KeyValues
+from attnmass.capture.states import KeyValues, by_row
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.state import ModelState
 from attnmass.models.view import (
@@ -78,25 +78,24 @@ class Reader(ViewReader):
         return reach(self.config, self.last_layer + 1)
 
     def read(
-        self, ids: Tensor, positions: Tensor, past: Sequence[KeyValues] = ()
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Run tokens and keep the keys and values that they leave.
+        self, rows: Sequence[Sequence[int]], start: int = 0, past: Sequence[KeyValues] = ()
+    ) -> list[KeyValues]:
+        """Run runs of tokens side by side, and keep the keys and values that each leaves.
 
         Args:
-            ids: `[batch, token]`; shorter rows are filled up at their end with any id, which no
-                token before it sees.
-            positions: `[token]`, shared by the rows.
+            rows: Token ids, each at least one.
+            start: Position of the first token of each.
             past: What comes before, shared by the rows.
 
         Returns:
-            Keys by layer, each `[batch, kv_head, token, dim]`, and values likewise but for the last
-            layer, where nothing reads them. Of the last layer's keys only the heads in
-            `kept_heads`.
+            For each run keys by layer, and values likewise but for the last layer, where nothing
+            reads them. Of the last layer's keys only the heads in `kept_heads`.
         """
+        ids, positions = side_by_side(rows, start, self.device)
         state = ForwardPass(positions, self.last_layer, past, heads=self._by_layer, keep=True)
         self._run(ids, state)
         self.kept_heads = state.kept_heads
-        return state.keys, state.values
+        return by_row(state.keys, state.values, positions, rows)
 
     def look(
         self,
@@ -139,23 +138,16 @@ class Reader(ViewReader):
         return in_order(state.recorded, self.heads)
 
     def _run(self, ids: Tensor, state: ForwardPass) -> None:
-        with self._running():
-            token = ACTIVE.set(state)
-            try:
-                eager = self.path == "eager"
-                self._view(
-                    input_ids=ids,
-                    position_ids=state.positions[None].expand_as(ids),
-                    # Without a mask, positions that start again would be taken for packed
-                    # sequences.
-                    attention_mask=None if eager else torch.ones_like(ids),
-                    use_cache=eager,
-                    **interface.cached(self._view, interface.PassCache() if eager else None),
-                )
-            except StopForward:
-                pass
-            finally:
-                ACTIVE.reset(token)
+        with self._running(), passing(ACTIVE, state):
+            eager = self.path == "eager"
+            self._view(
+                input_ids=ids,
+                position_ids=state.positions[None].expand_as(ids),
+                # Without a mask, positions that start again would be taken for packed sequences.
+                attention_mask=None if eager else torch.ones_like(ids),
+                use_cache=eager,
+                **interface.cached(self._view, interface.PassCache() if eager else None),
+            )
 
     def _bind(self) -> None:
         self.kept_heads = None
@@ -183,6 +175,18 @@ class Reader(ViewReader):
             for module in layers[layer].modules():
                 if module is not layers[layer] and not is_whole(module):
                     module.register_forward_hook(listen(layer))
+
+
+def side_by_side(
+    rows: Sequence[Sequence[int]], start: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Ids of a batch, `[row, token]`, and positions that its rows share, `[token]`, from `start`.
+
+    Shorter rows are filled up at their end, with what no token before it sees.
+    """
+    longest = max(map(len, rows))
+    ids = [[*row, *[row[0]] * (longest - len(row))] for row in rows]
+    return torch.tensor(ids, device=device), torch.arange(longest, device=device) + start
 
 
 def _attention_weights(output: Any, n_tokens: int) -> Tensor | None:

@@ -13,8 +13,8 @@ from attnmass.capture.band import dense
 from attnmass.capture.core import Head, by_layer, deepest, in_order
 from attnmass.capture.cross_pass import ACTIVE, CROSS_INTERFACE, CrossAttention, CrossPass
 from attnmass.capture.encoder_decoder import EncoderDecoder, n_heads
-from attnmass.capture.forward import StopForward
-from attnmass.capture.states import KeyValues, joined
+from attnmass.capture.forward import StopForward, passing
+from attnmass.capture.states import KeyValues, by_row, joined
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.pair import (
     cross_modules,
@@ -111,14 +111,8 @@ class CrossReader(EncoderDecoder):
             keys[-1], values[-1] = (x[-1][:, list(self.kept_heads)] for x in (keys, values))
         if not self.keeps_values:
             values.pop()
-        return [
-            KeyValues(
-                tuple(key[i, :, : len(row)] for key in keys),
-                tuple(value[i, :, : len(row)] for value in values),
-                torch.arange(len(row), device=self.device),
-            )
-            for i, row in enumerate(rows)
-        ]
+        positions = torch.arange(max(map(len, rows)), device=self.device)
+        return by_row(keys, values, positions, rows)
 
     @torch.no_grad()
     def look(
@@ -223,13 +217,8 @@ class CrossReader(EncoderDecoder):
             inside={id(self._inside[layer]): layer for layer in grouped},
             last_layer=max(grouped),
         )
-        token = ACTIVE.set(state)
-        try:
+        with passing(ACTIVE, state):
             self._encode(ids, mask)
-        except StopForward:
-            pass
-        finally:
-            ACTIVE.reset(token)
         found = in_order(state.recorded, unique)  # [row, head, group, key]
         found = found[:, [unique.index(head) for head in self._encoder_heads]]
         return [
@@ -240,13 +229,8 @@ class CrossReader(EncoderDecoder):
     def _run(
         self, state: CrossPass, ids: Tensor, states: Tensor, caches: EncoderDecoderCache | None
     ) -> None:
-        token = ACTIVE.set(state)
-        try:
+        with passing(ACTIVE, state):
             self._decode(ids, states, None, caches)
-        except StopForward:
-            pass
-        finally:
-            ACTIVE.reset(token)
         self._check_recorded(
             state.recorded,
             self._view.decoder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +48,42 @@ class KeyValues:
     def write(self, kind: str, layer: int, out: Tensor) -> None:
         """Copy `"keys"` or `"values"` of a layer into `out`, whatever its dtype and device."""
         out.copy_(getattr(self, kind)[layer])
+
+
+def by_row(
+    keys: Sequence[Tensor],
+    values: Sequence[Tensor],
+    positions: Tensor,
+    rows: Sequence[Sequence[int]],
+) -> list[KeyValues]:
+    """What each row of a batch left, without what filled it up.
+
+    Args:
+        keys: By layer, `[row, kv_head, token, dim]`.
+        values: Likewise.
+        positions: Of the longest row's tokens, `[token]`.
+        rows: Their token ids.
+    """
+    return [
+        KeyValues(
+            tuple(key[i, :, : len(row)] for key in keys),
+            tuple(value[i, :, : len(row)] for value in values),
+            positions[: len(row)],
+        )
+        for i, row in enumerate(rows)
+    ]
+
+
+def blocks(past: Sequence[KeyValues], most: int | None) -> Iterator[Sequence[KeyValues]]:
+    """The past in runs of at most so many tokens; `None` is all in one."""
+    block: list[KeyValues] = []
+    for part in past:
+        if most is not None and block and sum(map(len, block)) + len(part) > most:
+            yield block
+            block = []
+        block.append(part)
+    if block:
+        yield block
 
 
 def joined(

@@ -23,10 +23,6 @@ def prove_vectors(reader: VectorReader, model: nn.Module) -> None:
     and what readers ask for in passes of their own has to be the same. What `prove` proves is
     proved before.
 
-    Args:
-        reader: The reader to prove.
-        model: The model it was built from.
-
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
         CaptureError: If there are NaN or infinite values.
@@ -37,8 +33,9 @@ def prove_vectors(reader: VectorReader, model: nn.Module) -> None:
     ids = (positions * 7 + 5) % int(reader.config.vocab_size)
     with first_run(reader):
         keys, queries, near, far = reader.vectors(ids, positions)
-        few, places = ids[:_TOKENS], positions[:_TOKENS] + (_SHIFT if reader.distance else 0)
-        asked = ((reader.keys(few[None], places)[0], near), (reader.queries(few, places), far))
+        few, start = ids[:_TOKENS], _SHIFT if reader.distance else 0
+        (moved_keys,) = reader.keys([few.tolist()], start)
+        asked = (moved_keys, near), (reader.queries(few, positions[:_TOKENS] + start), far)
     expected = eager_rows(reader, model, ids)  # [head, row, key]
     found = _attention(reader, queries, keys, expected > 0)
     last = slice(n_tokens - _TOKENS, n_tokens)  # rows with something before them

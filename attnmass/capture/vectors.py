@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnmass.capture.core import Head
+from attnmass.capture.core import Head, check_finite
 from attnmass.capture.forward import ACTIVE, ForwardPass, StopForward
-from attnmass.capture.reader import Reader
+from attnmass.capture.reader import Reader, side_by_side
 from attnmass.capture.rotation import EMBEDDINGS, at_position, rotary_attention
 from attnmass.capture.rule import ScoreRule
 from attnmass.capture.states import KeyValues
 from attnmass.capture.tap import OWN, Captured, Tap
-from attnmass.errors import CaptureError, UnsupportedModelError
+from attnmass.errors import UnsupportedModelError
 from attnmass.models.view import find_layers
 
 DISTANCE = 64  # tokens between a key and the query, where the model takes so many
@@ -63,10 +63,6 @@ class VectorReader(Reader):
 
     def __init__(self, model: nn.Module, heads: Iterable[Head]) -> None:
         """Build the view, and learn shapes from a pass over a few tokens.
-
-        Args:
-            model: As in `Reader`.
-            heads: Likewise.
 
         Raises:
             UnsupportedModelError: If the model has no key vectors to read.
@@ -110,26 +106,20 @@ class VectorReader(Reader):
         return torch.cat([_sink(rule, head) for rule, head in rules])
 
     def keys(
-        self,
-        ids: Tensor,
-        positions: Tensor,
-        past: Sequence[KeyValues] = (),
-    ) -> Tensor:
-        """Key vectors of tokens that are read side by side.
-
-        Args:
-            ids: `[batch, token]`, filled up as in `Reader.read`.
-            positions: `[token]`, shared by the rows.
-            past: What comes before, shared by the rows.
+        self, rows: Sequence[Sequence[int]], start: int = 0, past: Sequence[KeyValues] = ()
+    ) -> list[Tensor]:
+        """Key vectors of runs of tokens that are read side by side; arguments as in `Reader.read`.
 
         Returns:
-            `[batch, token, key_head, dim]`, fp32.
+            For each run `[token, key_head, dim]`, fp32.
 
         Raises:
             CaptureError: If there are NaN or infinite values.
         """
         kind = "near" if self._turns else "keys"
-        return self._keys(self._tapped((kind,), ids, positions, past)[kind])
+        ids, positions = side_by_side(rows, start, self.device)
+        found = self._keys(self._tapped((kind,), ids, positions, past)[kind])
+        return [found[i, : len(row)] for i, row in enumerate(rows)]
 
     def queries(
         self,
@@ -195,11 +185,7 @@ class VectorReader(Reader):
             for vector in vectors
         ]
         stacked = torch.stack(padded, dim=-2)
-        if not torch.isfinite(stacked).all():
-            raise CaptureError(
-                f"vectors of {type(self._view).__name__} have NaN or infinite values in "
-                f"{self.dtype}: load the model in float32 or bfloat16 (dtype='float32')."
-            )
+        check_finite(stacked, f"vectors of {type(self._view).__name__} have", self.dtype)
         return stacked
 
     def _tapped(

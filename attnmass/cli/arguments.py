@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.cli.errors import InputError, UsageError, api_arguments
 from attnmass.cli.model_options import ModelOptions, StoreGroup
-from attnmass.cli.options import SelectionOptions
 from attnmass.options.cache import CacheOptions
 from attnmass.options.checks import did_you_mean
 from attnmass.options.choices import FIT
 from attnmass.options.fitting import check_fit_texts
-from attnmass.options.selection import Selection
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile
@@ -45,12 +43,6 @@ def check_cache(cache: StoreGroup) -> None:
     """Raise `UsageError` for values that are off or contradict each other."""
     with api_arguments():
         CacheOptions(**cache.given())
-
-
-def check_selection(selection: SelectionOptions) -> None:
-    """Raise `UsageError` for values that are off."""
-    with api_arguments():
-        Selection(**selection.given())
 
 
 def read_profile(path: str) -> HeadProfile:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cli import session
-from attnmass.cli.arguments import check_cache, check_selection, model_arguments
+from attnmass.cli.arguments import check_cache, model_arguments
 from attnmass.cli.errors import ExitCode, UsageError, api_arguments, spelled_as_options
 from attnmass.cli.items import Question
 from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
@@ -14,6 +15,7 @@ from attnmass.cli.notes import is_watched, note, warn
 from attnmass.cli.options import CommonOptions, InputOptions, Paths, Query, SelectionOptions
 from attnmass.cli.reading import read_questions
 from attnmass.cli.writing import Writer
+from attnmass.options.selection import Selection
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.ranking import Ranking
 
@@ -44,7 +46,8 @@ class Asking:
         Raises:
             UsageError, InputError: As the checks of each group.
         """
-        check_selection(self.selection)
+        with api_arguments():
+            Selection(**self.selection.given())
         check_cache(self.cache)
         model_arguments(self.model)
 
@@ -55,10 +58,7 @@ class Asking:
             UsageError: As `read_questions`, or if scores are to be fused and a chunk has none.
             InputError: As `read_questions`.
         """
-
-        def tell(message: str) -> None:
-            note(message, quiet=quiet)
-
+        tell = partial(note, quiet=quiet)
         questions = read_questions(self.query, self.paths or [], self.inputs, tell)
         if isinstance(self.selection.fuse, float):
             items = (item for question in questions for item in question.items)
@@ -75,12 +75,6 @@ def rank_and_write(
     asked: Asking, common: CommonOptions, writer: Writer, trim: Trim | None = None
 ) -> ExitCode:
     """Rank each question's chunks and write the result.
-
-    Args:
-        asked: What is ranked.
-        common: Whether to show notes and progress.
-        writer: Where results go.
-        trim: Keep only some spans.
 
     Returns:
         `NO_EVIDENCE` if a question had too little and the user asked for that, else `OK`.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attnmass.cli import session
-from attnmass.cli.errors import InputError, api_arguments
+from attnmass.cli.errors import api_arguments, written
 from attnmass.cli.fit import check_target
 from attnmass.cli.model_options import ModelOptions
 from attnmass.cli.notes import note, status
@@ -45,10 +45,8 @@ def calibrate(
     ranker = session.load_ranker(model, quiet=common.quiet)
     with status("Reading a sample ...", quiet=common.quiet), api_arguments():
         profile = ranker.with_background(texts).profile
-    try:
+    with written(out):
         out.write_text(profile.to_json(), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
     note(
         f"{out}: relevance is held against {len(profile.background)} of {len(texts)} texts; "
         f"rank with --profile {out}",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from enum import IntEnum
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -107,6 +108,15 @@ def api_arguments(*, but: type[ValueError] | tuple[()] = ()) -> Iterator[None]:
         raise
     except (ValueError, TypeError) as error:
         raise UsageError(spelled_as_options(str(error))) from error
+
+
+@contextmanager
+def written(file: Path) -> Iterator[None]:
+    """Raise `InputError` where a file that the user named cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written: {error.strerror or error}") from error
 
 
 def spelled_as_options(message: str) -> str:

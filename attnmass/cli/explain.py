@@ -13,7 +13,7 @@ import typer
 from attnmass.cli import session
 from attnmass.cli.arguments import parse_heads
 from attnmass.cli.asking import Asking, note_misses, rank
-from attnmass.cli.errors import ExitCode, InputError, UsageError, api_arguments
+from attnmass.cli.errors import ExitCode, InputError, UsageError, api_arguments, written
 from attnmass.cli.notes import is_watched, note
 from attnmass.cli.options import ToldOptions, TrimOptions, out_file
 from attnmass.cli.trim import make_request
@@ -107,13 +107,9 @@ def _draw(explanation: Explanation, common: DrawOptions) -> None:
             explanation.print(**options)
         sys.stdout.flush()
         return
-    try:
+    with written(common.output):
         if common.output.suffix == ".html":
             explanation.to_html(common.output)
         else:
             common.output.write_text(explanation.to_json() + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{common.output}: cannot be written: {error.strerror or error}"
-        ) from error
     note(f"wrote {common.output}", quiet=common.quiet)

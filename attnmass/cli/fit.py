@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments
+from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments, written
 from attnmass.cli.fit_options import (
     DataOptions,
     FitOptions,
@@ -168,15 +168,14 @@ def _save(result: FitResult, target: Path, common: SaveOptions) -> None:
     from attnmass.fitting import NotBetterError
 
     try:
-        report = result.save(target, force=common.force)
+        with written(target):
+            report = result.save(target, force=common.force)
     except NotBetterError as error:
         raise CliError(
             f"{target} is not written: {'; '.join(error.reasons)}",
             ExitCode.NOT_BETTER,
             "more or other labelled queries may help; --force writes it all the same",
         ) from error
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
     note(f"wrote {target} and {report}", quiet=common.quiet)
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from attnmass.cli import session
@@ -14,11 +15,11 @@ from attnmass.cli.copies import push_all
 from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError
 from attnmass.cli.index_fit import check_unfitted, fitted
 from attnmass.cli.index_folders import Folders
-from attnmass.cli.index_jobs import Batches, Done, read_here
+from attnmass.cli.index_jobs import Batches, Done, n_characters, read_here
 from attnmass.cli.index_options import DEFAULT_LAYOUT, IndexOptions
 from attnmass.cli.index_ray import read_by_ray
 from attnmass.cli.index_workers import read_by_workers, workers
-from attnmass.cli.items import STDIN, Item
+from attnmass.cli.items import STDIN
 from attnmass.cli.model_options import CacheGroup, ModelOptions, StoreGroup
 from attnmass.cli.models import write_list
 from attnmass.cli.notes import is_watched, note, warn
@@ -86,23 +87,14 @@ def _count(
     """
     if not paths and stdin_is_terminal():
         raise UsageError("no PATHS", "name files or folders, or pipe chunks in")
-
-    def tell(message: str) -> None:
-        note(message, quiet=quiet)
-
     chunks = characters = 0
-    for item in iter_items(paths or ["-"], reading, tell, opened.open):
+    for item in iter_items(paths or ["-"], reading, partial(note, quiet=quiet), opened.open):
         chunks += 1
-        characters += n_characters(item)
+        characters += n_characters(item.chunk)
     if not chunks:
         where = ", ".join(STDIN if path == "-" else path for path in paths or ["-"])
         raise InputError(f"nothing to read in {where}")
     return chunks, characters
-
-
-def n_characters(item: Item) -> int:
-    """Of a chunk, its title included."""
-    return len(item.chunk.text) + len(item.chunk.title or "")
 
 
 def _read(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cli.errors import InputError, UsageError, api_arguments
 from attnmass.cli.fit import data_errors, kept_on_interrupt
 from attnmass.cli.items import Item
 from attnmass.cli.model_options import ModelOptions
-from attnmass.cli.notes import note, status
+from attnmass.cli.notes import logged, note, status
 from attnmass.options.declared import Loading, names_of
 from attnmass.text.chunk import Chunk
 
@@ -48,7 +47,9 @@ def fitted(model: ModelOptions, items: Iterable[Item], *, quiet: bool) -> ModelO
 
     given: dict[str, Any] = model.given()
     loading = {name: given[name] for name in names_of(Loading) if name in given}
-    with kept_on_interrupt(quiet=quiet), data_errors(), api_arguments(), _told(quiet=quiet):
+    # How long a fit is going to take is logged.
+    told = logged("attnmass.fitting.first_use", partial(note, quiet=quiet))
+    with kept_on_interrupt(quiet=quiet), data_errors(), api_arguments(), told:
         documents = sample_texts(_documents(items))
         profile = fit_by_name(documents, layout=model.layout, **loading)
     file = file_of(profile)
@@ -71,22 +72,3 @@ def _documents(items: Iterable[Item]) -> Iterator[Document]:
             texts.append(item.chunk)
     if texts:
         yield Document(texts[0].title or "", tuple(chunk.text for chunk in texts))
-
-
-@contextmanager
-def _told(*, quiet: bool) -> Iterator[None]:
-    """Say how long a fit is going to take, which is logged."""
-
-    class Notes(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            note(record.getMessage(), quiet=quiet)
-
-    logger, notes = logging.getLogger("attnmass.fitting.first_use"), Notes()
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(notes)
-    try:
-        yield
-    finally:
-        logger.removeHandler(notes)
-        logger.setLevel(level)

@@ -102,13 +102,18 @@ def read_here(ranker: AttentionRanker, batches: Iterable[list[Chunk]]) -> Iterat
         yield read_batch(ranker, batch)
 
 
+def n_characters(chunk: Chunk) -> int:
+    """Of a chunk, its title included."""
+    return len(chunk.text) + len(chunk.title or "")
+
+
 def read_batch(ranker: AttentionRanker, batch: list[Chunk]) -> Done:
     """Read some chunks, unless they are in the ranker's store."""
     started, tokens = time.perf_counter(), ranker.stats.tokens_encoded
     with api_arguments():  # such as an encoder, which reads nothing ahead
         result = ranker.warm(batch, progress=False)
     stats = ranker.stats
-    characters = sum(len(chunk.text) + len(chunk.title or "") for chunk in batch)
+    characters = sum(map(n_characters, batch))
     return Done(
         chunks=len(batch),
         characters=characters,

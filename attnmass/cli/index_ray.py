@@ -8,7 +8,7 @@ from typing import Any
 
 from attnmass.cli.arguments import model_arguments
 from attnmass.cli.errors import CliError, ExitCode
-from attnmass.cli.index_jobs import Batches, Done
+from attnmass.cli.index_jobs import Batches, Done, n_characters
 from attnmass.cli.model_options import ModelOptions, StoreGroup
 from attnmass.options.choices import DEFAULT_MODEL
 from attnmass.text.chunk import Chunk
@@ -58,7 +58,7 @@ def _read(
     from attnmass.cluster.indexing import index_dataset
 
     rows = [{"text": chunk.text, "title": chunk.title} for chunk in chunks]
-    length = sum(len(chunk.text) + len(chunk.title or "") for chunk in chunks) / len(chunks)
+    length = sum(map(n_characters, chunks)) / len(chunks)
     found = index_dataset(
         ray.data.from_items(rows),
         store=store,

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from attnmass.cli.declared import Given, Shown, options_of
 from attnmass.options.declared import Loading, Reading, Storing
 
 _MODEL, _STORING = "Model", "What was read"
 
-_NAME = Shown(
-    "-m",
-    metavar="NAME",
-    help="A short name (see `attnmass models`), a folder, a GGUF file, or a repository of the "
-    "Hugging Face Hub.",
-)
-_DEVICE, _FOLDER = Shown(metavar="NAME"), Shown(metavar="FOLDER")
-_ALONE = Shown(alone=True)
-
-
-@options_of(
+_loading = partial(
+    options_of,
     Loading,
     Reading,
     panel=_MODEL,
-    but=("profile", "fit_texts", "heads", "rank_by", "reading"),
     checks=True,
-    model=_NAME,
-    device=_DEVICE,
-    cache_dir=_FOLDER,
-    local_files_only=_ALONE,
+    model=Shown(
+        "-m",
+        metavar="NAME",
+        help="A short name (see `attnmass models`), a folder, a GGUF file, or a repository of the "
+        "Hugging Face Hub.",
+    ),
+    device=Shown(metavar="NAME"),
+    cache_dir=Shown(metavar="FOLDER"),
+    local_files_only=Shown(alone=True),
 )
+
+
+@_loading(but=("profile", "fit_texts", "heads", "rank_by", "reading"))
 class LoadOptions(Given):
     """Which model is loaded, and how."""
 
 
-@options_of(
-    Loading,
-    Reading,
-    panel=_MODEL,
+@_loading(
     but=("reading",),
-    checks=True,
-    model=_NAME,
-    device=_DEVICE,
-    cache_dir=_FOLDER,
-    local_files_only=_ALONE,
     profile=Shown(
         metavar="FILE",
         help="The heads to read, as JSON, or fit: find them by texts alone at first use, and keep "

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,19 +57,24 @@ def status(message: str, *, quiet: bool = False) -> Iterator[None]:
         yield
         return
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    with console.status(Text(one_line(message))), _told_of_loading(console):
+
+    def tell(said: str) -> None:
+        console.print(Text.assemble(("note: ", "dim"), one_line(said)))
+
+    # Such as that weights are converted, and where to.
+    with console.status(Text(one_line(message))), logged("attnmass.loading", tell):
         yield
 
 
 @contextmanager
-def _told_of_loading(console: Console) -> Iterator[None]:
-    """Say in lines what is logged of loading, such as that weights are converted, and where to."""
+def logged(name: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell what a logger is given, but for what is for developers."""
 
     class Teller(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            console.print(Text.assemble(("note: ", "dim"), one_line(record.getMessage())))
+            tell(record.getMessage())
 
-    logger, teller = logging.getLogger("attnmass.loading"), Teller(logging.INFO)
+    logger, teller = logging.getLogger(name), Teller(logging.INFO)
     level = logger.level
     logger.addHandler(teller)
     logger.setLevel(logging.INFO)

@@ -46,7 +46,7 @@ def read_questions(
         named = list(paths) if query is None else [query, *paths]
         if options.queries == "-" and "-" in named:
             raise UsageError("stdin cannot be both --queries and chunks")
-        shared = read_items(named, options, note) if named else None
+        shared = list(iter_items(named, options, note)) if named else None
         text, name = _read_named(options.queries)
         questions = jsonl.read_questions(text, name, shared)
         if not questions:
@@ -68,27 +68,19 @@ def read_questions(
     )
     if not paths and stdin_is_terminal():
         raise UsageError("no chunks", forgotten or "name files or folders, or pipe them in")
-    items = read_items(paths or ["-"], options, note)
+    items = list(iter_items(paths or ["-"], options, note))
     if not items:
         where = ", ".join(STDIN if path == "-" else path for path in paths or ["-"])
         raise InputError(f"nothing to read in {where}", forgotten)
     return [Question(query, tuple(items))]
 
 
-def read_items(paths: Sequence[str], options: ChunkOptions, note: Note) -> list[Item]:
-    """The chunks of files, folders and stdin, in the order in which they are named.
-
-    Raises:
-        UsageError: If stdin is named twice.
-        InputError: If something that is named cannot be read.
-    """
-    return list(iter_items(paths, options, note))
-
-
 def iter_items(
     paths: Sequence[str], options: ChunkOptions, note: Note, opened: Open | None = None
 ) -> Iterator[Item]:
-    """The same one after the other: no more is held than one text, or one line of JSON Lines.
+    """The chunks of files, folders and stdin, in the order in which they are named.
+
+    No more is held than one text, or one line of JSON Lines.
 
     Args:
         paths: Files, folders and `-`.
@@ -97,7 +89,8 @@ def iter_items(
         opened: Opens what is named; default: for one reading, stdin included.
 
     Raises:
-        UsageError, InputError: As `read_items`, at the chunk before which it turns out.
+        UsageError: If stdin is named twice.
+        InputError: If something cannot be read, at the chunk before which that turns out.
     """
     if list(paths).count("-") > 1:
         raise UsageError("stdin (-) can be read once")

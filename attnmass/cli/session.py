@@ -23,11 +23,6 @@ def load_ranker(
 ) -> AttentionRanker:
     """Load the model that the options name, in the layout that a store was written in.
 
-    Args:
-        model: Which model, and how it is read.
-        cache: Where what was read is kept.
-        quiet: Whether nothing is told.
-
     Raises:
         UsageError: If options are off, or do not fit the model.
         WeightsNotFoundError, UnsupportedModelError: As `AttentionRanker.from_pretrained`.
@@ -47,13 +42,9 @@ def load_ranker(
 
 def model_name(model: ModelOptions) -> str:
     """What a store says by which model it was written; a path is whole, wherever it is named."""
-    from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
+    from attnmass.loading.sources import DEFAULT_MODEL, place_of
 
-    name = DEFAULT_MODEL if model.model is None else model.model
-    if name.lower() in ALIASES:
-        return name.lower()
-    path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() else name
+    return place_of(DEFAULT_MODEL if model.model is None else model.model)
 
 
 def _layout_of(model: ModelOptions, folder: str, *, quiet: bool) -> str | None:

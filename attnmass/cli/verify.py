@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +19,6 @@ from attnmass.cli.writing import write_line
 
 if TYPE_CHECKING:
     from attnmass.fitting import Verification
-    from attnmass.fitting.report import Table
 
 
 def profiles_verify(
@@ -61,12 +61,12 @@ def profiles_verify(
 
 def _write(label: str, found: Verification, common: ReportOptions) -> None:
     chosen = report_format(common)
-    lines, table = _lines(label, found), _table(found)
+    from attnmass.fitting.report import markdown, score_table
+
+    lines, table = _lines(label, found), score_table(found.scores, "nDCG@10")
     if chosen == "json":
         write_line(to_json(_record(label, found), indent=2), plain=True)
     elif chosen == "markdown":
-        from attnmass.fitting.report import markdown
-
         write_line("\n".join([*(f"- {line}" for line in lines), "", *markdown(table)]))
     else:
         from attnmass.cli.tables import print_report
@@ -83,15 +83,7 @@ def _lines(label: str, found: Verification) -> list[str]:
     ]
 
 
-def _table(found: Verification) -> Table:
-    from attnmass.fitting.report import score_table
-
-    return score_table(found.scores, "nDCG@10")
-
-
 def _record(label: str, found: Verification) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {
         "profile": label,
         "model": found.model,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from attnmass.engine.asking import Asked
 from attnmass.engine.choosing import Call
@@ -14,26 +14,25 @@ from attnmass.scoring.selection import arranged, cut
 from attnmass.trimming import Leaning, ScoredText
 
 
+@dataclass(frozen=True, slots=True)
 class Scored:
     """What a server told, as `attnmass.engine.choosing.Looked` has it."""
 
-    def __init__(self, told: ScoredRanking) -> None:
-        """Keep what was told."""
-        self._told = told
+    told: ScoredRanking
 
     def scored(self, indices: Sequence[int]) -> Mapping[int, ScoredText]:
         """See `Looked.scored`."""
-        return {index: self._told.texts[index] for index in indices}
+        return {index: self.told.texts[index] for index in indices}
 
     def bound(self, index: int) -> float:
         """See `Looked.bound`."""
-        return self._told.bounds[index]
+        return self.told.bounds[index]
 
     def leaning(
         self, chunks: Sequence[RankedChunk], scored: Mapping[int, ScoredText]
     ) -> Mapping[int, Leaning]:
         """See `Looked.leaning`."""
-        return {each.index: self._told.leaning.get(each.index, {}) for each in chunks}
+        return {each.index: self.told.leaning.get(each.index, {}) for each in chunks}
 
 
 def chosen(scored: ScoredRanking, asked: Asked, least: float | None, call: Call | None) -> Ranking:

@@ -67,10 +67,6 @@ class Http:
     def post(self, path: str, body: Mapping[str, Any]) -> bytes:
         """The answer to a request.
 
-        Args:
-            path: Of the route.
-            body: What is sent as JSON.
-
         Raises:
             ValueError: If the server says that the input cannot be right.
             CaptureError, UnsupportedModelError, MemoryError, RuntimeError: If the model failed, as

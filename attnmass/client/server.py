@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -44,13 +43,7 @@ class Server:
         self.close = self._http.close
 
     def plain(self, kind: type[Plain], path: str, body: Mapping[str, Any] | None = None) -> Plain:
-        """A dataclass of plain numbers; what else is in the answer is left aside.
-
-        Args:
-            kind: The dataclass.
-            path: Of the route.
-            body: What is sent, if anything.
-        """
+        """A dataclass of plain numbers; what else is in the answer is left aside."""
         data = self._http.get(path) if body is None else self._http.post(path, body)
         with refused(self.url):
             return TypeAdapter(kind).validate_json(data)
@@ -105,7 +98,7 @@ class Server:
 
     def attribution(self, asked: Answered, chunks: list[Chunk], not_text: set[int]) -> Attribution:
         """What an answer rests on in chunks, some of which are `not_text`."""
-        body = {**asdict(asked), "documents": documents(chunks, not_text)}
+        body = {**dict(asked), "documents": documents(chunks, not_text)}
         data = self._http.post("/v1/attribute", body)
         profile = self.known().profile
         with refused(self.url):

@@ -13,8 +13,8 @@ from torch import Tensor
 from attnmass.cluster.errors import ShardError
 from attnmass.cluster.wire import Rows, Seen, Wanted
 from attnmass.layouts import LayoutOptions
+from attnmass.layouts.base import Advance
 from attnmass.layouts.ignored import Places
-from attnmass.layouts.shards import Advance
 from attnmass.masses import Queries
 from attnmass.text.tokens import Tokens
 

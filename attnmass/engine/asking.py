@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from pydantic import ConfigDict, SkipValidation
 
-from attnmass.options.checked import kinds_of
+from attnmass.options.attributing import Attributing
+from attnmass.options.checked import Checked, kinds_of
 from attnmass.options.choices import OnEmpty, OnNoEvidence, Order, RetrievalKind
 from attnmass.options.declared import Scoring, Selecting, Trimming, names_of, option
-from attnmass.options.renamed import what_then
+from attnmass.options.renamed import check_known
 from attnmass.options.selection import Selection
 from attnmass.trimming import Render, Trim
 
@@ -65,31 +65,17 @@ def as_rank_options(options: TrimOptions) -> RankOptions:
         raise TypeError("trim takes the fields of a Trim as options: leave out trim, or use rank")
     names = names_of(Trimming)
     known = [*names, *(name for name in RankOptions.__annotations__ if name != "trim")]
-    for name in options:
-        if name not in known:
-            raise TypeError(f"unexpected keyword argument {name!r}.{what_then(name, known)}")
+    check_known(options, known)
     wanted: dict[str, Any] = {name: value for name, value in options.items() if name in names}
     rest = {name: value for name, value in options.items() if name not in names}
     return cast("RankOptions", rest | {"trim": Trim(**wanted)})
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What `AttentionRanker.attribute` is asked, checked.
+class Answered(Attributing, Checked):
+    """What `AttentionRanker.attribute` is asked, checked."""
 
-    Attributes:
-        query: The query.
-        answer: The answer.
-        top_spans: Spans of a sentence that are told, at most.
-        threshold: Of support; `None` is the profile's, if it has one.
-        language: Of answer and chunks, as in `attnmass.text.segmentation.segment`.
-    """
-
-    query: str
-    answer: str
-    top_spans: int
-    threshold: float | None
-    language: str | None
+    query: SkipValidation[str]
+    answer: SkipValidation[str]
 
 
 class Asked(Selection):

@@ -11,13 +11,7 @@ from attnmass.text.inputs import Inputs
 
 
 def expanded(found: QueryAttention, inputs: Inputs, n_heads: int) -> QueryAttention:
-    """What each chunk got, in input order; chunks without text have no tokens and nothing.
-
-    Args:
-        found: On the distinct texts.
-        inputs: The chunks.
-        n_heads: How many heads were read.
-    """
+    """What each chunk got, in input order; chunks without text have no tokens and nothing."""
     nothing = torch.zeros(n_heads, 0, dtype=torch.float32)
     order = [inputs.places.get(index) for index in range(len(inputs.chunks))]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from types import TracebackType
 
 
 class ForkLock:
@@ -24,12 +23,7 @@ class ForkLock:
         self._lock.acquire()
         self._owner = threading.get_ident()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._owner = None
         self._lock.release()
 

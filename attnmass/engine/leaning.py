@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,20 +20,19 @@ from attnmass.trimming import Leaning, ScoredText, leaning, tokens_of
 _LARGEST_LOAD = 2**26  # numbers, of four bytes
 
 
+@dataclass(frozen=True, slots=True)
 class Leaner:
-    """Looks inside chunks for one ranker."""
+    """Looks inside chunks for one ranker.
 
-    def __init__(self, profile: HeadProfile, layout: Layout, lock: ForkLock) -> None:
-        """Bind to a ranker's parts.
+    Attributes:
+        profile: The heads that are read.
+        layout: What reads them.
+        lock: Held while the model is used, and only then.
+    """
 
-        Args:
-            profile: The heads that are read.
-            layout: What reads them.
-            lock: Held while the model is used, and only then.
-        """
-        self._profile = profile
-        self._layout = layout
-        self._lock = lock
+    profile: HeadProfile
+    layout: Layout
+    lock: ForkLock
 
     def leaning(
         self,
@@ -51,12 +51,12 @@ class Leaner:
             for chunk in chunks
         }
         groups = {i: mine for i, mine in groups.items() if len(mine) > 1}
-        weights = self._profile.context_weights
+        weights = self.profile.context_weights
         found: dict[int, dict[int, int]] = {i: {} for i in groups}
         widths = {i: len(weights) * len(inputs.tokens[i]) for i in groups}
         for load in _loads(groups, widths):
-            with self._lock:
-                looked = self._layout.within(
+            with self.lock:
+                looked = self.layout.within(
                     [inputs.tokens[i] for i, _ in load],
                     [[groups[i][number] for number in numbers] for i, numbers in load],
                     options,

@@ -155,7 +155,7 @@ class Looker(Backgrounds):
             self._progress if progress is None else progress,
         )
         if asked.threshold is None:
-            asked = replace(asked, threshold=self._profile.support_threshold)
+            asked = asked.model_copy(update={"threshold": self._profile.support_threshold})
         found = attributed(asked, sentences, result.queries, inputs, self._profile)
         n_windows = {index: result.windows[place] for index, place in inputs.places.items()}
         return replace(found, notes=(*result.notes, *notes_on(n_windows, inputs.skipped)))

@@ -19,7 +19,7 @@ from attnmass.options.declared import (
     Storing,
     option,
 )
-from attnmass.options.renamed import what_then
+from attnmass.options.renamed import check_known
 from attnmass.profiles import HeadProfile
 
 if TYPE_CHECKING:
@@ -83,11 +83,9 @@ def settled(groups: tuple[type[BaseModel], ...], given: Mapping[str, Any]) -> di
     """
     declared = {name: info for group in groups for name, info in group.model_fields.items()}
     declared.pop("model", None)
+    check_known(given, declared)
     values = {name: info.default for name, info in declared.items()}
     for name, value in given.items():
-        if name not in declared:
-            near = what_then(name, declared)
-            raise TypeError(f"unexpected keyword argument {name!r}.{near}")
         plain = name not in _ELSEWHERE
         values[name] = check_option(name, declared[name], value) if plain else value
     return values

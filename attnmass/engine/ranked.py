@@ -1,18 +1,24 @@
-"""What one call saw of the chunks, of which rankings are made."""
+"""What one call saw of the chunks, and the rankings of whole chunks that are made of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from attnmass.engine.asking import Asked
 from attnmass.engine.notes import notes_on
-from attnmass.engine.ranking import make_ranking
+from attnmass.engine.thresholds import least_relevance, threshold_of
+from attnmass.engine.tracing import trace
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
+from attnmass.options.checks import finite
 from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking, Timings
+from attnmass.scoring.evidence import best_evidence
+from attnmass.scoring.masses import chunk_scores, head_masses, relevances, stability
+from attnmass.scoring.selection import Parts, cut, kind_of, rank
 from attnmass.text.inputs import Inputs
 from attnmass.text.tokens import Tokens
 
@@ -50,29 +56,91 @@ class Ranked:
         """That of each query."""
         return self.result.queries
 
-    @property
+    @cached_property
     def _n_windows(self) -> dict[int, int]:
         return {index: self.result.windows[place] for index, place in self.inputs.places.items()}
 
     def rankings(self, asked: Asked) -> list[Ranking]:
         """A ranking of whole chunks for each query, untimed and without notes."""
-        n_windows = self._n_windows
-        return [
-            make_ranking(
-                query,
-                tokens,
-                attention,
-                self.inputs,
-                n_windows,
-                asked,
-                self.profile,
-                self.rank_by,
-                ignored,
+        each = zip(self.queries, self.read, self.attention, self.options.ignored, strict=True)
+        return [self._ranking(asked, *one) for one in each]
+
+    def _ranking(
+        self,
+        asked: Asked,
+        query: str,
+        tokens: Tokens,
+        attention: QueryAttention,
+        ignored: Mapping[int, Sequence[int]],
+    ) -> Ranking:
+        """What one query's attention says; `ignored` as in `LayoutOptions`, for this query."""
+        inputs, profile, n_windows = self.inputs, self.profile, self._n_windows
+        shares, masses = chunk_scores(attention, profile)
+        likely = relevances(attention, profile)
+        logits = attention.logits
+        parts = {
+            index: Parts(
+                mass=masses[place],
+                share=shares[place],
+                n_tokens=len(inputs.tokens[index]),
+                n_windows=n_windows[index],
+                relevance=None if likely is None else likely[place],
+                logit=None if logits is None else logits[place],
+                text=place,
             )
-            for query, tokens, attention, ignored in zip(
-                self.queries, self.read, self.attention, self.options.ignored, strict=True
-            )
+            for index, place in inputs.places.items()
+        }
+        if likely is None:
+            evidence = self._by_masses(attention, masses)
+        else:
+            evidence = self._by_relevance(likely, asked, ignored)
+        threshold = threshold_of(asked, profile)
+        no_evidence = bool(masses) and threshold is not None and evidence < threshold
+        ranked = rank(
+            asked,
+            inputs.chunks,
+            parts,
+            inputs.skipped,
+            self.rank_by,
+            profile.fusing,
+            knows_relevance=profile.relevance is not None,
+        )
+        scores = {chunk.index: chunk.score for chunk in ranked}
+        kept, dropped = cut(asked, ranked, no_evidence, least_relevance(asked, profile))
+        return Ranking(
+            query=query,
+            chunks=tuple(kept),
+            scores=tuple(scores[index] for index in range(len(inputs.chunks))),
+            profile=profile,
+            timings=Timings(0.0, 0.0, 0.0, 0.0),
+            evidence=evidence,
+            no_evidence=no_evidence,
+            dropped=tuple(dropped),
+            trace=trace(query, tokens, inputs, attention, threshold),
+            stability=stability(attention, profile),
+        )
+
+    def _by_relevance(
+        self, likely: Sequence[float], asked: Asked, ignored: Mapping[int, Sequence[int]]
+    ) -> float:
+        """Evidence by each text's relevance, and by the retriever's scores where they are fused.
+
+        The score of a text that repeats the question is left aside: it is of the question.
+        """
+        scores = asked.retrieval_scores if asked.fuse else None
+        places = self.inputs.places
+        given = [
+            None if scores is None or place in ignored else finite(scores[index])
+            for index, place in places.items()
         ]
+        relevance = [likely[place] for place in places.values()]
+        return best_evidence(relevance, given, kind_of(asked), self.profile.fusing)
+
+    def _by_masses(self, attention: QueryAttention, masses: Sequence[float]) -> float:
+        """Evidence where no relevance is known, by the masses of all texts."""
+        rule, known = self.profile.evidence, self.profile.all_heads
+        by_head = head_masses(attention, [known.index(head) for head in rule.heads])
+        return rule(masses, [len(tokens) for tokens in self.inputs.distinct], by_head)
 
     def timed(self, rankings: Sequence[Ranking], *, trimmed: bool = False) -> list[Ranking]:
         """Rankings that are done, with the time that they took and notes on all chunks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attnmass.engine.engine import Engine
@@ -11,14 +12,8 @@ from attnmass.engine.forking import ForkLock
 from attnmass.engine.tally import Tally
 from attnmass.engine.worker import Worker
 from attnmass.errors import UnsupportedModelError
-from attnmass.layouts import (
-    Held,
-    KeepingShard,
-    LayoutOptions,
-    Shard,
-    ShardableLayout,
-    Shards,
-)
+from attnmass.layouts import Held, KeepingShard, LayoutOptions, Shard, ShardableLayout, Shards
+from attnmass.layouts.base import Advance
 from attnmass.masses import KeyVectors
 from attnmass.models.ambient import alone, undisturbed
 from attnmass.options.cache import CacheOptions
@@ -29,35 +24,29 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@dataclass(frozen=True, slots=True)
 class LockedShard:
     """A ranker's own shard, for other threads: its model is used by one at a time.
 
     Attributes:
         inner: The shard, for whoever holds the lock.
         lock: Of the ranker.
+        cache: Where the shard keeps what was read.
     """
 
-    def __init__(self, inner: KeepingShard, lock: ForkLock, cache: ChunkCache) -> None:
-        """Bind to a ranker's parts.
-
-        Args:
-            inner: See above.
-            lock: See above.
-            cache: Where the shard keeps what was read.
-        """
-        self.inner = inner
-        self.lock = lock
-        self._cache = cache
+    inner: KeepingShard
+    lock: ForkLock
+    cache: ChunkCache
 
     @property
     def evictions(self) -> int:
         """How many entries had to leave its store, or were too large for it."""
-        return self._cache.evictions
+        return self.cache.evictions
 
     @property
     def trouble(self) -> str | None:
         """Why its folder cannot be used; `None` where it can, or there is none."""
-        folder = self._cache.folder
+        folder = self.cache.folder
         return None if folder is None else folder.trouble
 
     @property
@@ -73,16 +62,14 @@ class LockedShard:
             return self.inner.find(chunks, options)
 
     @alone
-    def read(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
-    ) -> Held:
+    def read(self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance) -> Held:
         """See `Shard.read`; to look at what is held needs no model, and no lock."""
         with self.lock:
             return self.inner.read(chunks, options, advance)
 
     @alone
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> tuple[int, int]:
         """See `Shard.warm`."""
         with self.lock:

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from attnmass.engine.asking import Answered, RankOptions, TrimOptions, as_rank_options
 from attnmass.engine.worker import Worker
-from attnmass.options.checks import check_count, check_share
+from attnmass.options.attributing import TOP_SPANS
 from attnmass.results.attribution import Attribution
 from attnmass.results.ranking import Ranking
 from attnmass.text.chunk import Chunk
@@ -151,7 +151,7 @@ class Verbs:
         chunks: Sequence[str | Chunk],
         answer: str,
         *,
-        top_spans: int = 3,
+        top_spans: int = TOP_SPANS,
         threshold: float | None = None,
         language: str | None = None,
         progress: bool | None = None,
@@ -183,9 +183,13 @@ class Verbs:
         """
         (query,) = as_queries([query])
         (answer,) = as_queries([answer], name="answer")
-        check_count("top_spans", top_spans, 1)
-        check_share("threshold", threshold, optional="the profile's")
-        asked = Answered(query, answer, top_spans, threshold, language)
+        asked = Answered(
+            query=query,
+            answer=answer,
+            top_spans=top_spans,
+            threshold=threshold,
+            language=language,
+        )
         return self._attribute(asked, chunks, progress)
 
     async def arank(

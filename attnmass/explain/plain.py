@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from attnmass.explain.sheets import word_masses
+from attnmass.explain.telling import picked
+from attnmass.options.checks import finite
 from attnmass.results.trace import Floats
 
 if TYPE_CHECKING:
@@ -35,10 +36,7 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "heads": [list(head) for head in explanation.heads],
         "weights": [_short(weight) for weight in explanation.views[0].weights],
         "evidence": _short(explanation.evidence),
-        "no_evidence": explanation.no_evidence,
-        "threshold": explanation.threshold,
-        "n_tokens_before": explanation.n_tokens_before,
-        "n_tokens_after": explanation.n_tokens_after,
+        **picked(explanation, "no_evidence", "threshold", "n_tokens_before", "n_tokens_after"),
         "notes": list(explanation.notes),
         "chunks": [
             _chunk(chunk) | _read(chunk, explanation.views[0].weights, "by_query_word", n_query)
@@ -81,9 +79,7 @@ def answer_as_dict(explanation: AnswerExplanation) -> dict[str, Any]:
 
 def _sentence(sentence: AnswerSentence) -> dict[str, Any]:
     return {
-        "text": sentence.text,
-        "start": sentence.start,
-        "end": sentence.end,
+        **picked(sentence, "text", "start", "end"),
         "support": _short(sentence.support),
         "supported": sentence.supported,
         "scores": [_short(score) for score in sentence.scores],
@@ -102,13 +98,10 @@ def _chunk(chunk: ExplainedChunk) -> dict[str, Any]:
         "index": ranked.index,
         "score": _short(ranked.score),
         "mass": _short(ranked.mass),
-        "retrieval_score": _finite(ranked.retrieval_score),
-        "share": _finite(ranked.share),
-        "relevance": _finite(ranked.relevance),
-        "n_tokens": ranked.n_tokens,
-        "n_windows": ranked.n_windows,
-        "skipped": ranked.skipped,
-        "dropped": ranked.dropped,
+        "retrieval_score": finite(ranked.retrieval_score),
+        "share": finite(ranked.share),
+        "relevance": finite(ranked.relevance),
+        **picked(ranked, "n_tokens", "n_windows", "skipped", "dropped"),
         "title": chunk.title,
         "id": chunk.id,
         "doc_start": chunk.offset,
@@ -143,11 +136,6 @@ def _piece(piece: Piece) -> dict[str, Any]:
 
 def _shorts(numbers: Floats) -> list[float]:
     return [_short(number) for number in numbers.tolist()]
-
-
-def _finite(number: float | None) -> float | None:
-    """A retriever may give scores that JSON has no word for."""
-    return number if number is not None and math.isfinite(number) else None
 
 
 def _short(number: float) -> float:

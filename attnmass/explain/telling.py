@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from attnmass.options.checks import finite
 from attnmass.text.lines import beginning, counted
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ _COLUMNS = (
 )
 
 _BEST = 5  # lines of a list; the rest is counted
+
+
+def picked(one: object, *names: str) -> dict[str, Any]:
+    """Some fields by their names."""
+    return {name: getattr(one, name) for name in names}
 
 
 def by_reason(chunks: Iterable[RankedChunk]) -> str:
@@ -87,12 +92,9 @@ def attribution_lines(attribution: Attribution) -> str:
 def ranking_data(ranking: Ranking) -> dict[str, Any]:
     """See `Ranking.to_dict`."""
     profile = ranking.profile
+    about = ("query", "evidence", "no_evidence", "n_tokens_before", "n_tokens_after")
     return {
-        "query": ranking.query,
-        "evidence": ranking.evidence,
-        "no_evidence": ranking.no_evidence,
-        "n_tokens_before": ranking.n_tokens_before,
-        "n_tokens_after": ranking.n_tokens_after,
+        **picked(ranking, *about),
         "chunks": [chunk_data(chunk, place) for place, chunk in enumerate(ranking.chunks, 1)],
         "dropped": [chunk_data(chunk) for chunk in ranking.dropped],
         "scores": list(ranking.scores),
@@ -100,9 +102,7 @@ def ranking_data(ranking: Ranking) -> dict[str, Any]:
         "saving": None if ranking.saving is None else saving_data(ranking.saving),
         "notes": list(ranking.notes),
         "profile": {
-            "model": profile.model,
-            "layout": profile.layout,
-            "source": profile.source,
+            **picked(profile, "model", "layout", "source"),
             "heads": [list(head) for head in profile.heads],
         },
         "timings": asdict(ranking.timings),
@@ -128,18 +128,9 @@ def chunk_data(chunk: RankedChunk, rank: int | None = None) -> dict[str, Any]:
         rank: Its place in the result, from 1.
     """
     data: dict[str, Any] = {"rank": rank} if chunk.dropped is None else {}
-    data |= {
-        "index": chunk.index,
-        "score": chunk.score,
-        "share": chunk.share,
-        "relevance": chunk.relevance,
-        "mass": chunk.mass,
-        "logit": chunk.logit,
-        "retrieval_score": _finite(chunk.retrieval_score),
-        "n_tokens": chunk.n_tokens,
-        "n_windows": chunk.n_windows,
-        "skipped": chunk.skipped,
-    }
+    data |= picked(chunk, "index", "score", "share", "relevance", "mass", "logit")
+    data["retrieval_score"] = finite(chunk.retrieval_score)
+    data |= picked(chunk, "n_tokens", "n_windows", "skipped")
     if chunk.dropped is None:
         data["text"] = chunk.text
     else:
@@ -165,8 +156,3 @@ def as_pandas(ranking: Ranking) -> pd.DataFrame:
         raise ImportError("to_pandas needs pandas: pip install pandas, or use to_dict()") from error
     table = pd.DataFrame.from_records(list(_rows(ranking)), columns=_COLUMNS)
     return table.astype({"rank": "Int64"})
-
-
-def _finite(number: float | None) -> float | None:
-    """A retriever may give scores that JSON has no word for."""
-    return None if number is None or not math.isfinite(number) else float(number)

@@ -12,6 +12,9 @@ from attnmass.capture import Head
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
+# Is told how many chunks have been read since the last call.
+Advance = Callable[[int], object]
+
 # For one chunk the token indices of each group of tokens.
 Groups = Sequence[Sequence[int]]
 
@@ -198,7 +201,7 @@ class Layout(Protocol):
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """Read the chunks, then look at them from each query.
 
@@ -213,7 +216,7 @@ class Layout(Protocol):
         """
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """Read the chunks that are not in the cache, for later calls of `attend`.
 
@@ -248,7 +251,7 @@ class AnswerLayout(Layout, Protocol):
         asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """Read the chunks, then query and answer, and see where groups of its tokens look.
 

@@ -20,12 +20,12 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from attnmass.capture import CrossAttention, CrossReader, Head, KeyValues, prove_cross
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.base import Advance, Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.cross_masses import by_query, of_chunks
 from attnmass.layouts.frames import Frame, frame_of, special_tokens
 from attnmass.layouts.kept import KeepingLayout, Limit
 from attnmass.layouts.states import States
-from attnmass.layouts.windows import SHORTEST_WINDOW, query_batches
+from attnmass.layouts.windows import SHORTEST_WINDOW, lowest, query_batches
 from attnmass.layouts.within import Part, look_in_parts
 from attnmass.models.kinds import is_rag
 from attnmass.models.out_of_memory import advising_fewer, shrinking, sizes_down
@@ -94,7 +94,7 @@ class CrossLayout(KeepingLayout):
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         for query in queries:
@@ -119,7 +119,7 @@ class CrossLayout(KeepingLayout):
         )
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """See `Layout.warm`.
 
@@ -144,14 +144,8 @@ class CrossLayout(KeepingLayout):
         def look(batch: Sequence[Part]) -> list[Tensor]:
             shift = len(frame.before)
             found = self._reader.look_inside(
-                [frame.around(chunks[p.chunk].ids[p.start : p.end]) for p in batch],
-                [
-                    [
-                        [t - p.start + shift for t in groups[p.chunk][g] if p.start <= t < p.end]
-                        for g in p.groups
-                    ]
-                    for p in batch
-                ],
+                [frame.around(part.ids(chunks)) for part in batch],
+                [part.rows(groups, shift) for part in batch],
             )
             return [
                 seen[:, :, shift : shift + len(part)].cpu()
@@ -167,7 +161,7 @@ class CrossLayout(KeepingLayout):
         frame: Frame,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """Queries over chunks that are all read in one frame."""
         limit = self._limit(chunks, frame)
@@ -241,9 +235,7 @@ class CrossLayout(KeepingLayout):
     def _limit(self, chunks: Sequence[Tokens], frame: Frame) -> Limit:
         """How long a window may be in a frame, from the length that is wanted."""
         free = self._room(chunks, frame)
-        return lambda wanted: min(
-            (size for size in (free, wanted) if size is not None), default=None
-        )
+        return lambda wanted: lowest(free, wanted)
 
     def _room(self, chunks: Sequence[Tokens], frame: Frame) -> int | None:
         """How long a window may be in a frame, or `None` for no limit."""

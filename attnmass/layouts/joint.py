@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from attnmass.capture import Head, Reader, prove
 from attnmass.layouts.base import (
+    Advance,
     AnsweredQuery,
     Groups,
     LayoutOptions,
@@ -29,7 +30,14 @@ from attnmass.layouts.contexts import Placed, both_ways, merge, pack, with_rows
 from attnmass.layouts.joint_reading import ContextReader
 from attnmass.layouts.numbered import Numbered
 from attnmass.layouts.tails import Tail, answer_tail, query_tail
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, counted, query_batches, too_long
+from attnmass.layouts.windows import (
+    SHORTEST_WINDOW,
+    Window,
+    counted,
+    lowest,
+    query_batches,
+    too_long,
+)
 from attnmass.layouts.within import look_within
 from attnmass.options.checks import check_count, check_type
 from attnmass.store import ChunkCache
@@ -109,7 +117,7 @@ class JointLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         tails = [query_tail(self._prompt, q.ids, by_token=options.query_rows) for q in queries]
@@ -132,7 +140,7 @@ class JointLayout:
         asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
         tail = answer_tail(self._prompt.between, self._prompt.after, asked)
@@ -143,7 +151,7 @@ class JointLayout:
         return self._in_orders(run, chunks)
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """Nothing can be read ahead.
 
@@ -158,9 +166,7 @@ class JointLayout:
         """See `Layout.within`."""
         self._reader.follow()
         (prefix,) = self._contexts.read(self._prompt.before, len(self._prompt.before))
-        known = [self._reader.max_positions, self._max_context_tokens]
-        rooms = [limit - len(prefix) for limit in known if limit is not None]
-        room = min(rooms, default=None)
+        room = None if self._limit is None else self._limit - len(prefix)
         return look_within(self._reader, prefix, chunks, groups, options, room)
 
     def _in_contexts(
@@ -168,7 +174,7 @@ class JointLayout:
         tails: Sequence[Tail],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
         asked: AnsweredQuery | None = None,
     ) -> LayoutResult:
         """One result for each group of each tail."""
@@ -185,7 +191,7 @@ class JointLayout:
         windows: Sequence[Window],
         runs: Sequence[Sequence[int]],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """`_in_contexts` with contexts of the windows in each of `runs`."""
         parts: list[list[tuple[Sequence[Placed], Tensor]]] = [[] for _ in tails]
@@ -197,7 +203,7 @@ class JointLayout:
             past = self._contexts.read(ids, options.max_batch_tokens)
             n_read += sum(len(each.window) for each in placed)
             read = time.perf_counter()
-            for batch in query_batches([tail.ids for tail in tails], options):
+            for batch in query_batches(tails, options):
                 looked = self._contexts.look(past, len(ids), [tails[i] for i in batch])
                 for i, attention in zip(batch, looked, strict=True):
                     parts[i].append((placed, attention))
@@ -224,6 +230,11 @@ class JointLayout:
     ) -> LayoutResult:
         return both_ways(run, chunks) if self._second_pass else run(chunks)
 
+    @property
+    def _limit(self) -> int | None:
+        """How many tokens a context may have."""
+        return lowest(self._reader.max_positions, self._max_context_tokens)
+
     def _room(
         self, tails: Sequence[Tail], chunks: Sequence[Tokens], asked: AnsweredQuery | None
     ) -> int | None:
@@ -232,21 +243,21 @@ class JointLayout:
         Raises:
             ValueError: If what follows them leaves no room for a piece of a chunk.
         """
-        known = (self._reader.max_positions, self._max_context_tokens)
-        limits = [limit for limit in known if limit is not None]
-        if not limits:
+        limit = self._limit
+        if limit is None:
             return None
         longest = max(map(len, tails))
-        room = min(limits) - len(self._prompt.before) - longest
+        room = limit - len(self._prompt.before) - longest
         least = self._numbered.around(len(chunks)) + min(SHORTEST_WINDOW, max(map(len, chunks)))
         if room < least:
             instruction = len(self._prompt.between)
+            is_ours = limit != self._reader.max_positions
             raise too_long(
                 longest - instruction,
                 longest + room - least - instruction,
                 asked=asked,
-                where=f"a context of {min(limits)}",
-                remedy=", or raise max_context_tokens" if min(limits) != known[0] else "",
+                where=f"a context of {limit}",
+                remedy=", or raise max_context_tokens" if is_ours else "",
             )
         return room
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-import torch
 from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
@@ -53,17 +52,9 @@ class ContextReader:
             return shrinking(run, (None, *_BLOCKS))
 
     def _read(self, ids: Sequence[int], step: int) -> list[KeyValues]:
-        device = self._reader.device
         past: list[KeyValues] = []
         for start in range(0, len(ids), step):
-            piece = torch.tensor([ids[start : start + step]], device=device)
-            positions = torch.arange(piece.shape[1], device=device) + start
-            keys, values = self._reader.read(piece, positions, past)
-            past.append(
-                KeyValues(
-                    tuple(key[0] for key in keys), tuple(value[0] for value in values), positions
-                )
-            )
+            past += self._reader.read([ids[start : start + step]], start, past)
         return past
 
 

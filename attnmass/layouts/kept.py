@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attnmass.capture import CrossReader, KeyValues, Reader
-from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention, WarmCounts
+from attnmass.layouts.base import Advance, LayoutOptions, LayoutResult, QueryAttention, WarmCounts
 from attnmass.layouts.states import StateReader, States, Text
 from attnmass.layouts.windows import Window, counted, cut
 from attnmass.store import ChunkCache, entry_key, scope_digest
@@ -98,7 +98,7 @@ class KeepingLayout:
         self,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
         limit: Limit,
         frame: Frame = tuple,
     ) -> Kept:
@@ -124,7 +124,7 @@ class KeepingLayout:
         self,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
         limit: Limit,
         frame: Frame = tuple,
     ) -> WarmCounts:
@@ -145,9 +145,9 @@ class KeepingLayout:
         keys: list[str] = []
         texts: dict[str, Text] = {}
         for window in windows:
-            chunk = chunks[window.chunk]
-            ids = frame(chunk.ids[window.start : window.end])
+            ids = frame(window.ids(chunks))
             key = entry_key(self._scope, ids)
-            texts.setdefault(key, Text(ids, len(window))).ends += window.end == len(chunk)
+            ends = window.end == len(chunks[window.chunk])
+            texts.setdefault(key, Text(ids, len(window))).ends += ends
             keys.append(key)
         return windows, keys, texts

@@ -13,17 +13,18 @@ attention.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from attnmass.capture import Head, KeyValues
+from attnmass.capture import Head
 from attnmass.capture.vector_proof import prove_vectors
 from attnmass.capture.vectors import VectorReader
 from attnmass.layouts.base import (
+    Advance,
     AnsweredQuery,
     Groups,
     LayoutOptions,
@@ -31,12 +32,7 @@ from attnmass.layouts.base import (
     QueryAttention,
     WarmCounts,
 )
-from attnmass.layouts.late_masses import (
-    BesideBackground,
-    RowMasses,
-    Sight,
-    TokenMasses,
-)
+from attnmass.layouts.late_masses import BesideBackground, RowMasses, Sight, TokenMasses
 from attnmass.layouts.late_reading import BackgroundVectors, ChunkVectors, OwnShard, overlap
 from attnmass.layouts.shards import Shard
 from attnmass.layouts.tails import answer_tail
@@ -102,7 +98,7 @@ class LateLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         groups = [[list(range(len(query)))] for query in queries]
@@ -113,14 +109,14 @@ class LateLayout:
         asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`: the answer's tokens are the rows of one more query."""
         tail = answer_tail((), self._prompt.after, asked)
         return self._attend([tail.ids], [tail.groups], chunks, options, advance, asked)
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """See `Layout.warm`."""
         started = time.perf_counter()
@@ -165,7 +161,7 @@ class LateLayout:
         groups: Sequence[Groups],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
         asked: AnsweredQuery | None = None,
     ) -> LayoutResult:
         """Read what is not kept, and look from groups of each query's tokens.
@@ -261,11 +257,9 @@ class LateLayout:
         model = self._reader.identity()
         if model == self._model:
             return
-        device = self._reader.device
-        n_before, n_between = len(self._prompt.before), len(self._prompt.between)
-        self._prefix = self._states(self._prompt.before, torch.arange(n_before, device=device), ())
-        positions = torch.arange(n_between, device=device) + n_before + _GAP
-        self._between = self._states(self._prompt.between, positions, (self._prefix,))
+        (self._prefix,) = self._reader.read([self._prompt.before])
+        start = len(self._prefix) + _GAP
+        (self._between,) = self._reader.read([self._prompt.between], start, (self._prefix,))
         self._model = model
         self._scope = scope_digest(
             model=model,
@@ -282,11 +276,3 @@ class LateLayout:
     def _followed_by(self, chunks: ChunkVectors) -> None:
         self._follow_model()
         chunks.follow(self._prefix, self._scope)
-
-    def _states(
-        self, ids: Sequence[int], positions: Tensor, past: Sequence[KeyValues]
-    ) -> KeyValues:
-        keys, values = self._reader.read(
-            torch.tensor([ids], device=self._reader.device), positions, past
-        )
-        return KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)

@@ -93,24 +93,22 @@ class Sight:
         return cleared(found, ignored, -torch.inf) if ignored else found
 
 
+@dataclass(frozen=True, eq=False)
 class TokenMasses(Sequence[Tensor]):
     """What each token of each chunk gets, `[head, token]`, worked out when it is asked for.
 
     A ranking needs it of the chunks that are trimmed or drawn, not of thousands.
+
+    Attributes:
+        sight: What is looked at.
+        among: What all of them share.
     """
 
-    def __init__(self, sight: Sight, among: Denominator) -> None:
-        """Nothing is computed yet.
-
-        Args:
-            sight: What is looked at.
-            among: What all of them share.
-        """
-        self._sight = sight
-        self._among = among
+    sight: Sight
+    among: Denominator
 
     def __len__(self) -> int:
-        return len(self._sight.held)
+        return len(self.sight.held)
 
     @overload
     def __getitem__(self, index: int) -> Tensor: ...
@@ -127,8 +125,8 @@ class TokenMasses(Sequence[Tensor]):
         return self._by_row(place).mean(dim=0).float()
 
     def _by_row(self, place: int) -> Tensor:
-        scores = self._sight.tokens(place).double()  # [row, head, token]
-        return torch.exp(scores - self._among.total.T[:, :, None]).nan_to_num(nan=0.0)
+        scores = self.sight.tokens(place).double()  # [row, head, token]
+        return torch.exp(scores - self.among.total.T[:, :, None]).nan_to_num(nan=0.0)
 
 
 class RowMasses(TokenMasses):

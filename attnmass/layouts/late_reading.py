@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from huggingface_hub import constants
 
 from attnmass.capture import KeyValues
 from attnmass.capture.vectors import VectorReader
-from attnmass.layouts.base import LayoutOptions
+from attnmass.layouts.base import Advance, LayoutOptions
 from attnmass.layouts.late_masses import HeldVectors
-from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut
+from attnmass.layouts.windows import SHORTEST_WINDOW, Window, batches, cut, lowest
 from attnmass.masses import KeyVectors, joined, quantize
 from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.options.cache import CacheOptions
@@ -68,7 +68,7 @@ class ChunkVectors:
         self.scope = scope
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> tuple[int, int]:
         """See `Shard.warm`."""
         keys = self.keys(chunks, options)
@@ -83,7 +83,7 @@ class ChunkVectors:
         return sum(times[key] for key in missing), sum(map(len, missing.values()))
 
     def read(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> HeldVectors:
         """See `Shard.read`: what is kept of each chunk, read now where it was not."""
         keys = self.keys(chunks, options)
@@ -124,10 +124,8 @@ class ChunkVectors:
     def limit(self, options: LayoutOptions) -> int | None:
         """How many tokens a window may have."""
         known = self._reader.max_positions
-        if known is None:
-            return options.max_chunk_tokens
-        free = max(known - len(self._prefix), SHORTEST_WINDOW)
-        return free if options.max_chunk_tokens is None else min(free, options.max_chunk_tokens)
+        free = None if known is None else max(known - len(self._prefix), SHORTEST_WINDOW)
+        return lowest(free, options.max_chunk_tokens)
 
     def _read(
         self, missing: Mapping[str, Sequence[int]], options: LayoutOptions
@@ -168,54 +166,47 @@ class ChunkVectors:
             yield from whole.items()
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyVectors]:
-        """Run token runs side by side after the prefix; shorter ones are filled at their end."""
-        device = self._reader.device
-        longest = max(map(len, rows))
-        ids = torch.tensor(
-            [[*row, *[row[0]] * (longest - len(row))] for row in rows], device=device
-        )
-        positions = torch.arange(longest, device=device) + len(self._prefix)
-        vectors = self._reader.keys(ids, positions, (self._prefix,))
-        return [quantize(vectors[i, : len(row)]) for i, row in enumerate(rows)]
+        """Run token runs side by side after the prefix."""
+        vectors = self._reader.keys(rows, len(self._prefix), (self._prefix,))
+        return [quantize(mine) for mine in vectors]
 
 
+@dataclass(frozen=True, slots=True)
 class OwnShard:
-    """What a layout keeps and reads by itself, of its model as it is when it is asked."""
+    """What a layout keeps and reads by itself, of its model as it is when it is asked.
 
-    def __init__(self, chunks: ChunkVectors, follow: Callable[[ChunkVectors], None]) -> None:
-        """Nothing is read yet.
+    Attributes:
+        chunks: What reads.
+        follow: Calls `ChunkVectors.follow` with what stands for the model now.
+    """
 
-        Args:
-            chunks: What reads.
-            follow: Calls `ChunkVectors.follow` with what stands for the model now.
-        """
-        self._chunks = chunks
-        self._follow = follow
+    chunks: ChunkVectors
+    follow: Callable[[ChunkVectors], None]
+
+    def _now(self) -> ChunkVectors:
+        self.follow(self.chunks)
+        return self.chunks
 
     @property
     def scope(self) -> str:
         """See `KeepingShard.scope`."""
-        self._follow(self._chunks)
-        return self._chunks.scope
+        return self._now().scope
 
     def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
         """See `KeepingShard.find`."""
-        self._follow(self._chunks)
-        return self._chunks.find(chunks, options)
+        return self._now().find(chunks, options)
 
     def read(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> HeldVectors:
         """See `Shard.read`."""
-        self._follow(self._chunks)
-        return self._chunks.read(chunks, options, advance)
+        return self._now().read(chunks, options, advance)
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> tuple[int, int]:
         """See `Shard.warm`."""
-        self._follow(self._chunks)
-        return self._chunks.warm(chunks, options, advance)
+        return self._now().warm(chunks, options, advance)
 
 
 class BackgroundVectors:

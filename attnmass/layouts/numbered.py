@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.contexts import Placed
-from attnmass.layouts.windows import Window, cut
+from attnmass.layouts.windows import Window, cut, lowest
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
 
@@ -38,7 +38,7 @@ class Numbered:
         for number, window in enumerate(windows, 1):
             ids += self.label(number)
             placed.append(Placed(window, len(ids)))
-            ids += chunks[window.chunk].ids[window.start : window.end]
+            ids += window.ids(chunks)
             ids += self.gap
         return tuple(ids), placed
 
@@ -49,10 +49,9 @@ class Numbered:
         n_windows = len(chunks)
         while True:  # twice at most, but for labels that get longer with their number
             around = self.around(n_windows)
-            wanted = [] if room is None else [max(1, room - around)]
-            if options.max_chunk_tokens is not None:
-                wanted.append(options.max_chunk_tokens)
-            windows = list(cut(chunks, min(wanted, default=None), options.overlap))
+            free = None if room is None else max(1, room - around)
+            limit = lowest(free, options.max_chunk_tokens)
+            windows = list(cut(chunks, limit, options.overlap))
             if len(windows) <= n_windows:
                 return windows, around
             n_windows = len(windows)

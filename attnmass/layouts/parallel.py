@@ -11,17 +11,21 @@ encoding contexts apart at shared positions is that of Parallel Context Windows 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from attnmass.capture import Head, KeyValues, Reader, prove
-from attnmass.layouts.base import AnsweredQuery, Groups, LayoutOptions, LayoutResult, WarmCounts
-from attnmass.layouts.kept import KeepingLayout, Limit
-from attnmass.layouts.states import States
-from attnmass.layouts.tails import answer_tail, look_from
+from attnmass.layouts.base import (
+    Advance,
+    AnsweredQuery,
+    Groups,
+    LayoutOptions,
+    LayoutResult,
+    WarmCounts,
+)
+from attnmass.layouts.kept import KeepingLayout, Kept, Limit
+from attnmass.layouts.tails import Tail, answer_tail, look_from, query_tail
 from attnmass.layouts.windows import SHORTEST_WINDOW, by_chunk, nearer, query_batches, window_limit
 from attnmass.layouts.within import look_within
 from attnmass.models.out_of_memory import advising_fewer, shrinking, sizes_down
@@ -75,68 +79,50 @@ class ParallelLayout(KeepingLayout):
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
-        longest = max(len(query) for query in queries)
-        return self._attend(
-            longest, chunks, options, advance, lambda k, s: self._look_all(queries, k, s, options)
-        )
+        tails = [query_tail(self._prompt, query.ids) for query in queries]
+        if options.query_rows:
+            tails = [Tail(each.ids, tuple((row,) for row in each.groups[0])) for each in tails]
+        return self._attend(tails, chunks, options, advance, by_token=options.query_rows)
 
     def attend_answer(
         self,
         asked: AnsweredQuery,
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `AnswerLayout.attend_answer`."""
         tail = answer_tail(self._prompt.between, self._prompt.after, asked)
-
-        def look(keys: Sequence[str], states: States) -> list[Tensor]:
-            def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
-                def run(_: Sequence[int]) -> list[Tensor]:
-                    past = [states[key] for key in keys]
-                    start, shifts = len(self._prefix) + max(map(len, past)), self._shifts(past)
-                    every = (self._prefix, *past)
-                    return look_from(self._reader, every, start, [tail], key_block, shifts)
-
-                return run
-
-            with advising_fewer(len(tail)):
-                return list(self._in_blocks(look_in, [0], keys, states)[0])
-
-        longest = len(tail) - len(self._prompt.between)
-        return self._attend(longest, chunks, options, advance, look, asked)
+        return self._attend([tail], chunks, options, advance, asked)
 
     def _attend(
         self,
-        longest: int,
+        tails: Sequence[Tail],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
-        look: Callable[[Sequence[str], States], list[Tensor]],
+        advance: Advance,
         asked: AnsweredQuery | None = None,
+        *,
+        by_token: bool = False,
     ) -> LayoutResult:
-        """Read the chunks, and look at them.
+        """Read the chunks, and look at them from each group of each tail.
 
-        Args:
-            longest: Tokens that follow the instruction, at most.
-            chunks: The chunks.
-            options: Bounds on one forward pass.
-            advance: As in `attend`.
-            look: From the windows' keys in the cache and what they left to `[head, key]` each.
-            asked: What follows the instruction, where it has an answer.
+        With `by_token` the groups of a tail are a query's tokens, of which one result is made.
         """
+        longest = max(map(len, tails)) - len(self._prompt.between)
         kept = self._read_chunks(chunks, options, advance, self._limit(chunks, longest, asked))
-        attention = look(kept.keys, kept.states)
+        looked = self._look(tails, kept, options)
+        attention = looked if by_token else [group for tail in looked for group in tail]
         return kept.result(
             [by_chunk(one, kept.windows, chunks, len(self._prefix)) for one in attention],
             len(chunks),
         )
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """See `Layout.warm`."""
         return self._warm_chunks(chunks, options, advance, self._limit(chunks, 0))
@@ -152,10 +138,7 @@ class ParallelLayout(KeepingLayout):
 
     def _about(self) -> dict[str, Any]:
         """Read the prefix anew; all depends on it and on the wording."""
-        ids = torch.tensor([self._prompt.before], device=self._reader.device)
-        positions = torch.arange(ids.shape[1], device=ids.device)
-        keys, values = self._reader.read(ids, positions)
-        self._prefix = KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
+        (self._prefix,) = self._reader.read([self._prompt.before])
         return {
             "kept_heads": self._reader.kept_heads,
             "layout": self.name,
@@ -179,111 +162,40 @@ class ParallelLayout(KeepingLayout):
         longest_chunk = max(map(len, chunks))
         return lambda wanted: window_limit(free, longest_query, longest_chunk, wanted, asked)
 
-    def _shifts(self, states: Sequence[KeyValues]) -> list[int]:
-        """How much nearer prefix and windows stand; nothing where no layer has a window."""
-        return [] if self._reader.reach is None else [0, *nearer(states)]
-
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
-        """Run token runs side by side after the prefix; shorter ones are filled at their end."""
-        device = self._reader.device
-        longest = max(len(row) for row in rows)
-        filler = rows[0][0]
-        ids = torch.tensor(
-            [[*row, *[filler] * (longest - len(row))] for row in rows], device=device
-        )
-        positions = torch.arange(longest, device=device) + len(self._prefix)
-        keys, values = self._reader.read(ids, positions, (self._prefix,))
-        return [
-            KeyValues(
-                tuple(key[i, :, : len(row)] for key in keys),
-                tuple(value[i, :, : len(row)] for value in values),
-                positions[: len(row)],
-            )
-            for i, row in enumerate(rows)
-        ]
+        """See `KeepingLayout._read_batch`; after the prefix."""
+        return self._reader.read(rows, len(self._prefix), (self._prefix,))
 
-    def _look_all(
-        self,
-        queries: Sequence[Tokens],
-        keys: Sequence[str],
-        states: States,
-        options: LayoutOptions,
-    ) -> list[Tensor]:
-        """Attention of each query, `[head, past key and own token]`, fp32 on the CPU.
+    def _look(self, tails: Sequence[Tail], kept: Kept, options: LayoutOptions) -> list[Tensor]:
+        """Attention of each tail, as `look_from` has it.
 
-        With `options.query_rows` of each of its tokens, `[query token, head, key]`.
+        All keys are looked at at once, or blocks of them if they are many or memory is short.
         """
-        tails = [(*self._prompt.between, *query.ids) for query in queries]
-
-        def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
-            return lambda batch: self._look(
-                [tails[i] for i in batch],
-                [len(queries[i]) for i in batch],
-                [states[key] for key in keys],
-                key_block,
-                options.query_rows,
-            )
-
-        found: list[Tensor] = []
-        for batch in query_batches(tails, options):
-            with advising_fewer(max(len(tails[i]) for i in batch)):
-                found += self._in_blocks(look_in, batch, keys, states)
-        return found
-
-    def _in_blocks(
-        self,
-        look_in: Callable[[int | None], Callable[[Sequence[int]], list[Tensor]]],
-        batch: Sequence[int],
-        keys: Sequence[str],
-        states: States,
-    ) -> list[Tensor]:
-        """Look at all keys at once, or at blocks of them if they are many or memory is short."""
-        n_keys = sum(len(states[key]) for key in keys)
+        n_keys = sum(len(kept.states[key]) for key in kept.keys)
         blocks: list[int | None]
         if n_keys > _MOST_KEYS:
             blocks = [*sizes_down(_LARGEST_BLOCK, _SMALLEST_BLOCK, by=4)]
         else:
             quarter = max(1, min(_LARGEST_BLOCK, n_keys // 4))
             blocks = [None, *sizes_down(quarter, _SMALLEST_BLOCK, by=4)]
-        return shrinking(
-            lambda key_block: self._states.with_room(look_in(key_block), batch, states), blocks
-        )
 
-    def _look(
-        self,
-        tails: Sequence[Sequence[int]],
-        lengths: Sequence[int],
-        states: Sequence[KeyValues],
-        key_block: int | None,
-        by_token: bool,
-    ) -> list[Tensor]:
-        """Attention of queries that share one pass.
+        def look_in(key_block: int | None) -> Callable[[Sequence[int]], list[Tensor]]:
+            def look(batch: Sequence[int]) -> list[Tensor]:
+                past = [kept.states[key] for key in kept.keys]
+                start = len(self._prefix) + max(map(len, past))
+                # How much nearer prefix and windows stand, where a layer has a sliding window.
+                shifts = [] if self._reader.reach is None else [0, *nearer(past)]
+                asked = [tails[i] for i in batch]
+                return look_from(
+                    self._reader, (self._prefix, *past), start, asked, key_block, shifts
+                )
 
-        They lie one after the other, at the same positions, and do not see each other.
+            return look
 
-        Args:
-            tails: What follows the chunks, for each query: instruction and query.
-            lengths: How many of the last tokens of each tail are the query.
-            states: What each window left.
-            key_block: See `Reader.look`.
-            by_token: Whether each token of a query is a row, not the mean of them.
-        """
-        device = self._reader.device
-        start = len(self._prefix) + max(map(len, states))
-        sizes = [len(tail) for tail in tails]
-        ends = list(accumulate(sizes))
-        segments = torch.arange(len(tails)).repeat_interleave(torch.tensor(sizes)).to(device)
-        rows = [
-            torch.arange(end - length, end, device=device)
-            for end, length in zip(ends, lengths, strict=True)
-        ]
-        attention = self._reader.look(
-            torch.tensor([token for tail in tails for token in tail], device=device),
-            torch.cat([torch.arange(size, device=device) + start for size in sizes]),
-            (self._prefix, *states),
-            rows=list(torch.cat(rows).split(1)) if by_token else rows,
-            segments=segments,
-            key_block=key_block,
-            shifts=self._shifts(states),
-        ).cpu()
-        return list(attention.split(list(lengths)) if by_token else attention)
+        def look_by(batch: Sequence[int]) -> list[Tensor]:
+            with advising_fewer(max(len(tails[i]) for i in batch)):
+                return shrinking(
+                    lambda size: self._states.with_room(look_in(size), batch, kept.states), blocks
+                )
+
+        return [one for batch in query_batches(tails, options) for one in look_by(batch)]

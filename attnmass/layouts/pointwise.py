@@ -19,16 +19,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attnmass.capture import EncoderReader, Head, Passage, prove_encoder
-from attnmass.layouts.base import Groups, LayoutOptions, LayoutResult, WarmCounts
+from attnmass.layouts.base import Advance, Groups, LayoutOptions, LayoutResult, WarmCounts
 from attnmass.layouts.pairs import Pair, Seen, merge
-from attnmass.layouts.windows import SHORTEST_WINDOW, batches, cut
+from attnmass.layouts.windows import SHORTEST_WINDOW, batches, cut, lowest
 from attnmass.layouts.within import Part, look_in_parts
 from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.options.choices import Direction
@@ -75,17 +75,7 @@ class PointwiseLayout:
         direction: Direction = DEFAULT_DIRECTION,
         with_logit: bool = False,
     ) -> PointwiseLayout:
-        """See `Layout.build`; `tokenizer` and `cache` are of no use here.
-
-        Args:
-            model: See there.
-            tokenizer: See there.
-            plain: See there.
-            heads: See there.
-            cache: See there.
-            direction: As in the constructor.
-            with_logit: Whether the model's one-label classification head is asked as well.
-        """
+        """See `Layout.build`; with a logit the one-label classification head is asked, too."""
         reader = EncoderReader(model, heads, with_logit=with_logit)
         reader.proved(lambda made: prove_encoder(made, model))
         return cls(reader, plain, direction)
@@ -95,7 +85,7 @@ class PointwiseLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> LayoutResult:
         """See `Layout.attend`."""
         started = time.perf_counter()
@@ -124,7 +114,7 @@ class PointwiseLayout:
         )
 
     def warm(
-        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Callable[[int], object]
+        self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> WarmCounts:
         """Refuse: there is nothing to keep.
 
@@ -146,18 +136,12 @@ class PointwiseLayout:
         room = None if limit is None else limit - len(self._alone)
 
         def look(batch: Sequence[Part]) -> list[Tensor]:
+            start = len(self._alone.control[0])
             passages = []
             for part in batch:
-                ids, types, (start,) = self._alone.fill(
-                    chunks[part.chunk].ids[part.start : part.end]
-                )
-                mine = (groups[part.chunk][number] for number in part.groups)
-                rows = tuple(
-                    tuple(t - part.start + start for t in group if part.start <= t < part.end)
-                    for group in mine
-                )
+                ids, types, _ = self._alone.fill(part.ids(chunks))
+                rows = tuple(map(tuple, part.rows(groups, start)))
                 passages.append(Passage(ids, types, rows))
-            start = len(self._alone.control[0])
             seen = self._reader.look(passages)
             return [
                 one.groups[:, :, start : start + len(part)]
@@ -182,7 +166,7 @@ class PointwiseLayout:
                 f"the query has {len(query)} tokens, and this model has room for "
                 f"{max(0, free - least)} beside a piece of a chunk: shorten the query"
             )
-        return free - len(query) if wanted is None else min(free - len(query), wanted)
+        return lowest(free - len(query), wanted)
 
     def _read(
         self,
@@ -190,7 +174,7 @@ class PointwiseLayout:
         queries: Sequence[Tokens],
         chunks: Sequence[Tokens],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> dict[Pair, Seen]:
         """Read all pairs, batch by batch, those of similar length together.
 
@@ -226,8 +210,7 @@ class PointwiseLayout:
         passages, starts = [], []
         for job in jobs:
             query, window = queries[job.query], job.window
-            text = chunks[window.chunk].ids[window.start : window.end]
-            ids, types, (first, second) = self._pair.fill(query.ids, text)
+            ids, types, (first, second) = self._pair.fill(query.ids, window.ids(chunks))
             places = tuple(range(first, first + len(query)))
             groups = tuple((place,) for place in places) if by_token else (places,)
             passages.append(Passage(ids, types, groups, places if asks_chunk else ()))

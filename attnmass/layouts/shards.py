@@ -17,14 +17,13 @@ from typing import Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
-from attnmass.layouts.base import Layout, LayoutOptions
+from attnmass.layouts.base import Advance, Layout, LayoutOptions
 from attnmass.layouts.ignored import Places
 from attnmass.layouts.placing import Placing
 from attnmass.masses import KeyVectors, Queries
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
 
-Advance = Callable[[int], object]
 Result = TypeVar("Result")
 
 

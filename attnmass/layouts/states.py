@@ -10,14 +10,9 @@ from typing import TypeVar
 import torch
 
 from attnmass.capture import KeyValues
-from attnmass.layouts.base import LayoutOptions
+from attnmass.layouts.base import Advance, LayoutOptions
 from attnmass.layouts.windows import batches
-from attnmass.models.out_of_memory import (
-    advising_shorter,
-    halving,
-    is_out_of_memory,
-    release,
-)
+from attnmass.models.out_of_memory import advising_shorter, halving, is_out_of_memory, release
 from attnmass.store import ChunkCache
 from attnmass.store.formats import frame
 
@@ -55,7 +50,7 @@ class StateReader:
         texts: Mapping[str, Text],
         options: LayoutOptions,
         device: torch.device,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> tuple[States, int]:
         """What texts leave, from the cache or read now, and how many content tokens were read.
 
@@ -83,7 +78,7 @@ class StateReader:
         read: Read,
         texts: Mapping[str, Text],
         options: LayoutOptions,
-        advance: Callable[[int], object],
+        advance: Advance,
     ) -> set[str]:
         """Read the texts that are not in the cache; their keys. Arguments as in `states`."""
         missing = {key: text for key, text in texts.items() if not self._cache.has(key)}

@@ -31,6 +31,15 @@ class Window:
     def __len__(self) -> int:
         return self.end - self.start
 
+    def ids(self, chunks: Sequence[Tokens]) -> tuple[int, ...]:
+        """Their ids."""
+        return chunks[self.chunk].ids[self.start : self.end]
+
+
+def lowest(*limits: int | None) -> int | None:
+    """The lowest of some limits, each of which may be none, as `None`."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
 
 def window_limit(
     free: int | None,
@@ -59,7 +68,7 @@ def window_limit(
     # In steps, so that queries of different lengths find the same windows in the cache.
     steps = max(1, -(-longest_query // _QUERY_STEP))
     limit = max(free - steps * _QUERY_STEP, min(free - longest_query, SHORTEST_WINDOW))
-    return limit if wanted is None else min(limit, wanted)
+    return lowest(limit, wanted)
 
 
 def nearer(sizes: Sequence[Sized]) -> list[int]:
@@ -112,8 +121,8 @@ def batches(lengths: Sequence[int], options: LayoutOptions) -> Iterator[list[int
         yield batch
 
 
-def query_batches(tails: Sequence[Sequence[int]], options: LayoutOptions) -> Iterator[list[int]]:
-    """Indices of queries that share a pass."""
+def query_batches(tails: Sequence[Sized], options: LayoutOptions) -> Iterator[list[int]]:
+    """Indices of what shares a pass, one after the other."""
     batch: list[int] = []
     size = 0
     for index, tail in enumerate(tails):
@@ -122,7 +131,8 @@ def query_batches(tails: Sequence[Sequence[int]], options: LayoutOptions) -> Ite
             batch, size = [], 0
         batch.append(index)
         size += len(tail)
-    yield batch
+    if batch:
+        yield batch
 
 
 def by_chunk(

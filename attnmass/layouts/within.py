@@ -11,21 +11,25 @@ from torch import Tensor
 
 from attnmass.capture import KeyValues, Reader
 from attnmass.layouts.base import Groups, LayoutOptions
+from attnmass.layouts.tails import Tail, look_from
+from attnmass.layouts.windows import Window, lowest, query_batches
 from attnmass.models.out_of_memory import advising_shorter, halving
 from attnmass.text.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Tokens `[start, end)` of a chunk that are read together, for some of its groups."""
+class Part(Window):
+    """The same, for some of the chunk's groups."""
 
-    chunk: int
-    start: int
-    end: int
     groups: tuple[int, ...]
 
-    def __len__(self) -> int:
-        return self.end - self.start
+    def rows(self, groups: Sequence[Groups], start: int) -> list[list[int]]:
+        """Where the tokens of each of its groups stand in a pass in which it begins at `start`."""
+        shift = start - self.start
+        return [
+            [t + shift for t in groups[self.chunk][number] if self.start <= t < self.end]
+            for number in self.groups
+        ]
 
 
 def look_within(
@@ -59,7 +63,14 @@ def look_within(
     """
 
     def look(batch: Sequence[Part]) -> list[Tensor]:
-        return _look(reader, prefix, chunks, groups, batch)
+        tails = [Tail(part.ids(chunks), tuple(map(tuple, part.rows(groups, 0)))) for part in batch]
+        starts = accumulate(map(len, batch), initial=len(prefix))
+        return [
+            looked[:, :, start : start + len(part)]
+            for looked, start, part in zip(
+                look_from(reader, (prefix,), len(prefix), tails), starts, batch, strict=False
+            )
+        ]
 
     return look_in_parts(look, len(reader.heads), chunks, groups, options, room)
 
@@ -72,65 +83,23 @@ def look_in_parts(
     options: LayoutOptions,
     room: int | None,
 ) -> list[Tensor]:
-    """`look_within`, whatever reads the parts.
+    """`look_within`, whatever reads the parts: `look`, in one pass, by `n_heads` heads.
 
-    Args:
-        look: One pass; for each part `[group, head, token]`.
-        n_heads: How many heads that gives.
-        chunks: As in `look_within`, and so are the others, the result and the errors.
-        groups: See there.
-        options: See there.
-        room: See there.
+    For each part it gives `[group, head, token]`; all else is as in `look_within`.
     """
-    room = min(
-        (size for size in (room, options.max_chunk_tokens) if size is not None), default=None
-    )
+    room = lowest(room, options.max_chunk_tokens)
     parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
     found = [
         torch.zeros(len(mine), n_heads, len(chunk), dtype=torch.float32)
         for mine, chunk in zip(groups, chunks, strict=True)
     ]
-    for batch in _batches(parts, options.max_batch_tokens):
+    for places in query_batches(parts, options):
+        batch = [parts[place] for place in places]
         with advising_shorter(max(map(len, batch))):
             done = halving(look, batch)
         for part, looked in zip(batch, done, strict=True):
             found[part.chunk][list(part.groups), :, part.start : part.end] = looked
     return found
-
-
-def _look(
-    reader: Reader,
-    prefix: KeyValues,
-    chunks: Sequence[Tokens],
-    groups: Sequence[Groups],
-    batch: Sequence[Part],
-) -> list[Tensor]:
-    """One pass over parts; for each of them `[group, head, token]`."""
-    sizes = [len(part) for part in batch]
-    starts = [0, *accumulate(sizes)][:-1]
-    device = reader.device
-    rows = [
-        [
-            token - part.start + start
-            for token in groups[part.chunk][group]
-            if part.start <= token < part.end
-        ]
-        for part, start in zip(batch, starts, strict=True)
-        for group in part.groups
-    ]
-    ids = [token for part in batch for token in chunks[part.chunk].ids[part.start : part.end]]
-    attention = reader.look(
-        torch.tensor(ids, device=device),
-        torch.cat([torch.arange(size, device=device) + len(prefix) for size in sizes]),
-        (prefix,),
-        rows=[torch.tensor(row, device=device) for row in rows],
-        segments=torch.arange(len(batch)).repeat_interleave(torch.tensor(sizes)).to(device),
-    ).cpu()
-    by_part = attention.split([len(part.groups) for part in batch])
-    return [
-        looked[:, :, len(prefix) + start : len(prefix) + start + len(part)]
-        for looked, start, part in zip(by_part, starts, batch, strict=True)
-    ]
 
 
 def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iterator[Part]:
@@ -146,16 +115,3 @@ def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iter
         )
     for start, numbers in mine.items():
         yield Part(chunk, start, start + size, tuple(numbers))
-
-
-def _batches(parts: Sequence[Part], max_batch_tokens: int) -> Iterator[list[Part]]:
-    batch: list[Part] = []
-    size = 0
-    for part in parts:
-        if batch and size + len(part) > max_batch_tokens:
-            yield batch
-            batch, size = [], 0
-        batch.append(part)
-        size += len(part)
-    if batch:
-        yield batch

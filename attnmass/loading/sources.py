@@ -94,6 +94,14 @@ class Source:
     parts: tuple[Path, ...] = ()
 
 
+def place_of(name: str) -> str:
+    """One spelling for a model: of a short name, of a path, or the name itself."""
+    if name.lower() in ALIASES:
+        return name.lower()
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
+
+
 def locate(
     name: str,
     *,

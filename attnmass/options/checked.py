@@ -24,7 +24,7 @@ from attnmass.options.checks import (
     check_type,
 )
 from attnmass.options.choices import check_choice
-from attnmass.options.renamed import what_then
+from attnmass.options.renamed import check_known
 
 
 class Checked(BaseModel):
@@ -53,10 +53,7 @@ def checked(kind: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: As `Checked`.
     """
-    for name in given:
-        if name not in kind.model_fields:
-            near = what_then(name, kind.model_fields)
-            raise TypeError(f"unexpected keyword argument {name!r}.{near}")
+    check_known(given, kind.model_fields)
     return {name: check_option(name, kind.model_fields[name], given[name]) for name in given}
 
 

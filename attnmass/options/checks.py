@@ -169,6 +169,11 @@ def as_float(value: Any) -> float | None:
         return None
 
 
+def finite(number: float | None) -> float | None:
+    """A number, `None` for what JSON has no word for, such as a retriever may give."""
+    return None if number is None or not math.isfinite(number) else float(number)
+
+
 def as_str(text: str) -> str:
     """A text's own characters as a `str`, whatever it says of itself.
 

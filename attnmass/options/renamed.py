@@ -30,6 +30,14 @@ _OF_OTHERS = {
 }
 
 
+def check_known(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `TypeError` for an option that there is not, with what to write instead."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            raise TypeError(f"unexpected keyword argument {name!r}.{what_then(name, known)}")
+
+
 def what_then(name: str, known: Iterable[str]) -> str:
     """What to write instead of an option that there is not; `""` if nothing is near.
 

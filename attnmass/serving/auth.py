@@ -13,11 +13,7 @@ class Keys:
     """Keys, of which each request has to bring one; with none everybody is let in."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
-        """Remember what keys are compared by.
-
-        Args:
-            keys: The keys.
-        """
+        """Remember what keys are compared by."""
         self._digests = tuple(map(_digest, keys))
 
     def check(self, headers: Mapping[str, str]) -> None:

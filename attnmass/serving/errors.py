@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from attnmass.cluster.errors import ShardUnavailableError
@@ -36,6 +37,19 @@ class BadRequest(HttpError):  # noqa: N818 - the name that HTTP has for it
 
     def __init__(self, message: str) -> None:
         super().__init__(400, "bad_request", message)
+
+
+@contextmanager
+def bad_requests() -> Iterator[None]:
+    """What the API says of its arguments, as a word about the request.
+
+    Raises:
+        BadRequest: For a `ValueError` or `TypeError`.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise BadRequest(str(error)) from None
 
 
 class TooLarge(HttpError):  # noqa: N818

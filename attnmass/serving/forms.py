@@ -56,23 +56,32 @@ class Form(Strict, ABC):
         """
 
 
-class Rerank(Form):
+class Listed(Form):
+    """A query, and documents in the field that the form is known by."""
+
+    query: Query
+
+    def read(self, documents: Sequence[Any]) -> list[str]:
+        """What is read of some of them."""
+        return list(texts_of(documents, self.known_by, getattr(self, "rank_fields", None)))
+
+    def questions(self) -> list[Question]:
+        """See `Form.questions`."""
+        texts = self.read(getattr(self, self.known_by))
+        return [Question(query_of(self.query), tuple(texts))]
+
+
+class Rerank(Listed):
     """Cohere's, Jina's, Voyage's, Infinity's, vLLM's and LiteLLM's form, with one envelope."""
 
     known_by = "documents"
 
-    query: Query
     documents: Documents
     model: Any = None
     top_n: Top = None
     top_k: Top = None
     return_documents: bool | None = None
     rank_fields: list[str] | None = None
-
-    def questions(self) -> list[Question]:
-        """See `Form.questions`."""
-        texts = texts_of(self.documents, "documents", self.rank_fields)
-        return [Question(query_of(self.query), tuple(texts))]
 
     def answer(self, scored: Sequence[Sequence[Scored]], about: About) -> dict[str, Any]:
         """See `Form.answer`."""
@@ -98,7 +107,7 @@ class Rerank(Form):
             "model": about.model,
             "results": results,
             "data": data,
-            "usage": {"prompt_tokens": about.n_tokens, "total_tokens": about.n_tokens},
+            "usage": usage(about),
             "tokens": tokens,
             "meta": {
                 "api_version": {"version": "2"},
@@ -114,7 +123,7 @@ class Rerank(Form):
 
     def text(self, index: int) -> str:
         """What was read of a document."""
-        return next(texts_of([self.documents[index]], "documents", self.rank_fields))
+        return self.read([self.documents[index]])[0]
 
 
 class InfinityRerank(Rerank):
@@ -125,23 +134,18 @@ class InfinityRerank(Rerank):
         return self.text(index)
 
 
-class TextsRerank(Form):
+class TextsRerank(Listed):
     """The form of Text Embeddings Inference (TEI): a bare list, one entry for each text."""
 
     known_by = "texts"
 
-    query: Query
     texts: Documents
     return_text: bool | None = None
     top_n: Top = None
 
-    def questions(self) -> list[Question]:
-        """See `Form.questions`."""
-        return [Question(query_of(self.query), tuple(texts_of(self.texts, "texts")))]
-
     def answer(self, scored: Sequence[Sequence[Scored]], about: About) -> list[dict[str, Any]]:
         """See `Form.answer`."""
-        texts = list(texts_of(self.texts, "texts"))
+        texts = self.read(self.texts)
         return [
             {"index": each.index, "score": each.score}
             | ({"text": texts[each.index]} if self.return_text else {})
@@ -149,21 +153,15 @@ class TextsRerank(Form):
         ]
 
 
-class InputRerank(Form):
+class InputRerank(Listed):
     """Mixedbread's form."""
 
     known_by = "input"
 
-    query: Query
     input: Documents
     top_k: Top = None
     return_input: bool | None = None
     rank_fields: list[str] | None = None
-
-    def questions(self) -> list[Question]:
-        """See `Form.questions`."""
-        texts = texts_of(self.input, "input", self.rank_fields)
-        return [Question(query_of(self.query), tuple(texts))]
 
     def answer(self, scored: Sequence[Sequence[Scored]], about: About) -> dict[str, Any]:
         """See `Form.answer`."""
@@ -185,17 +183,12 @@ class InputRerank(Form):
         }
 
 
-class PassagesRerank(Form):
+class PassagesRerank(Listed):
     """NVIDIA's form; what it calls a logit is a score as everywhere else."""
 
     known_by = "passages"
 
-    query: Query
     passages: Documents
-
-    def questions(self) -> list[Question]:
-        """See `Form.questions`."""
-        return [Question(query_of(self.query), tuple(texts_of(self.passages, "passages")))]
 
     def answer(self, scored: Sequence[Sequence[Scored]], about: About) -> dict[str, Any]:
         """See `Form.answer`."""

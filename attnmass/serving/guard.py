@@ -30,13 +30,7 @@ class Guard:
     """ASGI middleware around all routes."""
 
     def __init__(self, app: ASGIApp, *, keys: Keys, metrics: Metrics) -> None:
-        """Surround an application.
-
-        Args:
-            app: The application.
-            keys: Who is let in.
-            metrics: Where requests are counted.
-        """
+        """Surround an application."""
         self._app = app
         self._keys = keys
         self._metrics = metrics

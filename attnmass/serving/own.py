@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,13 +13,14 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from attnmass.adapters.fields import N_BEST
 from attnmass.engine.asking import Asked
+from attnmass.options.attributing import Attributing
 from attnmass.options.declared import Selecting, Trimming, names_of, option
 from attnmass.options.fields import OBJECTS
 from attnmass.results.markers import checked_marker
 from attnmass.serving.asked import OBJECT, STRING, Metadata, Strict, Text, kind_of, query_of
 from attnmass.serving.body import to_json
-from attnmass.serving.errors import BadRequest
-from attnmass.serving.told import told_attribution, told_explanation, told_trim, told_warm
+from attnmass.serving.errors import BadRequest, bad_requests
+from attnmass.serving.told import told_attribution, told_explanation, told_trim
 from attnmass.serving.work import Call, Rank, Warm, Work
 from attnmass.text.chunk import Chunk
 from attnmass.trimming import Trim
@@ -128,10 +130,8 @@ class _Ranked(OwnForm, Selecting):
         options = {**given, **more, **self.retrieval}
         if options["on_no_evidence"] == "raise":
             raise BadRequest("on_no_evidence must be keep or empty: no_evidence says it, too")
-        try:
+        with bad_requests():
             Asked(**options).check(len(self.documents))
-        except (ValueError, TypeError) as error:
-            raise BadRequest(str(error)) from None
         # Chunks that differ in metadata are equal, and what one request sent is not another's.
         known = [each.metadata or {} for each in self.chunks]
         settled = (*sorted(options.items(), key=lambda item: item[0]), to_json(known))
@@ -153,10 +153,8 @@ class _Trimmed(_Ranked, Trimming):
         Raises:
             BadRequest: If a value is off.
         """
-        try:
+        with bad_requests():
             return Trim(**self.model_dump(include=set(_TRIMMING)))
-        except (ValueError, TypeError) as error:
-            raise BadRequest(str(error)) from None
 
 
 class TrimForm(_Trimmed):
@@ -169,10 +167,8 @@ class TrimForm(_Trimmed):
     def work(self) -> Rank:
         """See `OwnForm.work`."""
         if self.marker is not None:
-            try:
+            with bad_requests():
                 checked_marker(self.marker)
-            except (ValueError, TypeError) as error:
-                raise BadRequest(str(error)) from None
         then = partial(
             told_trim,
             chunks=self.chunks,
@@ -198,34 +194,21 @@ class ExplainForm(_Trimmed):
         return self._rank(then, trim=trim, query_words=self.query_words)
 
 
-class AttributeForm(OwnForm):
+class AttributeForm(OwnForm, Attributing):
     """What each sentence of an answer rests on."""
 
     query: Text
     answer: Text
-    top_spans: int = option(3, "Tell so many spans for each sentence, at most", ge=1)
-    threshold: float | None = option(
-        None, "Less support than this is none", unset="the profile's", ge=0, le=1
-    )
-    language: str | None = option(
-        None, "ISO 639-1 code for the split into sentences", unset="a choice by script"
-    )
 
     def work(self) -> Call:
         """See `OwnForm.work`."""
         query, chunks = query_of(self.query), self.chunks
         if not self.answer.strip():
             raise BadRequest("answer is empty or blank")
+        options = self.model_dump(include=set(names_of(Attributing)))
 
         def attribute(ranker: AttentionRanker) -> dict[str, Any]:
-            found = ranker.attribute(
-                query,
-                chunks,
-                self.answer,
-                top_spans=self.top_spans,
-                threshold=self.threshold,
-                language=self.language,
-            )
+            found = ranker.attribute(query, chunks, self.answer, **options)
             return told_attribution(found, self.ids)
 
         return Call(attribute, chunks)
@@ -236,4 +219,4 @@ class WarmForm(OwnForm):
 
     def work(self) -> Warm:
         """See `OwnForm.work`."""
-        return Warm(self.chunks, told_warm)
+        return Warm(self.chunks, asdict)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -109,20 +110,19 @@ class Gateway:
             raise RuntimeError("the model's thread has ended") from failure
 
 
+@dataclass(frozen=True, slots=True)
 class Asking:
-    """Calls a shard, and again if it died; see `attnmass.cluster.remote.Ask`."""
+    """Calls a shard, and again if it died; see `attnmass.cluster.remote.Ask`.
 
-    def __init__(self, name: str, handle: Any, seconds: float) -> None:
-        """Call nothing yet.
+    Attributes:
+        name: The shard's.
+        handle: Of its deployment.
+        seconds: How long one call may take, the time for a new process included.
+    """
 
-        Args:
-            name: The shard's.
-            handle: Of its deployment.
-            seconds: How long one call may take, the time for a new process included.
-        """
-        self._name = name
-        self._handle = handle
-        self._seconds = seconds
+    name: str
+    handle: Any
+    seconds: float
 
     def __call__(self, method: str, *args: Any) -> Any:
         """What the method returns.
@@ -130,12 +130,12 @@ class Asking:
         Raises:
             ShardUnavailableError: If there is no answer in time.
         """
-        end, pause = time.monotonic() + self._seconds, 0.05
+        end, pause = time.monotonic() + self.seconds, 0.05
         while True:
             try:
                 # Without the request's context: several calls under one of Ray's ids would wait
                 # for each other.
-                response = Context().run(self._handle.ask.remote, method, *args)
+                response = Context().run(self.handle.ask.remote, method, *args)
                 return response.result(timeout_s=max(0.0, end - time.monotonic()))
             except _DIED as error:
                 if time.monotonic() + pause > end:
@@ -149,9 +149,7 @@ class Asking:
             pause = min(2 * pause, 1.0)
 
     def _unavailable(self) -> ShardUnavailableError:
-        return ShardUnavailableError(
-            f"{self._name} did not answer within {self._seconds:g} seconds"
-        )
+        return ShardUnavailableError(f"{self.name} did not answer within {self.seconds:g} seconds")
 
 
 def app(args: Mapping[str, Any]) -> Any:

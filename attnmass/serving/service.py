@@ -101,10 +101,6 @@ class Service:
     ) -> Response:
         """Rank texts for clients of other servers.
 
-        Args:
-            request: The request.
-            form_of: Finds the form of a body.
-
         Raises:
             HttpError: If something is wrong.
             Gone: If nobody waits for the answer.
@@ -125,10 +121,6 @@ class Service:
 
     async def own(self, request: Request, form: type[OwnForm]) -> Response:
         """Answer one of our own requests.
-
-        Args:
-            request: The request.
-            form: What it must be.
 
         Raises:
             HttpError, Gone: As `rerank`.

@@ -16,7 +16,7 @@ from attnmass.client.wire import told_scored
 from attnmass.engine.asking import Asked
 from attnmass.options.declared import Scoring, Trimming, names_of, option
 from attnmass.serving.asked import Text, query_of
-from attnmass.serving.errors import BadRequest
+from attnmass.serving.errors import bad_requests
 from attnmass.serving.own import OwnForm
 from attnmass.serving.work import RankSpans
 
@@ -41,10 +41,8 @@ class SpansForm(OwnForm, Scoring):
         """See `OwnForm.work`."""
         options = self.model_dump(include=set(_SCORING)) | self.retrieval
         options["query_words"] = self.query_words
-        try:
+        with bad_requests():
             Asked(**options).check(len(self.documents))
-        except (ValueError, TypeError) as error:
-            raise BadRequest(str(error)) from None
         how = {"spans": self.spans, "language": self.language, "leaning": self.leaning}
         return RankSpans(
             tuple(map(query_of, self.queries)),

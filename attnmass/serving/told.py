@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from attnmass.explain.telling import picked
 from attnmass.results.attribution import Attribution
 from attnmass.results.citations import cite, ranked_passages
 from attnmass.results.ranking import Ranking
 from attnmass.results.saving import Saving
-from attnmass.results.stats import WarmResult
-from attnmass.scoring.ranked import RankedChunk, Span
+from attnmass.scoring.ranked import RankedChunk
 from attnmass.text.chunk import Chunk
 from attnmass.text.prompt import chunk_text
 
@@ -43,10 +43,7 @@ def told_trim(
         ValueError: If the texts have something that reads like the marker.
     """
     told: dict[str, Any] = {
-        "evidence": ranking.evidence,
-        "no_evidence": ranking.no_evidence,
-        "n_tokens_before": ranking.n_tokens_before,
-        "n_tokens_after": ranking.n_tokens_after,
+        **picked(ranking, "evidence", "no_evidence", "n_tokens_before", "n_tokens_after"),
         "text": "\n\n".join(
             chunk_text(replace(chunks[each.index], text=each.text)) for each in ranking.chunks
         ),
@@ -64,13 +61,9 @@ def told_trim(
             "marker": cited.marker,
             "sources": [
                 {
-                    "number": source.number,
-                    "id": source.id,
-                    "text": source.text,
+                    **picked(source, "number", "id", "text", "start", "end"),
                     "index": ranking.chunks[source.chunk].index,
                     "document_id": ids[ranking.chunks[source.chunk].index],
-                    "start": source.start,
-                    "end": source.end,
                     **({"metadata": source.metadata} if source.metadata else {}),
                 }
                 for source in cited.sources
@@ -86,12 +79,9 @@ def _dropped(chunks: Sequence[RankedChunk], ids: Ids) -> list[dict[str, Any]]:
 def _saving(saving: Saving, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     """What a dry run found."""
     told: dict[str, Any] = {
-        "n_tokens_before": saving.n_tokens_before,
-        "n_tokens_after": saving.n_tokens_after,
-        "n_tokens_saved": saving.n_tokens_saved,
+        **picked(saving, "n_tokens_before", "n_tokens_after", "n_tokens_saved"),
+        **picked(saving, "lost_spans", "error"),
         "lost_documents": saving.lost_chunks,
-        "lost_spans": saving.lost_spans,
-        "error": saving.error,
         "results": [_chunk(each, ids, dropped=dropped) for each in saving.chunks],
     }
     return {**told, "dropped": _dropped(saving.dropped, ids)} if dropped else told
@@ -99,18 +89,12 @@ def _saving(saving: Saving, ids: Ids, *, dropped: bool) -> dict[str, Any]:
 
 def _chunk(chunk: RankedChunk, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
-        "index": chunk.index,
+        **picked(chunk, "index", "score", "mass", "n_tokens"),
         "id": ids[chunk.index],
-        "score": chunk.score,
-        "mass": chunk.mass,
-        "n_tokens": chunk.n_tokens,
-        "spans": [_span(span) for span in chunk.spans if span.kept or dropped],
+        "spans": [asdict(span) for span in chunk.spans if span.kept or dropped],
     }
-    if chunk.relevance is not None:
-        told["relevance"] = chunk.relevance
-    for name in ("retrieval_score", "share", "skipped"):
-        if getattr(chunk, name) is not None:
-            told[name] = getattr(chunk, name)
+    rest = picked(chunk, "relevance", "retrieval_score", "share", "skipped")
+    told |= {name: value for name, value in rest.items() if value is not None}
     if chunk.metadata:
         told["metadata"] = chunk.metadata
     if chunk.dropped is None:
@@ -118,47 +102,25 @@ def _chunk(chunk: RankedChunk, ids: Ids, *, dropped: bool) -> dict[str, Any]:
     return told
 
 
-def _span(span: Span) -> dict[str, Any]:
-    return asdict(span)
-
-
 def told_attribution(attribution: Attribution, ids: Ids) -> dict[str, Any]:
     """What an answer rests on."""
     return {
         "sentences": [
             {
-                "start": each.start,
-                "end": each.end,
-                "text": each.text,
-                "support": each.support,
-                "supported": each.supported,
-                "scores": list(each.scores),
+                **picked(each, "start", "end", "text", "support", "supported", "scores"),
                 "spans": [
                     {
                         "index": span.chunk,
                         "document_id": ids[span.chunk],
-                        "start": span.start,
-                        "end": span.end,
-                        "text": span.text,
-                        "kind": span.kind,
-                        "score": span.score,
-                        "mass": span.mass,
-                        "id": span.id,
+                        **picked(span, "start", "end", "text", "kind", "score", "mass", "id"),
                     }
                     for span in each.spans
                 ],
             }
             for each in attribution.sentences
         ],
-        "scores": list(attribution.scores),
-        "threshold": attribution.threshold,
-        "notes": list(attribution.notes),
+        **picked(attribution, "scores", "threshold", "notes"),
     }
-
-
-def told_warm(done: WarmResult) -> dict[str, Any]:
-    """What was read."""
-    return asdict(done)
 
 
 def told_explanation(ranking: Ranking, *, html: bool) -> str:

@@ -28,6 +28,8 @@ class Work(ABC):
 
     __slots__ = ()
 
+    chunks: tuple[Chunk, ...]
+
     @property
     def key(self) -> Hashable:
         """What work has in common that one call answers; `None` for a call of its own."""
@@ -36,11 +38,25 @@ class Work(ABC):
     @property
     def reads(self) -> Hashable:
         """What `ahead` reads, where that is all that it does; `None` where there is more to it."""
-        return None
+        return hash(self.chunks)
 
-    @abstractmethod
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
-        """Do the part that can be done in slices, one for each step."""
+        """Do the part that can be done in slices, one for each step.
+
+        Many chunks are read, as long as there is room to keep what was read. Scores are the same as
+        without: they are always made of what the store gives back.
+        """
+        if len(self.chunks) <= SLICE or ranker.options["layout"] not in _READ_AHEAD:
+            return
+        for start in range(0, len(self.chunks), SLICE):
+            try:
+                done = ranker.warm(self.chunks[start : start + SLICE])
+            except ValueError:  # nothing is kept
+                return
+            if done.evicted:  # it would only be read again
+                return
+            if done.read:  # what was there already took no time worth sharing
+                yield
 
     @abstractmethod
     def together(self, ranker: AttentionRanker, others: Sequence[Any]) -> list[Any]:
@@ -70,15 +86,6 @@ class Rank(Work):
     def key(self) -> Hashable:
         """Chunks and options; queries differ."""
         return None if self.settled is None else (self.chunks, self.settled)
-
-    @property
-    def reads(self) -> Hashable:
-        """Its chunks."""
-        return hash(self.chunks)
-
-    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
-        """Read many chunks in slices, where the layout keeps what it reads."""
-        yield from read_ahead(ranker, self.chunks)
 
     def together(self, ranker: AttentionRanker, others: Sequence[Rank]) -> list[Any]:
         """One call for all queries: the chunks are read once."""
@@ -111,15 +118,6 @@ class RankSpans(Work):
         asked = (tuple(sorted(each.items())) for each in (self.options, self.how))
         return (type(self), self.chunks, *asked)
 
-    @property
-    def reads(self) -> Hashable:
-        """Its chunks."""
-        return hash(self.chunks)
-
-    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
-        """As `Rank.ahead`."""
-        yield from read_ahead(ranker, self.chunks)
-
     def together(self, ranker: AttentionRanker, others: Sequence[RankSpans]) -> list[Any]:
         """One call for the queries of all requests."""
         asked = (self, *others)
@@ -139,6 +137,7 @@ class Several(Work):
 
     ranks: tuple[Rank, ...]
     done: list[Any] = field(default_factory=list)
+    reads = None
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """All of it, a query for each step."""
@@ -164,15 +163,6 @@ class Call(Work):
     function: Callable[[AttentionRanker], Any]
     chunks: tuple[Chunk, ...] = ()
 
-    @property
-    def reads(self) -> Hashable:
-        """Its chunks."""
-        return hash(self.chunks)
-
-    def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
-        """As `Rank.ahead`."""
-        yield from read_ahead(ranker, self.chunks)
-
     def together(self, ranker: AttentionRanker, others: Sequence[Call]) -> list[Any]:
         """Call it."""
         return [each.function(ranker) for each in (self, *others)]
@@ -191,6 +181,7 @@ class Warm(Work):
     chunks: tuple[Chunk, ...]
     then: Callable[[WarmResult], Any] = field(default=lambda done: done)
     done: list[WarmResult] = field(default_factory=list)
+    reads = None
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """All of it."""
@@ -207,21 +198,3 @@ class Warm(Work):
         """What all slices did."""
         names = WarmResult.__dataclass_fields__
         return WarmResult(**{name: sum(getattr(one, name) for one in self.done) for name in names})
-
-
-def read_ahead(ranker: AttentionRanker, chunks: Sequence[Chunk]) -> Iterator[None]:
-    """Read many chunks in slices, as long as there is room to keep what was read.
-
-    Scores are the same as without: they are always made of what the store gives back.
-    """
-    if len(chunks) <= SLICE or ranker.options["layout"] not in _READ_AHEAD:
-        return
-    for start in range(0, len(chunks), SLICE):
-        try:
-            done = ranker.warm(chunks[start : start + SLICE])
-        except ValueError:  # nothing is kept
-            return
-        if done.evicted:  # it would only be read again
-            return
-        if done.read:  # what was there already took no time worth sharing
-            yield

@@ -149,10 +149,6 @@ class ModelWorker:
     async def run(self, work: Work, seconds: float) -> Any:
         """Have work done in its turn.
 
-        Args:
-            work: The work.
-            seconds: How long to wait for it.
-
         Raises:
             TryLater: If it is not ready, there is no room, or the time is over.
             HttpError: As `of_model` has it.

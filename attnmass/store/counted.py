@@ -24,11 +24,7 @@ class Counted:
     """
 
     def __init__(self, url: str) -> None:
-        """Nothing was asked yet.
-
-        Args:
-            url: See above.
-        """
+        """Nothing was asked yet."""
         super().__init__()
         self.url = url
         self.hits = 0

@@ -24,11 +24,7 @@ class Trouble:
     """
 
     def __init__(self, path: Path) -> None:
-        """There is none yet.
-
-        Args:
-            path: Of the file.
-        """
+        """There is none yet."""
         self.latest: str | None = None
         self._path = path
         self._resting_until = 0.0  # by the monotonic clock

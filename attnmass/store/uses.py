@@ -27,11 +27,7 @@ class Uses:
     """
 
     def __init__(self, database: Database) -> None:
-        """Nothing was used yet.
-
-        Args:
-            database: Where it is noted.
-        """
+        """Nothing was used yet."""
         self.keys: dict[bytes, None] = {}  # the latest last
         self._database = database
         self._since = time.monotonic()

@@ -13,6 +13,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from random import Random
 from xml.etree import ElementTree
 
@@ -21,12 +22,9 @@ from rich.console import Console
 from attnmass import AttentionRanker, Chunk, Ranking, Trim
 from attnmass.results.attribution import Attribution
 from attnmass.results.drawn import Drawn
-from tests.campaigns.entry import line, run
+from tests.campaigns.entry import line, run, small_ranker, tried
 from tests.explain.support import HOSTILE, Page
-from tests.tiny import tiny_model, tiny_tokenizer
 from tests.trimming.random_chunks import texts
-
-HEADS = ((1, 0), (1, 3), (2, 1))
 
 # Seconds of the processor that all drawings of a ranking may take, and what a character may add:
 # some ten times what the slowest took.
@@ -248,19 +246,11 @@ def campaign(size: int, seed: int = 0) -> Counter[str]:
     Raises:
         AssertionError: If something does not hold, with the seed.
     """
-    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    ranker = small_ranker()
     known = harmless(ranker)
-    told: Counter[str] = Counter(drawings=0, spans=0)
-    slowest = 0.0
-    for number in range(seed, seed + size):
-        try:
-            count, part = drawing(ranker, known, number)
-        except Exception as error:
-            raise AssertionError(f"--seed {number}: {error!r}") from error
-        told += Counter(drawings=1, spans=count)
-        slowest = max(slowest, part)
-    told["percent of the time allowed, at most"] = round(100 * slowest)
-    return told
+    numbers = range(seed, seed + size)
+    attempts = ((str(number), partial(drawing, ranker, known, number)) for number in numbers)
+    return tried("drawings", "spans", attempts)
 
 
 def main() -> None:

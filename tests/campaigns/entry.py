@@ -4,12 +4,47 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import torch
 
+from attnmass import AttentionRanker
+from tests.tiny import tiny_model, tiny_tokenizer
+
 Found = TypeVar("Found")
+
+
+def small_ranker() -> AttentionRanker:
+    """What campaigns ask: a model that is tiny, but real."""
+    return AttentionRanker(tiny_model(), tiny_tokenizer(), heads=((1, 0), (1, 3), (2, 1)))
+
+
+def tried(
+    name: str, what: str, attempts: Iterable[tuple[str, Callable[[], tuple[int, float]]]]
+) -> Counter[str]:
+    """What came of all attempts: how many there were, and what they count.
+
+    Args:
+        name: What an attempt is called.
+        what: What it counts.
+        attempts: Each with its seed, and what gives its count and its part of the time allowed.
+
+    Raises:
+        AssertionError: If one fails, with its seed.
+    """
+    told: Counter[str] = Counter({name: 0, what: 0})
+    slowest = 0.0
+    for seed, attempt in attempts:
+        try:
+            count, part = attempt()
+        except Exception as error:
+            raise AssertionError(f"--seed {seed}: {error!r}") from error
+        told += Counter({name: 1, what: count})
+        slowest = max(slowest, part)
+    told["percent of the time allowed, at most"] = round(100 * slowest)
+    return told
 
 
 def run(about: str | None, campaign: Callable[[int, int], Found], size: int) -> Found:

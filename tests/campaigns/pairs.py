@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from random import Random
 from typing import Any
 
 from attnmass import AttentionRanker
-from tests.campaigns.entry import line, run
+from tests.campaigns.entry import line, run, small_ranker, tried
 from tests.contract.adapters import Adapter, Candidate, LangChainAdapter, LlamaIndexAdapter
 from tests.contract.checks import trim_and_check
 from tests.contract.test_trimming import words
-from tests.tiny import tiny_model, tiny_tokenizer
 from tests.trimming.random_chunks import requests, texts
-
-HEADS = ((1, 0), (1, 3), (2, 1))
 
 # Seconds of the processor that a pair may take, and what a character may add: some ten times what
 # the slowest took. What is quadratic in the length of the longest texts is far beyond that.
@@ -108,21 +106,14 @@ def campaign(size: int, seed: int = 0) -> Counter[str]:
     Raises:
         AssertionError: If something does not hold, with the seed.
     """
-    ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS)
+    ranker = small_ranker()
     adapters: list[Any] = [LlamaIndexAdapter(), LangChainAdapter()]
-    told: Counter[str] = Counter(pairs=0, results=0)
-    slowest = 0.0
-    for number in range(seed, seed + size):
-        for adapter in adapters:
-            try:
-                count, part = pair(ranker, adapter, number)
-            except Exception as error:
-                name = type(adapter).__name__
-                raise AssertionError(f"--seed {number}, {name}: {error!r}") from error
-            told += Counter(pairs=1, results=count)
-            slowest = max(slowest, part)
-    told["percent of the time allowed, at most"] = round(100 * slowest)
-    return told
+    attempts = (
+        (f"{number}, {type(adapter).__name__}", partial(pair, ranker, adapter, number))
+        for number in range(seed, seed + size)
+        for adapter in adapters
+    )
+    return tried("pairs", "results", attempts)
 
 
 def main() -> None:

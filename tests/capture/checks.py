@@ -17,21 +17,8 @@ LONGEST = max(map(len, CHUNKS))
 
 def read_states(reader: Reader) -> tuple[KeyValues, list[KeyValues]]:
     """Prefix alone, then all chunks in one padded batch."""
-    positions = torch.arange(len(PREFIX))
-    keys, values = reader.read(torch.tensor([PREFIX]), positions)
-    prefix = KeyValues(tuple(k[0] for k in keys), tuple(v[0] for v in values), positions)
-    padded = torch.tensor([chunk + [88] * (LONGEST - len(chunk)) for chunk in CHUNKS])
-    positions = torch.arange(LONGEST) + len(PREFIX)
-    keys, values = reader.read(padded, positions, (prefix,))
-    states = [
-        KeyValues(
-            tuple(key[i, :, : len(chunk)] for key in keys),
-            tuple(value[i, :, : len(chunk)] for value in values),
-            positions[: len(chunk)],
-        )
-        for i, chunk in enumerate(CHUNKS)
-    ]
-    return prefix, states
+    (prefix,) = reader.read([PREFIX])
+    return prefix, reader.read(CHUNKS, len(PREFIX), (prefix,))
 
 
 def look(

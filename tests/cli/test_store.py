@@ -123,7 +123,7 @@ def test_what_was_copied_to_is_closed(
     ("options", "code", "message"),
     [
         (("--push", "redis://127.0.0.1/0"), 2, "no folder of an object store"),
-        (("--push", "s3://bucket/x"), 2, "s3fs"),
+        (("--push", "gs://bucket/x"), 2, "gcsfs"),
         (("--pull", "nothing"), 2, "--pull='nothing' is no URL"),
         (("--push", "/a/folder"), 2, "file:///folder"),
         (("--pull", "memory://x", "--clear"), 2, "pass one of"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from typing import Any
 
@@ -24,6 +25,11 @@ TEXTS = [
     "Winter is cold.",
 ]
 QUERY = "Who developed the theory of relativity?"
+
+
+def plain(documents: list[Document]) -> list[dict[str, Any]]:
+    """Everything about documents, detached from them."""
+    return copy.deepcopy([document.model_dump() for document in documents])
 
 
 def make_documents() -> list[Document]:

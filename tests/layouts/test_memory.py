@@ -60,8 +60,8 @@ def seq2seq(**options: Any) -> AttentionRanker:
 
 
 def ids_of(_: Any, ids: Any, *__: Any) -> tuple[int, int]:
-    """Rows, and tokens of the longest, of token ids `[row, token]` or `[token]`."""
-    return (1, len(ids)) if ids.ndim == 1 else (len(ids), ids.shape[1])
+    """Rows, which is one, and tokens of token ids `[token]`."""
+    return 1, len(ids)
 
 
 def lists_of(_: Any, rows: Any, *__: Any) -> tuple[int, int]:
@@ -88,9 +88,9 @@ class Place(NamedTuple):
 
 
 READS = {
-    "parallel": Place(decoder("parallel"), Reader, "read", ids_of),
+    "parallel": Place(decoder("parallel"), Reader, "read", lists_of),
     # Vectors are rounded to 8 bits: where rounding turns one over, it moves by a 127th of itself.
-    "late": Place(decoder("late"), VectorReader, "keys", ids_of, 1e-3),
+    "late": Place(decoder("late"), VectorReader, "keys", lists_of, 1e-3),
     "encoder": Place(encoder, EncoderReader, "look", lists_of),
     "encoder-decoder": Place(seq2seq, CrossReader, "read", lists_of),
 }
@@ -213,7 +213,7 @@ def test_a_context_is_read_in_shorter_pieces(monkeypatch: pytest.MonkeyPatch) ->
     """The joint layout reads a context piece by piece, and its scores are the same."""
     ranker = decoder("joint")()
     expected = ranker.rank(QUERY, CHUNKS)
-    tried = limit(monkeypatch, Place(decoder("joint"), Reader, "read", ids_of), tokens=64)
+    tried = limit(monkeypatch, Place(decoder("joint"), Reader, "read", lists_of), tokens=64)
     found = ranker.rank(QUERY, CHUNKS)
     assert found.scores == pytest.approx(expected.scores, rel=1e-5)
     assert found.notes == expected.notes
@@ -224,10 +224,10 @@ def test_a_context_is_never_split_unasked(monkeypatch: pytest.MonkeyPatch) -> No
     """A context that memory does not hold is an error; what it says to pass fits."""
     original = Reader.read
 
-    def tight(self: Reader, ids: Any, positions: Any, past: Any = ()) -> Any:
-        if int(positions.max()) > 143:
+    def tight(self: Reader, rows: Any, start: int = 0, past: Any = ()) -> Any:
+        if start + max(map(len, rows)) > 144:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(self, ids, positions, past)
+        return original(self, rows, start, past)
 
     ranker = decoder("joint")()
     monkeypatch.setattr(Reader, "read", tight)

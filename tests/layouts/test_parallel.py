@@ -125,11 +125,11 @@ def test_out_of_memory_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None
     original = Reader.read
     sizes: list[int] = []
 
-    def small(self: Reader, ids: torch.Tensor, *args: Any) -> Any:
-        sizes.append(len(ids))
-        if len(ids) > 2:
+    def small(self: Reader, rows: Any, *args: Any) -> Any:
+        sizes.append(len(rows))
+        if len(rows) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(self, ids, *args)
+        return original(self, rows, *args)
 
     monkeypatch.setattr(Reader, "read", small)
     assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-5)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attnmass import OutOfMemoryError
-from attnmass.capture import KeyValues, Reader
+from attnmass.capture import Reader
 from attnmass.layouts.base import LayoutOptions
 from attnmass.layouts.within import Groups, look_within
 from attnmass.text.tokens import Tokens
@@ -26,13 +26,6 @@ GROUPS: list[Groups] = [
 LONG = [(7 * i + 3) % 90 + 5 for i in range(40)]
 
 
-def read_prefix(reader: Reader) -> KeyValues:
-    """What the prefix leaves."""
-    positions = torch.arange(len(PREFIX))
-    keys, values = reader.read(torch.tensor([PREFIX]), positions)
-    return KeyValues(tuple(key[0] for key in keys), tuple(value[0] for value in values), positions)
-
-
 def look(
     model: Any,
     chunks: Sequence[Sequence[int]],
@@ -44,7 +37,8 @@ def look(
     reader = Reader(model, HEADS)
     tokens = [Tokens(tuple(ids), ((0, 1),) * len(ids)) for ids in chunks]
     options = LayoutOptions(max_batch_tokens=max_batch_tokens)
-    return look_within(reader, read_prefix(reader), tokens, groups, options, room)
+    (prefix,) = reader.read([PREFIX])
+    return look_within(reader, prefix, tokens, groups, options, room)
 
 
 def eager(model: Any, ids: Sequence[int], group: Sequence[int]) -> Tensor:

@@ -433,8 +433,8 @@ def test_a_child_begins_anew() -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where fsspec, or what it needs for an address, is missing it is said what to install."""
-    with pytest.raises(ImportError, match="s3fs"):
-        ObjectStore("s3://bucket/chunks")
+    with pytest.raises(ImportError, match="gcsfs"):
+        ObjectStore("gs://bucket/chunks")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "attnmass\[fsspec\]"'):
         ObjectStore(ROOT)

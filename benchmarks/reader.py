@@ -1,0 +1,106 @@
+"""A local model that answers questions from the texts before them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from attnmass.loading.parts import in_one_folder
+from attnmass.loading.sources import locate
+
+LONGEST = 24  # tokens of an answer
+TASK = "Answer the question in a few words, from the text above.\nQuestion: "
+ALONE = "Answer the question in a few words.\nQuestion: "
+
+
+class Reader:
+    """A model that answers in one line, greedily, its linear layers in int8."""
+
+    def __init__(self, name: str, *, int8: bool = True) -> None:
+        """Load a model by a name that `attnmass.loading` knows.
+
+        Args:
+            name: An alias, a folder or a file.
+            int8: Read in int8, in which one core of a CPU with VNNI reads 2.6 times as much.
+        """
+        source = locate(name)
+        with TemporaryDirectory() as folder, in_one_folder(source, Path(folder)) as path:
+            files = {} if source.gguf is None else {"gguf_file": source.gguf}
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(path, **files)
+            made: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **files)
+        self._model = made.eval()
+        if int8:
+            _quantize(self._model)
+
+    def __call__(self, query: str, context: str) -> tuple[str, int]:
+        """An answer, and how many tokens were read for it."""
+        ids = self._prompt(query, context)
+        with torch.inference_mode():
+            found = self._model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=LONGEST,
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                repetition_penalty=None,
+                stop_strings=["\n"],
+                tokenizer=self.tokenizer,
+            )
+        said = self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)
+        return said.strip().partition("\n")[0], ids.shape[1]
+
+    def _prompt(self, query: str, context: str) -> torch.Tensor:
+        """The tokens of what is asked, `[1, token]`; in a chat where the model knows them."""
+        before = f"{context}\n\n" if context else ""
+        if self.tokenizer.chat_template is None:
+            return self._ids(f"{before}Question: {query}\nAnswer:")
+        task = TASK if context else ALONE
+        prompt = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": f"{before}{task}{query}"}],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        return self._ids(prompt, add_special_tokens=False)
+
+    def _ids(self, text: str, **options: bool) -> torch.Tensor:
+        return torch.tensor([self.tokenizer(text, **options)["input_ids"]])
+
+
+class Int8Linear(nn.Module):
+    """A linear layer as LLM.int8() multiplies without outliers: vector-wise absmax scales.
+
+    Weights have a scale for each output, activations one for each token (Dettmers et al.,
+    arXiv 2208.07339, section 2.1, "vector-wise").
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        """Quantize the weight of a layer in float32."""
+        super().__init__()
+        weight = linear.weight.detach()
+        self._scale = weight.abs().amax(1) / 127
+        self._weight = (weight / self._scale[:, None]).round().to(torch.int8)
+        self._bias = linear.bias
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """The product with `[..., input]`, in float32."""
+        rows = states.reshape(-1, states.shape[-1])
+        scale = rows.abs().amax(1, keepdim=True).clamp_min(1e-8) / 127
+        product = torch._int_mm((rows / scale).round_().to(torch.int8), self._weight.t())
+        made = product.float().mul_(scale).mul_(self._scale)
+        if self._bias is not None:
+            made += self._bias
+        return made.reshape(*states.shape[:-1], -1)
+
+
+def _quantize(model: nn.Module) -> None:
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(parent, name, Int8Linear(child))
