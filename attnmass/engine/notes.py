@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+DISTANCES = (
+    "the retrieval scores rise from the first chunk to the last and are taken for distances in the "
+    "order, but not in evidence: pass retrieval_kind='distance', or 'similarity'"
+)
+
 
 def notes_on(n_windows: dict[int, int], skipped: dict[int, str]) -> tuple[str, ...]:
     """What a caller should know of chunks that were split, by their windows, or not read, and why.

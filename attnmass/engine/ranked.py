@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from attnmass.engine.asking import Asked
-from attnmass.engine.notes import notes_on
+from attnmass.engine.notes import DISTANCES, notes_on
 from attnmass.engine.thresholds import least_relevance, threshold_of
 from attnmass.engine.tracing import trace
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
@@ -16,7 +16,8 @@ from attnmass.options.checks import finite
 from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking, Timings
-from attnmass.scoring.evidence import best_evidence
+from attnmass.scoring.evidence import best_evidence, may_be_cosine
+from attnmass.scoring.fusing import retrieved
 from attnmass.scoring.masses import chunk_scores, head_masses, relevances, stability
 from attnmass.scoring.selection import Parts, cut, kind_of, rank
 from attnmass.text.inputs import Inputs
@@ -116,6 +117,7 @@ class Ranked:
             evidence=evidence,
             no_evidence=no_evidence,
             dropped=tuple(dropped),
+            notes=(DISTANCES,) if self._has_distances(asked, shares) else (),
             trace=trace(query, tokens, inputs, attention, threshold),
             stability=stability(attention, profile),
         )
@@ -135,6 +137,21 @@ class Ranked:
         ]
         relevance = [likely[place] for place in places.values()]
         return best_evidence(relevance, given, kind_of(asked), self.profile.fusing)
+
+    def _has_distances(self, asked: Asked, shares: Sequence[float]) -> bool:
+        """Whether evidence counts what the order takes for distances, as nobody said that they are.
+
+        What evidence counts cannot depend on the order, or a further chunk could lower it.
+        """
+        rule, given = self.profile.fusing, asked.retrieval_scores
+        if rule is None or rule.evidence is None or given is None or kind_of(asked) != "auto":
+            return False
+        scores = [finite(given[index]) for index in self.inputs.places]
+        known = [score for score in scores if score is not None]
+        if len(known) < len(scores) or not any(map(may_be_cosine, known)):
+            return False
+        attention = [shares[place] for place in self.inputs.places.values()]
+        return retrieved(known, attention, "auto").turned
 
     def _by_masses(self, attention: QueryAttention, masses: Sequence[float]) -> float:
         """Evidence where no relevance is known, by the masses of all texts."""

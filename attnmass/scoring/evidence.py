@@ -44,6 +44,11 @@ def best_evidence(
     return max((by_both(one, score, weights) for one, score in pairs), default=0.0)
 
 
+def may_be_cosine(score: float) -> bool:
+    """Whether a retriever's score counts in evidence."""
+    return _LEAST < score <= _MOST
+
+
 def by_both(relevance: float, score: float | None, weights: tuple[float, float, float]) -> float:
     """A chunk's evidence, see `FuseRule.evidence`.
 
@@ -52,7 +57,7 @@ def by_both(relevance: float, score: float | None, weights: tuple[float, float, 
         score: The retriever's, which counts above 0.1 and up to 1.
         weights: The profile's.
     """
-    if score is None or not _LEAST < score <= _MOST:
+    if score is None or not may_be_cosine(score):
         return relevance
     of_relevance, of_score, bias = weights
     alone = log_odds(relevance)

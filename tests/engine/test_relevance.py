@@ -124,6 +124,27 @@ def test_scores_change_nothing_of_that(
     assert ranked([*chunks, QUERY, QUERY.upper(), f"{QUERY} {QUERY}"]).evidence == before.evidence
 
 
+def test_what_seem_distances_are_told_of(scored: AttentionRanker) -> None:
+    """Where the order takes scores for distances and evidence counts them, a note says so."""
+    texts = PARAGRAPHS[:4]
+    order = [chunk.index for chunk in scored.rank(QUERY, texts).chunks]
+    rising = [0.2, 0.3, 0.4, 0.5]
+    worst_first = [texts[index] for index in reversed(order)]  # as attention has it
+    noted = scored.rank(QUERY, worst_first[::-1], retrieval_scores=rising)
+    (note,) = noted.notes
+    assert "retrieval_kind='distance'" in note
+    assert scored.rank(QUERY, worst_first, retrieval_scores=rising).notes == ()  # no distances
+    for options in (
+        {"retrieval_kind": "distance"},
+        {"retrieval_kind": "similarity"},
+        {"fuse": None},
+    ):
+        told: RankOptions = options  # type: ignore[assignment]
+        assert scored.rank(QUERY, worst_first[::-1], retrieval_scores=rising, **told).notes == ()
+    beyond = [1.2, 1.3, 1.4, 1.5]  # has no part in evidence
+    assert scored.rank(QUERY, worst_first[::-1], retrieval_scores=beyond).notes == ()
+
+
 def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
     """By each chunk's relevance and cosine, where cosines are fused, and by relevance else."""
     texts, cosines = PARAGRAPHS[:4], [0.7, 0.3, 0.2, -0.1]
