@@ -188,13 +188,17 @@ def test_marks_of_loading_do_not_count(about: str) -> None:
     assert identity(marked) == identity(plain)
 
 
-def test_asking_takes_less_than_a_millisecond() -> None:
-    """Whether 30 layers are what they were is asked for every query, and is no part of its time."""
+def test_asking_is_no_part_of_a_querys_time() -> None:
+    """Whether 30 layers are what they were takes less than a quarter of a pass through tiny ones."""
     config = LlamaConfig(
         hidden_size=16, intermediate_size=16, num_hidden_layers=30, num_attention_heads=2,
         vocab_size=101,
     )  # fmt: skip
-    reader = Reader(LlamaForCausalLM(config).eval(), [(29, 0)])
+    model = LlamaForCausalLM(config).eval()
+    reader = Reader(model, [(29, 0)])
     reader.identity()
+    ids = torch.arange(30)[None]
+    with torch.inference_mode():
+        passes = timeit.repeat(lambda: model(ids), number=1, repeat=20)
     times = timeit.repeat(reader.identity, number=1, repeat=200)
-    assert min(times) < 1e-3  # the median of a busy machine tells of others
+    assert min(times) < min(passes) / 4  # the median of a busy machine tells of others
