@@ -29,8 +29,8 @@ class FuseRule:
         spans: What the cosine of a span's embedding and the query's weighs against the logarithm of
             the span's score, at least 0; see `attnmass.trimming.embedding.with_cosines`.
         evidence: A chunk's log-odds of evidence are the first times those of its relevance, plus
-            the second times its cosine, plus the third, and at most 1 below and 1.5 above those of
-            its relevance: a logistic regression, whose constant is such that
+            the second times its cosine, plus the third, and at most 1.5 from those of its
+            relevance: a logistic regression, whose constant is such that
             `RelevanceRule.evidence_threshold` suits it. `None`: cosines have no part in evidence.
 
     Raises:

@@ -12,10 +12,10 @@ from attnmass.scoring.order import sigmoid
 # Scores that may be cosines of what answers. Below are the sums of reciprocal ranks, and what other
 # questions' chunks have; above, by more than half precision is off by, BM25's and inner products.
 _LEAST, _MOST = 0.1, 1.01
-# Log-odds that a score takes from relevance and adds to it at most. Retrievers have other scales
+# Log-odds that a score adds to relevance or takes from it at most. Retrievers have other scales
 # than the one that the weights are fitted to: with some embedders all cosines are high, and some
 # searches scale the best to 1.
-_BELOW, _ABOVE = 1.0, 1.5
+_BOUND = 1.5
 _ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
 
 
@@ -62,7 +62,7 @@ def by_both(relevance: float, score: float | None, weights: tuple[float, float, 
     of_relevance, of_score, bias = weights
     alone = log_odds(relevance)
     both = of_relevance * alone + of_score * score + bias
-    return sigmoid(min(max(both, alone - _BELOW), alone + _ABOVE))
+    return sigmoid(min(max(both, alone - _BOUND), alone + _BOUND))
 
 
 def log_odds(probability: float) -> float:

@@ -189,7 +189,7 @@ def test_marks_of_loading_do_not_count(about: str) -> None:
 
 
 def test_asking_is_no_part_of_a_querys_time() -> None:
-    """Whether 30 layers are what they were takes less than a quarter of a pass through tiny ones."""
+    """Whether 30 layers are what they were takes less than a quarter of a pass by tiny ones."""
     config = LlamaConfig(
         hidden_size=16, intermediate_size=16, num_hidden_layers=30, num_attention_heads=2,
         vocab_size=101,
