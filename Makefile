@@ -87,13 +87,14 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the documentat
 	$(BIN)/python -m pip install --quiet datasets
 	$(BIN)/python -m benchmarks.cross_encoder $(DATA)
 	$(BIN)/python -m benchmarks.orders $(DATA) --dtype float32 --store build/bench
-	$(BIN)/python -m benchmarks.relevance $(DATA) --limit 30 --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.relevance $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.saving $(DATA) --limit 30 --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.backgrounds $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.deep $(DATA) --only nq --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.deep $(DATA) --only hotpotqa_paragraphs --corpus-of 150 --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.single $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.tiers $(DATA)
+	$(BIN)/python -m benchmarks.answers $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.selection $(DATA)
 	$(BIN)/python -m benchmarks.encoders $(DATA)
 	$(BIN)/python -m benchmarks.joint $(DATA) --limit 60

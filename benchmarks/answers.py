@@ -16,7 +16,6 @@ reading takes a quarter less.
 from __future__ import annotations
 
 import json
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +26,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
+from attnmass.fitting.metrics import interval
 from attnmass.scoring.order import order
 from attnmass.text.segmentation import segment
 from attnmass.trimming import TokenCounter
@@ -182,19 +183,34 @@ class Sentences:
 
 
 def table(about: Row) -> str:
-    """Right answers, tokens and seconds by method and set."""
+    """Right answers, what is left of them, tokens and seconds by method; sets weigh alike."""
     rows = about["rows"]
     names = [name for name in SETS if any(row["set"] == name for row in rows)]
-    heads = " | ".join(f"{name}: right | tokens | seconds" for name in names)
-    lines = [f"| what `{about['model']}` reads | {heads} |", f"|---{'|---|---|---' * len(names)}|"]
+    columns = ["right", "answer is in it", "tokens", "seconds", *(f"{n}: right" for n in names)]
+    lines = [
+        f"| what `{about['model']}` reads | {' | '.join(columns)} |",
+        f"|---{'|---' * len(columns)}|",
+    ]
     for method in dict.fromkeys(row["method"] for row in rows):
-        cells = []
-        for name in names:
-            mine = [row for row in rows if (row["method"], row["set"]) == (method, name)]
-            tokens = statistics.fmean(row["tokens"] for row in mine)
-            seconds = statistics.fmean(row["choosing"] + row["reading"] for row in mine)
-            cells += [cell([row["right"] for row in mine], count=False), f"{tokens:,.0f}"]
-            cells.append(f"{seconds:.1f}")
+        mine = [row for row in rows if row["method"] == method]
+        sets = [row["set"] for row in mine]
+        found = [
+            interval(np.array([float(told(row)) for row in mine]), sets)
+            for told in (
+                itemgetter("right"),
+                itemgetter("left"),
+                itemgetter("tokens"),
+                lambda row: row["choosing"] + row["reading"],
+            )
+        ]
+        right, left, tokens, seconds = found
+        cells = [
+            f"{right.mean:.3f} ({right.low:.2f} to {right.high:.2f})",
+            f"{left.mean:.3f}",
+            f"{tokens.mean:,.0f}",
+            f"{seconds.mean:.1f}",
+            *(cell([r["right"] for r in mine if r["set"] == name], count=False) for name in names),
+        ]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     counts = ", ".join(
         f"{len({row['query'] for row in rows if row['set'] == name})} of {name}" for name in names

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    answers,
     attribution,
     backgrounds,
     cache_formats,
@@ -202,6 +203,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "deep": (deep.table, ("deep.json",)),
     "single": (single.table, ("single.json",)),
     "saving": (saving.table, ("saving.json",)),
+    "answers": (answers.table, ("answers.json",)),
     "late cost": (late_report.cost_table, ("late_cost.json",)),
     "late": (late_table, ("late.json", "quality.json")),
     "unlabelled": (unlabelled_table, ("late.unlabelled.json", "late.json")),
