@@ -52,3 +52,12 @@ def seq2seq_tokenizer(kind: str = "t5") -> PreTrainedTokenizerFast:
         single=around, special_tokens=[("<|im_end|>", EOS), ("<|im_start|>", BOS)]
     )
     return fast
+
+
+def attend_eagerly(model: Any) -> None:
+    """Have model, encoder and decoder give attention: told of the model alone, T5's go on by SDPA.
+
+    So it is in transformers 5.15.
+    """
+    for part in (model, model.get_encoder(), model.get_decoder()):
+        part.set_attn_implementation("eager")

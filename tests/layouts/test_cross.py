@@ -17,7 +17,7 @@ from attnmass.options.cross import CrossOptions
 from attnmass.options.declared import PointwiseReading
 from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
-from tests.tiny_seq2seq import EOS, PAD, seq2seq_tokenizer, tiny_bart, tiny_seq2seq
+from tests.tiny_seq2seq import EOS, PAD, attend_eagerly, seq2seq_tokenizer, tiny_bart, tiny_seq2seq
 
 HEADS = ((0, 1), (1, 3), (1, 0))
 QUERY = "Who developed the theory of relativity?"
@@ -47,7 +47,7 @@ def by_hand(
 
     They are those of the query's last token, or the mean over all of its tokens.
     """
-    model.set_attn_implementation("eager")
+    attend_eagerly(model)
     lead, trail = ([], [EOS]) if kind == "t5" else ([1], [EOS])
     start = [PAD] if kind == "t5" else [EOS, 1]
     tokens = [list(found.ids) for found in plain.content(chunks)]
@@ -145,7 +145,7 @@ def test_scores_before_the_softmax() -> None:
     ranker = build("bart", cross=CrossOptions(aggregation="scores", rows="query"))
     found = ranker.rank(QUERY, CHUNKS[:3])
     model = tiny_bart()
-    model.set_attn_implementation("eager")
+    attend_eagerly(model)
     tokens = [list(t.ids) for t in ranker._plain.content(CHUNKS[:3])]
     asked = list(ranker._plain.content([QUERY])[0].ids)
     with torch.inference_mode():
@@ -184,7 +184,7 @@ def test_start_row(kind: str) -> None:
     """With the question in the encoder the decoder reads its start token alone, by default."""
     ranker = build(kind, cross=CrossOptions(with_question=True))
     model = tiny_seq2seq() if kind == "t5" else tiny_bart()
-    model.set_attn_implementation("eager")
+    attend_eagerly(model)
     lead, start = ([], [PAD]) if kind == "t5" else ([1], [EOS, 1])
     around = [list(ranker._plain.template(text)) for text in ("question: ", " context: ")]
     asked = list(ranker._plain.content([QUERY])[0].ids)
@@ -301,7 +301,7 @@ def test_within_equals_the_encoder(kind: str) -> None:
     tokens = ranker._plain.content([CHUNKS[0]])
     found = ranker._layout.within(tokens, [[[0, 1], [4]]], ranker._options)[0]
     model = tiny_seq2seq() if kind == "t5" else tiny_bart()
-    model.set_attn_implementation("eager")
+    attend_eagerly(model)
     lead = [] if kind == "t5" else [1]
     ids = torch.tensor([[*lead, *tokens[0].ids, EOS]])
     with torch.inference_mode():

@@ -16,7 +16,7 @@ from tests.layouts.test_cross import CHUNKS, QUERY
 from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import cross_encoder_folder
-from tests.tiny_seq2seq import tiny_bart, tiny_seq2seq
+from tests.tiny_seq2seq import attend_eagerly, tiny_bart, tiny_seq2seq
 
 LONG = [*CHUNKS, " ".join(CHUNKS) * 2]
 
@@ -188,7 +188,7 @@ def test_cross_attention_is_as_eager(kind: str, how: Any) -> None:
     ranker = test_cross.build(kind, cross=CrossOptions(rows=how))
     told = ranker.rank(QUERY, CHUNKS[:3], query_words=True)
     model = tiny_seq2seq() if kind == "t5" else tiny_bart()
-    model.set_attn_implementation("eager")
+    attend_eagerly(model)
     lead, start = ([], [0]) if kind == "t5" else ([1], [2, 1])
     tokens = [list(found.ids) for found in ranker._plain.content(CHUNKS[:3])]
     asked = list(ranker._plain.content([QUERY])[0].ids)

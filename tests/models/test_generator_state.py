@@ -144,6 +144,7 @@ def test_logits_are_the_same_to_the_bit(make: Callable[[], Any], first: str, lay
     assert [module.training for module in model.modules()] == modes
 
 
+@pytest.mark.filterwarnings("ignore:You are calling .generate.. with the `input_ids`:UserWarning")
 @pytest.mark.parametrize("layout", ["late", "parallel", "joint"])
 def test_offloaded_weights_are_refused(layout: str, tmp_path: Path) -> None:
     """Weights that lie on a disk between passes are refused, and the generator is as it was."""

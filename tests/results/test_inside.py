@@ -14,7 +14,7 @@ from attnmass.results.inside import Inside
 from tests.capture.seq2seq_families import READ
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import tiny_encoder, wordpiece_tokenizer
-from tests.tiny_seq2seq import EOS, seq2seq_tokenizer, tiny_bart, tiny_seq2seq
+from tests.tiny_seq2seq import EOS, attend_eagerly, seq2seq_tokenizer, tiny_bart, tiny_seq2seq
 
 HEADS = ((0, 1), (1, 2), (1, 0))
 TEXT = "Albert was born in Ulm. The river runs through it. He wrote a theory of numbers and words."
@@ -44,8 +44,12 @@ def eager(kind: str, ranker: AttentionRanker, read: str) -> Tensor:
         model, lead, trail = tiny_seq2seq(), [], [EOS]
     else:
         model, lead, trail = tiny_bart(), [1], [EOS]
-    model.set_attn_implementation("eager")
-    run = model.get_encoder() if kind in ("t5", "bart") else model
+    run = model
+    if kind in ("t5", "bart"):
+        attend_eagerly(model)
+        run = model.get_encoder()
+    else:
+        model.set_attn_implementation("eager")
     with torch.inference_mode():
         ids = torch.tensor([[*lead, *tokens.ids, *trail]])
         found = run(ids, output_attentions=True).attentions
