@@ -115,7 +115,10 @@ class AttentionRetriever(Sound, BaseRetriever):
             self.__dict__["k"] = self.rerank._n_best or self.fetch_k
             self.model_fields_set.add("k")
         if self.fetch_k < self.k:
-            raise ValueError(f"fetch_k ({self.fetch_k}) must not be less than k ({self.k})")
+            raise ValueError(
+                f"fetch_k ({self.fetch_k}) must not be less than k ({self.k}): "
+                f"pass k={self.fetch_k}, or a larger fetch_k"
+            )
         return self
 
     def _get_relevant_documents(

@@ -138,7 +138,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
     ) -> list[NodeWithScore]:
         if nodes and query_bundle is None:
-            logger.warning("nodes are not reranked: there is no query to rank them by")
+            logger.warning("nodes are not reranked, as there is no query: pass query_str")
         return (
             list(nodes) if query_bundle is None else rank_nodes(self, nodes, query_bundle.query_str)
         )
