@@ -75,17 +75,17 @@ class AttentionRanker(Looker, Verbs):
         leaning: bool = False,
         **options: Unpack[RankOptions],
     ) -> list[ScoredRanking]:
-        """Rank one set of chunks, and score all their spans, for who chooses among them elsewhere.
+        """Rank one set of chunks, and score all their spans, to choose among them elsewhere.
 
-        `attnmass.client.RemoteRanker` does that: there are the reader's tokenizer and templates.
+        `attnmass.client.RemoteRanker` does that, where the reader's tokenizer and templates are.
 
         Args:
             queries: As in `rank_batch`.
             chunks: Likewise.
             spans: Whether spans are scored.
             language: As in `Trim`.
-            leaning: Whether it is told what spans lean on, as `Trim.resolve_context` needs.
-            **options: As in `rank`; what cuts or orders the result has no effect.
+            leaning: Whether to tell what spans lean on, as `Trim.resolve_context` needs.
+            **options: As in `rank`; those that cut or order the result have no effect.
 
         Returns:
             One for each query, whose ranking has all chunks, best first.

@@ -26,7 +26,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
 
     The model loads on first use and is shared by every adapter that names it with the same
     options. Results are copies, equal to what came in, so that retrievers that put the results of
-    several calls together know duplicates. What a call found is in `last_ranking`, or with
+    several calls together recognise duplicates. What a call found is in `last_ranking`, or with
     `add_scores` in the metadata: the score as `relevance_score`, and under `attnmass`, read by
     `details`, what it came from: `score`, `retrieval_score`, `rank_before` (position in the input,
     0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all documents together, and

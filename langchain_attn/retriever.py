@@ -34,8 +34,8 @@ class AttentionRetriever(Sound, BaseRetriever):
     The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
     `search_kwargs`; what others give is cut to as many. Unless `rerank.fuse` is `None`, a vector
     store is searched with scores: its own, else its relevance scores, whose scale is each store's.
-    Where `rerank.retrieval_kind` does not say what they are, those that rise from the best to the
-    last are distances, and negated; where it says otherwise than that, it is an error.
+    Unless `rerank.retrieval_kind` says what they are, scores that rise from the best to the last
+    are taken for distances, and negated; a kind that contradicts the scores is an error.
 
     `invoke` and its like take `k` and `fetch_k` for one call, which fetches no fewer than `k`;
     other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents
@@ -115,7 +115,10 @@ class AttentionRetriever(Sound, BaseRetriever):
             self.__dict__["k"] = self.rerank._n_best or self.fetch_k
             self.model_fields_set.add("k")
         if self.fetch_k < self.k:
-            raise ValueError(f"fetch_k ({self.fetch_k}) must not be less than k ({self.k})")
+            raise ValueError(
+                f"fetch_k ({self.fetch_k}) must not be less than k ({self.k}): "
+                f"pass k={self.fetch_k}, or a larger fetch_k"
+            )
         return self
 
     def _get_relevant_documents(

@@ -26,10 +26,11 @@ dispatcher = get_dispatcher(__name__)
 class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     """Orders nodes by the attention that the query pays them, keeps the best, and trims them.
 
-    The model loads on first use and is shared by all that name the same one in the same way.
-    Kept nodes are copies; their score is their share of the attention, or what `rank_by` makes of a
-    cross-encoder's logit, in [0, 1]. All else is as it was, so that a node's hash is the same in
-    every call, and fusion and docstores know it again. More of a call is in `last_ranking`, or with
+    The model loads on first use and is shared by every adapter that names it with the same options.
+    Kept nodes are copies; their score is what they are ordered by, in [0, 1]: their share of the
+    attention, where `fuse` finds scores of a retriever the share by both, of a cross-encoder what
+    `rank_by` makes of its logit. All else is as it was, so that a node's hash is the same in every
+    call, and fusion and docstores recognise it. More of a call is in `last_ranking`, or with
     `add_scores` in the metadata under `"attnmass"`, hidden from the LLM and the embedder and read
     by `details`: `score`, `retrieval_score`, `rank_before` (position in the input, 0-based),
     `n_tokens`, `model`, `evidence` and `no_evidence` of all nodes together, `hidden_from` (what it
@@ -64,8 +65,8 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     `ValueError` for a blank query, with `fuse`, for nodes without a score, and where no span fits
     `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError` if the model cannot be loaded or
     read, and `CaptureError` if its attention has NaN; with `on_error="passthrough"` it warns
-    instead and returns all candidates as they came, whatever they take. So it does, with a logged
-    warning, where there is no query. `NoEvidenceError` is raised whatever `on_error` is, and only
+    instead and returns all candidates as they came, whatever they take. Without a query it does the
+    same, and logs a warning. `NoEvidenceError` is raised whatever `on_error` is, and only
     with `on_no_evidence="raise"`.
 
     Example:
@@ -138,7 +139,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None
     ) -> list[NodeWithScore]:
         if nodes and query_bundle is None:
-            logger.warning("nodes are not reranked: there is no query to rank them by")
+            logger.warning("nodes are not reranked, as there is no query: pass query_str")
         return (
             list(nodes) if query_bundle is None else rank_nodes(self, nodes, query_bundle.query_str)
         )

@@ -92,7 +92,7 @@ def test_blank_and_non_text_chunks_come_last(ranker: AttentionRanker) -> None:
     assert all(chunk.score == 0.0 for chunk in ranking.chunks[3:])
     assert ranking.skipped == (0, 2, 3, 5, 7)
     assert {chunk.skipped for chunk in ranking.chunks[3:]} == {"blank", "not text"}
-    assert "chunk 2 was not scored: not text" in ranking.notes
+    assert "chunks[2] was not scored: not text" in ranking.notes
     alone = ranker.rank(QUERY, CHUNKS).scores
     assert [ranking.scores[i] for i in (1, 4, 6)] == pytest.approx(alone, abs=1e-6)
 

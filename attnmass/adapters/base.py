@@ -54,7 +54,7 @@ class UsesRanker(RankerFields):
 
     @classmethod
     def from_ranker(cls, ranker: AttentionRanker | RemoteRanker, **fields: Any) -> Self:
-        """Use a ranker that is there already.
+        """Use a ranker that you have already.
 
         It is never serialized: what is unpickled, or used after `release`, loads the model that
         `model` names, by default the one that the ranker's head profile names, and reads it in the
@@ -149,7 +149,7 @@ class UsesRanker(RankerFields):
 
     @property
     def stats(self) -> RankerStats | None:
-        """What its ranker did since it was built, for all that share it; `None` before it loads.
+        """What its ranker has done since it was built, for all that share it; `None` before.
 
         A server is asked for what its ranker did.
         """

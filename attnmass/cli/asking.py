@@ -158,8 +158,8 @@ def note_misses(ranker: AttentionRanker, cache: StoreGroup, *, quiet: bool) -> N
 
 def _named(message: str, question: Question) -> str:
     """A note of the API, which knows a chunk by its index, with what the user calls it."""
-    first, _, rest = message.partition(" ")
-    index, _, rest = rest.partition(" ")
-    if first == "chunk" and index.isdecimal() and int(index) < len(question.items):
-        return f"{question.items[int(index)].label} {rest}"
+    first, bracket, rest = message.partition("]")
+    name, _, index = first.partition("[")
+    if bracket and name == "chunks" and index.isdecimal() and int(index) < len(question.items):
+        return f"{question.items[int(index)].label}{rest}"
     return message

@@ -68,7 +68,12 @@ def read_questions(
     )
     if not paths and stdin_is_terminal():
         raise UsageError("no chunks", forgotten or "name files or folders, or pipe them in")
-    items = list(iter_items(paths or ["-"], options, note))
+    try:
+        items = list(iter_items(paths or ["-"], options, note))
+    except InputError as error:
+        if paths and _is_there(query) and not _is_there(paths[0]):
+            error.hint = f"the question comes first, then {query}"
+        raise
     if not items:
         where = ", ".join(STDIN if path == "-" else path for path in paths or ["-"])
         raise InputError(f"nothing to read in {where}", forgotten)
@@ -110,6 +115,10 @@ def iter_items(
 def stdin_is_terminal() -> bool:
     """Whether a person would have to type what is read from stdin."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _is_there(name: str) -> bool:
+    return _is_file(name) or _is_folder(name)
 
 
 def _is_file(name: str) -> bool:

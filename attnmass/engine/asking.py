@@ -11,10 +11,25 @@ from pydantic import ConfigDict, SkipValidation
 from attnmass.options.attributing import Attributing
 from attnmass.options.checked import Checked, kinds_of
 from attnmass.options.choices import OnEmpty, OnNoEvidence, Order, RetrievalKind
-from attnmass.options.declared import Scoring, Selecting, Trimming, names_of, option
+from attnmass.options.declared import (
+    Loading,
+    Reading,
+    Scoring,
+    Selecting,
+    Storing,
+    Trimming,
+    names_of,
+    option,
+)
 from attnmass.options.renamed import check_known
 from attnmass.options.selection import Selection
 from attnmass.trimming import Render, Trim
+
+# Options that a ranker is made with, each with the calls that take it.
+_OF_RANKERS = {
+    **dict.fromkeys(names_of(Reading, Storing), "AttentionRanker and its from_pretrained"),
+    **dict.fromkeys(names_of(Loading), "AttentionRanker.from_pretrained"),
+}
 
 
 class RankOptions(TypedDict, total=False):
@@ -65,7 +80,7 @@ def as_rank_options(options: TrimOptions) -> RankOptions:
         raise TypeError("trim takes the fields of a Trim as options: leave out trim, or use rank")
     names = names_of(Trimming)
     known = [*names, *(name for name in RankOptions.__annotations__ if name != "trim")]
-    check_known(options, known)
+    check_known(options, known, _OF_RANKERS)
     wanted: dict[str, Any] = {name: value for name, value in options.items() if name in names}
     rest = {name: value for name, value in options.items() if name not in names}
     return cast("RankOptions", rest | {"trim": Trim(**wanted)})
@@ -105,6 +120,7 @@ class Asked(Selection):
                     f"unexpected keyword argument {name!r}. It is for trimming: call trim or "
                     f"trim_batch, or pass trim=Trim({name}=...)"
                 )
+            check_known(given, type(self).model_fields, _OF_RANKERS)
             super().__init__(**given)
 
     def check_together(self) -> None:

@@ -16,7 +16,10 @@ from attnmass.options.declared import (
     Loading,
     PointwiseReading,
     Reading,
+    Selecting,
     Storing,
+    Trimming,
+    names_of,
     option,
 )
 from attnmass.options.renamed import check_known
@@ -66,6 +69,13 @@ class OfRankers(BaseModel):
 MAKING = (Reading[Any], Storing, OfRankers)
 LOADING = (Loading, *MAKING)
 
+# Options of other calls, each with that call.
+_OF_OTHERS = {
+    **dict.fromkeys(names_of(Loading), "from_pretrained"),
+    **dict.fromkeys(names_of(Selecting), "rank and trim"),
+    **dict.fromkeys(names_of(Trimming), "trim"),
+}
+
 # Checked where it is known what they may be: for the core also objects of their own.
 _ELSEWHERE = {"device", "dtype", "fit_texts", "heads", "layout", "profile", "rank_by", "reading"}
 
@@ -83,7 +93,9 @@ def settled(groups: tuple[type[BaseModel], ...], given: Mapping[str, Any]) -> di
     """
     declared = {name: info for group in groups for name, info in group.model_fields.items()}
     declared.pop("model", None)
-    check_known(given, declared)
+    if "model" in given:
+        raise TypeError("unexpected keyword argument 'model'. Pass its value first, without a name")
+    check_known(given, declared, _OF_OTHERS)
     values = {name: info.default for name, info in declared.items()}
     for name, value in given.items():
         plain = name not in _ELSEWHERE

@@ -16,8 +16,8 @@ def notes_on(n_windows: dict[int, int], skipped: dict[int, str]) -> tuple[str, .
         skipped: Why the others were not.
     """
     split = [
-        f"chunk {index} was longer than the model's window and read in {count} parts"
+        f"chunks[{index}] was longer than the model's window and read in {count} parts"
         for index, count in n_windows.items()
         if count > 1
     ]
-    return (*split, *(f"chunk {index} was not scored: {why}" for index, why in skipped.items()))
+    return (*split, *(f"chunks[{index}] was not scored: {why}" for index, why in skipped.items()))

@@ -52,16 +52,17 @@ class Verbs:
 
         Args:
             query: The question; never truncated.
-            chunks: Texts, or `Chunk`s with titles. Empty, blank or non-text ones are not scored:
-                they come last with score 0.0.
+            chunks: Texts, or `Chunk`s with titles. Those that are empty, blank or no text are not
+                scored: they come last with score 0.0.
             **options: See below.
 
         Options:
-            - `top_n`: Keep the best so many; default: all.
+            - `top_n`: How many of the best to keep; default: all.
             - `min_relevance`: Keep only chunks, and where `trim` asks for spans only spans, of at
               least this relevance, in [0, 1]. `"auto"`, the default, is the profile's where `trim`
               has `max_tokens`, which is a ceiling and no quota; else all are kept, as by `None`.
-            - `retrieval_scores`: The retriever's score of each chunk, for the result and `fuse`.
+            - `retrieval_scores`: The retriever's score of each chunk: for the result, for `fuse`,
+              and, if they are cosines that are fused, for evidence.
             - `fuse`: `"auto"`, the default, orders by attention and the retriever's order, weighed
               as the profile has it, where every chunk has a finite retrieval score. A number in
               [0, 1] is the share of the retriever's in a blend; 0.5 is the sum of the two
@@ -73,14 +74,14 @@ class Verbs:
               `fuse` is a number it takes all scores for similarities.
             - `order`: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
               `"best_last"`, next to a question that follows them.
-            - `evidence_threshold`: Less evidence than this is none; default: the profile's.
-            - `on_no_evidence`: Then `"keep"` the chunks all the same, return none (`"empty"`), or
-              `"raise"`.
-            - `trim`: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
+            - `evidence_threshold`: Evidence below this counts as none; default: the profile's.
+            - `on_no_evidence`: What to do then: `"keep"` the chunks all the same, return none
+              (`"empty"`), or `"raise"`.
+            - `trim`: Keep only some spans of the chunks, by the same forward pass; see `Trim`.
             - `render`: For trimming to a budget: what the reader gets of a chunk, called with its
               input index and its kept text. Default: its title on a line, then the text.
-            - `query_words`: Keep where each token of the query looked, too, for
-              `Ranking.explain`; from the same forward pass.
+            - `query_words`: Also keep where each token of the query looked, for
+              `Ranking.explain`; by the same forward pass.
             - `batch_size`: As in the constructor, for this call.
             - `progress`: Likewise.
 
@@ -156,7 +157,7 @@ class Verbs:
         language: str | None = None,
         progress: bool | None = None,
     ) -> Attribution:
-        """See what each sentence of an answer looks at in the chunks that it was made from.
+        """Tell what each sentence of an answer looks at in the chunks that it was made from.
 
         The model reads the chunks, the query, and the answer as its own turn; nothing is generated.
 
@@ -164,9 +165,9 @@ class Verbs:
             query: As in `rank`.
             chunks: As in `rank`, as the answer's author got them.
             answer: The answer, whoever wrote it; never truncated.
-            top_spans: Tell so many spans of chunks for each sentence, at most.
-            threshold: Less support than this, in [0, 1], is none; default: the profile's, where
-                data set one.
+            top_spans: How many spans to tell for each sentence, at most.
+            threshold: Support below this, in [0, 1], counts as none; default: the profile's, if it
+                has one.
             language: ISO 639-1 code for the split into sentences; default: by script.
             progress: As in the constructor, for this call.
 

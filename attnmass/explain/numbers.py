@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnmass.explain.shown import shown
+from attnmass.explain.shown import counts_retriever, shown
 
 if TYPE_CHECKING:
     from attnmass.results.drawn import ExplainedChunk, Piece
@@ -17,7 +17,10 @@ _READ = "the query was read together with the chunks"
 def meanings(explanation: Explanation) -> list[tuple[str, str]]:
     """Each number that is on the page, with a sentence."""
     ranked = [chunk.ranked for chunk in explanation.chunks]
-    found = [("score", f"What chunks are ordered by, and what a bar shows: {_score(explanation)}.")]
+    found = [
+        ("evidence", f"Whether the answer is likely here: {_evidence(explanation)}."),
+        ("score", f"What chunks are ordered by, and what a bar shows: {_score(explanation)}."),
+    ]
     found.append(
         (
             "share",
@@ -43,7 +46,17 @@ def meanings(explanation: Explanation) -> list[tuple[str, str]]:
     )
     if any(chunk.retrieval_score is not None for chunk in ranked):
         found.append(("retriever's score", "What the retriever gave it."))
+    found.append(("was", "The chunk's place before ranking, from 1."))
     return found
+
+
+def _evidence(explanation: Explanation) -> str:
+    ranked = [chunk.ranked for chunk in explanation.chunks]
+    if all(chunk.relevance is None for chunk in ranked):
+        return "by how all chunks share the query's attention"
+    if counts_retriever(explanation.evidence, ranked):
+        return "by the relevance and the retriever's score of the best chunk"
+    return "the relevance of the best chunk"
 
 
 def _score(explanation: Explanation) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attnmass.explain.html import environment, width
 from attnmass.explain.sheets import LEVELS, Levels, make_sheet
 from attnmass.explain.shown import evidence_words, score_facts, shown, why_dropped
+from attnmass.text.lines import counted
 
 if TYPE_CHECKING:
     from attnmass.results.drawn import ExplainedChunk
@@ -80,7 +81,6 @@ def svg(explanation: Explanation, top_n: int = 3) -> str:
     for chunk, levels in kept[:top_n]:
         row, top = _row(chunk, levels, top, best)
         rows.append(row)
-    more = len(every) - len(rows)
     return (
         environment()
         .get_template("picture.svg")
@@ -93,13 +93,23 @@ def svg(explanation: Explanation, top_n: int = 3) -> str:
             verdict=verdict,
             verdict_y=y,
             rows=rows,
-            more=f"and {more:,} more chunks" if more > 1 else "and 1 more chunk" if more else "",
+            more=_rest(len(kept) - len(rows), len(every) - len(kept), bool(kept)),
             foot=top + 22,
             model=_clear(explanation.model),
             levels=range(1, LEVELS + 1),
             size=_SIZE,
         )
     )
+
+
+def _rest(n_more: int, n_out: int, any_kept: bool) -> str:
+    """How many chunks are not in the picture: kept ones, and those that were left out."""
+    parts = [] if any_kept or not n_out else ["no chunk was kept"]
+    if n_more:
+        parts.append(f"and {counted(n_more, 'more chunk')}")
+    if n_out:
+        parts.append(f"{n_out:,} left out")
+    return ", ".join(parts)
 
 
 def _row(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from attnmass.explain.shown import counts_retriever
 from attnmass.options.checks import finite
 from attnmass.text.lines import beginning, counted
 
@@ -42,8 +43,11 @@ def ranking_lines(ranking: Ranking) -> str:
     n_all, n_kept = len(ranking.scores), len(ranking.chunks)
     head = f"Ranking of {counted(n_all, 'chunk')} for {beginning(ranking.query)}: {n_kept:,} kept"
     found = f"evidence {ranking.evidence:.3f}"
+    if counts_retriever(ranking.evidence, (*ranking.chunks, *ranking.dropped)):
+        found += " with the retriever's scores"
     if ranking.no_evidence:
-        found += ", below the threshold"
+        threshold = None if ranking.trace is None else ranking.trace.threshold
+        found += ", below the threshold" + ("" if threshold is None else f" of {threshold:.3f}")
     lines = [f"{head}, {found}"]
     lines += [
         f"  {place}. chunks[{chunk.index}]  {_numbers(chunk)}  {beginning(chunk.text)}"
@@ -57,9 +61,10 @@ def ranking_lines(ranking: Ranking) -> str:
         lines.append(f"  tokens {ranking.n_tokens_before:,} -> {ranking.n_tokens_after or 0:,}")
     if ranking.saving is not None:
         lines.append(f"  {ranking.saving}")
-    lines += [f"  note: {note}" for note in ranking.notes[:2]]
-    if len(ranking.notes) > 2:
-        lines.append(f"  and {len(ranking.notes) - 2:,} more in .notes")
+    notes = [note for note in ranking.notes if note != str(ranking.saving)]  # that is told already
+    lines += [f"  note: {note}" for note in notes[:2]]
+    if len(notes) > 2:
+        lines.append(f"  and {len(notes) - 2:,} more in .notes")
     return "\n".join(lines)
 
 

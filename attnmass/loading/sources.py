@@ -166,7 +166,9 @@ def not_found(
         fetch.insert(0, alias.install)
     known = ""
     if alias is None:
-        known = f"{did_you_mean(name, ALIASES)} Known short names: {', '.join(ALIASES)}."
+        near = did_you_mean(name, ALIASES)
+        fetch = [] if near else fetch  # nobody is sent to fetch a misspelled name
+        known = f"{near} Known short names: {', '.join(ALIASES)}."
     why = "" if cause is None else f" ({type(cause).__name__}: {cause})"
     how = f" To fetch them: {' or '.join(fetch)}." if fetch else ""
     return WeightsNotFoundError(

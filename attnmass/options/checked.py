@@ -84,7 +84,8 @@ def check_option(name: str, declared: FieldInfo, value: Any) -> Any:
         return os.fspath(value)
     for kind in kinds:
         if kind == tuple[str, ...]:
-            check_items(name, value, str, instead="a list of texts")
+            instead = f"[{value!r}]" if isinstance(value, str) else "a list of texts"
+            check_items(name, value, str, instead=instead)
             return tuple(as_str(each) for each in value)
         if get_origin(kind) is Literal:
             check_choice(name, value, kind, optional=optional)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attnmass.options.checks import did_you_mean
 
@@ -30,12 +30,22 @@ _OF_OTHERS = {
 }
 
 
-def check_known(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `TypeError` for an option that there is not, with what to write instead."""
+def check_known(
+    given: Iterable[str], known: Iterable[str], elsewhere: Mapping[str, str] | None = None
+) -> None:
+    """Raise `TypeError` for an option that there is not, with what to write instead.
+
+    Args:
+        given: What somebody wrote.
+        known: The options that there are.
+        elsewhere: Options of other calls, each with the call that it is for.
+    """
     known = list(known)
     for name in given:
         if name not in known:
-            raise TypeError(f"unexpected keyword argument {name!r}.{what_then(name, known)}")
+            call = (elsewhere or {}).get(name)
+            then = what_then(name, known) if call is None else f" It is an option of {call}."
+            raise TypeError(f"unexpected keyword argument {name!r}.{then}")
 
 
 def what_then(name: str, known: Iterable[str]) -> str:

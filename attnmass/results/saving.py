@@ -52,7 +52,7 @@ class Saving:
         parts = [
             f"dry run: {self.n_tokens_after:,} of {self.n_tokens_before:,} tokens would be left "
             f"({share:.0%} saved), {len(self.chunks)} of {n_chunks} chunks, "
-            f"{n_spans} of {n_spans + sum(self.lost_spans.values())} spans",
+            f"{n_spans} of {n_spans + sum(self.lost_spans.values())} scored spans",
             _told("chunks", self.lost_chunks),
             _told("spans", self.lost_spans),
         ]

@@ -135,7 +135,11 @@ def as_queries(queries: Sequence[str], *, name: str = "query") -> list[str]:
     for number, query in enumerate(queries):
         which = f"the {name}" if len(queries) == 1 else f"queries[{number}]"
         if not isinstance(query, str):
-            raise TypeError(f"{which} must be a string, not {type(query).__name__}")
+            several = name == "query" and len(queries) == 1 and isinstance(query, list | tuple)
+            raise TypeError(
+                f"{which} must be a string, not {type(query).__name__}"
+                + (": pass the query first, or several to rank_batch" if several else "")
+            )
         if not query.strip():
             raise ValueError(f"{which} is empty or blank: {query[:20]!r}")
     return [as_str(query) for query in queries]

@@ -189,9 +189,8 @@ def _notes(
         chunk = chunks[choice.missed[0]]
         segment = scored[chunk.index].segments[choice.missed[1]]
         notes.append(
-            f"chunk {chunk.index} has the best span that did not fit into max_tokens="
-            f"{trim.max_tokens}: characters {segment.start} to {segment.end}, "
-            f"{choice.missed_tokens} tokens"
+            f"chunks[{chunk.index}], characters {segment.start} to {segment.end}, is the best span "
+            f"that did not fit into max_tokens={trim.max_tokens}: {choice.missed_tokens} tokens"
         )
     return tuple(notes)
 

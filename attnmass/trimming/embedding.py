@@ -170,7 +170,7 @@ def _has(model: Any, *methods: str) -> bool:
 def _told(model: Any) -> str:
     if isinstance(model, type):
         return f"the class {model.__name__}"
-    return repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
+    return repr(model) if isinstance(model, str) else f"of type {type(model).__name__}"
 
 
 def _sentence_transformers(model: Any) -> tuple[_OfQuery, _OfTexts]:

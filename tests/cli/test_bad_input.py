@@ -331,3 +331,11 @@ def test_error_is_json_safe(cli: Cli, texts: Path) -> None:
     """With JSON asked for, an error leaves stdout empty, so that nothing parses half of it."""
     Path("q.jsonl").write_text(json.dumps({"query": "a", "chunks": ["b"]}) + "\n{\n")
     cli.fails(INPUT, "rank", "--queries", "q.jsonl", "-f", "json")
+
+
+def test_question_and_paths_in_the_wrong_order(cli: Cli, texts: Path) -> None:
+    """Where the first argument is a file and the second none, the hint says which comes first."""
+    said = cli.fails(INPUT, "rank", str(texts), "Who wrote it?")
+    assert "Who wrote it?: no such file or folder" in said
+    assert f"the question comes first, then {texts}" in said
+    assert "comes first" not in cli.fails(INPUT, "rank", "gold", "missing.md")

@@ -53,6 +53,17 @@ async def test_an_option_that_there_is_not(
         await getattr(ranker, f"a{call}")(query, ["a"], **{wrong: 1})
 
 
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("dtype", "AttentionRanker.from_pretrained"), ("store", "AttentionRanker and")],
+)
+@pytest.mark.parametrize("verb", ["rank", "trim"])
+def test_an_option_of_the_ranker(ranker: AttentionRanker, verb: str, name: str, call: str) -> None:
+    """What a ranker is made with is refused by a call of it, and the error says what takes it."""
+    with pytest.raises(TypeError, match=f"{name!r}. It is an option of {call}"):
+        getattr(ranker, verb)("q", ["a"], **{name: "x"})
+
+
 def test_what_is_asked_cannot_be_changed() -> None:
     """One call's options are frozen, numbers of numpy among them."""
     import numpy as np

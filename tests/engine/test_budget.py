@@ -144,7 +144,7 @@ class TestNotes:
         found = ranker.trim(QUERY, [Chunk(text)], max_tokens=4)
         assert found.chunks[0].text == "Rain fell."
         assert found.notes == (
-            "chunk 0 has the best span that did not fit into max_tokens=4: characters 11 to 70, "
+            "chunks[0], characters 11 to 70, is the best span that did not fit into max_tokens=4: "
             "12 tokens",
         )
         assert ranker.trim(QUERY, [Chunk(text)], max_tokens=99).notes == ()
@@ -209,8 +209,8 @@ class TestDryRun:
         assert found.saving.lost_spans == {"keep_ratio": 2}
         assert found.saving.lost_chunks == {"keep_ratio": 1}
         assert found.notes[-1] == (
-            "dry run: 3 of 9 tokens would be left (67% saved), 1 of 2 chunks, 1 of 3 spans; chunks "
-            "left out: 1 keep_ratio; spans left out: 2 keep_ratio"
+            "dry run: 3 of 9 tokens would be left (67% saved), 1 of 2 chunks, 1 of 3 scored spans; "
+            "chunks left out: 1 keep_ratio; spans left out: 2 keep_ratio"
         )
 
     def test_no_evidence_is_told_and_not_raised(self) -> None:

@@ -47,7 +47,9 @@ def test_help_tells_of_every_option() -> None:
         ({"max_batch_tokens": "many"}, TypeError, "max_batch_tokens must be"),
         ({"store_format": "int4"}, ValueError, "store_format must be one of"),
         ({"progress": 1}, TypeError, "progress must be a bool"),
-        ({"device": "cpu"}, TypeError, "unexpected keyword argument 'device'"),
+        ({"device": "cpu"}, TypeError, "argument 'device'. It is an option of from_pretrained."),
+        ({"top_n": 3}, TypeError, "argument 'top_n'. It is an option of rank and trim."),
+        ({"max_tokens": 3}, TypeError, "argument 'max_tokens'. It is an option of trim."),
     ],
 )
 def test_options_are_held_to_their_declarations(
@@ -56,3 +58,9 @@ def test_options_are_held_to_their_declarations(
     """What is off is refused by name, before the model is looked at."""
     with pytest.raises(error, match=re.escape(message)):
         AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, **options)
+
+
+def test_the_model_has_no_name() -> None:
+    """What adapters and the command line call `model` comes first, and the error says so."""
+    with pytest.raises(TypeError, match=r"'model'\. Pass its value first"):
+        AttentionRanker.from_pretrained(model="smollm2-135m")  # type: ignore[call-arg]

@@ -321,7 +321,7 @@ class TestWithSelection:
         found = ranker.trim(QUERY, mixed, max_tokens=500)
         assert sorted(c.index for c in found.chunks) == [1, 3]
         assert [(c.index, c.dropped) for c in found.dropped] == [(0, "blank"), (2, "not text")]
-        assert "chunk 2 was not scored: not text" in found.notes
+        assert "chunks[2] was not scored: not text" in found.notes
 
     @pytest.mark.parametrize("chunks", [[], ["", " "]])
     def test_nothing_to_trim(self, ranker: AttentionRanker, chunks: list[str]) -> None:

@@ -27,9 +27,9 @@ def test_bars_show_what_sorts(ranker: AttentionRanker) -> None:
 
 
 def test_each_number_is_named_and_explained(ranker: AttentionRanker) -> None:
-    """Score, share, relevance and mass have sentences of their own, where they are on the page."""
+    """Every number has a sentence of its own, where it is on the page."""
     plain = rank(ranker).explain()
-    assert [name for name, _ in meanings(plain)] == ["score", "share", "mass"]
+    assert [name for name, _ in meanings(plain)] == ["evidence", "score", "share", "mass", "was"]
     said = dict(meanings(plain))
     assert "here the share" in said["score"]
     assert "parallel" in said["mass"]
@@ -37,7 +37,7 @@ def test_each_number_is_named_and_explained(ranker: AttentionRanker) -> None:
     late = dict(meanings(replace(plain, layout="late")))
     assert "has not read the chunks" in late["mass"]
     fused = rank(ranker, retrieval_scores=[3, 2, 1], fuse=0.5).explain()
-    assert [name for name, _ in meanings(fused)][-1] == "retriever's score"
+    assert [name for name, _ in meanings(fused)][-2] == "retriever's score"
     assert "retriever's order together" in dict(meanings(fused))["score"]
     chunks = [
         replace(chunk, ranked=replace(chunk.ranked, relevance=0.25, logit=1.0))
@@ -45,6 +45,12 @@ def test_each_number_is_named_and_explained(ranker: AttentionRanker) -> None:
     ]
     known = replace(plain, chunks=tuple(chunks))
     assert "relevance" in dict(meanings(known))
+    assert "attention" in said["evidence"]
+    alone = dict(meanings(replace(known, evidence=0.25)))
+    assert alone["evidence"].endswith("the relevance of the best chunk.")
+    scored = [replace(chunk, ranked=replace(chunk.ranked, retrieval_score=0.5)) for chunk in chunks]
+    both = dict(meanings(replace(known, chunks=tuple(scored), evidence=0.5)))
+    assert "retriever's score" in both["evidence"]
     assert "classification head" in dict(meanings(known))["score"]
     page = Page(known.to_html())
     names = [e["text"] for e in page.all("dt")]

@@ -51,7 +51,7 @@ def test_words_are_shaded_as_on_the_page(ranker: AttentionRanker) -> None:
             assert (shade.get("x"), shade.get("width")) == (word.get("x"), word.get("textLength"))
             found.append((word.text, int(kind[1])))
     assert found == expected
-    assert texts(picture)[-1].startswith("and 2 more chunks · read by ")
+    assert texts(picture)[-1].startswith("2 left out · read by ")
 
 
 def test_what_is_left_out_is_its_reason(ranker: AttentionRanker) -> None:
@@ -110,7 +110,7 @@ def test_scripts_from_right_to_left_are_mirrored(ranker: AttentionRanker) -> Non
 
 
 def test_how_many_chunks(ranker: AttentionRanker, tmp_path: Path) -> None:
-    """`top_n` bounds them, a file has the very same, and no chunks make a picture too."""
+    """`top_n` bounds them, the foot counts the rest, a file has the same, and none make one."""
     explanation = rank(ranker).explain()
     path = tmp_path / "map.svg"
     assert explanation.to_svg(path, top_n=2) == path.read_bytes().decode("utf-8")
@@ -121,6 +121,12 @@ def test_how_many_chunks(ranker: AttentionRanker, tmp_path: Path) -> None:
             if e.get("class") == "title"
         ]
         assert len(titles) == min(top_n, len(CHUNKS))
+    foot = texts(ElementTree.fromstring(explanation.to_svg(top_n=1)))[-1]
+    assert foot.startswith(f"and {len(CHUNKS) - 1} more chunks · ")
+    foot = texts(drawn(rank(ranker, top_n=2), top_n=1))[-1]
+    assert foot.startswith(f"and 1 more chunk, {len(CHUNKS) - 2} left out · ")
+    none = rank(ranker, evidence_threshold=1.0, on_no_evidence="empty")
+    assert texts(drawn(none))[-1].startswith(f"no chunk was kept, {len(CHUNKS)} left out · ")
     with pytest.raises(ValueError, match="top_n must be at least 1, not 0"):
         explanation.to_svg(top_n=0)
     for chunks in ([], ["", " "]):

@@ -63,9 +63,23 @@ def test_what_a_ranking_says_where_it_applies() -> None:
 
 
 def test_a_dry_run_says_what_it_would_save(ranker: AttentionRanker) -> None:
-    """The sentence of `Saving` is one of the lines."""
+    """The sentence of `Saving` is one of the lines, and is said once."""
     ranking = ranker.trim(QUERY, list(CHUNKS), keep_ratio=0.5, dry_run=True)
     assert f"  {ranking.saving}" in repr(ranking).splitlines()
+    assert repr(ranking).count("dry run") == 1
+    assert str(ranking.saving) in ranking.notes
+
+
+def test_what_evidence_is_made_of(ranker: AttentionRanker) -> None:
+    """Where it is not the best relevance because of the retriever's scores, that is told."""
+    plain = by_hand(2, 0, evidence=0.7)
+    assert "with the retriever's scores" not in repr(plain)
+    scored = tuple(replace(chunk, retrieval_score=0.4) for chunk in plain.chunks)
+    assert "evidence 0.700 with the retriever's scores" in repr(replace(plain, chunks=scored))
+    alone = replace(plain, chunks=scored, evidence=0.5)
+    assert "with the retriever's scores" not in repr(alone)
+    below = ranker.rank(QUERY, list(CHUNKS), evidence_threshold=1.0)
+    assert "below the threshold of 1.000" in repr(below)
 
 
 def test_printing_many_chunks_stays_short(ranker: AttentionRanker) -> None:

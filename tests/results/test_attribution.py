@@ -80,7 +80,7 @@ def test_spans_are_verbatim_and_best_first(layout: str) -> None:
         for span in sentence.spans:
             assert texts[span.chunk][span.start : span.end] == span.text
             assert 0 < span.mass < 1
-    assert found.notes == ("chunk 1 was not scored: blank",)
+    assert found.notes == ("chunks[1] was not scored: blank",)
     assert found.ranked[-1] == 1
     with pytest.raises(FrozenInstanceError):
         found.query = "other"  # type: ignore[misc]

@@ -59,9 +59,9 @@ def test_each_framework_gives_the_same(kind: Any) -> None:
     [
         ("all-MiniLM-L6-v2", "'all-MiniLM-L6-v2'"),
         (OfLangChain, "the class OfLangChain"),
-        (len, "a builtin_function_or_method"),
-        (3, "a int"),
-        (tiny_tokenizer(), "a "),
+        (len, "of type builtin_function_or_method"),
+        (3, "of type int"),
+        (tiny_tokenizer(), "of type "),
     ],
     ids=["name", "class", "function", "number", "tokenizer"],
 )

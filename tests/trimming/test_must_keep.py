@@ -72,7 +72,7 @@ def test_a_pattern_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (["("], ValueError, "no regular expression: missing .* one of numbers, amounts"),
         ([""], ValueError, "empty pattern"),
-        ("amounts", TypeError, "must_keep must be a sequence of str, not str"),
+        ("amounts", TypeError, "must_keep must be a sequence of str, not str: pass ..amounts"),
         ([5], TypeError, r"must_keep\[0\] must be a str, not int"),
     ],
 )
