@@ -88,7 +88,7 @@ def test_split_chunk_is_marked_and_merged() -> None:
     assert found.n_windows > 1
     assert found.n_tokens == len(ranker._plain.content([long])[0])
     assert ranking.split == (1,)
-    assert "chunk 1 was longer" in ranking.notes[0]
+    assert "chunks[1] was longer" in ranking.notes[0]
     assert 0 < sum(ranking.scores) < 1
 
 

@@ -155,7 +155,7 @@ def test_windows_are_merged_as_the_mean(direction: str) -> None:
     assert ranking.split == (0,)
     assert next(c for c in ranking.chunks if c.index == 0).n_windows == len(starts)
     assert max(ranking.scores) <= 1
-    assert any("chunk 0 was longer" in note for note in ranking.notes)
+    assert any("chunks[0] was longer" in note for note in ranking.notes)
 
 
 def test_long_query_does_not_shorten_others_windows() -> None:
