@@ -51,8 +51,8 @@ class Selection(Selecting, Checked):
         for index, score in enumerate(scores):
             if score is None or not math.isfinite(score):
                 raise ValueError(
-                    f"fuse needs a finite retrieval score for every chunk, but chunk "
-                    f"{index} has {score}: pass one, or fuse=None"
+                    "fuse needs a finite retrieval score for every chunk, but "
+                    f"chunks[{index}] has {score}: pass one, or fuse=None"
                 )
 
 

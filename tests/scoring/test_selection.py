@@ -161,8 +161,11 @@ def test_copies_have_the_same_score_and_change_no_other() -> None:
         ({"on_no_evidence": "cry"}, "on_no_evidence must be one of .*'raise'.*, not 'cry'"),
         ({"fuse": 1.5, "retrieval_scores": [1.0] * 5}, "between 0 and 1"),
         ({"fuse": 0.5}, "needs retrieval_scores"),
-        ({"fuse": 0.5, "retrieval_scores": [1.0, 2.0, None, 1.0, 1.0]}, "chunk 2 has None"),
-        ({"fuse": 0.5, "retrieval_scores": [1.0, float("nan"), 1.0, 1.0, 1.0]}, "chunk 1 has nan"),
+        ({"fuse": 0.5, "retrieval_scores": [1.0, 2.0, None, 1.0, 1.0]}, r"chunks\[2\] has None"),
+        (
+            {"fuse": 0.5, "retrieval_scores": [1.0, float("nan"), 1.0, 1.0, 1.0]},
+            r"chunks\[1\] has nan",
+        ),
         ({"retrieval_scores": [1.0]}, "5 chunks need as many retrieval_scores, not 1"),
     ],
 )
