@@ -9,8 +9,8 @@ leaves of all. An answer is right where it contains a gold answer in whole words
 Seconds are of the processor, in one thread: to choose what is read (chunks are in the store by
 then, cosines are not counted), and to read it and answer. What was answered is kept after each
 question, and a second run goes on from there. With MALLOC_MMAP_THRESHOLD_=4294967296 and
-MALLOC_TRIM_THRESHOLD_=8589934592 in the environment, glibc keeps memory for the next layer, and
-reading takes a quarter less.
+MALLOC_TRIM_THRESHOLD_=8589934592 in the environment glibc keeps memory for the next layer, which
+takes less time: set both in all runs that are to be one table, or in none.
 """
 
 from __future__ import annotations

@@ -91,10 +91,12 @@ class Ranked:
             )
             for index, place in inputs.places.items()
         }
+        notes: tuple[str, ...] = ()
         if likely is None:
             evidence = self._by_masses(attention, masses)
         else:
             evidence = self._by_relevance(likely, asked, ignored)
+            notes = (DISTANCES,) if self._has_distances(asked, shares) else ()
         threshold = threshold_of(asked, profile)
         no_evidence = bool(masses) and threshold is not None and evidence < threshold
         ranked = rank(
@@ -117,7 +119,7 @@ class Ranked:
             evidence=evidence,
             no_evidence=no_evidence,
             dropped=tuple(dropped),
-            notes=(DISTANCES,) if self._has_distances(asked, shares) else (),
+            notes=notes,
             trace=trace(query, tokens, inputs, attention, threshold),
             stability=stability(attention, profile),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -143,6 +144,15 @@ def test_what_seem_distances_are_told_of(scored: AttentionRanker) -> None:
         assert scored.rank(QUERY, worst_first[::-1], retrieval_scores=rising, **told).notes == ()
     beyond = [1.2, 1.3, 1.4, 1.5]  # has no part in evidence
     assert scored.rank(QUERY, worst_first[::-1], retrieval_scores=beyond).notes == ()
+
+
+def test_without_relevance_nothing_is_noted(scored: AttentionRanker) -> None:
+    """Where relevance is not known, evidence counts no scores, and there is nothing to tell."""
+    profile = replace(scored.profile, relevance=None, background=())
+    other = AttentionRanker(tiny_model(), tiny_tokenizer(), profile=profile, layout="late")
+    order = [chunk.index for chunk in other.rank(QUERY, PARAGRAPHS[:4]).chunks]
+    texts = [PARAGRAPHS[index] for index in order]  # best first, as distances come
+    assert other.rank(QUERY, texts, retrieval_scores=[0.2, 0.3, 0.4, 0.5]).notes == ()
 
 
 def test_evidence_is_told_by_both(scored: AttentionRanker) -> None:
