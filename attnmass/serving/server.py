@@ -11,11 +11,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from attnmass.serving import logs
+from attnmass.serving.answers import error_answer
 from attnmass.serving.app import make_app
+from attnmass.serving.errors import BadRequest
 from attnmass.serving.options import ServingOptions
 from attnmass.serving.service import Service
 
@@ -47,6 +51,23 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+class Protocol(H11Protocol):
+    """uvicorn's, which answers in the one body of errors also what is no HTTP."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what no application was asked, and end the connection."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is on its way
+            answer = error_answer(BadRequest("what was sent is not HTTP as it should be"))
+            headers = [*answer.raw_headers, (b"connection", b"close")]
+            for event in (
+                h11.Response(status_code=answer.status_code, headers=headers),
+                h11.Data(data=bytes(answer.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
 def listen(options: ServingOptions) -> socket.socket:
     """Take the port, before a model is loaded for nothing.
 
@@ -73,7 +94,8 @@ def configured(app: FastAPI, options: ServingOptions) -> uvicorn.Config:
         app,
         # On these faults were tried. Else it would take what is installed, as by Ray's extra.
         loop="asyncio",
-        http="h11",
+        http=Protocol,
+        ws="none",  # who asks for that gets what the path has
         log_config=None,
         access_log=False,
         server_header=False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import signal
 import socket
 import time
@@ -12,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from attnmass import AttentionRanker
 from attnmass.serving.app import make_app
@@ -48,8 +51,39 @@ def test_it_runs_on_what_was_tried(ranker: AttentionRanker) -> None:
     options = ServingOptions()
     config = configured(make_app(Service(lambda: ranker, options)), options)
     config.load()
-    assert config.http_protocol_class.__name__ == "H11Protocol"  # type: ignore[union-attr]
+    assert issubclass(config.http_protocol_class, H11Protocol)  # type: ignore[arg-type]
     assert config.loop == "asyncio"
+    assert config.ws_protocol_class is None
+
+
+MALFORMED = {
+    "no HTTP": b"GARBAGE\r\n\r\n",
+    "length": b"POST /rerank HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n{}",
+    "path": b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    "chunk": b"POST /rerank HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{}",
+}
+
+
+def test_what_is_no_http_is_answered_in_the_one_body() -> None:
+    """What no application is asked is told as every other error, and the server goes on."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    with process(module=HELD) as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        for name, sent in MALFORMED.items():
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(sent)
+                answer = http.client.HTTPResponse(connection)
+                answer.begin()
+                told = json.loads(answer.read())
+            assert answer.status == 400, name
+            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["Connection"] == "close"
+            assert set(told) == {"message", "detail", "error", "error_type"}
+            assert "not HTTP" in told["detail"]
+        # A socket of the web is none of its routes: whoever asks for one gets what the path has.
+        assert httpx.get(f"{server.url}/ready", headers=upgrade).json()["status"] == "ready"
+        assert server.end() == 0
+    assert not [record for record in server.records if record["level"] == "error"]
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
