@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,7 +29,7 @@ from attnmass.serving.body import Gone
 from attnmass.serving.errors import HttpError
 from attnmass.serving.examples import EXAMPLES
 from attnmass.serving.forms import INFINITY, RERANK, Form, form_of
-from attnmass.serving.guard import Guard
+from attnmass.serving.guard import Cors, Guard
 from attnmass.serving.metrics import CONTENT_TYPE, Metrics
 from attnmass.serving.own import AttributeForm, ExplainForm, OwnForm, TrimForm, WarmForm
 from attnmass.serving.pairs import Score, score_of
@@ -85,7 +84,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_middleware(Guard, keys=Keys(options.keys()), metrics=metrics)
     if options.origins:
         app.add_middleware(
-            CORSMiddleware,
+            Cors,
             allow_origins=list(options.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],

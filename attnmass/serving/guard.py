@@ -9,12 +9,14 @@ from logging import getLogger
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attnmass.engine.telemetry import span
 from attnmass.serving.answers import error_answer
 from attnmass.serving.auth import Keys
-from attnmass.serving.errors import HttpError
+from attnmass.serving.errors import BadRequest, HttpError
 from attnmass.serving.logs import told_error
 from attnmass.serving.metrics import Metrics
 
@@ -91,6 +93,21 @@ class Guard:
                 "error_type": facts.get("error_type"),
             },
         )
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, which refuses a browser's question in the one body of errors, too."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """What a browser is told before it asks."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        told = error_answer(BadRequest(bytes(answer.body).decode()))
+        lengths = ("content-length", "content-type")  # of the text that it was
+        kept = {name: value for name, value in answer.headers.items() if name not in lengths}
+        told.headers.update(kept)
+        return told
 
 
 def route_of(scope: Mapping[str, Any]) -> str:

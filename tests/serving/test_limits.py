@@ -309,6 +309,11 @@ def test_no_other_origin_unless_named(watched: Watched) -> None:
     with serving(watched, cors_origins="https://a.example", api_keys="k") as client:
         answer = client.options("/rerank", headers=preflight)
         assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        answer = client.options("/rerank", headers=preflight | {"Origin": "https://b.example"})
+        assert answer.status_code == 400
+        assert set(answer.json()) == {"message", "detail", "error", "error_type"}
+        assert "access-control-allow-origin" not in answer.headers
+        assert "Origin" in answer.headers["vary"]
         answer = client.post("/rerank", json=ASKED, headers={"Origin": "https://a.example"})
         assert answer.status_code == 401
         assert answer.headers["access-control-allow-origin"] == "https://a.example"
