@@ -15,6 +15,7 @@ from attnmass.models.ambient import alone
 
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
+    from attnmass.results.stats import RankerStats
 
 
 class ShardHolder:
@@ -40,18 +41,9 @@ class ShardHolder:
         """See `KeepingShard.scope`."""
         return self._shard.scope
 
-    def stats(self) -> dict[str, float]:
-        """What was kept and found, as `RankerStats` has it."""
-        stats = self._ranker.stats
-        return {
-            "hits": stats.hits,
-            "misses": stats.misses,
-            "shared_hits": stats.shared_hits,
-            "shared_misses": stats.shared_misses,
-            "shared_failures": stats.shared_failures,
-            "memory_bytes": stats.memory_bytes,
-            "folder_bytes": stats.folder_bytes,
-        }
+    def stats(self) -> RankerStats:
+        """What is kept here; one request may look for a chunk twice, see `RemoteShard.counted`."""
+        return self._ranker.stats
 
     def missing(self, wanted: Wanted) -> tuple[int, ...]:
         """The places of chunks that would have to be read.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +17,7 @@ from attnmass.layouts import LayoutOptions
 from attnmass.layouts.base import Advance
 from attnmass.layouts.ignored import Places
 from attnmass.masses import Queries
+from attnmass.results.stats import RankerStats
 from attnmass.text.tokens import Tokens
 
 SLICE = 64  # chunks that are read in one call, so that a call's time is bounded
@@ -33,7 +35,12 @@ class Ask(Protocol):
 
 
 class RemoteShard:
-    """A shard that is asked; several threads may use it."""
+    """A shard that is asked; several threads may use it.
+
+    Attributes:
+        hits: How many chunks queries found there, as `RankerStats` has it.
+        misses: How many they did not find.
+    """
 
     def __init__(self, ask: Ask, scope: str) -> None:
         """Ask for nothing yet.
@@ -44,6 +51,12 @@ class RemoteShard:
         """
         self._ask = ask
         self._scope = scope
+        self._counting = Lock()
+        self.hits = self.misses = 0
+
+    def counted(self, stats: RankerStats) -> RankerStats:
+        """What the holder counts, with hits and misses as queries from here had them."""
+        return replace(stats, hits=self.hits, misses=self.misses)
 
     def read(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
@@ -51,6 +64,10 @@ class RemoteShard:
         """See `Shard.read`."""
         asked = Asked.of(self._scope, chunks, options)
         missing = self._missing(asked, advance)
+        new = {asked.digests[i] for i in missing}  # equal chunks are one
+        with self._counting:
+            self.hits += len(set(asked.digests)) - len(new)
+            self.misses += len(new)
         n_read = 0
         for some in _sliced(missing):
             n_read += self._ask("read", asked.wanted(some, with_ids=True))

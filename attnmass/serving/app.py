@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,6 +37,9 @@ from attnmass.serving.pairs import Score, score_of
 from attnmass.serving.service import Service
 from attnmass.serving.spans import SpansForm
 
+if TYPE_CHECKING:
+    from attnmass.serving.metrics import Shards
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _RERANK_PATHS = (
@@ -57,14 +61,18 @@ _OWN: dict[str, tuple[type[OwnForm], str]] = {
 }
 
 
-def make_app(service: Service) -> FastAPI:
+def make_app(service: Service, shards: Shards | None = None) -> FastAPI:
     """The application of one service, which it starts and stops.
+
+    Args:
+        service: The service.
+        shards: Gives what shards elsewhere keep, see `Metrics`; called in a thread, as it may wait.
 
     Raises:
         ValueError, OSError: As `ServingOptions.keys`.
     """
     options = service.options
-    metrics = Metrics(service.worker)
+    metrics = Metrics(service.worker, shards)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -130,7 +138,7 @@ def _add_other_routes(app: FastAPI, service: Service, metrics: Metrics) -> None:
     """Those that do not."""
 
     async def told(_: Request) -> Response:
-        return Response(metrics.told(), media_type=CONTENT_TYPE)
+        return Response(await run_in_threadpool(metrics.told), media_type=CONTENT_TYPE)
 
     def get(path: str, endpoint: Callable[[Service], Response], summary: str) -> None:
         async def answer(_: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -10,8 +10,10 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from attnmass.ranker import AttentionRanker
+    from attnmass.results.stats import RankerStats
     from attnmass.serving.worker import ModelWorker
+
+    Shards = Callable[[], Mapping[str, RankerStats]]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,11 +25,12 @@ _DOCUMENTS = (1, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 class Metrics:
     """What is counted, and what is looked up when somebody asks."""
 
-    def __init__(self, worker: ModelWorker) -> None:
+    def __init__(self, worker: ModelWorker, shards: Shards | None = None) -> None:
         """Count from zero.
 
         Args:
             worker: Whose queue and store are looked at.
+            shards: What shards elsewhere keep, by their names; default: the ranker keeps it.
         """
         self._registry = CollectorRegistry()
         told = "Requests by route and HTTP status"
@@ -46,7 +49,7 @@ class Metrics:
         self._batches = histogram("attnmass_batch_requests", told, _COUNTS)
         told = "Seconds of one call of the model"
         self._model_seconds = histogram("attnmass_model_seconds", told, _SECONDS)
-        self._registry.register(_Looked(worker))
+        self._registry.register(_Looked(worker, shards))
         worker.answered = self.batch
 
     def request(self, route: str, status: int, seconds: float, documents: int | None) -> None:
@@ -67,10 +70,11 @@ class Metrics:
 
 
 class _Looked(Collector):
-    """What the worker and its ranker know anyway."""
+    """What the worker, its ranker and shards know anyway."""
 
-    def __init__(self, worker: ModelWorker) -> None:
+    def __init__(self, worker: ModelWorker, shards: Shards | None) -> None:
         self._worker = worker
+        self._shards = shards
 
     def collect(self) -> Iterator[Metric]:
         """One metric after the other, as they are now."""
@@ -78,31 +82,44 @@ class _Looked(Collector):
         yield _gauge("attnmass_queue_depth", "Requests that wait for the model", worker.depth)
         yield _gauge("attnmass_ready", "Whether requests are taken", float(worker.is_ready))
         ranker = worker.ranker
-        if ranker is not None:
-            yield from _stats(ranker)
+        if ranker is None:
+            return
+        stats = ranker.stats
+        said = "Tokens of chunks that the model read"
+        yield CounterMetricFamily("attnmass_tokens_read", said, value=stats.tokens_encoded)
+        # Shards by their names and not added up: one that is started anew counts from zero, which
+        # in a sum would look as if all of them did.
+        names: list[str] = []
+        known: dict[tuple[str, ...], RankerStats] = {(): stats}
+        if self._shards is not None:
+            names, known = ["shard"], {(name,): each for name, each in self._shards().items()}
+        for kind, told in ((CounterMetricFamily, _COUNTED), (GaugeMetricFamily, _HELD)):
+            for name, said, field in told:
+                family = kind(name, said, labels=names)
+                for labels, each in known.items():
+                    family.add_metric(labels, getattr(each, field))
+                yield family
 
 
-def _stats(ranker: AttentionRanker) -> Iterator[Metric]:
-    stats = ranker.stats
-    counted: tuple[tuple[str, str, float], ...] = (
-        ("attnmass_cache_hits", "Chunks or windows that were read before", stats.hits),
-        ("attnmass_cache_misses", "Chunks or windows that had to be read", stats.misses),
-        ("attnmass_cache_evictions", "Entries that left memory to make room", stats.evictions),
-        ("attnmass_tokens_read", "Tokens of chunks that the model read", stats.tokens_encoded),
-        ("attnmass_shared_hits", "Entries that the shared store had", stats.shared_hits),
-        ("attnmass_shared_misses", "Entries that it had not, or not in time", stats.shared_misses),
-        (
-            "attnmass_shared_failures",
-            "Times that the shared store could not be asked, or did not keep what it was given",
-            stats.shared_failures,
-        ),
-        ("attnmass_shared_read_bytes", "Bytes that it gave", stats.shared_bytes_read),
-        ("attnmass_shared_written_bytes", "Bytes that it took", stats.shared_bytes_written),
-    )
-    for name, said, value in counted:
-        yield CounterMetricFamily(name, said, value=value)
-    yield _gauge("attnmass_memory_bytes", "Bytes of the store in memory", stats.memory_bytes)
-    yield _gauge("attnmass_store_bytes", "Bytes of the store in its folder", stats.folder_bytes)
+# By the fields of `RankerStats`.
+_COUNTED = (
+    ("attnmass_cache_hits", "Chunks or windows that were read before", "hits"),
+    ("attnmass_cache_misses", "Chunks or windows that had to be read", "misses"),
+    ("attnmass_cache_evictions", "Entries that left memory to make room", "evictions"),
+    ("attnmass_shared_hits", "Entries that the shared store had", "shared_hits"),
+    ("attnmass_shared_misses", "Entries that it had not, or not in time", "shared_misses"),
+    (
+        "attnmass_shared_failures",
+        "Times that the shared store could not be asked, or did not keep what it was given",
+        "shared_failures",
+    ),
+    ("attnmass_shared_read_bytes", "Bytes that it gave", "shared_bytes_read"),
+    ("attnmass_shared_written_bytes", "Bytes that it took", "shared_bytes_written"),
+)
+_HELD = (
+    ("attnmass_memory_bytes", "Bytes of the store in memory", "memory_bytes"),
+    ("attnmass_store_bytes", "Bytes of the store in its folder", "folder_bytes"),
+)
 
 
 def _gauge(name: str, said: str, value: float) -> Metric:

@@ -33,6 +33,7 @@ from attnmass.cluster.remote import RemoteShard
 from attnmass.cluster.settings import ClusterSettings
 from attnmass.models.kernels import bound_kernels
 from attnmass.ranker import AttentionRanker
+from attnmass.results.stats import RankerStats
 from attnmass.serving.app import make_app
 from attnmass.serving.options import ServingOptions
 from attnmass.serving.service import Service
@@ -41,6 +42,7 @@ KEYS = "ATTNMASS_API_KEYS"
 
 _HEALTH_SECONDS = 2.0  # how often Ray asks whether a shard lives
 _AT_ONCE = 4  # threads that look in a shard; its model is used by one of them
+_COUNTS_SECONDS = 2.0  # that one may take to say what it keeps
 _SHARD_CALLS = 64  # that wait in a shard
 
 # What says that nobody was asked, or that whoever was has died: the same can be asked again.
@@ -89,11 +91,12 @@ class Gateway:
         model, options = settings.of_gateway()
         ranker = AttentionRanker.from_pretrained(model, **options)
         scope, seconds = ranker.shard.scope, settings.cluster.shard_timeout
-        remote = {
+        self._handles = dict(shards)
+        self._shards = {
             name: RemoteShard(Asking(name, handle, seconds), scope)
             for name, handle in shards.items()
         }
-        sharded = ranker.sharded(remote, at_once=True)
+        sharded = ranker.sharded(self._shards, at_once=True)
         serving = dict(settings.serving)
         if KEYS in os.environ:
             serving["api_keys"] = os.environ[KEYS]
@@ -101,7 +104,20 @@ class Gateway:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The same routes as `attnmass serve` has."""
-        return make_app(self._service)
+        return make_app(self._service, self._counts)
+
+    def _counts(self) -> dict[str, RankerStats]:
+        """What shards keep; those that do not say it at once are left out."""
+
+        def counts(name: str) -> dict[str, RankerStats]:
+            try:
+                told = Asking(name, self._handles[name], _COUNTS_SECONDS)("stats")
+            except ShardUnavailableError:
+                return {}
+            return {name: self._shards[name].counted(told)}
+
+        with ThreadPoolExecutor(len(self._shards)) as pool:
+            return {k: v for found in pool.map(counts, self._shards) for k, v in found.items()}
 
     def check_health(self) -> None:
         """Raise what ended the model's thread, so that Ray puts another process in place."""

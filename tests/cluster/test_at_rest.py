@@ -85,4 +85,4 @@ def test_shards_ask_it_first(tiny_folder: Path, tmp_path: Path, url: str) -> Non
     counts = reader(tiny_folder, tmp_path / "new", shared_store=url).read(CHUNKS)[1]
     assert (counts.read, counts.skipped, counts.tokens) == (0, len(TEXTS), 0)
     holder = ShardHolder(loaded(settings(tiny_folder, shared_store=url).of_shard("shard-0")))
-    assert holder.stats()["shared_failures"] == 0
+    assert holder.stats().shared_failures == 0

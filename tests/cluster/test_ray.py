@@ -133,6 +133,13 @@ class Nodes:
         """How many were read."""
         return int(httpx.get(f"{self.url}/v1/stats", timeout=TIMEOUT).json()["tokens_encoded"])
 
+    def kept(self, name: str) -> dict[str, float]:
+        """What a metric says of each shard."""
+        lines = httpx.get(f"{self.url}/metrics", timeout=TIMEOUT).text.splitlines()
+        begin, end = f'{name}{{shard="', '"} '
+        pairs = (line.removeprefix(begin).split(end) for line in lines if line.startswith(begin))
+        return {shard: float(value) for shard, value in pairs}
+
     def close(self) -> None:
         """End it all."""
         assert self._process.stdin is not None
@@ -219,6 +226,13 @@ def test_two_nodes_answer_as_one_process_while_shards_are_killed(
             found = nodes.post(path, body)
             assert found.status_code == 200, found.text
             assert plain(found.json()) == expected[path]
+        kept = nodes.kept("attnmass_memory_bytes")
+        assert list(kept) == ["shard-0", "shard-1", "shard-2"]
+        assert all(kept.values())
+        # Each route has asked once, of what was read before all of them.
+        n_asked = sum(len(set(body["documents"])) for body in bodies().values())
+        assert sum(nodes.kept("attnmass_cache_hits_total").values()) == n_asked
+        assert sum(nodes.kept("attnmass_cache_misses_total").values()) == 0
         before_all = nodes.tokens
         nodes.post("/v1/rerank", bodies()["/v1/rerank"])
         of_query = nodes.tokens - before_all

@@ -102,6 +102,27 @@ def test_each_chunk_is_read_once_and_then_found(ranker: AttentionRanker) -> None
     assert all(ask.calls == ["missing", "look"] for ask in asks)
 
 
+def test_queries_are_counted_as_in_one_process() -> None:
+    """Hits and misses of all shards add up to one ranker's, though a shard is asked twice."""
+    one, asks = build(), [Elsewhere(build), Elsewhere(build)]
+    shards = [RemoteShard(ask, one.shard.scope) for ask in asks]
+    sharded = one.sharded(dict(zip(NAMES, shards, strict=False)), at_once=True)
+    for ranker in (build(), sharded):
+        ranker.rank(QUERY, TEXTS[:3])
+        ranker.warm(TEXTS[:5])  # is neither
+        ranker.rank(QUERY, [*TEXTS, *TEXTS[:2]], trim=Trim(max_tokens=150, on_empty="cut"))
+        ranker.rank_batch([QUERY, "Who sailed?"], TEXTS[1:4])
+        if ranker is not sharded:
+            expected = ranker.stats
+    counted = [shard.counted(ask("stats")) for shard, ask in zip(shards, asks, strict=True)]
+    assert expected.hits > 0
+    assert expected.misses > 0
+    for name in ("hits", "misses", "memory_bytes"):
+        found = [getattr(each, name) for each in counted]
+        assert sum(found) == getattr(expected, name)
+        assert all(found), "each has a part of it"
+
+
 def test_explanations_and_answers_come_from_elsewhere(ranker: AttentionRanker) -> None:
     """Heat maps by word, and what an answer rests on, are those of one ranker."""
     sharded = over(ranker, Elsewhere(build), Elsewhere(build))

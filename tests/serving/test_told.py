@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from starlette.testclient import TestClient
 
 from attnmass import AttentionRanker
 from attnmass.engine import telemetry
+from attnmass.serving.app import make_app
 from attnmass.serving.logs import JsonLines, config
+from attnmass.serving.options import ServingOptions
+from attnmass.serving.service import Service
 from tests.conftest import HEADS
 from tests.engine.test_telemetry import Tracer
-from tests.serving.conftest import QUERY, TEXTS, Watched, serving
+from tests.serving.conftest import QUERY, TEXTS, Watched, serving, until
 from tests.tiny import tiny_model, tiny_tokenizer
 
 ASKED = {"query": QUERY, "documents": TEXTS}
@@ -84,6 +88,24 @@ def test_metrics_of_a_shared_store(tmp_path: Path) -> None:
     assert second["written_bytes_total"] == 0
     assert (third["hits_total"], third["misses_total"]) == (0, 3)
     assert third["failures_total"] >= 1
+
+
+def test_metrics_of_shards(watched: Watched) -> None:
+    """What shards keep is told of each by its name, and nothing of the ranker's own empty store."""
+    shards = {f"shard-{i}": replace(watched.stats, hits=5 + i, folder_bytes=70 + i) for i in (0, 1)}
+    service = Service(lambda: watched, ServingOptions())  # type: ignore[arg-type, return-value]
+    with TestClient(make_app(service, lambda: shards)) as client:
+        until(lambda: service.worker.is_ready)
+        found = numbers(client)
+        assert found['attnmass_cache_hits_total{shard="shard-0"}'] == 5
+        assert found['attnmass_cache_hits_total{shard="shard-1"}'] == 6
+        assert found['attnmass_store_bytes{shard="shard-1"}'] == 71
+        assert not {"attnmass_cache_hits_total", "attnmass_store_bytes"} & set(found)
+        assert found["attnmass_tokens_read_total"] == watched.stats.tokens_encoded
+        del shards["shard-0"]  # it is being started anew
+        found = numbers(client)
+        assert 'attnmass_cache_hits_total{shard="shard-0"}' not in found
+        assert found['attnmass_cache_hits_total{shard="shard-1"}'] == 6
 
 
 def test_metrics_before_the_model_is_there(watched: Watched) -> None:
