@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from attnmass.masses.products import ROUND, products
 from attnmass.masses.vectors import KeyVectors
 from attnmass.models.out_of_memory import advising, shrinking, sizes_down
 
@@ -22,9 +23,6 @@ Floats = npt.NDArray[np.float32]
 # however many chunks there are.
 BLOCK_TOKENS = 4096
 _SMALLEST_BLOCK = 256
-# A product is always of so many tokens, the last filled up: for other numbers of rows libraries
-# take other ways to sum, with another last bit. Small enough for one thread to make it.
-_TILE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +199,7 @@ def _scores(queries: Queries, block: Sequence[KeyVectors]) -> Floats:
     """Scores of all tokens of a block, `[token, head * row]`, heads in `Queries.order`."""
     n_tokens = sum(len(run) for run in block)
     _, n_keys, n_dims = block[0].codes.shape
-    n_tiles = -(-n_tokens // _TILE)
-    codes = np.zeros((n_tiles * _TILE, n_keys, n_dims), dtype=np.float32)
+    codes = np.zeros((-(-n_tokens // ROUND) * ROUND, n_keys, n_dims), dtype=np.float32)
     scales = np.empty((n_tokens, n_keys), dtype=np.float32)
     start = 0
     for run in block:
@@ -212,10 +209,8 @@ def _scores(queries: Queries, block: Sequence[KeyVectors]) -> Floats:
         start = here.stop
     n_columns = sum(part.matrix.shape[1] for part in queries.parts)
     scores: Floats = np.empty((n_tokens, n_columns), dtype=np.float32)
-    tiles = codes.reshape(n_tiles, _TILE, n_keys, n_dims)
     for key, matrix, columns in queries.parts:
-        products = tiles[:, :, key] @ matrix.numpy()  # [tile, token, head * row]
-        found = products.reshape(n_tiles * _TILE, -1)[:n_tokens]
+        found = products(codes[:, key], n_tokens, matrix.numpy())  # [token, head * row]
         np.multiply(found, scales[:, key, None], out=scores[:, columns])
     queries.capped(torch.from_numpy(scores))
     return scores
