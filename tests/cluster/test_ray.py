@@ -218,6 +218,7 @@ def test_two_nodes_answer_as_one_process_while_shards_are_killed(
         scores="relevance",
         shared_store=pushed(kept, tmp_path / "far"),
         queue_size=64,
+        batch_requests=1,  # queries that are read side by side are rounded together
         **OPTIONS,
     )
     try:
