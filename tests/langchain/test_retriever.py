@@ -476,7 +476,7 @@ def test_counts_of_one_call_are_held_to_what_fields_are(options: dict[str, Any],
 def test_what_gives_no_documents_is_told(found: Any) -> None:
     """A runnable that gives something else than a list of documents is an error that says so."""
     retriever = AttentionRetriever(retriever=RunnableLambda(lambda query: found))
-    with pytest.raises(TypeError, match="what the retriever gave.*must be a.*Document"):
+    with pytest.raises(TypeError, match=r"what the retriever gave.*must be a.*Document"):
         retriever.invoke("Who?")
-    with pytest.raises(TypeError, match="what the retriever gave.*must be a.*Document"):
+    with pytest.raises(TypeError, match=r"what the retriever gave.*must be a.*Document"):
         asyncio.run(retriever.ainvoke("Who?"))
