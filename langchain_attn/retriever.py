@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 
 from attnmass.adapters.fields import Sound
 from attnmass.options.checked import of_its_kind
+from attnmass.options.checks import check_count, check_items
 from attnmass.options.choices import RetrievalKind
 from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
@@ -134,7 +135,9 @@ class AttentionRetriever(Sound, BaseRetriever):
         source = _prepared(self.retriever, n_fetch, rerank)
         found = source.invoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
         with self._noting(rerank):
-            ranked = rerank.compress_documents(found[:n_fetch], query, run_manager.get_child())
+            ranked = rerank.compress_documents(
+                _first(found, n_fetch), query, run_manager.get_child()
+            )
         return self._returned(ranked, rerank)
 
     async def _aget_relevant_documents(
@@ -151,7 +154,7 @@ class AttentionRetriever(Sound, BaseRetriever):
         found = await source.ainvoke(query, {"callbacks": run_manager.get_child()}, **kwargs)
         callbacks = run_manager.get_child()
         with self._noting(rerank):
-            ranked = await rerank.acompress_documents(found[:n_fetch], query, callbacks)
+            ranked = await rerank.acompress_documents(_first(found, n_fetch), query, callbacks)
         return self._returned(ranked, rerank)
 
     @staticmethod
@@ -175,9 +178,10 @@ class AttentionRetriever(Sound, BaseRetriever):
     def _plan(self, k: int | None, fetch_k: int | None) -> tuple[AttentionRerank, int]:
         """The reranker of one call, and how many documents to fetch for it."""
         k = self.k if k is None else k
-        if k < 1:
-            raise ValueError(f"k must be at least 1, not {k}")
-        n_fetch = max(k, self.fetch_k if fetch_k is None else fetch_k)
+        fetch_k = self.fetch_k if fetch_k is None else fetch_k
+        check_count("k", k, 1)
+        check_count("fetch_k", fetch_k, 1)
+        n_fetch = max(k, fetch_k)
         return self.rerank.model_copy(update={"top_n": k}), n_fetch
 
 
@@ -210,6 +214,18 @@ class _ScoredRetriever(VectorStoreRetriever):
             with suppress(NotImplementedError):
                 return _with_scores(await search(query, **options), self.score_key, self.kind)
         return await super()._aget_relevant_documents(query, run_manager=run_manager, **kwargs)
+
+
+def _first(found: Any, count: int) -> Sequence[Document]:
+    """The first of what a retriever gave, which may be any runnable.
+
+    Raises:
+        TypeError: If those are no documents.
+    """
+    instead = "a retriever that gives a list of documents"
+    check_items("what the retriever gave", found, Document, instead=instead)
+    documents: Sequence[Document] = found[:count]
+    return documents
 
 
 def _prepared(retriever: RetrieverLike, count: int, rerank: AttentionRerank) -> RetrieverLike:

@@ -39,11 +39,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def default(cache: Path) -> AttentionRanker:
-    """The default model in float32, converted into the empty cache."""
+def first_load(cache: Path) -> tuple[AttentionRanker, float]:
+    """The default model in float32, converted into the empty cache, and how much work it was."""
+    started = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no word about a missing profile
-        return AttentionRanker.from_pretrained(cache_dir=cache, dtype="float32")
+        ranker = AttentionRanker.from_pretrained(cache_dir=cache, dtype="float32")
+    return ranker, time.process_time() - started
+
+
+@pytest.fixture(scope="module")
+def default(first_load: tuple[AttentionRanker, float]) -> AttentionRanker:
+    """That model."""
+    return first_load[0]
 
 
 def test_comes_with_its_profile(default: AttentionRanker) -> None:
@@ -95,14 +103,20 @@ def test_permutation(default: AttentionRanker) -> None:
     assert there == pytest.approx(back[::-1], abs=1e-5)
 
 
-def test_second_load_is_quick(default: AttentionRanker, cache: Path) -> None:
-    """What was converted is there, and only the layers that run are read: two seconds.
+def test_second_load_is_quick(
+    first_load: tuple[AttentionRanker, float], cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was converted is there, and only the layers that run are read: a third of the work.
 
-    A third of them is the proof of the heads' vectors; to convert takes many times as long.
+    A third of that is the proof of the heads' vectors. By the processor's time, beside that of the
+    first load, a machine that is busy is no slower.
     """
-    started = time.perf_counter()
-    again = AttentionRanker.from_pretrained(cache_dir=cache, dtype="float32")
-    assert time.perf_counter() - started < 2
+    default, first = first_load
+    started = time.process_time()
+    with caplog.at_level("INFO", "attnmass.loading"):
+        again = AttentionRanker.from_pretrained(cache_dir=cache, dtype="float32")
+    assert "converting" not in caplog.text
+    assert time.process_time() - started < first / 3
     assert again.rank(QUESTION, CHUNKS).scores == pytest.approx(
         default.rank(QUESTION, CHUNKS).scores, abs=1e-6
     )

@@ -55,16 +55,17 @@ def read_profile(path: str) -> HeadProfile:
 
     try:
         return load_profile(path)
-    except OSError as error:
+    except ValueError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError):
+            raise InputError(str(error)) from error
         beside = Path(path).parent
         files = [each.name for each in beside.glob("*.json")] if beside.is_dir() else []
         near = did_you_mean(Path(path).name, files)
         raise InputError(
-            f"{path}: cannot be read: {error.strerror or error}{'.' if near else ''}{near}",
+            f"{path}: cannot be read: {cause.strerror or cause}{'.' if near else ''}{near}",
             "the profiles that ship are found by themselves: attnmass profiles list",
         ) from error
-    except ValueError as error:
-        raise InputError(str(error)) from error
 
 
 def parse_heads(text: str) -> tuple[tuple[int, int], ...]:

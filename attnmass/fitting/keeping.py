@@ -75,7 +75,7 @@ def read_kept(file: Path, config: Any, layout: str, source: str) -> HeadProfile 
             return None
         return choose_profile(config, layout, profile=found)
     except (OSError, ValueError) as error:
-        if not isinstance(error, FileNotFoundError):
+        if not isinstance(error.__cause__, FileNotFoundError):
             _logger.info("%s is not used: %s", file, error)
         return None
 

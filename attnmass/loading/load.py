@@ -19,7 +19,7 @@ from attnmass.loading.device import choose_device, choose_dtype
 from attnmass.loading.hub import why_unreachable
 from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
-from attnmass.loading.whole import check_loaded, read_headers, readable
+from attnmass.loading.whole import check_loaded, read_headers, readable, sound
 from attnmass.models.kinds import kind_of
 from attnmass.models.sizes import FULL_DEPTH, full_depth
 from attnmass.models.view import find_decoder, find_layers
@@ -149,7 +149,8 @@ def _load_safetensors(
     text = text_config(config)
     profile = choose_profile(text)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source.name, **passed_on)
+        with sound(source.name, "tokenizer.json or tokenizer_config.json"):
+            tokenizer = AutoTokenizer.from_pretrained(source.name, **passed_on)
     except ValueError as error:  # what transformers says where there are no files of one
         raise OSError(f"no tokenizer: {error}") from error
     with_head = needs_head(config)
@@ -162,15 +163,16 @@ def _load_safetensors(
         if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
             passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
     stored = read_headers(Path(source.name)) if source.local else {}
-    model, info = kind.from_pretrained(
-        source.name,
-        config=config,
-        dtype=dtype,
-        use_safetensors=True,
-        ignore_mismatched_sizes=True,  # they are told of below
-        output_loading_info=True,
-        **passed_on,
-    )
+    with sound(source.name, "config.json"):
+        model, info = kind.from_pretrained(
+            source.name,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are told of below
+            output_loading_info=True,
+            **passed_on,
+        )
     check_loaded(model, info, source.name, stored)
     model = model.to(device).eval()
     live.share(model, origin, about)
@@ -212,8 +214,12 @@ def _load_gguf(
 
 def _read_config(source: Source, passed_on: dict[str, Any]) -> Any:
     try:
-        return AutoConfig.from_pretrained(source.name, **passed_on)
-    except (ValueError, KeyError) as error:
+        with sound(source.name, "config.json"):
+            try:
+                return AutoConfig.from_pretrained(source.name, **passed_on)
+            except KeyError as error:
+                raise ValueError(str(error)) from error
+    except ValueError as error:
         raise UnsupportedModelError(
             f"{source.name} asks for code or a kind of model that transformers does not have, and "
             f"code from a repository is never run: {error}"

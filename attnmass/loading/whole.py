@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 
 from attnmass.errors import AttnMassError, WeightsNotFoundError
@@ -20,6 +21,7 @@ from attnmass.models.out_of_memory import is_out_of_memory
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _MOST_NAMED = 3  # tensors in a message
 _FLOATS = {"F16", "F32", "F64", "BF16"}  # in safetensors' headers; 8 bits are of no use alone
+_RAW = (ArithmeticError, AttributeError, LookupError, TypeError, StrictDataclassError)
 _AGAIN = "fetch or save the weights again, whole and from one model"
 
 
@@ -168,3 +170,22 @@ def _few(names: Iterable[str]) -> str:
     every = sorted(names)
     more = f" and {len(every) - _MOST_NAMED} more" if len(every) > _MOST_NAMED else ""
     return ", ".join(every[:_MOST_NAMED]) + more
+
+
+@contextmanager
+def sound(where: str, files: str) -> Iterator[None]:
+    """Tell of files of a model that transformers stumbles over what they hold, and not how.
+
+    Args:
+        where: The folder or repository.
+        files: Those that are read.
+
+    Raises:
+        WeightsNotFoundError: Instead of an error that is raw.
+    """
+    try:
+        yield
+    except _RAW as error:
+        raise WeightsNotFoundError(
+            f"{where} has a {files} that makes no model ({type(error).__name__}: {error}): {_AGAIN}"
+        ) from error

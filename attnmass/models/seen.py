@@ -9,17 +9,21 @@ digest.
 from __future__ import annotations
 
 import copy
-import enum
+import operator
 from collections.abc import Iterable, Iterator, Mapping
-from types import ModuleType
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from attnmass.models.behaviour import Classes, does
+from attnmass.models.held import DEEPEST, LOOSE, Loose, leaves, parts
+from attnmass.models.plain import is_plain, spelled
 from attnmass.models.rotary import changes_with_length, is_working_value
-from attnmass.models.weights import Weights, address, checksum
+from attnmass.models.weights import Weights
 
 FORWARD_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
@@ -37,10 +41,8 @@ _ABOUT = {
     "_old_forward",
 }
 _DEEPEST = 2  # objects in objects
-
-_PLAIN = (
-    type(None), bool, int, float, complex, str, bytes, enum.Enum, torch.dtype, torch.device,
-    torch.Size,
+_ELSEWHERE = (
+    BuiltinFunctionType, FunctionType, MethodType, ModuleType, Tensor, nn.Module, partial, type,
 )  # fmt: skip
 
 
@@ -64,22 +66,6 @@ class _Owner(NamedTuple):
     others: tuple[tuple[str, Any], ...]
 
 
-class _Loose(NamedTuple):
-    """A tensor that is neither parameter nor buffer, and what it was."""
-
-    name: str
-    have: dict[str, Any]
-    key: str
-    place: tuple[int, int]
-    checksum: str
-
-    def is_same(self) -> bool:
-        now = self.have.get(self.key)
-        if not isinstance(now, Tensor):
-            return False
-        return address(now) == self.place or checksum(now) == self.checksum
-
-
 class Seen:
     """Modules as they were when this was made.
 
@@ -97,14 +83,13 @@ class Seen:
         """
         known = set(skipped)
         self._roots = dict(roots)
-        self.modules = {
-            name: module
-            for prefix, root in roots.items()
-            for name, module in root.named_modules(memo=known, prefix=prefix)
-        }
+        self.modules: dict[str, nn.Module] = {}
+        hidden = self._find(dict(roots), known)
+        self._classes = Classes(self.modules.values())
+        self._held: list[tuple[Any, Any]] = []  # lists and mappings, and what was in them
         self._owners: list[_Owner] = []
         self._holders: list[dict[str, Any]] = []  # attributes of modules with tensors
-        self._loose: list[_Loose] = []
+        self._loose: list[Loose] = []
         self._known: set[int] = set()
         weights: dict[str, Tensor] = {}
         buffers: dict[str, Tensor] = {}
@@ -117,7 +102,7 @@ class Seen:
                         continue
                     full = f"{name}.{key}".lstrip(".")
                     weights[full] = tensor
-                    if tensors is module._buffers:
+                    if tensors is module._buffers or module in hidden:
                         buffers[full] = tensor
                     self._look_at(full, tensor, 1)
         self._tensors = _ids(self._holders)
@@ -125,12 +110,31 @@ class Seen:
         self.weights = Weights(weights)
         self._buffers = Weights(buffers)  # views may have worked something out of them
 
+    def _find(self, roots: dict[str, nn.Module], known: set[nn.Module]) -> set[nn.Module]:
+        """Find all modules, and which of them no module has registered: they stand in lists."""
+        hidden: set[nn.Module] = set()
+        while roots:
+            inside: dict[str, nn.Module] = {}
+            for prefix, root in roots.items():
+                for name, module in root.named_modules(memo=known, prefix=prefix):
+                    self.modules[name] = module
+                    own = {k: v for k, v in vars(module).items() if k not in _OF_TORCH}
+                    inside |= {
+                        path: each
+                        for path, each in leaves(name, own)
+                        if isinstance(each, nn.Module)
+                    }
+            roots = inside
+            hidden.update(m for each in roots.values() for m in each.modules() if m not in known)
+        return hidden
+
     def is_same(self, roots: Mapping[str, nn.Module]) -> bool:
         """Whether all is as it was, but for what was written into parameters."""
         if any(roots.get(name) is not root for name, root in self._roots.items()):
             return False
         return (
             self._are_owners_same()
+            and self._classes.is_same()
             and all(loose.is_same() for loose in self._loose)
             and self._buffers.is_same()
         )
@@ -148,6 +152,9 @@ class Seen:
                 for key, value in others:
                     if have.get(key) is not value:
                         return False
+            for held, before in self._held:
+                if len(held) != len(before) or any(map(operator.is_not, parts(held), before)):
+                    return False
         except (KeyError, RuntimeError, TypeError, ValueError):  # arrays are not simply equal
             return False
         return True
@@ -161,10 +168,13 @@ class Seen:
                 key: value for key, value in values.items() if _counts(owner, key, value)
             }  # fmt: skip
             kind = "" if isinstance(owner, PreTrainedModel) else type(owner).__qualname__
-            named = {key: _named(value) for key, value in others if key not in _ABOUT}
+            named = {key: does(value) for key, value in others if key not in _ABOUT}
             if "_hf_hook" in have:
                 named.pop("forward", None)  # of accelerate, which moves weights
-            yield f"{name} {kind} {_spelled(own)} {_spelled(named)}"
+            written = self._classes.spelled(type(owner))
+            yield " ".join(
+                filter(None, (f"{name} {kind} {spelled(own)} {spelled(named)}", written))
+            )
         for loose in self._loose:
             yield f"{loose.name} {loose.checksum}"
 
@@ -191,10 +201,8 @@ class Seen:
                 values[key] = copy.copy(value)
             elif is_plain(value):
                 values[key] = copy.deepcopy(value)
-            elif isinstance(value, Tensor):
-                self._loose.append(
-                    _Loose(f"{name}.{key}", have, key, address(value), checksum(value))
-                )
+            elif isinstance(value, LOOSE):
+                self._loose.append(Loose.of(f"{name}.{key}", have, key))
             else:
                 others.append((key, value))
         if isinstance(owner, Tensor) and values.keys() <= _ABOUT and not others:
@@ -205,18 +213,26 @@ class Seen:
             self._holders.append(have)
         self._owners.append(_Owner(name, owner, have, size, values, tuple(others)))
         for key, value in others:
+            if isinstance(value, (list, tuple, dict)):
+                self._look_into(f"{name}.{key}", value, depth + 1)
             is_deep = depth >= _DEEPEST or key in _ABOUT or not _is_object(value)
             if isinstance(value, PreTrainedConfig) or not is_deep:
                 self._look_at(f"{name}.{key}", value, depth + 1)
 
-
-def is_plain(value: Any) -> bool:
-    """Whether a value is numbers and texts, however nested."""
-    if isinstance(value, _PLAIN):
-        return True
-    if isinstance(value, dict):  # other mappings may read what they give from a disk
-        return all(is_plain(key) and is_plain(each) for key, each in value.items())
-    return isinstance(value, (list, tuple, set, frozenset)) and all(map(is_plain, value))
+    def _look_into(self, name: str, held: Any, depth: int) -> None:
+        """Remember what is in a list or a mapping, and what that is."""
+        if id(held) in self._known or depth > DEEPEST:
+            return
+        self._known.add(id(held))
+        self._held.append((held, tuple(parts(held))))
+        for key, value in held.items() if isinstance(held, dict) else enumerate(held):
+            below = f"{name}.{key}"
+            if isinstance(value, LOOSE):
+                self._loose.append(Loose.of(below, held, key))
+            elif isinstance(value, (list, tuple, dict)):
+                self._look_into(below, value, depth + 1)
+            elif _is_object(value):
+                self._look_at(below, value, depth + 1)
 
 
 def _ids(holders: Iterable[Mapping[str, Any]]) -> list[int]:
@@ -230,7 +246,7 @@ def _ids(holders: Iterable[Mapping[str, Any]]) -> list[int]:
 
 def _is_object(value: Any) -> bool:
     """Whether it may have a state of its own that is not looked at elsewhere."""
-    return not callable(value) and not isinstance(value, (ModuleType, Tensor, nn.Module))
+    return not isinstance(value, _ELSEWHERE)
 
 
 def _is_of_model(key: str, value: Any) -> bool:
@@ -245,19 +261,3 @@ def _counts(owner: Any, key: str, value: Any) -> bool:
     if key in _ABOUT or (isinstance(owner, nn.Module) and key in _OF_TORCH):
         return False
     return not isinstance(value, torch.device)
-
-
-def _named(value: Any) -> str:
-    """What stands for an object of which no more can be told."""
-    return f"{type(value).__qualname__} {getattr(value, '__qualname__', '')}"
-
-
-def _spelled(value: Any) -> str:
-    """A plain value in one way, whatever order its parts came in."""
-    if isinstance(value, dict):
-        return str(sorted((_spelled(key), _spelled(each)) for key, each in value.items()))
-    if isinstance(value, (set, frozenset)):
-        return str(sorted(map(_spelled, value)))
-    if isinstance(value, (list, tuple)):
-        return str(list(map(_spelled, value)))
-    return repr(value)

@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn.modules import module as of_torch
 
 from attnmass.errors import UnsupportedModelError
+from attnmass.models.behaviour import is_known
 from attnmass.models.seen import FORWARD_HOOKS, Seen
 from attnmass.models.sizes import FULL_DEPTH
 
@@ -26,9 +27,6 @@ Roots = Mapping[str, nn.Module]
 
 # What a config says of where a model came from, not of what it computes.
 _ORIGIN = {"architectures", "dtype", "quantization_config", "transformers_version", FULL_DEPTH}
-
-# Hooks of these run as in the model itself, and depend on nothing but what is looked at anyway.
-_KNOWN_PACKAGES = {"accelerate", "bitsandbytes", "peft", "torch", "transformers"}
 
 _TRIES = 3
 
@@ -137,8 +135,7 @@ def _check_hooks(name: str, *registered: Mapping[int, Any]) -> None:
     for hooks in registered:
         for hook in hooks.values():
             function = hook.func if isinstance(hook, partial) else hook
-            origin = getattr(function, "__module__", None) or type(function).__module__
-            if origin.partition(".")[0] not in _KNOWN_PACKAGES:
+            if not is_known(function):
                 called = getattr(function, "__qualname__", type(function).__qualname__)
                 raise UnsupportedModelError(
                     f"{name or 'every module'} has the forward hook {called}, and what a hook does "

@@ -12,8 +12,8 @@ from torch import nn
 
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
+from attnmass.models.plain import is_plain
 from attnmass.models.rotary import changes_with_length, settle
-from attnmass.models.seen import is_plain
 
 _OF_TORCH = frozenset(vars(nn.Module()))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from attnmass.models.naming import is_unnamed
 from attnmass.models.sizes import every_head, fingerprint, full_depth, head_count, name_of
 from attnmass.options.choices import FIT, TO_FIT
-from attnmass.profiles.files import load_profile, parse
+from attnmass.profiles.files import load_profile, parse, shipped_texts
 from attnmass.profiles.profile import JOINT, LATE, HeadProfile, ProfileMismatchError
 from attnmass.profiles.published import is_named, published_lists
 from attnmass.profiles.rules import EvidenceRule
@@ -145,13 +144,7 @@ def _borrowed(config: Any, layout: str) -> HeadProfile | None:
 
 def packaged_profiles() -> dict[str, HeadProfile]:
     """All profiles that ship, by name, such as `smollm2-135m.parallel`: fitted, then published."""
-    folder = resources.files(__package__) / "data"
-    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    fitted = {
-        entry.name.removesuffix(".json"): parse(entry.read_text(encoding="utf-8"), entry.name)
-        for entry in entries
-        if entry.name.endswith(".json")
-    }
+    fitted = {name: parse(text, f"{name}.json") for name, text in shipped_texts().items()}
     lists = published_lists()
     return fitted | {name: HeadProfile.from_heads(**found) for name, found in lists.items()}
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from attnmass.options.checks import as_float, as_heads, check_path
+from attnmass.options.checks import as_float, as_heads, check_path, did_you_mean
 from attnmass.profiles.fusing import FuseRule
 from attnmass.profiles.profile import HeadProfile
+from attnmass.profiles.published import published_lists
 from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import EvidenceRule, RankRule, SpanRule
 
@@ -19,11 +22,43 @@ def load_profile(path: str | os.PathLike[str]) -> HeadProfile:
     """Read a profile from its JSON file.
 
     Raises:
-        ValueError: If the file is no profile; names the file and what is wrong.
+        ValueError: If there is no such file, or it is no profile; names the file and what is wrong.
         TypeError: If that is no path.
     """
     check_path("path", path)
-    return parse(Path(path).read_bytes(), str(path))
+    try:
+        text = Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ValueError(_not_there(Path(path))) from error
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return parse(text, str(path))
+
+
+def shipped_texts() -> dict[str, str]:
+    """What is in the files of the fitted profiles that ship, by name, in order."""
+    entries = (resources.files(__package__) / "data").iterdir()
+    return {
+        entry.name.removesuffix(".json"): entry.read_text(encoding="utf-8")
+        for entry in sorted(entries, key=lambda entry: entry.name)
+        if entry.name.endswith(".json")
+    }
+
+
+def _not_there(path: Path) -> str:
+    """What to say of a file that is missing, or of a name that was passed for one."""
+    ships = [*shipped_texts(), *published_lists()]
+    if str(path) in ships:
+        return (
+            f"{path}: there is no such file, and the profiles that ship are found by themselves: "
+            "leave out profile, or pass layout=..."
+        )
+    with suppress(OSError):
+        beside = [each.name for each in path.parent.glob("*.json")]
+        if near := did_you_mean(path.name, beside):
+            return f"{path}: no profile of that name ships, and there is no such file.{near}"
+    near = did_you_mean(str(path), ships)
+    return f"{path}: no profile of that name ships, and there is no such file.{near}"
 
 
 def parse(text: str | bytes, name: str) -> HeadProfile:

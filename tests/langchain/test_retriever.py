@@ -451,3 +451,32 @@ class TestAssignment:
         retriever.fetch_k = 2
         retriever.rerank = fake(top_n=1)
         assert (len(retriever.invoke(QUERY)), retriever.k) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"k": "3"}, "k must be at least 1 and a whole number"),
+        ({"k": 2.5}, "k must be at least 1 and a whole number"),
+        ({"k": True}, "k must be at least 1 and a whole number"),
+        ({"k": 0}, "k must be at least 1"),
+        ({"fetch_k": "20"}, "fetch_k must be at least 1 and a whole number"),
+        ({"fetch_k": 7.0}, "fetch_k must be at least 1 and a whole number"),
+        ({"fetch_k": -5}, "fetch_k must be at least 1"),
+    ],
+)
+def test_counts_of_one_call_are_held_to_what_fields_are(options: dict[str, Any], said: str) -> None:
+    """What a call is asked with is checked as the constructor's fields are."""
+    retriever = AttentionRetriever(retriever=RunnableLambda(lambda query: []))
+    with pytest.raises((TypeError, ValueError), match=said):
+        retriever.invoke("Who?", **options)
+
+
+@pytest.mark.parametrize("found", [None, 5, "text", {"a": 1}, iter([]), ["text"], [None]])
+def test_what_gives_no_documents_is_told(found: Any) -> None:
+    """A runnable that gives something else than a list of documents is an error that says so."""
+    retriever = AttentionRetriever(retriever=RunnableLambda(lambda query: found))
+    with pytest.raises(TypeError, match=r"what the retriever gave.*must be a.*Document"):
+        retriever.invoke("Who?")
+    with pytest.raises(TypeError, match=r"what the retriever gave.*must be a.*Document"):
+        asyncio.run(retriever.ainvoke("Who?"))

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from attnmass import AttentionRanker, UnsupportedModelError, WeightsNotFoundError
+from attnmass.errors import AttnMassError
 from attnmass.text.tokens import PlainTokenizer
 from tests.loading.gguf_file import write_gguf
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -234,3 +235,40 @@ def test_a_special_token_that_no_text_has_does_not_count() -> None:
     tokenizer.chat_template = "<image>"
     with pytest.raises(UnsupportedModelError, match=rf"up to number {n_known}"):
         PlainTokenizer(tokenizer).check_fits(n_known)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("text", ["null", "5", "[]", '{"a": 1}'])
+def test_files_that_hold_something_else(file: str, text: str, tmp_path: Path) -> None:
+    """A file beside the weights that is damaged is an error of ours that names it, or harmless."""
+    _save(tmp_path)
+    (tmp_path / file).write_text(text)
+    if (file, text) == ("tokenizer_config.json", '{"a": 1}'):
+        AttentionRanker.from_pretrained(tmp_path, heads=[(1, 0)])
+        return
+    with pytest.raises(AttnMassError, match=re.escape(str(tmp_path))):
+        AttentionRanker.from_pretrained(tmp_path, heads=[(1, 0)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden_act", "nope"),
+        ("hidden_size", None),
+        ("num_attention_heads", 0),
+        ("num_attention_heads", "4"),
+        ("rope_parameters", {"rope_type": "nope"}),
+    ],
+)
+def test_configs_that_make_no_model(name: str, value: Any, tmp_path: Path) -> None:
+    """A value in a config that no model can be made of is an error of ours with the folder."""
+    _save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, name: value}))
+    with pytest.raises(AttnMassError, match=r"config\.json that makes no model"):
+        AttentionRanker.from_pretrained(tmp_path, heads=[(1, 0)])
+
+
+def _save(folder: Path) -> None:
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)

@@ -469,3 +469,26 @@ def test_late_borrows_the_heads_of_parallel(monkeypatch: pytest.MonkeyPatch) -> 
     assert (found.layout, found.heads, found.ranking) == ("late", lender.heads, lender.ranking)
     assert found.evidence == EvidenceRule()
     assert found.measured == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("smollm2-135m.lat", r"no profile of that name ships.*Did you mean 'smollm2-135m\.late'\?"),
+        ("smollm2-135m.late", "found by themselves: leave out profile"),
+        ("owm.json", r"no such file\. Did you mean 'own\.json'\?"),
+        ("nothing like it", r"no such file\.$"),
+        ("own.json/deeper", r"no such file\.$"),
+        (".", r"cannot be read: Is a directory"),
+    ],
+)
+def test_a_profile_that_is_not_there(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is misspelled and a file that is missing are one error, with what is nearest."""
+    (tmp_path / "own.json").write_text(FULL.to_json())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=said):
+        load_profile(name)
+    with pytest.raises(ValueError, match=said):
+        AttentionRanker(tiny_model(), tiny_tokenizer(), profile=name)
