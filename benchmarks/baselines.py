@@ -16,8 +16,8 @@ from transformers import (
     BertForSequenceClassification,
 )
 
-from attnmass.fitting.bm25 import Index
-from attnmass.fitting.bm25 import bm25 as candidates_bm25
+from attnmass.fitting.queries.bm25 import Index
+from attnmass.fitting.queries.bm25 import bm25 as candidates_bm25
 from attnmass.loading.sources import locate
 from benchmarks.icr import token_attention
 

@@ -18,8 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from attnmass.fitting.arrays import Arrays, Quality
-from attnmass.fitting.methods import Task, of_count, stability
+from attnmass.fitting.captures.arrays import Arrays, Quality
+from attnmass.fitting.heads.methods import Task, of_count, stability
 from attnmass.options.declared import PointwiseReading
 from benchmarks.baselines import bm25
 from benchmarks.data import N_FIT, SETS, Labelled, fit_part

@@ -15,9 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from attnmass.fitting.arrays import Arrays, Choice, Quality
-from attnmass.fitting.methods import METHODS, Task, of_count
-from attnmass.fitting.ranking import Exponents, Sharing
+from attnmass.fitting.captures.arrays import Arrays, Choice, Quality
+from attnmass.fitting.heads.methods import METHODS, Task, of_count
+from attnmass.fitting.shares.ranking import Exponents, Sharing
 from attnmass.models.sizes import every_head
 from attnmass.profiles import default_profile, packaged_profile
 from benchmarks.baselines import bm25

@@ -20,16 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from attnmass.fitting import facts
-from attnmass.fitting.arrays import Choice
-from attnmass.fitting.capture import capture_all, look_at_heads
-from attnmass.fitting.crossval import split_folds
-from attnmass.fitting.data import read_data
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
-from attnmass.fitting.ranking import Exponents
-from attnmass.fitting.span_quality import spans_of
-from attnmass.fitting.spans import fit_spans, span_rule_of
-from attnmass.fitting.store import Store
+from attnmass.fitting.captures.arrays import Choice
+from attnmass.fitting.captures.capture import capture_all, look_at_heads
+from attnmass.fitting.captures.store import Store
+from attnmass.fitting.heads.crossval import split_folds
+from attnmass.fitting.queries.data import read_data
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
+from attnmass.fitting.reports import facts
+from attnmass.fitting.sentences.quality import spans_of
+from attnmass.fitting.sentences.spans import fit_spans, span_rule_of
+from attnmass.fitting.shares.ranking import Exponents
 from attnmass.fitting.subject import open_model
 from attnmass.profiles import load_profile
 from benchmarks import single

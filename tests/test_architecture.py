@@ -41,6 +41,9 @@ ROOMS = (
     "serving",
     "cli",
 )
+# So do the rooms in it; what is beside them, but for its leaves, is above them all.
+FITTING = ("errors", "defaults", "metrics", "subject", "queries", "captures", "heads")
+FITTING += ("shares", "sentences", "evidence", "reports")
 PACKAGE = Path(attnmass.__file__).parent
 REFERENCE = PACKAGE.parent / "docs" / "reference" / "attnmass.md"
 MODULES = {
@@ -78,10 +81,13 @@ def imports_of(module: str, file: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
-def rank_of(module: str) -> int:
+def rank_of(module: str) -> tuple[int, int]:
     """Where a module's room stands; what is above all rooms is last."""
-    room = module.partition(".")[2].partition(".")[0]
-    return ROOMS.index(room) if room in ROOMS else len(ROOMS)
+    room, _, inside = module.partition(".")[2].partition(".")
+    inner = inside.partition(".")[0]
+    if room != "fitting":
+        return (ROOMS.index(room) if room in ROOMS else len(ROOMS), 0)
+    return (ROOMS.index(room), FITTING.index(inner) if inner in FITTING else len(FITTING))
 
 
 def test_rooms_are_all_there_is() -> None:
@@ -102,6 +108,15 @@ def test_the_page_tells_of_every_room() -> None:
     assert {room: rows[room] for room in folders} == {
         room: (said[room] or "").partition("\n")[0] for room in folders
     }
+
+
+def test_the_page_tells_of_the_rooms_in_fitting() -> None:
+    """Every folder of `fitting` is in the order that is held here, and named in it on the page."""
+    folders = [name for name in FITTING if (PACKAGE / "fitting" / name).is_dir()]
+    assert {path.parent.name for path in PACKAGE.glob("fitting/*/__init__.py")} == {*folders}
+    page = (PACKAGE.parent / "docs" / "how-it-is-built.md").read_text(encoding="utf-8")
+    told = page.partition("`fitting/` has rooms of its own")[2].partition("\n\n")[0]
+    assert re.findall(r"`(\w+)`", told) == folders
 
 
 def test_paths_that_the_page_names_are_there() -> None:
@@ -232,7 +247,17 @@ def test_fitting_knows_no_framework() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["data", "arrays", "methods", "crossval", "metrics", "spans", "store", "report"]
+    "module",
+    [
+        "queries.data",
+        "captures.arrays",
+        "captures.store",
+        "heads.methods",
+        "heads.crossval",
+        "metrics",
+        "sentences.spans",
+        "reports.report",
+    ],
 )
 def test_reading_and_selecting_need_no_model(module: str) -> None:
     """Labelled data is read, and heads are selected from what was captured, without torch."""

@@ -77,8 +77,8 @@ def read_labelled(
         UsageError: If options contradict each other, or rank-bm25 is not installed.
     """
     from attnmass.fitting import read_data
-    from attnmass.fitting.bm25 import check_installed
     from attnmass.fitting.fit import read_all
+    from attnmass.fitting.queries.bm25 import check_installed
 
     try:
         check_installed()

@@ -42,7 +42,7 @@ def fitted(model: ModelOptions, items: Iterable[Item], *, quiet: bool) -> ModelO
     """
     with status("Loading ...", quiet=quiet):
         from attnmass.fitting.first_use import fit_by_name
-        from attnmass.fitting.texts import sample_texts
+        from attnmass.fitting.queries.texts import sample_texts
         from attnmass.profiles.kept import file_of
 
     given: dict[str, Any] = model.given()

@@ -18,7 +18,7 @@ from attnmass.results.ranking import Ranking
 from attnmass.results.saving import Saving
 
 if TYPE_CHECKING:
-    from attnmass.fitting.report import Table as ReportTable
+    from attnmass.fitting.reports.report import Table as ReportTable
 
 _SHORT = 12  # characters
 _SNIPPET = 400  # characters, more than a line can show

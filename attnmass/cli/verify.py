@@ -61,7 +61,7 @@ def profiles_verify(
 
 def _write(label: str, found: Verification, common: ReportOptions) -> None:
     chosen = report_format(common)
-    from attnmass.fitting.report import markdown, score_table
+    from attnmass.fitting.reports.report import markdown, score_table
 
     lines, table = _lines(label, found), score_table(found.scores, "nDCG@10")
     if chosen == "json":

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 from attnmass.fitting.errors import DataError, NotBetterError
 
 if TYPE_CHECKING:
-    from attnmass.fitting.data import LabelledData, read_data
     from attnmass.fitting.fit import fit_profile
-    from attnmass.fitting.items import LabelledChunk, LabelledQuery
-    from attnmass.fitting.report import FitReport
-    from attnmass.fitting.result import FitResult
+    from attnmass.fitting.queries.data import LabelledData, read_data
+    from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
+    from attnmass.fitting.reports.report import FitReport
+    from attnmass.fitting.reports.result import FitResult
     from attnmass.fitting.verify import Verification, verify_profile
 
 # Names that bring torch or numpy with them: imported when they are first asked for.
 _LAZY = {
-    "FitReport": "report",
-    "FitResult": "result",
-    "LabelledChunk": "items",
-    "LabelledData": "data",
-    "LabelledQuery": "items",
+    "FitReport": "reports.report",
+    "FitResult": "reports.result",
+    "LabelledChunk": "queries.items",
+    "LabelledData": "queries.data",
+    "LabelledQuery": "queries.items",
     "Verification": "verify",
     "fit_profile": "fit",
-    "read_data": "data",
+    "read_data": "queries.data",
     "verify_profile": "verify",
 }
 

@@ -20,20 +20,20 @@ from filelock import FileLock
 
 from attnmass.engine.building import choose
 from attnmass.errors import UnsupportedModelError
-from attnmass.fitting.bm25 import check_installed
-from attnmass.fitting.capture import capture_all, look_at_heads
-from attnmass.fitting.cloze import SET, cloze_queries
-from attnmass.fitting.data import LEAST_QUERIES, LabelledData
+from attnmass.fitting.captures.capture import capture_all, look_at_heads
+from attnmass.fitting.captures.store import Store
 from attnmass.fitting.defaults import CLOZES, FOLDS, MOST_HEADS
 from attnmass.fitting.errors import DataError
-from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.heads.methods import MADE
 from attnmass.fitting.keeping import fitted_file, newest, read_kept, state_of, write_kept
-from attnmass.fitting.methods import MADE
+from attnmass.fitting.queries.bm25 import check_installed
+from attnmass.fitting.queries.cloze import SET, cloze_queries
+from attnmass.fitting.queries.data import LEAST_QUERIES, LabelledData
+from attnmass.fitting.queries.items import LabelledQuery
+from attnmass.fitting.queries.texts import sample_texts
 from attnmass.fitting.quick import as_arrays, stands_out
 from attnmass.fitting.run import Run
-from attnmass.fitting.store import Store
 from attnmass.fitting.subject import open_model, readable
-from attnmass.fitting.texts import sample_texts
 from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.models.kinds import unwrapped

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attnmass.fitting.bm25 import check_installed
-from attnmass.fitting.cloze import SET
-from attnmass.fitting.data import LabelledData, Source, check_enough, read_data
 from attnmass.fitting.defaults import CANDIDATES, FOLDS, MOST_HEADS
-from attnmass.fitting.methods import LABELLED, MADE, METHODS
-from attnmass.fitting.result import FitResult
+from attnmass.fitting.heads.methods import LABELLED, MADE, METHODS
+from attnmass.fitting.queries.bm25 import check_installed
+from attnmass.fitting.queries.cloze import SET
+from attnmass.fitting.queries.data import LabelledData, Source, check_enough, read_data
+from attnmass.fitting.queries.texts import Texts, made_of
+from attnmass.fitting.reports.result import FitResult
 from attnmass.fitting.run import Run
 from attnmass.fitting.subject import check_options, open_model, readable
-from attnmass.fitting.texts import Texts, made_of
 from attnmass.loading import converted
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.options.checks import check_count
@@ -49,7 +49,8 @@ def fit_profile(
     """Find the heads of a model that rank best, on labelled queries or on texts alone.
 
     Without `data` no labels are needed: queries are made of texts, each a sentence that is taken
-    out of a paragraph and asks for the rest of it (inverse cloze, see `attnmass.fitting.cloze`).
+    out of a paragraph and asks for the rest of it (inverse cloze, see
+    `attnmass.fitting.queries.cloze`).
     With `data` and `texts` both are used, as sets that weigh alike.
 
     Every head is captured once for each query. Several methods then select heads on folds of the

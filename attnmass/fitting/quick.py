@@ -4,7 +4,8 @@ A few dozen sentences are taken out of the texts that ship, and each head is ask
 mass goes to the chunk that a sentence was taken out of. Those with the highest likelihood, the mean
 logarithm of that share (which is what a conditional logit model of one head is fitted by), are
 read, all weighed alike. Where chunks are read once for all queries a rule over all heads on the
-same key heads shares mass out, fitted as one on many more sentences is (`attnmass.fitting.made`).
+same key heads shares mass out, fitted as one on many more sentences is
+(`attnmass.fitting.shares.made`).
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from typing import Any
 import numpy as np
 
 from attnmass.errors import AttnMassError
-from attnmass.fitting.arrays import Arrays, Quality
-from attnmass.fitting.capture import look_at_heads
-from attnmass.fitting.cloze import cloze_queries
-from attnmass.fitting.crossval import split_folds
-from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.captures.arrays import Arrays, Quality
+from attnmass.fitting.captures.capture import look_at_heads
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.heads.crossval import split_folds
+from attnmass.fitting.heads.methods import Task, likelihood
 from attnmass.fitting.keeping import name_of, newest, read_kept, state_of, write_kept
-from attnmass.fitting.made import MadeSharing
-from attnmass.fitting.methods import Task, likelihood
 from attnmass.fitting.metrics import Integers, auc
-from attnmass.fitting.store import Capture
+from attnmass.fitting.queries.cloze import cloze_queries
+from attnmass.fitting.queries.items import LabelledQuery
+from attnmass.fitting.shares.made import MadeSharing
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.models.kinds import unwrapped

@@ -10,37 +10,37 @@ from typing import Any
 import numpy as np
 
 from attnmass.capture import Head
-from attnmass.fitting import facts
-from attnmass.fitting.arrays import Arrays, Choice, Quality
-from attnmass.fitting.bm25 import bm25
-from attnmass.fitting.capture import (
+from attnmass.fitting.captures.arrays import Arrays, Choice, Quality
+from attnmass.fitting.captures.capture import (
     bar_of,
     capture_all,
     chunks_of,
     look_at_heads,
 )
-from attnmass.fitting.crossval import Config, CrossValidation, split_folds
-from attnmass.fitting.data import LabelledData
-from attnmass.fitting.items import LabelledQuery
-from attnmass.fitting.key_heads import MOST as MOST_KEY_HEADS
-from attnmass.fitting.key_heads import choose_key_heads, numbered
-from attnmass.fitting.methods import MADE, Task, likelihood
+from attnmass.fitting.captures.store import Capture, Store
+from attnmass.fitting.evidence.telling import fit_told
+from attnmass.fitting.heads.crossval import Config, CrossValidation, split_folds
+from attnmass.fitting.heads.methods import MADE, Task, likelihood
 from attnmass.fitting.metrics import Floats, Integers, interval
-from attnmass.fitting.ranking import (
+from attnmass.fitting.queries.bm25 import bm25
+from attnmass.fitting.queries.data import LabelledData
+from attnmass.fitting.queries.items import LabelledQuery
+from attnmass.fitting.reports import facts
+from attnmass.fitting.reports.report import FitReport, Point, Score, score_of
+from attnmass.fitting.reports.result import FitResult
+from attnmass.fitting.sentences.quality import spans_of
+from attnmass.fitting.sentences.spans import SpanFit, fit_where_told, span_rule_of
+from attnmass.fitting.shares.key_heads import MOST as MOST_KEY_HEADS
+from attnmass.fitting.shares.key_heads import choose_key_heads, numbered
+from attnmass.fitting.shares.ranking import (
     RankingFit,
     Sharing,
     held_out_shares,
     without_rule,
 )
-from attnmass.fitting.report import FitReport, Point, Score, score_of
-from attnmass.fitting.result import FitResult
-from attnmass.fitting.sharing import Heads as SharingHeads
-from attnmass.fitting.sharing import fit_sharing
-from attnmass.fitting.span_quality import spans_of
-from attnmass.fitting.spans import SpanFit, fit_where_told, span_rule_of
-from attnmass.fitting.store import Capture, Store
+from attnmass.fitting.shares.sharing import Heads as SharingHeads
+from attnmass.fitting.shares.sharing import fit_sharing
 from attnmass.fitting.subject import Subject
-from attnmass.fitting.telling import fit_told
 from attnmass.layouts import keeps_vectors
 from attnmass.models.sizes import fingerprint, key_head_of
 from attnmass.profiles import HeadProfile, RankRule

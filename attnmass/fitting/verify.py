@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from attnmass.fitting.bm25 import bm25, check_installed
-from attnmass.fitting.capture import bar_of, chunks_of, with_place
-from attnmass.fitting.data import LabelledData, Source, read_data
+from attnmass.fitting.captures.capture import bar_of, chunks_of, with_place
 from attnmass.fitting.defaults import CANDIDATES
-from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import interval, ndcg_at_10
-from attnmass.fitting.report import Difference, Score, score_of
+from attnmass.fitting.queries.bm25 import bm25, check_installed
+from attnmass.fitting.queries.data import LabelledData, Source, read_data
+from attnmass.fitting.queries.items import LabelledQuery
+from attnmass.fitting.reports.report import Difference, Score, score_of
 from attnmass.fitting.subject import open_model
 from attnmass.layouts import QueryAttention
 from attnmass.options.declared import PointwiseReading

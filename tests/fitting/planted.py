@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from attnmass.fitting.arrays import Arrays, Quality
+from attnmass.fitting.captures.arrays import Arrays, Quality
 from attnmass.fitting.metrics import Floats
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from attnmass.fitting.items import LabelledQuery
-from attnmass.fitting.store import Capture
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.queries.items import LabelledQuery
 
 GOOD_HEAD = 10  # (2, 2) of the tiny model's three layers of four heads
 WORDS = ("river", "city", "music", "train", "number", "physics", "book", "theory")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnmass.fitting.bm25 import bm25
-from attnmass.fitting.cloze import cloze_queries, paragraphs_of
-from attnmass.fitting.jsonl import check_labels
 from attnmass.fitting.metrics import auc
+from attnmass.fitting.queries.bm25 import bm25
+from attnmass.fitting.queries.cloze import cloze_queries, paragraphs_of
+from attnmass.fitting.queries.jsonl import check_labels
 from attnmass.profiles.texts import Document, ordinary_documents
 
 CHINESE = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnmass.fitting.arrays import Quality
-from attnmass.fitting.crossval import Config, CrossValidation, simplest, split_folds
+from attnmass.fitting.captures.arrays import Quality
+from attnmass.fitting.heads.crossval import Config, CrossValidation, simplest, split_folds
 from attnmass.fitting.metrics import Floats
 from tests.fitting.planted import planted, quality
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnmass.fitting.evidence import fit_evidence, variants
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
-from attnmass.fitting.store import Capture
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.evidence.evidence import fit_evidence, variants
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 from attnmass.profiles import EvidenceRule
 
 

@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 
 from attnmass import AttentionRanker, UnsupportedModelError, load_profile
 from attnmass.cli.app import app
-from attnmass.fitting import first_use, quick, run, telling
-from attnmass.fitting.items import LabelledQuery
-from attnmass.fitting.store import Capture
-from attnmass.fitting.texts import sample_texts
+from attnmass.fitting import first_use, quick, run
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.evidence import telling
+from attnmass.fitting.queries.items import LabelledQuery
+from attnmass.fitting.queries.texts import sample_texts
 from attnmass.models.sizes import fingerprint
 from attnmass.profiles import kept as kept_in_cache
 from tests.fitting.test_quick import moved

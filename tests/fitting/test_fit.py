@@ -16,9 +16,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 import attnmass
 from attnmass import AttentionRanker, CrossOptions, PointwiseReading, fit_profile, load_profile
 from attnmass.fitting import DataError, NotBetterError, read_data, run, verify_profile
-from attnmass.fitting.capture import capture_all, look_at_heads
-from attnmass.fitting.data import digest
-from attnmass.fitting.store import Store
+from attnmass.fitting.captures.capture import capture_all, look_at_heads
+from attnmass.fitting.captures.store import Store
+from attnmass.fitting.queries.data import digest
 from attnmass.fitting.subject import open_model
 from attnmass.models.sizes import fingerprint
 from attnmass.profiles import ProfileMismatchError
@@ -180,7 +180,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
 from attnmass import fit_profile
-from attnmass.fitting import store
+from attnmass.fitting.captures import store
 from tests.tiny import tiny_model, tiny_tokenizer
 write, count = store.Store.write, [0]
 def dying(self, name, capture):
@@ -311,7 +311,7 @@ def test_queries_that_the_model_cannot_read(tmp_path: Path) -> None:
 
 def test_without_bm25(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without rank-bm25 the first thing said is what installs it."""
-    monkeypatch.setattr("attnmass.fitting.bm25.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("attnmass.fitting.queries.bm25.importlib.util.find_spec", lambda _: None)
     with pytest.raises(ImportError, match=r"pip install 'attnmass\[fit\]'"):
         fit(rows(6), tmp_path)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnmass.fitting.fused_evidence import fit_fused_evidence
-from attnmass.fitting.fusing import LEAST_QUERIES, fit_fusing
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
+from attnmass.fitting.evidence.fused_evidence import fit_fused_evidence
+from attnmass.fitting.evidence.fusing import LEAST_QUERIES, fit_fusing
+from attnmass.fitting.evidence.relevance import RelevanceFit
 from attnmass.fitting.metrics import Floats
-from attnmass.fitting.relevance import RelevanceFit
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 from attnmass.profiles import RelevanceRule
 from attnmass.scoring.evidence import by_both
 from attnmass.scoring.order import sigmoid

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from attnmass.fitting import DataError, LabelledData, read_data
-from attnmass.fitting.data import check_enough, digest
+from attnmass.fitting.queries.data import check_enough, digest
 
 GOOD: dict[str, Any] = {
     "id": "q",

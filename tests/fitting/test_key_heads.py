@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from transformers import LlamaConfig
 
-from attnmass.fitting.arrays import Arrays
-from attnmass.fitting.key_heads import choose_key_heads, numbered
+from attnmass.fitting.captures.arrays import Arrays
+from attnmass.fitting.shares.key_heads import choose_key_heads, numbered
 from attnmass.models.sizes import key_head_of
 
 GROUPS = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnmass.fitting.arrays import Arrays, Quality
-from attnmass.fitting.crossval import CrossValidation, split_folds
-from attnmass.fitting.made import OWN, MadeSharing, fit_made
-from attnmass.fitting.methods import MADE
-from attnmass.fitting.ranking import Sharing
+from attnmass.fitting.captures.arrays import Arrays, Quality
+from attnmass.fitting.heads.crossval import CrossValidation, split_folds
+from attnmass.fitting.heads.methods import MADE
+from attnmass.fitting.shares.made import OWN, MadeSharing, fit_made
+from attnmass.fitting.shares.ranking import Sharing
 from tests.fitting.test_ranking import BIAS, biased
 
 

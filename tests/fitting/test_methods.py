@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnmass.fitting.arrays import Choice, Quality
-from attnmass.fitting.methods import METHODS, WEIGHTED, Task, of_count
+from attnmass.fitting.captures.arrays import Choice, Quality
+from attnmass.fitting.heads.methods import METHODS, WEIGHTED, Task, of_count
 from tests.fitting.planted import planted, quality
 
 SIGNAL = {3: 2.0, 11: 2.0, 17: 2.0}

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from attnmass import AttentionRanker, load_profile
 from attnmass.cli.app import app
 from attnmass.fitting import quick
-from attnmass.fitting.items import LabelledQuery
-from attnmass.fitting.store import Capture
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.models.sizes import fingerprint
 from attnmass.models.untrained import is_untrained
 from attnmass.profiles import kept as kept_in_cache

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnmass.fitting.arrays import Arrays, Quality
-from attnmass.fitting.crossval import CrossValidation, split_folds
+from attnmass.fitting.captures.arrays import Arrays, Quality
+from attnmass.fitting.heads.crossval import CrossValidation, split_folds
 from attnmass.fitting.metrics import Floats
-from attnmass.fitting.ranking import (
+from attnmass.fitting.shares.ranking import (
     Exponents,
     RankingFit,
     Sharing,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attnmass.fitting.arrays import Arrays, Quality
-from attnmass.fitting.crossval import CrossValidation, split_folds
+from attnmass.fitting.captures.arrays import Arrays, Quality
+from attnmass.fitting.heads.crossval import CrossValidation, split_folds
 from attnmass.fitting.metrics import Floats
-from attnmass.fitting.ranking import RankingFit, Sharing
-from attnmass.fitting.sharing import Heads, fit_sharing
+from attnmass.fitting.shares.ranking import RankingFit, Sharing
+from attnmass.fitting.shares.sharing import Heads, fit_sharing
 from tests.fitting.planted import planted
 from tests.fitting.test_ranking import BIAS, biased
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attnmass.fitting.arrays import Choice
-from attnmass.fitting.crossval import split_folds
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
-from attnmass.fitting.span_quality import Spans, spans_of
-from attnmass.fitting.span_shares import features, fit_exponents, shares_of
-from attnmass.fitting.spans import fit_spans, span_rule_of
-from attnmass.fitting.store import Capture
+from attnmass.fitting.captures.arrays import Choice
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.heads.crossval import split_folds
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
+from attnmass.fitting.sentences.quality import Spans, spans_of
+from attnmass.fitting.sentences.shares import features, fit_exponents, shares_of
+from attnmass.fitting.sentences.spans import fit_spans, span_rule_of
 from attnmass.trimming import span_shares
 
 N_HEADS, N_CHUNKS, N_SENTENCES = 8, 4, 5

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnmass.fitting.store import Capture, Store
+from attnmass.fitting.captures.store import Capture, Store
 
 
 def capture(**more: object) -> Capture:

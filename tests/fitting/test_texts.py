@@ -11,7 +11,7 @@ import pytest
 from attnmass import fit_profile
 from attnmass.fitting import DataError, run
 from attnmass.fitting.fit import read_all
-from attnmass.fitting.texts import made_of, read_texts
+from attnmass.fitting.queries.texts import made_of, read_texts
 from attnmass.profiles.texts import Document, ordinary_documents
 from tests.fitting.support import planted_look, rows
 from tests.tiny import tiny_model, tiny_tokenizer

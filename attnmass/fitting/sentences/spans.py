@@ -8,13 +8,13 @@ from itertools import product
 
 import numpy as np
 
-from attnmass.fitting.arrays import Choice
-from attnmass.fitting.crossval import fewest
-from attnmass.fitting.methods import CANDIDATES, LEAST_GAIN
+from attnmass.fitting.captures.arrays import Choice
+from attnmass.fitting.heads.crossval import fewest
+from attnmass.fitting.heads.methods import CANDIDATES, LEAST_GAIN
 from attnmass.fitting.metrics import Floats, Integers, Interval, interval, query_weights
-from attnmass.fitting.ranking import Exponents
-from attnmass.fitting.span_quality import SpanQuality, Spans
-from attnmass.fitting.span_shares import fit_exponents
+from attnmass.fitting.sentences.quality import SpanQuality, Spans
+from attnmass.fitting.sentences.shares import fit_exponents
+from attnmass.fitting.shares.ranking import Exponents
 from attnmass.profiles import SpanRule
 from attnmass.profiles.rules import Head
 

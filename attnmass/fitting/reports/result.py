@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnmass.fitting.errors import NotBetterError
-from attnmass.fitting.report import FitReport
+from attnmass.fitting.reports.report import FitReport
 from attnmass.profiles import HeadProfile
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnmass.fitting.fusing import LEAST_QUERIES
-from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.evidence.fusing import LEAST_QUERIES
+from attnmass.fitting.evidence.relevance import SILENCE, RelevanceFit
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
-from attnmass.fitting.relevance import SILENCE, RelevanceFit
+from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.scoring.evidence import by_both, log_odds
 from attnmass.scoring.fusing import retrieved
 from attnmass.scoring.order import sigmoid

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attnmass.fitting.arrays import Arrays
-from attnmass.fitting.crossval import CrossValidation
-from attnmass.fitting.made import MadeSharing, fit_made
+from attnmass.fitting.captures.arrays import Arrays
+from attnmass.fitting.heads.crossval import CrossValidation
 from attnmass.fitting.metrics import Bools, Floats, Integers, query_weights, standard_error
-from attnmass.fitting.ranking import RankingFit, Sharing, fit_ranking, n_paths
+from attnmass.fitting.shares.made import MadeSharing, fit_made
+from attnmass.fitting.shares.ranking import RankingFit, Sharing, fit_ranking, n_paths
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -12,10 +12,10 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from attnmass.fitting import beir, jsonl
 from attnmass.fitting.defaults import CANDIDATES
 from attnmass.fitting.errors import DataError
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
+from attnmass.fitting.queries import beir, jsonl
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 
 LEAST_QUERIES = 6  # fewer cannot be split into folds that mean anything
 

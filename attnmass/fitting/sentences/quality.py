@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from attnmass.fitting.arrays import Choice
-from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.captures.arrays import Choice
+from attnmass.fitting.captures.store import Capture
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc
-from attnmass.fitting.ranking import Exponents
-from attnmass.fitting.span_shares import Lesson, features, shares_of
-from attnmass.fitting.store import Capture
+from attnmass.fitting.queries.items import LabelledQuery
+from attnmass.fitting.sentences.shares import Lesson, features, shares_of
+from attnmass.fitting.shares.ranking import Exponents
 from attnmass.text.segmentation import segment
 
 _LEAST = 1e-12

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from attnmass.fitting.metrics import Bools, Floats, Integers
-from attnmass.fitting.ranking import Exponents
+from attnmass.fitting.shares.ranking import Exponents
 from attnmass.profiles.rules import log_relative
 
 PENALTY = 0.003  # of squared exponents, against the mean loss over queries

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from attnmass.errors import CaptureError
-from attnmass.fitting.data import digest
+from attnmass.fitting.captures.store import Capture, Store
 from attnmass.fitting.errors import DataError
-from attnmass.fitting.items import LabelledQuery
-from attnmass.fitting.store import Capture, Store
+from attnmass.fitting.queries.data import digest
+from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.layouts import QueryAttention
 from attnmass.ranker import AttentionRanker
 from attnmass.scoring.masses import chunk_masses

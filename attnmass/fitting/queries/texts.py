@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
-from attnmass.fitting.cloze import SET, cloze_queries, paragraphs_of
-from attnmass.fitting.data import LEAST_QUERIES, LabelledData
 from attnmass.fitting.defaults import CANDIDATES
 from attnmass.fitting.errors import DataError
-from attnmass.fitting.lines import read_json_lines
+from attnmass.fitting.queries.cloze import SET, cloze_queries, paragraphs_of
+from attnmass.fitting.queries.data import LEAST_QUERIES, LabelledData
+from attnmass.fitting.queries.lines import read_json_lines
 from attnmass.profiles.texts import Document, ordinary_documents
 
 Texts = str | PathLike[str] | Sequence[str | PathLike[str] | Document]

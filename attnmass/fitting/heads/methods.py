@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from attnmass.fitting.arrays import Choice, Quality, features
+from attnmass.fitting.captures.arrays import Choice, Quality, features
 from attnmass.fitting.metrics import Floats, Integers, query_weights
 
 CANDIDATES = 16  # best single heads that take part in forward selection and regression

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from attnmass.capture import Head
-from attnmass.fitting.capture import chunks_of
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
-from attnmass.fitting.store import Capture
+from attnmass.fitting.captures.capture import chunks_of
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 from attnmass.ranker import AttentionRanker
 from attnmass.text.inputs import read_chunks
 from attnmass.text.tokens import PlainTokenizer

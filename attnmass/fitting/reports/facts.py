@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from attnmass.fitting.arrays import Quality
-from attnmass.fitting.crossval import CrossValidation
-from attnmass.fitting.data import LabelledData
-from attnmass.fitting.evidence import KEPT, EvidenceFit
-from attnmass.fitting.fused_evidence import FusedEvidence
-from attnmass.fitting.fusing import FuseFit
+from attnmass.fitting.captures.arrays import Quality
+from attnmass.fitting.evidence.evidence import KEPT, EvidenceFit
+from attnmass.fitting.evidence.fused_evidence import FusedEvidence
+from attnmass.fitting.evidence.fusing import FuseFit
+from attnmass.fitting.evidence.relevance import RelevanceFit
+from attnmass.fitting.heads.crossval import CrossValidation
 from attnmass.fitting.metrics import Floats, Integers, Interval, interval
-from attnmass.fitting.ranking import RankingFit
-from attnmass.fitting.relevance import RelevanceFit
-from attnmass.fitting.report import Difference, FitReport, Head, Point, written
-from attnmass.fitting.spans import SpanFit
+from attnmass.fitting.queries.data import LabelledData
+from attnmass.fitting.reports.report import Difference, FitReport, Head, Point, written
+from attnmass.fitting.sentences.spans import SpanFit
+from attnmass.fitting.shares.ranking import RankingFit
 from attnmass.profiles import RankRule
 
 FEW_QUERIES = 30

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnmass.fitting.arrays import Quality
-from attnmass.fitting.crossval import CrossValidation
+from attnmass.fitting.captures.arrays import Quality
 from attnmass.fitting.defaults import MOST_HEADS
-from attnmass.fitting.methods import Task, likelihood
+from attnmass.fitting.heads.crossval import CrossValidation
+from attnmass.fitting.heads.methods import Task, likelihood
 from attnmass.fitting.metrics import Floats, Integers
-from attnmass.fitting.ranking import COUNTS, Exponents, RankingFit, Sharing
+from attnmass.fitting.shares.ranking import COUNTS, Exponents, RankingFit, Sharing
 
 PENALTY = 1.0  # of squared exponents, against the mean loss over queries
 OWN = 1.0  # exponent of the best heads' mass, over all of them

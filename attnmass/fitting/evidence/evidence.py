@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 from attnmass.profiles import EvidenceRule
 
 if TYPE_CHECKING:
-    from attnmass.fitting.store import Capture
+    from attnmass.fitting.captures.store import Capture
 
 KEPT = 0.95  # share of the answerable queries that the threshold lets through
 LEAST_AUC = 0.6  # below it a threshold would be a coin toss

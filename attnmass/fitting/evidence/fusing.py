@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from attnmass.fitting.items import LabelledQuery
 from attnmass.fitting.metrics import Bools, Floats, ndcg_at_10
+from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.profiles import FuseRule
 from attnmass.scoring.fusing import Retrieved, looked_at, retrieved, told
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from attnmass.fitting.arrays import Choice, Quality
-from attnmass.fitting.methods import LABELLED, METHODS, WEIGHTED, Task, of_count
+from attnmass.fitting.captures.arrays import Choice, Quality
+from attnmass.fitting.heads.methods import LABELLED, METHODS, WEIGHTED, Task, of_count
 from attnmass.fitting.metrics import Floats, Integers, query_weights, standard_error
 
 _NONE: frozenset[int] = frozenset()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attnmass.capture import Head
-from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.captures.store import Capture
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
-from attnmass.fitting.store import Capture
+from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.profiles import RelevanceRule
 from attnmass.profiles.relevance import log_mass
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from attnmass.fitting.errors import DataError
-from attnmass.fitting.items import LabelledChunk, LabelledQuery, Sentence
-from attnmass.fitting.lines import kind, read_json_lines
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery, Sentence
+from attnmass.fitting.queries.lines import kind, read_json_lines
 
 _LINE = '{"query": "...", "chunks": [{"text": "...", "relevant": 1}, ...]}'
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from attnmass.fitting.bm25 import Index
 from attnmass.fitting.errors import DataError
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
-from attnmass.fitting.jsonl import check_labels
-from attnmass.fitting.lines import kind, read_json_lines, read_lines
+from attnmass.fitting.queries.bm25 import Index
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
+from attnmass.fitting.queries.jsonl import check_labels
+from attnmass.fitting.queries.lines import kind, read_json_lines, read_lines
 
 # Query id, then document id: the label, or the score of a run.
 Table = dict[str, dict[str, float]]
@@ -24,7 +24,7 @@ _SPLITS = ("train", "dev", "test")  # the first that is there is taken
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a corpus and its labels are read; see `attnmass.fitting.data.read_data`."""
+    """How a corpus and its labels are read; see `attnmass.fitting.queries.data.read_data`."""
 
     qrels: Path | None = None
     corpus: Path | None = None

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from attnmass.fitting.beside import look_beside, with_others
-from attnmass.fitting.capture import look_at_chunks
-from attnmass.fitting.evidence import EvidenceFit, fit_evidence, variants
-from attnmass.fitting.fused_evidence import FusedEvidence, fit_fused_evidence
-from attnmass.fitting.fusing import FuseFit, fit_fusing
-from attnmass.fitting.items import LabelledQuery
+from attnmass.fitting.captures.capture import look_at_chunks
+from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.evidence.beside import look_beside, with_others
+from attnmass.fitting.evidence.evidence import EvidenceFit, fit_evidence, variants
+from attnmass.fitting.evidence.fused_evidence import FusedEvidence, fit_fused_evidence
+from attnmass.fitting.evidence.fusing import FuseFit, fit_fusing
+from attnmass.fitting.evidence.relevance import RelevanceFit, fit_relevance
 from attnmass.fitting.metrics import Floats, Integers
-from attnmass.fitting.relevance import RelevanceFit, fit_relevance
-from attnmass.fitting.store import Capture
+from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.fitting.subject import Subject
 from attnmass.layouts import keeps_vectors
 from attnmass.options.declared import MEMORY_BYTES

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from attnmass.fitting.arrays import Arrays, features
+from attnmass.fitting.captures.arrays import Arrays, features
 from attnmass.fitting.metrics import Floats, Integers, ndcg_at_10, query_weights
-from attnmass.fitting.ranking import Exponents, eliminate
+from attnmass.fitting.shares.ranking import Exponents, eliminate
 from attnmass.profiles.rules import Head
 
 MOST = 6  # key heads of a profile

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from attnmass.fitting.defaults import CANDIDATES, CLOZES
-from attnmass.fitting.items import LabelledChunk, LabelledQuery
+from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 from attnmass.profiles.texts import Document
 from attnmass.text.segmentation.segment import segment
 

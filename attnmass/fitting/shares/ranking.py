@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.optimize import minimize
 
-from attnmass.fitting.arrays import Arrays, features
-from attnmass.fitting.crossval import CrossValidation, fewest
+from attnmass.fitting.captures.arrays import Arrays, features
+from attnmass.fitting.heads.crossval import CrossValidation, fewest
 from attnmass.fitting.metrics import Bools, Floats, Integers, ndcg_at_10, query_weights
 from attnmass.profiles import RankRule
 from attnmass.profiles.rules import Head

@@ -1,0 +1,1 @@
+"""Whether anything answers: relevance, evidence, and a retriever's part in both."""

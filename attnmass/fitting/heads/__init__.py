@@ -1,0 +1,1 @@
+"""Which heads look at the evidence."""

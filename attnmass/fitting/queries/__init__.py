@@ -1,0 +1,1 @@
+"""Labelled queries: read from files, or made of texts."""

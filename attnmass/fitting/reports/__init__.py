@@ -1,0 +1,1 @@
+"""What a fit found, for people and for programs."""

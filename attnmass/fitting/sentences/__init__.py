@@ -1,0 +1,1 @@
+"""Which heads tell the sentences that matter, and how well."""

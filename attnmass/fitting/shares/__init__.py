@@ -1,0 +1,1 @@
+"""How the mass of heads is shared out among chunks."""
