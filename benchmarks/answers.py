@@ -1,6 +1,6 @@
 """What trimming is for: how often a reader's answer is right, and what it had to read for it.
 
-python -m benchmarks.answers DATA_FOLDER [--model NAME] [--limit N] [--store FOLDER]
+python -m benchmarks.answers DATA_FOLDER [--model NAME] [--int8] [--limit N] [--store FOLDER]
 
 A local model answers questions that selected nothing and whose candidates say the answer. The
 candidates come in the order of all-MiniLM-L6-v2's cosines, as a retriever hands them over, and the
@@ -8,7 +8,8 @@ reader gets nothing, the first of them whole, MiniLM's best sentences of all, or
 leaves of all. An answer is right where it contains a gold answer in whole words, both normalised.
 Seconds are of the processor, in one thread: to choose what is read (chunks are in the store by
 then, cosines are not counted), and to read it and answer. What was answered is kept after each
-question, and a second run goes on from there. With MALLOC_MMAP_THRESHOLD_=4294967296 and
+question, and a second run goes on from there. `--int8` takes less time where a CPU multiplies int8
+by itself (VNNI), and far more where it does not. With MALLOC_MMAP_THRESHOLD_=4294967296 and
 MALLOC_TRIM_THRESHOLD_=8589934592 in the environment glibc keeps memory for the next layer, which
 takes less time: set both in all runs that are to be one table, or in none.
 """
@@ -54,20 +55,22 @@ def main() -> None:
     """Answer, and store one row for each question and method."""
     arguments = parser(__doc__, RESULTS, limit=100)
     arguments.add_argument("--model", default="qwen2.5-coder-1.5b", help="what answers")
+    arguments.add_argument("--int8", action="store_true", help="its linear layers in int8")
     given = arguments.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    about: Row = {"model": given.model, "rows": []}
+    reads = {"model": given.model, "int8": given.int8}
+    about: Row = {**reads, "rows": []}
     if given.out.exists():
         about = json.loads(given.out.read_text(encoding="utf-8"))
-        if about["model"] != given.model:
+        if any(about[name] != value for name, value in reads.items()):
             raise SystemExit(f"{given.out} is of {about['model']}: name another file by --out")
     done = {(row["set"], row["query"]) for row in about["rows"]}
     with TemporaryDirectory() as folder:
         ranker = AttentionRanker.from_pretrained(
             quality.MODEL, store=given.store or folder, dtype=given.dtype
         )
-        minilm, reader = MiniLM(), Reader(given.model)
+        minilm, reader = MiniLM(), Reader(given.model, int8=given.int8)
         for name, number, item in tqdm(_asked(given.data, given.limit)):
             if (name, number) not in done:
                 found = answered(item, ranker, minilm, reader)

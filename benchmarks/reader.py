@@ -19,9 +19,9 @@ ALONE = "Answer the question in a few words.\nQuestion: "
 
 
 class Reader:
-    """A model that answers in one line, greedily, its linear layers in int8."""
+    """A model that answers in one line, greedily."""
 
-    def __init__(self, name: str, *, int8: bool = True) -> None:
+    def __init__(self, name: str, *, int8: bool = False) -> None:
         """Load a model by a name that `attnmass.loading` knows.
 
         Args:

@@ -4,8 +4,9 @@ python -m benchmarks.serving DATA_FOLDER [--seconds N]
 
 Chunks are warm: the server has read them before. Clients send one request after the other, each
 with another query. In `alike` all of them ask over the same chunks in the same order, so that those
-which wait share a call; in `apart` each client has an order of its own, so that none do. Server and
-clients share the machine's cores.
+which wait share a call; in `apart` each client has an order of its own, so that none do. A
+cross-encoder is asked the same (`benchmarks.cross_served`). Server and clients share the machine's
+cores.
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ from typing import Any
 import httpx
 
 from attnmass import AttentionRanker
+from benchmarks.cross_served import crossed
 from benchmarks.data import read_set
 from tests.serving.processes import Process, process
 
 RESULTS = Path(__file__).parent / "results" / "serving.json"
 PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "serve.md"
 MODEL = "smollm2-135m"
-CLIENTS = (8, 64)
+CLIENTS = (1, 8, 64)
 CHUNKS = (20, 200)
+MOST_CROSSED = 2000  # pairs at once: a client waits for all of them
+PATIENCE = 300.0  # seconds that a client waits
 BEGIN, END = "<!-- speed -->\n", "<!-- /speed -->\n"
 
 
@@ -67,13 +71,30 @@ def main() -> None:
             )
             for n_chunks in CHUNKS
             for clients in CLIENTS
-            for kind in ("alike", "apart")
+            for kind in (("alike", "apart") if clients > 1 else ("alike",))
         ]
         ranker = AttentionRanker.from_pretrained(MODEL, layout="late", store=folder)
         single = [
             {"chunks": n_chunks}
             | in_turns(server, ranker, queries, texts[:n_chunks], arguments.repeats)
             for n_chunks in CHUNKS
+        ]
+    with crossed() as url:
+        by_pairs = [
+            {"chunks": n_chunks, "clients": clients}
+            | asyncio.run(
+                measured(
+                    url,
+                    queries,
+                    texts[:n_chunks],
+                    clients,
+                    apart=False,
+                    seconds=arguments.seconds,
+                )
+            )
+            for n_chunks in CHUNKS
+            for clients in CLIENTS
+            if n_chunks * clients <= MOST_CROSSED
         ]
     told = {
         "model": MODEL,
@@ -83,6 +104,7 @@ def main() -> None:
         "seconds": arguments.seconds,
         "in_turns": single,
         "served": rows,
+        "cross_encoder": by_pairs,
     }
     RESULTS.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     write(told)
@@ -102,7 +124,7 @@ async def measured(
     took: list[float] = []
     refused = 0
     limits = httpx.Limits(max_connections=clients)
-    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
         end = time.perf_counter() + seconds
 
         async def ask(number: int) -> None:
@@ -191,19 +213,30 @@ def render(told: dict[str, Any]) -> str:
             f"| {served['p50_ms']:.0f} ms | {served['p99_ms']:.0f} ms | {served['cpu_ms']:.0f} ms "
             f"| {row['outside_model_ms']:.1f} ms |"
         )
+    lines += ["", "Many at a time:", "", *_loads(told["served"])]
     lines += [
         "",
-        "Many at a time:",
+        "A cross-encoder of MiniLM-L6's size with random weights, in float32, behind the same "
+        "FastAPI and uvicorn (`benchmarks/cross_served.py`); it reads every chunk for every query:",
         "",
+        *_loads(told["cross_encoder"]),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _loads(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The table of what many clients got."""
+    lines = [
         "| clients | chunks | requests a second | p50 | p99 | refused |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {row['clients']}, {row['kind']} | {row['chunks']} | {row['per_second']:.1f} "
-        f"| {row['p50_ms']:.0f} ms | {row['p99_ms']:.0f} ms | {row['refused']} |"
-        for row in told["served"]
-    ]
-    return "\n".join([*lines, ""])
+    for row in rows:
+        kind = f", {row['kind']}" if "kind" in row and row["clients"] > 1 else ""
+        lines.append(
+            f"| {row['clients']}{kind} | {row['chunks']} | {row['per_second']:.2f} "
+            f"| {row['p50_ms']:.0f} ms | {row['p99_ms']:.0f} ms | {row['refused']} |"
+        )
+    return lines
 
 
 def write(told: dict[str, Any]) -> None:
