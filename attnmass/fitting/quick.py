@@ -3,9 +3,10 @@
 A few dozen sentences are taken out of the texts that ship, and each head is asked what share of its
 mass goes to the chunk that a sentence was taken out of. Those with the highest likelihood, the mean
 logarithm of that share (which is what a conditional logit model of one head is fitted by), are
-read, all weighed alike. Where chunks are read once for all queries a rule over all heads on the
-same key heads shares mass out, fitted as one on many more sentences is
-(`attnmass.fitting.shares.made`).
+read, all weighed alike. A rule shares mass out, fitted as one on many more sentences is
+(`attnmass.fitting.shares.made`): over all heads on the same key heads where chunks are read once
+for all queries, over all heads where each is read with the query. Where all are in one context
+(`joint`) such a rule ranks worse than mass.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from attnmass.fitting.metrics import Integers, auc
 from attnmass.fitting.queries.cloze import cloze_queries
 from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.fitting.shares.made import MadeSharing
+from attnmass.layouts.joint import JointLayout
 from attnmass.layouts.late import LateLayout
 from attnmass.layouts.parallel import ParallelLayout
 from attnmass.models.kinds import unwrapped
@@ -42,7 +44,7 @@ from attnmass.text.tokens import PlainTokenizer
 
 SOURCE = "quick choice"
 
-_VERSION = 2  # of how heads are chosen
+_VERSION = 3  # of how heads are chosen
 _A_DOCUMENT = 4  # sentences
 _QUERIES = 24
 _HEADS = 8
@@ -105,17 +107,23 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
         fitted_on=f"{len(arrays.sets)} sentences of the texts that ship",
         null_query=default.null_query,
         direction=ranker.profile.direction,
-        ranking=_rule(arrays, chosen, heads, config) if default.layout in _READ_ONCE else None,
+        ranking=_rule(arrays, chosen, heads, config, default.layout),
     )
     write_kept(file, found)
     return found
 
 
-def _rule(arrays: Arrays, chosen: Sequence[int], heads: Sequence[Head], config: Any) -> RankRule:
-    """How mass is shared out, by all heads on the key heads of those that were chosen."""
-    keys = [key_head_of(config, head) for head in heads]
-    kept = {keys[i] for i in chosen}
-    wide = np.array([i for i, key in enumerate(keys) if key in kept], dtype=np.int64)
+def _rule(
+    arrays: Arrays, chosen: Sequence[int], heads: Sequence[Head], config: Any, layout: str
+) -> RankRule | None:
+    """How mass is shared out; `None`: each chunk's own mass."""
+    if layout == JointLayout.name:
+        return None
+    wide = np.arange(len(heads))
+    if layout in _READ_ONCE:  # of those key heads that are kept anyway
+        keys = [key_head_of(config, head) for head in heads]
+        kept = {keys[i] for i in chosen}
+        wide = np.array([i for i, key in enumerate(keys) if key in kept], dtype=np.int64)
     sharing = MadeSharing(arrays, split_folds(arrays.sets, _FOLDS, 0), wide)
     (count,) = sharing.counts
     return sharing.path()[count].rule(heads)

@@ -205,10 +205,18 @@ def test_what_cannot_be_read_keeps_the_default(kept: Path, monkeypatch: pytest.M
 def test_other_kinds(
     kept: Path, looks: list[str], make: Callable[[], Any], tokenizer: Callable[[], Any]
 ) -> None:
-    """Heads of what is no decoder are chosen in its own layout, from few chunks a sentence."""
+    """Heads of what is no decoder are chosen in its own layout, from few chunks a sentence.
+
+    All of its heads may share mass out: a pair is read whole, whatever heads are looked at.
+    """
     with pytest.warns(UserWarning, match=r"2 heads are read.*--layout pointwise"):
         found = AttentionRanker(moved(make()), tokenizer())
     assert found.profile.heads == GOOD
+    rule = found.profile.ranking
+    assert rule is not None
+    shares = dict(zip(rule.heads, rule.exponents, strict=True))
+    assert set(GOOD) < set(shares)
+    assert min(shares[head] for head in GOOD) > max(shares[head] for head in {*shares} - {*GOOD})
     assert all(len(query.chunks) == 8 for query in quick.queries_for("pointwise"))
 
 
