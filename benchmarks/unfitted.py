@@ -1,6 +1,6 @@
 """What a model that nobody has fitted ranks like, query by query, its own profile hidden.
 
-python -m benchmarks.unfitted DATA_FOLDER [--model NAME] [--layout NAME] [--limit N] [--dtype NAME]
+python -m benchmarks.unfitted DATA_FOLDER [--model NAME] [--first LAYERS] [--layout NAME]
 
 By heads that are chosen in seconds from the texts that ship, by all heads of the middle layers, and
 by BM25, over the same candidates of queries that selected nothing. Set HF_HOME to an empty folder,
@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from attnmass.fitting.quick import SOURCE, choose_quickly
 from attnmass.fitting.subject import open_model
+from attnmass.models.sizes import FULL_DEPTH
+from attnmass.models.view import find_config, find_decoder, find_layers
 from benchmarks import quality
 from benchmarks.baselines import bm25
 from benchmarks.data import SETS, parser, test_part
@@ -34,13 +36,16 @@ def main() -> None:
     """Choose, rank and store."""
     made = parser(__doc__, RESULTS, limit=25)
     made.add_argument("--model", default=quality.MODEL)
+    made.add_argument("--first", type=int, help="of a decoder, cut after so many layers")
     made.add_argument("--layout", default="late")
     arguments = made.parse_args()
     warnings.simplefilter("ignore")
-    # No deeper layer than those that are read of a model without a profile.
-    subject = open_model(
-        arguments.model, layout=arguments.layout, max_layer=0, dtype=arguments.dtype
-    )
+    subject = open_model(arguments.model, layout=arguments.layout, dtype=arguments.dtype)
+    told = arguments.model
+    if arguments.first is not None:
+        cut(subject.model, arguments.first)
+        subject = open_model(subject.model, subject.tokenizer, layout=arguments.layout)
+        told = f"{told}, first {arguments.first} layers"
     started = time.process_time()
     chosen = choose_quickly(subject.model, subject.tokenizer, subject.default)
     seconds = time.process_time() - started
@@ -48,11 +53,11 @@ def main() -> None:
         raise SystemExit("no heads stand out" if chosen is None else f"found {chosen.source}")
     found = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
     heads = [list(head) for head in chosen.heads]
-    about = found.get(arguments.model)
+    about = found.get(told)
     if about is None or about["heads"] != heads:
         about = {"layout": chosen.layout, "heads": heads, "rows": []}
     about["seconds"] = round(seconds, 1)
-    found[arguments.model] = about
+    found[told] = about
     rankers = {
         CHOSEN: subject.ranker(profile=chosen),
         # By its heads: for the default profile a ranker would choose some, too.
@@ -73,6 +78,18 @@ def main() -> None:
                 about["rows"].append({"set": name, "query": number, "method": way, "ndcg": value})
             write(arguments.out, found)
     write(arguments.out, found)
+
+
+def cut(model: Any, n_layers: int) -> None:
+    """Leave a decoder its first layers, so that it is another model, of which nothing is known."""
+    config = find_config(model)
+    decoder = find_decoder(model)
+    name, layers = find_layers(decoder)
+    setattr(decoder, name, layers[:n_layers])
+    config.num_hidden_layers = n_layers
+    vars(config).pop(FULL_DEPTH, None)
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:n_layers]
 
 
 def table(found: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from attnmass.models.kinds import count_embeddings, is_rag, kind_of, own_tokeniz
 from attnmass.models.view import find_config
 from attnmass.options.choices import FIT, TO_FIT, RankBy
 from attnmass.profiles import HeadProfile, choose_profile, fitted_layout, load_profile
-from attnmass.profiles.choosing import DEFAULT
+from attnmass.profiles.choosing import DefaultProfile
 from attnmass.profiles.profile import LATE
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer
@@ -65,10 +65,13 @@ def build(
         tokenizer = getattr(tokenizer, "generator", tokenizer)
     chosen_rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
     chosen = choose(config, layout=layout, profile=profile, heads=heads)
-    if chosen.source == DEFAULT:
-        chosen = heads_for(model, tokenizer, chosen)
-    elif chosen.source == TO_FIT:
-        chosen = fitted_for(model, tokenizer, chosen, fit_texts)
+    if isinstance(chosen, DefaultProfile):
+        to_fit = chosen.source == TO_FIT
+        chosen = (
+            fitted_for(model, tokenizer, chosen, fit_texts)
+            if to_fit
+            else heads_for(model, tokenizer, chosen)
+        )
     kind = kind_of(config)
     given = {
         **own,

@@ -15,6 +15,7 @@ from attnmass.options.choices import FIT
 
 if TYPE_CHECKING:
     from attnmass.profiles import HeadProfile
+    from attnmass.profiles.choosing import DefaultProfile
 
 # From a model, its tokenizer and the default profile to heads that are better, or none.
 Finder = Callable[[Any, Any, "HeadProfile"], "HeadProfile | None"]
@@ -53,7 +54,7 @@ def fitted_for(
     return _fitters[-1]()(model, tokenizer, default, texts)
 
 
-def heads_for(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProfile:
+def heads_for(model: Any, tokenizer: Any, default: DefaultProfile) -> HeadProfile:
     """The heads to read of a model without a profile, with a warning that says what they are.
 
     A profile that was fitted for the model earlier is no reason for one.
@@ -87,4 +88,4 @@ def heads_for(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProfile:
         UserWarning,
         stacklevel=5,
     )
-    return found or default
+    return found or default.as_it_is()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -155,22 +155,48 @@ def _to_type(config: Any) -> str:
     return "MODEL" if is_unnamed(name) else name
 
 
-def default_profile(config: Any, layout: str) -> HeadProfile:
+@dataclass(frozen=True, slots=True)
+class DefaultProfile(HeadProfile):
+    """What stands for the profile of a model that has none, until heads are chosen for it.
+
+    Attributes:
+        reach: The last layer that they may be chosen from, and that has to be in memory.
+    """
+
+    reach: int = 0
+
+    @property
+    def last_layer(self) -> int:
+        """`reach`."""
+        return self.reach
+
+    def to_json(self) -> str:
+        """That of its heads; no file has a `reach`."""
+        return self.as_it_is().to_json()
+
+    def as_it_is(self) -> HeadProfile:
+        """A profile of its heads, where no others were found."""
+        return HeadProfile(**{one.name: getattr(self, one.name) for one in fields(HeadProfile)})
+
+
+def default_profile(config: Any, layout: str) -> DefaultProfile:
     """All heads of the layers between 50% and 65% of the depth, for models without a profile.
 
     Retrieval heads sit in the middle layers of the decoders that were studied (QRHead,
-    arXiv 2506.09944, and CoRe, arXiv 2510.02219), so this is a start, not a fit.
+    arXiv 2506.09944, and CoRe, arXiv 2510.02219), so this is a start, not a fit. Some are deeper:
+    heads are chosen from the first 75%.
     """
     n_layers, n_heads = full_depth(config), head_count(config)
     first = n_layers // 2
     last = max(first, round(n_layers * 0.65) - 1)
     heads = [(layer, head) for layer in range(first, last + 1) for head in range(n_heads)]
-    return HeadProfile.from_heads(
+    return DefaultProfile.from_heads(
         heads,
         model=name_of(config),
         layout=layout,
         source=DEFAULT,
         null_query=layout == JOINT,
+        reach=max(last, round(n_layers * 0.75) - 1),
     )
 
 

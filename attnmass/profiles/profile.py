@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnmass.options.checks import as_heads, check_count, check_items, check_share, check_type
 from attnmass.options.choices import Direction, check_direction
@@ -21,6 +21,9 @@ from attnmass.profiles.rules import (
 )
 from attnmass.profiles.texts import ordinary_texts
 from attnmass.text.prompt import PROMPT_VERSION
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 JOINT = "joint"  # the one layout that has a null query
 LATE = "late"  # the one layout that has a background
@@ -148,7 +151,7 @@ class HeadProfile:
     @classmethod
     def from_heads(
         cls, heads: Iterable[tuple[int, int]], *, model: str, layout: str, **fields: Any
-    ) -> HeadProfile:
+    ) -> Self:
         """Equal weights over `(layer, head)` pairs.
 
         Raises:

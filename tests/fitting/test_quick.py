@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, TextGenerationPipeline
+from transformers import AutoModelForCausalLM, LlamaConfig, TextGenerationPipeline
 from typer.testing import CliRunner
 
 from attnmass import AttentionRanker, load_profile
@@ -23,6 +23,7 @@ from attnmass.models.sizes import fingerprint
 from attnmass.models.untrained import is_untrained
 from attnmass.profiles import kept as kept_in_cache
 from tests.fitting.planted import planted
+from tests.sizes import sizes
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import tiny_encoder, wordpiece_tokenizer
 from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_seq2seq
@@ -127,6 +128,24 @@ def test_found_again(kept: Path, looks: list[str], tmp_path: Path) -> None:
         named = AttentionRanker.from_pretrained(tmp_path / "model", dtype="float32")
     assert named.profile.heads == first.profile.heads
     assert len(looks) == n_asked
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_heads_of_three_quarters_of_the_layers(
+    kept: Path, looks: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Some stand above the middle layers; those layers are in memory where a model is named."""
+    deep = ((1, 2), (8, 1))
+    monkeypatch.setattr(f"{__name__}.GOOD", deep)
+    model, tokenizer = moved(tiny_model(LlamaConfig(**sizes(512, 12, 1024)))), tiny_tokenizer()
+    found = ranker(model).profile
+    assert found.heads == deep
+    assert found.last_layer == 8
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    with pytest.warns(UserWarning, match="2 heads are read"):
+        named = AttentionRanker.from_pretrained(tmp_path / "model", dtype="float32")
+    assert named.profile.heads == deep
     assert len(list(kept.iterdir())) == 1
 
 

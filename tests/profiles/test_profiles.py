@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import Gemma3TextConfig, Qwen2Config
+from transformers import Gemma3TextConfig, LlamaConfig, Qwen2Config
 
 from attnmass import AttentionRanker, HeadProfile, load_profile
 from attnmass.models.sizes import fingerprint
@@ -388,6 +388,17 @@ def test_no_profile_for_a_tiny_model() -> None:
     config = tiny_model().config
     assert packaged_profile(config, "parallel") is None
     assert default_profile(config, "parallel").layout == "parallel"
+
+
+def test_default_heads_and_how_far_others_may_be() -> None:
+    """Heads of the middle layers are read, and those up to three quarters of the depth chosen."""
+    found = default_profile(LlamaConfig(num_hidden_layers=26, num_attention_heads=2), "late")
+    assert found.heads == tuple((layer, head) for layer in range(13, 17) for head in range(2))
+    assert found.last_layer == 19
+    settled = found.as_it_is()
+    assert type(settled) is HeadProfile
+    assert (settled.heads, settled.weights, settled.last_layer) == (found.heads, found.weights, 16)
+    assert found.to_json() == settled.to_json()
 
 
 @pytest.mark.parametrize(
