@@ -21,7 +21,7 @@ from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
 from attnmass.loading.whole import check_loaded, read_headers, readable, sound
 from attnmass.models.kinds import kind_of
-from attnmass.models.sizes import FULL_DEPTH, full_depth
+from attnmass.models.sizes import FULL_DEPTH, depth, full_depth
 from attnmass.models.view import find_decoder, find_layers
 from attnmass.profiles import HeadProfile
 
@@ -157,11 +157,11 @@ def _load_safetensors(
     about = (device, dtype, None if with_head else profile.last_layer, with_head)
     if (there := live.find(origin, about)) is not None:
         return Loaded(there, tokenizer, profile)
-    kind = _quiet_class(config, with_head=with_head)
     if not with_head:
         _cut_config(text, profile.last_layer + 1)
-        if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
-            passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
+    kind = _quiet_class(config, with_head=with_head)
+    if not with_head and "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
+        passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
     stored = read_headers(Path(source.name)) if source.local else {}
     with sound(source.name, "config.json"):
         model, info = kind.from_pretrained(
@@ -262,9 +262,11 @@ def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
     if isinstance(base, tuple):
         base = base[0]
     known = list(getattr(base, "_keys_to_ignore_on_load_unexpected", None) or [])
+    is_pair = kind_of(config) == "encoder-decoder"
+    heads = ["lm_head", "embed_out", "score", "classifier", "pre_classifier", "cls", "head"]
     left_out = [
-        r"(^|\.)(layers|h|blocks?|layer)\.\d+\.",
-        r"^(lm_head|embed_out|score|classifier|pre_classifier|cls|head|decoder)\.",
+        _above(config),
+        rf"^({'|'.join(heads if is_pair else [*heads, 'decoder'])})\.",
         r"^(vocab_\w+|\w*predictions\w*|(\w+\.)?pooler)\.",
         r"(^|\.)position_ids$|^final_logits_bias",
     ]
@@ -273,3 +275,11 @@ def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
         "__module__": base.__module__,
     }
     return type(base.__name__, (base,), overrides)
+
+
+def _above(config: Any) -> str:
+    """A pattern of the layers after the last one that a config has."""
+    is_pair = kind_of(config) == "encoder-decoder"
+    where = r"(^|\.)decoder\.(layers|block)" if is_pair else r"(^|\.)(layers|h|blocks?|layer)"
+    here = "|".join(map(str, range(depth(text_config(config)))))
+    return rf"{where}\.(?!({here})\.)\d+\."

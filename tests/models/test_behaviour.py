@@ -408,7 +408,7 @@ def keep_no_cache(model: Any) -> None:
 
 
 @KINDS
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is:DeprecationWarning")  # torch's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch's own
 @pytest.mark.parametrize(
     "change",
     [checkpoint, compile_layers, put_back, warn_of_moving, keep_no_cache],
