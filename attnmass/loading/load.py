@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -235,8 +236,9 @@ def _cut_config(config: Any, n_layers: int) -> None:
         setattr(config, FULL_DEPTH, config.num_hidden_layers)
     if n_layers < config.num_hidden_layers:
         config.num_hidden_layers = n_layers
-        if getattr(config, "layer_types", None):
-            config.layer_types = config.layer_types[:n_layers]
+        for name in ("layer_types", "attention_window"):  # one for each layer
+            if isinstance(of_layers := getattr(config, name, None), list):
+                setattr(config, name, of_layers[:n_layers])
 
 
 def _cut_decoder(config: Any, n_layers: int) -> None:
@@ -270,8 +272,14 @@ def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
         r"^(vocab_\w+|\w*predictions\w*|(\w+\.)?pooler)\.",
         r"(^|\.)position_ids$|^final_logits_bias",
     ]
+    whole: Any = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING.get(type(config), base)
+    unsaved = getattr(whole, "_keys_to_ignore_on_save", None) or []  # which are worked out
     overrides = {
         "_keys_to_ignore_on_load_unexpected": [*known, *left_out],
+        "_keys_to_ignore_on_load_missing": [
+            *(getattr(base, "_keys_to_ignore_on_load_missing", None) or []),
+            *(re.escape(key.removeprefix(f"{base.base_model_prefix}.")) for key in unsaved),
+        ],
         "__module__": base.__module__,
     }
     return type(base.__name__, (base,), overrides)
