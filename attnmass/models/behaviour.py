@@ -149,10 +149,11 @@ def closed_over(function: FunctionType) -> Iterator[Any]:
 
 def reads(function: FunctionType) -> dict[str, Any]:
     """What a function reads of its own file: numbers, texts, tensors, modules, functions."""
+    everything = function.__globals__
     return {
         name: value
-        for name, value in function.__globals__.items()
-        if name in _names(function.__code__)
+        for name in _names(function.__code__)
+        if (value := everything.get(name)) is not None
         and (is_plain(value) or isinstance(value, (Tensor, nn.Module, FunctionType, partial)))
     }
 
@@ -175,9 +176,9 @@ def _is_of_python(value: Any) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _names(code: CodeType) -> set[str]:
+def _names(code: CodeType) -> list[str]:
     inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return sorted(set(code.co_names).union(*map(_names, inner)))
 
 
 @lru_cache(maxsize=4096)

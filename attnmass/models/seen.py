@@ -108,7 +108,8 @@ class Seen:
                         buffers[full] = tensor
                     self._look_at(full, tensor, 1)
         for kind in {type(each.owner): None for each in self._owners}:
-            self._functions.extend(written(kind).values())
+            if not issubclass(kind, PreTrainedConfig):
+                self._functions.extend(written(kind).values())
         self._tensors = _ids(self._holders)
         self._compared = [(o.have, o.size, o.values.items(), o.others) for o in self._owners]
         self.weights = Weights(weights)
@@ -187,7 +188,8 @@ class Seen:
 
     def code(self) -> list[str]:
         """What functions do that no known package wrote; what they have at hand may change."""
-        return [does(each, set(self._known)) for each in self._functions]
+        told = set(self._known)
+        return [does(each, told) for each in self._functions]
 
     def _look_at(self, name: str, owner: Any, depth: int) -> None:
         """Remember what an object's attributes are, and those of objects that are among them."""
