@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from attnmass.loading.parts import in_one_folder
 from attnmass.loading.sources import Source, locate, not_found
 from attnmass.loading.whole import check_loaded, read_headers, readable, sound
 from attnmass.models.kinds import kind_of
-from attnmass.models.sizes import FULL_DEPTH, full_depth
+from attnmass.models.sizes import FULL_DEPTH, depth, full_depth
 from attnmass.models.view import find_decoder, find_layers
 from attnmass.profiles import HeadProfile
 
@@ -157,11 +158,11 @@ def _load_safetensors(
     about = (device, dtype, None if with_head else profile.last_layer, with_head)
     if (there := live.find(origin, about)) is not None:
         return Loaded(there, tokenizer, profile)
-    kind = _quiet_class(config, with_head=with_head)
     if not with_head:
         _cut_config(text, profile.last_layer + 1)
-        if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
-            passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
+    kind = _quiet_class(config, with_head=with_head)
+    if not with_head and "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
+        passed_on = {**passed_on, "add_pooling_layer": False}  # of encoders; nobody reads it
     stored = read_headers(Path(source.name)) if source.local else {}
     with sound(source.name, "config.json"):
         model, info = kind.from_pretrained(
@@ -235,8 +236,9 @@ def _cut_config(config: Any, n_layers: int) -> None:
         setattr(config, FULL_DEPTH, config.num_hidden_layers)
     if n_layers < config.num_hidden_layers:
         config.num_hidden_layers = n_layers
-        if getattr(config, "layer_types", None):
-            config.layer_types = config.layer_types[:n_layers]
+        for name in ("layer_types", "attention_window"):  # one for each layer
+            if isinstance(of_layers := getattr(config, name, None), list):
+                setattr(config, name, of_layers[:n_layers])
 
 
 def _cut_decoder(config: Any, n_layers: int) -> None:
@@ -262,14 +264,30 @@ def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
     if isinstance(base, tuple):
         base = base[0]
     known = list(getattr(base, "_keys_to_ignore_on_load_unexpected", None) or [])
+    is_pair = kind_of(config) == "encoder-decoder"
+    heads = ["lm_head", "embed_out", "score", "classifier", "pre_classifier", "cls", "head"]
     left_out = [
-        r"(^|\.)(layers|h|blocks?|layer)\.\d+\.",
-        r"^(lm_head|embed_out|score|classifier|pre_classifier|cls|head|decoder)\.",
+        _above(config),
+        rf"^({'|'.join(heads if is_pair else [*heads, 'decoder'])})\.",
         r"^(vocab_\w+|\w*predictions\w*|(\w+\.)?pooler)\.",
         r"(^|\.)position_ids$|^final_logits_bias",
     ]
+    whole: Any = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING.get(type(config), base)
+    unsaved = getattr(whole, "_keys_to_ignore_on_save", None) or []  # which are worked out
     overrides = {
         "_keys_to_ignore_on_load_unexpected": [*known, *left_out],
+        "_keys_to_ignore_on_load_missing": [
+            *(getattr(base, "_keys_to_ignore_on_load_missing", None) or []),
+            *(re.escape(key.removeprefix(f"{base.base_model_prefix}.")) for key in unsaved),
+        ],
         "__module__": base.__module__,
     }
     return type(base.__name__, (base,), overrides)
+
+
+def _above(config: Any) -> str:
+    """A pattern of the layers after the last one that a config has."""
+    is_pair = kind_of(config) == "encoder-decoder"
+    where = r"(^|\.)decoder\.(layers|block)" if is_pair else r"(^|\.)(layers|h|blocks?|layer)"
+    here = "|".join(map(str, range(depth(text_config(config)))))
+    return rf"{where}\.(?!({here})\.)\d+\."

@@ -7,7 +7,7 @@ names the file, the tensors and what to do.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,6 +127,13 @@ def check_loaded(
                 "config.json with the quantization_config that they were made with"
             )
     modules = {name for name, module in model.named_modules() if module._parameters}
+    every = {name for name, _ in model.named_modules()}
+    for key in sorted(() if is_quantized else info["unexpected_keys"]):
+        if _is_of_a_layer(key.removeprefix(f"{model.base_model_prefix}."), every):
+            raise WeightsNotFoundError(
+                f"{where} has {key}, and its config describes layers without such a part, so it is "
+                f"not the config of these weights: {_AGAIN}, with their own config.json"
+            )
     for key, there in stored.items():
         name = key.removeprefix(prefix)
         module, _, leaf = name.rpartition(".")
@@ -136,6 +143,19 @@ def check_loaded(
                 f"{where} has {key} in {there.file}, of which its config knows nothing, so it is "
                 f"not the config of these weights: {_AGAIN}, with their own config.json"
             )
+
+
+def _is_of_a_layer(key: str, modules: Collection[str]) -> bool:
+    """Whether a tensor is of a module that one of the layers there are does not have.
+
+    Others are what a family no longer keeps (masks, frequencies), of heads, or of layers above.
+    """
+    module, _, leaf = key.rpartition(".")
+    if leaf not in ("weight", "bias") or module in modules:
+        return False
+    while module and module not in modules:
+        module = module.rpartition(".")[0]
+    return any(part.isdigit() for part in module.split("."))
 
 
 @contextmanager

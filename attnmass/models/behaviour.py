@@ -7,14 +7,15 @@ own file count as weights do.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Mapping
-from functools import partial
+import sys
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from attnmass.models.plain import is_plain, spelled
 from attnmass.models.weights import checksum
@@ -23,7 +24,8 @@ from attnmass.models.weights import checksum
 KNOWN_PACKAGES = {"accelerate", "bitsandbytes", "peft", "torch", "transformers"}
 
 _ENDS = {nn.Module, PreTrainedModel}  # what is above them generates, loads and saves
-_DEEPEST = 4  # functions that call functions
+_TOLD_ELSEWHERE = (nn.Module, PreTrainedConfig, type)
+_DEEPEST = 2  # objects in objects
 
 
 def is_known(function: Any) -> bool:
@@ -41,20 +43,21 @@ def is_known(function: Any) -> bool:
 
 def _inside(value: Any) -> Any:
     """The function in what Python wraps one in."""
-    for _ in range(_DEEPEST):
+    while True:
         if isinstance(value, property):
             value = value.fget
         elif isinstance(value, (classmethod, staticmethod, MethodType)):
             value = value.__func__
         elif isinstance(value, partial):
             value = value.func
-    return value
+        else:
+            return value
 
 
-def classes_of(module: Any) -> list[type]:
+def classes_of(kind: type) -> list[type]:
     """A module's class and those above it that may have a part in its forward pass."""
     found = []
-    for each in type(module).__mro__:
+    for each in kind.__mro__:
         if each in _ENDS or each is object:
             break
         found.append(each)
@@ -78,9 +81,7 @@ class Classes:
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         """Take them as they are."""
         self._types = [(module, type(module)) for module in modules]
-        each = {type(module): module for module, _ in self._types}
-        self._about = {kind: classes_of(module) for kind, module in each.items()}
-        every = {one for found in self._about.values() for one in found}
+        every = {one for kind in {kind for _, kind in self._types} for one in classes_of(kind)}
         self._members = [(vars(one), members(one).items()) for one in every]
 
     def is_same(self) -> bool:
@@ -89,100 +90,99 @@ class Classes:
             return False
         return all(before <= now.items() for now, before in self._members)
 
-    def spelled(self, kind: type) -> str:
-        """What a class does that no known package wrote; empty where that is nothing."""
-        told = [
-            f"{one.__qualname__}.{name} {does(value)}"
-            for one in self._about.get(kind, ())
-            for name, value in sorted(members(one).items())
-            if not is_known(one if is_plain(value) else value)
-        ]
-        return "; ".join(told)
 
-
-def does(value: Any, depth: int = 0) -> str:
-    """What stands for a function, a part of one, or another object, the same in every process.
-
-    Of what cannot be told it is a word that nothing else has.
-    """
-    if is_plain(value):
-        return spelled(value)
-    if isinstance(value, Tensor):
-        return checksum(value)
-    if isinstance(value, (list, tuple)):
-        return _all(value, depth)
-    if isinstance(value, dict):
-        return _named({str(key): each for key, each in value.items()}, depth)
-    if isinstance(value, (property, classmethod, staticmethod)):
-        return does(_inside(value), depth)
-    if isinstance(value, CodeType):
-        return _code(value)
-    if isinstance(value, partial):
-        return f"partial {_all([value.func, *value.args], depth)} {_named(value.keywords, depth)}"
-    if isinstance(value, MethodType):
-        return f"{type(value.__self__).__qualname__} {does(value.__func__, depth)}"
-    name = f"{type(value).__qualname__} {getattr(value, '__qualname__', '')}"
-    if callable(value) and not isinstance(value, (FunctionType, type)) and depth < _DEEPEST:
-        own = {} if is_known(type(value)) else members(type(value))  # of what can be called
-        return f"{name} {_named(own, depth + 1)}" if own else name
-    if not isinstance(value, FunctionType) or is_known(value):
-        return name
-    if depth >= _DEEPEST:
-        return f"{name} {secrets.token_hex()}"
-    below = depth + 1
-    cells = [cell.cell_contents for cell in value.__closure__ or () if _is_full(cell)]
-    used = _read_by(value)
-    return " ".join(
-        (
-            name,
-            _code(value.__code__),
-            _all([*(value.__defaults__ or ()), *cells], below),
-            _named(value.__kwdefaults__ or {}, below),
-            _named(used, below),
-        )
-    )
-
-
-def _all(values: Iterable[Any], depth: int) -> str:
-    return str([does(value, depth) for value in values])
-
-
-def _named(values: Mapping[str, Any], depth: int) -> str:
-    return str([(name, does(values[name], depth)) for name in sorted(values)])
-
-
-def _is_full(cell: Any) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
-
-
-def _read_by(function: FunctionType) -> dict[str, Any]:
-    """What a function reads of its own file: numbers, texts, tensors and other functions."""
-    names = _names(function.__code__)
+def written(kind: type) -> dict[str, Any]:
+    """What a class has that no known package wrote, by name."""
     return {
-        name: value
-        for name, value in function.__globals__.items()
-        if name in names
-        and value is not function
-        and (is_plain(value) or isinstance(value, (Tensor, FunctionType, partial)))
+        f"{one.__qualname__}.{name}": value
+        for one in classes_of(kind)
+        for name, value in sorted(members(one).items())
+        if not is_known(one if is_plain(value) else value)
     }
 
 
-def _names(code: CodeType) -> set[str]:
+def does(value: Any, told: set[int] | None = None, depth: int = 0) -> str:
+    """What stands for a function, a part of one, or another object, the same in every process.
+
+    Args:
+        value: What to tell.
+        told: By `id`, functions and objects that are told elsewhere, and only named here.
+        depth: How many objects it is in.
+    """
+    told = set() if told is None else told
+    if is_plain(value):
+        return spelled(value)
+    if isinstance(value, (Tensor, np.ndarray)):
+        return checksum(value)
+    if isinstance(value, (list, tuple)):
+        return str([does(each, told, depth) for each in value])
+    if isinstance(value, dict):
+        named = {str(key): each for key, each in value.items()}
+        return str([(name, does(named[name], told, depth)) for name in sorted(named)])
+    if isinstance(value, (property, classmethod, staticmethod)):
+        return does(_inside(value), told, depth)
+    if isinstance(value, partial):
+        return f"partial {does([value.func, value.args, value.keywords], told, depth)}"
+    if isinstance(value, MethodType):
+        return f"{does(value.__self__, told, depth)} {does(value.__func__, told, depth)}"
+    name = f"{type(value).__qualname__} {getattr(value, '__qualname__', '')}"
+    if id(value) in told or is_known(value if callable(value) else type(value)):
+        return name
+    told.add(id(value))
+    if isinstance(value, FunctionType):
+        parts = (value.__defaults__, value.__kwdefaults__, *closed_over(value), reads(value))
+        return f"{name} {_code(value.__code__)} {does(parts, told, depth)}"
+    if isinstance(value, _TOLD_ELSEWHERE) or depth >= _DEEPEST or _is_of_python(value):
+        return name
+    own = [written(type(value)), getattr(value, "__dict__", None)]
+    return f"{name} {does(own, told, depth + 1)}"
+
+
+def closed_over(function: FunctionType) -> Iterator[Any]:
+    """What a function closes over."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it is empty
+            continue
+
+
+def reads(function: FunctionType) -> dict[str, Any]:
+    """What a function reads of its own file: numbers, texts, tensors, modules, functions."""
+    everything = function.__globals__
+    return {
+        name: value
+        for name in _names(function.__code__)
+        if (value := everything.get(name)) is not None
+        and (is_plain(value) or isinstance(value, (Tensor, nn.Module, FunctionType, partial)))
+    }
+
+
+def holds(value: Any) -> list[Any]:
+    """What a function that no known package wrote has at hand when it runs."""
+    if isinstance(value, partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, MethodType):
+        return [value.__self__, value.__func__]
+    if not isinstance(value, FunctionType) or is_known(value):
+        return []
+    defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+    return [*defaults, *closed_over(value), *reads(value).values()]
+
+
+def _is_of_python(value: Any) -> bool:
+    """Whether it is a lock, a logger or the like, which say nothing of what is computed."""
+    return type(value).__module__.partition(".")[0] in sys.stdlib_module_names
+
+
+@lru_cache(maxsize=4096)
+def _names(code: CodeType) -> list[str]:
     inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return sorted(set(code.co_names).union(*map(_names, inner)))
 
 
+@lru_cache(maxsize=4096)
 def _code(code: CodeType) -> str:
     """What a function's code says, wherever it stands."""
-    return " ".join(
-        (
-            code.co_code.hex(),
-            str(code.co_names),
-            str(code.co_varnames),
-            str([does(value) for value in code.co_consts]),
-        )
-    )
+    consts = [_code(x) if isinstance(x, CodeType) else spelled(x) for x in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {consts}"

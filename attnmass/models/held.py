@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from attnmass.models.behaviour import holds
 from attnmass.models.plain import is_plain
 from attnmass.models.weights import address, checksum
 
@@ -39,7 +38,7 @@ class Loose(NamedTuple):
         """What `have[key]` is now."""
         value = have[key]
         place = address(value) if isinstance(value, Tensor) else None
-        return cls(name, have, key, place, _checksum(value))
+        return cls(name, have, key, place, checksum(value))
 
     def is_same(self) -> bool:
         """Whether it still is that, or has the same numbers."""
@@ -49,27 +48,19 @@ class Loose(NamedTuple):
             return False
         if isinstance(now, Tensor) and address(now) == self.place:
             return True
-        return isinstance(now, LOOSE) and _checksum(now) == self.checksum
+        return isinstance(now, LOOSE) and checksum(now) == self.checksum
 
 
 def leaves(name: str, held: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """What is in lists and mappings, however nested, with its dotted name."""
+    """What is in lists and mappings, or functions have, however nested, with its dotted name."""
     for key, value in held.items() if isinstance(held, dict) else enumerate(held):
-        if not isinstance(value, (list, tuple, dict)):
+        inside = value if isinstance(value, (list, tuple, dict)) else holds(value)
+        if not inside:
             yield f"{name}.{key}", value
-        elif depth < DEEPEST and not is_plain(value):
-            yield from leaves(f"{name}.{key}", value, depth + 1)
+        elif depth < DEEPEST and not is_plain(inside):
+            yield from leaves(f"{name}.{key}", inside, depth + 1)
 
 
 def parts(held: Any) -> Iterable[Any]:
     """What is in a list or a mapping itself."""
     return held.values() if isinstance(held, dict) else held
-
-
-def _checksum(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return checksum(value)
-    if value.dtype.hasobject:
-        return secrets.token_hex()
-    digest = hashlib.blake2b(value.tobytes(), digest_size=16).hexdigest()
-    return f"{value.dtype} {value.shape} {digest}"

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from attnmass.models.behaviour import Classes, does
+from attnmass.models.behaviour import Classes, does, holds, is_known, written
 from attnmass.models.held import DEEPEST, LOOSE, Loose, leaves, parts
 from attnmass.models.plain import is_plain, spelled
 from attnmass.models.rotary import changes_with_length, is_working_value
@@ -36,6 +36,7 @@ _ABOUT = {
     "_is_buffer",
     "persistent",
     "gradient_checkpointing",
+    "_gradient_checkpointing_func",
     "name_or_path",
     "_hf_hook",
     "_old_forward",
@@ -90,6 +91,7 @@ class Seen:
         self._owners: list[_Owner] = []
         self._holders: list[dict[str, Any]] = []  # attributes of modules with tensors
         self._loose: list[Loose] = []
+        self._functions: list[Any] = []  # that no known package wrote
         self._known: set[int] = set()
         weights: dict[str, Tensor] = {}
         buffers: dict[str, Tensor] = {}
@@ -105,6 +107,9 @@ class Seen:
                     if tensors is module._buffers or module in hidden:
                         buffers[full] = tensor
                     self._look_at(full, tensor, 1)
+        for kind in {type(each.owner): None for each in self._owners}:
+            if not issubclass(kind, PreTrainedConfig):
+                self._functions.extend(written(kind).values())
         self._tensors = _ids(self._holders)
         self._compared = [(o.have, o.size, o.values.items(), o.others) for o in self._owners]
         self.weights = Weights(weights)
@@ -119,6 +124,7 @@ class Seen:
                 for name, module in root.named_modules(memo=known, prefix=prefix):
                     self.modules[name] = module
                     own = {k: v for k, v in vars(module).items() if k not in _OF_TORCH}
+                    own |= written(type(module))
                     inside |= {
                         path: each
                         for path, each in leaves(name, own)
@@ -168,15 +174,22 @@ class Seen:
                 key: value for key, value in values.items() if _counts(owner, key, value)
             }  # fmt: skip
             kind = "" if isinstance(owner, PreTrainedModel) else type(owner).__qualname__
-            named = {key: does(value) for key, value in others if key not in _ABOUT}
+            named = {
+                key: does(value, set(self._known))
+                for key, value in others
+                if _counts(owner, key, value)
+            }
             if "_hf_hook" in have:
                 named.pop("forward", None)  # of accelerate, which moves weights
-            written = self._classes.spelled(type(owner))
-            yield " ".join(
-                filter(None, (f"{name} {kind} {spelled(own)} {spelled(named)}", written))
-            )
+            said = [f"{one} {does(value)}" for one, value in written(type(owner)).items()]
+            yield " ".join((name, kind, spelled(own), spelled(named), *said))
         for loose in self._loose:
             yield f"{loose.name} {loose.checksum}"
+
+    def code(self) -> list[str]:
+        """What functions do that no known package wrote; what they have at hand may change."""
+        told = set(self._known)
+        return [does(each, told) for each in self._functions]
 
     def _look_at(self, name: str, owner: Any, depth: int) -> None:
         """Remember what an object's attributes are, and those of objects that are among them."""
@@ -215,6 +228,8 @@ class Seen:
         for key, value in others:
             if isinstance(value, (list, tuple, dict)):
                 self._look_into(f"{name}.{key}", value, depth + 1)
+            elif _counts(owner, key, value):
+                self._look_behind(f"{name}.{key}", value, depth + 1)
             is_deep = depth >= _DEEPEST or key in _ABOUT or not _is_object(value)
             if isinstance(value, PreTrainedConfig) or not is_deep:
                 self._look_at(f"{name}.{key}", value, depth + 1)
@@ -233,6 +248,15 @@ class Seen:
                 self._look_into(below, value, depth + 1)
             elif _is_object(value):
                 self._look_at(below, value, depth + 1)
+            else:
+                self._look_behind(below, value, depth)
+
+    def _look_behind(self, name: str, value: Any, depth: int) -> None:
+        """Remember a function of the caller's, and objects that views copy with it."""
+        if isinstance(value, (FunctionType, MethodType, partial)) and not is_known(value):
+            self._functions.append(value)
+            if not isinstance(value, FunctionType):
+                self._look_into(name, holds(value), depth)
 
 
 def _ids(holders: Iterable[Mapping[str, Any]]) -> list[int]:
@@ -258,6 +282,12 @@ def _is_of_model(key: str, value: Any) -> bool:
 
 def _counts(owner: Any, key: str, value: Any) -> bool:
     """Whether an attribute has a part in what a model computes."""
-    if key in _ABOUT or (isinstance(owner, nn.Module) and key in _OF_TORCH):
+    if key in _ABOUT or isinstance(value, torch.device):
         return False
-    return not isinstance(value, torch.device)
+    if not isinstance(owner, nn.Module):
+        return True
+    if isinstance(value, MethodType) and value.__self__ is owner:  # put back by who patched it
+        return value.__func__ is not getattr(type(owner), key, None)
+    # Compiled by `compile`, or warns of moving weights: views run neither.
+    is_of_torch = key != "forward" and hasattr(nn.Module, key) and is_known(value)
+    return key not in _OF_TORCH and not is_of_torch

@@ -57,7 +57,12 @@ def full_depth(config: Any) -> int:
 
     Of an encoder-decoder those of the decoder, whose cross-attention is read.
     """
-    return int(getattr(config, FULL_DEPTH, _first(config, _DEPTHS)))
+    return int(getattr(config, FULL_DEPTH, depth(config)))
+
+
+def depth(config: Any) -> int:
+    """The same of what is in memory, where a config of our own was cut."""
+    return int(_first(config, _DEPTHS))
 
 
 def head_count(config: Any) -> int:

@@ -25,8 +25,11 @@ from attnmass.models.sizes import FULL_DEPTH
 
 Roots = Mapping[str, nn.Module]
 
-# What a config says of where a model came from, not of what it computes.
-_ORIGIN = {"architectures", "dtype", "quantization_config", "transformers_version", FULL_DEPTH}
+# What a config says of where a model came from or how it generates, not of what it computes.
+_ORIGIN = {
+    "architectures", "dtype", "quantization_config", "transformers_version", "use_cache",
+    FULL_DEPTH,
+}  # fmt: skip
 
 _TRIES = 3
 
@@ -55,6 +58,7 @@ class ModelState:
         self._build = build
         self._seen: Seen | None = None
         self._digest: str | None = None
+        self._code: list[str] = []
         self.view: Any = None
         self._renew()
 
@@ -98,8 +102,9 @@ class ModelState:
         To be asked once the view was followed.
         """
         seen = self._seen or Seen(self._roots(), self._skipped())
-        if self._digest is None or not seen.weights.is_same():
-            self._digest = digest_of(seen, self.view.config)
+        code = seen.code()
+        if self._digest is None or code != self._code or not seen.weights.is_same():
+            self._digest, self._code = digest_of(seen, self.view.config), code
         return self._digest
 
 

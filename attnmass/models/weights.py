@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -99,13 +102,18 @@ def _addresses(tensors: Collection[Tensor]) -> list[tuple[int, int]]:
 
 
 @torch.no_grad()
-def checksum(tensor: Tensor) -> str:
+def checksum(tensor: Tensor | npt.NDArray[Any]) -> str:
     """A digest of a tensor's bytes; for what cannot be read a word that nothing else has.
 
     The bytes are summed as 64-bit words, by row and by column of a table of them, so that numbers
     that changed places do not go unseen. That is exact, the same on every device, and takes about
     as long as reading the tensor twice.
     """
+    if isinstance(tensor, np.ndarray):
+        if tensor.dtype.hasobject:
+            return secrets.token_hex()
+        digest = hashlib.blake2b(tensor.tobytes(), digest_size=16)
+        return f"{tensor.dtype} {tensor.shape} {digest.hexdigest()}"
     try:
         flat = tensor.detach().contiguous().reshape(-1)
         if flat.storage_offset() * flat.element_size() % _WORD:

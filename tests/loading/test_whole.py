@@ -19,7 +19,8 @@ from attnmass.errors import AttnMassError
 from attnmass.text.tokens import PlainTokenizer
 from tests.loading.gguf_file import write_gguf
 from tests.tiny import tiny_model, tiny_tokenizer
-from tests.tiny_encoder import cross_encoder_folder
+from tests.tiny_encoder import cross_encoder_folder, tiny_encoder, wordpiece_tokenizer
+from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_bart, tiny_seq2seq
 
 CHUNKS = ["Albert Einstein developed it.", "The river runs through the city."]
 QUERY = "layers.0.self_attn.q_proj"
@@ -88,6 +89,16 @@ DAMAGED: dict[str, tuple[Edit, str]] = {
         in_file(lambda all_of: {**all_of, f"model.{QUERY}.bias": torch.ones(32)}),
         rf"has model\.{QUERY}\.bias in model\.safetensors, of which its config knows nothing",
     ),
+    "a module too many": (
+        in_file(
+            lambda all_of: {
+                **all_of,
+                "model.layers.0.self_attn.q_norm.weight": torch.ones(8),
+                "model.layers.2.self_attn.q_norm.weight": torch.ones(8),
+            }
+        ),
+        r"has model\.layers\.0\.self_attn\.q_norm\.weight, and its config describes layers without",
+    ),
     "integers": (of(QUERY, Tensor.char), rf"has model\.{QUERY}\.weight in I8 .*floats belong"),
     "8-bit floats": (
         of(QUERY, lambda x: x.to(torch.float8_e4m3fn)),
@@ -120,6 +131,57 @@ def test_damaged_weights_are_an_error(what: str, folder: Path, tmp_path: Path) -
     damage(folder)
     with pytest.raises(WeightsNotFoundError, match=f"(?s){re.escape(str(folder))}.*{said}"):
         rank(folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.layers.1.self_attn.q_norm.weight",  # above what is read
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.layers.0.self_attn.masked_bias",
+        "model.layers.3.eh_proj.weight",  # that predicts more than one token
+        "model.mtp.layers.0.self_attn.q_norm.weight",
+        "lm_head.weight",
+        "score.weight",
+    ],
+)
+def test_what_nobody_reads_may_be_there(
+    name: str, folder: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """Tensors above the last layer that is read, of heads, and left by older versions, are fine."""
+    in_file(lambda all_of: {**all_of, name: torch.ones(4)})(folder)
+    assert rank(folder, tmp_path) == rank(tiny_folder, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["BERT", "T5", "BART"])
+def test_modules_too_many_of_other_kinds(kind: str, tmp_path: Path) -> None:
+    """So it is in encoders, and in either half of encoder-decoders, but for layers above."""
+    model, tokenizer, layers = {
+        "BERT": (tiny_encoder(), wordpiece_tokenizer(), ["encoder.layer.{}.attention"]),
+        "T5": (
+            tiny_seq2seq(),
+            seq2seq_tokenizer(),
+            ["encoder.block.{}.layer.0.SelfAttention", "decoder.block.{}.layer.1.EncDecAttention"],
+        ),
+        "BART": (
+            tiny_bart(),
+            seq2seq_tokenizer("bart"),
+            ["model.encoder.layers.{}.self_attn", "model.decoder.layers.{}.encoder_attn"],
+        ),
+    }[kind]
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for layer in layers:
+        for number in (0, 9):
+            name = f"{layer.format(number)}.q_norm.weight"
+            in_file(lambda all_of, name=name: {**all_of, name: torch.ones(8)})(tmp_path)  # type: ignore[misc]
+            if number:
+                AttentionRanker.from_pretrained(tmp_path, heads=[(0, 1)])
+            else:
+                with pytest.raises(WeightsNotFoundError, match=r"0\..*q_norm\.weight, and its"):
+                    AttentionRanker.from_pretrained(tmp_path, heads=[(0, 1)])
+            (tmp_path / "model.safetensors").write_bytes(whole)
 
 
 def test_other_floats_are_taken(folder: Path, tiny_folder: Path, tmp_path: Path) -> None:
