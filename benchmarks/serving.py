@@ -35,7 +35,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "serve.md"
 MODEL = "smollm2-135m"
 CLIENTS = (1, 8, 64)
 CHUNKS = (20, 200)
-MOST_CROSSED = 2000  # pairs at once: a client waits for all of them
+MOST_CROSSED = 1280  # pairs at once: a client waits for all of them
 PATIENCE = 300.0  # seconds that a client waits
 BEGIN, END = "<!-- speed -->\n", "<!-- /speed -->\n"
 
