@@ -22,7 +22,7 @@ from tqdm import tqdm
 from attnmass.fitting.quick import SOURCE, choose_quickly
 from attnmass.fitting.subject import open_model
 from attnmass.models.sizes import FULL_DEPTH
-from attnmass.models.view import find_config, find_decoder, find_layers
+from attnmass.models.view import cut_config, find_config, find_decoder, find_layers
 from benchmarks import quality
 from benchmarks.baselines import bm25
 from benchmarks.data import SETS, parser, test_part
@@ -86,10 +86,8 @@ def cut(model: Any, n_layers: int) -> None:
     decoder = find_decoder(model)
     name, layers = find_layers(decoder)
     setattr(decoder, name, layers[:n_layers])
-    config.num_hidden_layers = n_layers
     vars(config).pop(FULL_DEPTH, None)
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:n_layers]
+    cut_config(config, n_layers)
 
 
 def table(found: dict[str, Any]) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnmass.cli.errors import InputError, UsageError, api_arguments
 from attnmass.cli.model_options import ModelOptions, StoreGroup
 from attnmass.options.cache import CacheOptions
-from attnmass.options.checks import did_you_mean
 from attnmass.options.choices import FIT
 from attnmass.options.fitting import check_fit_texts
 
@@ -56,15 +54,8 @@ def read_profile(path: str) -> HeadProfile:
     try:
         return load_profile(path)
     except ValueError as error:
-        cause = error.__cause__
-        if not isinstance(cause, OSError):
-            raise InputError(str(error)) from error
-        beside = Path(path).parent
-        files = [each.name for each in beside.glob("*.json")] if beside.is_dir() else []
-        near = did_you_mean(Path(path).name, files)
         raise InputError(
-            f"{path}: cannot be read: {cause.strerror or cause}{'.' if near else ''}{near}",
-            "the profiles that ship are found by themselves: attnmass profiles list",
+            str(error), "the profiles that ship are found by themselves: attnmass profiles list"
         ) from error
 
 

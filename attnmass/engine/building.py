@@ -65,13 +65,10 @@ def build(
         tokenizer = getattr(tokenizer, "generator", tokenizer)
     chosen_rank_by = choose_rank_by(config, type(unwrapped(model)).__name__, rank_by)
     chosen = choose(config, layout=layout, profile=profile, heads=heads)
-    if isinstance(chosen, DefaultProfile):
-        to_fit = chosen.source == TO_FIT
-        chosen = (
-            fitted_for(model, tokenizer, chosen, fit_texts)
-            if to_fit
-            else heads_for(model, tokenizer, chosen)
-        )
+    if chosen.source == TO_FIT:
+        chosen = fitted_for(model, tokenizer, chosen, fit_texts)
+    elif isinstance(chosen, DefaultProfile):
+        chosen = heads_for(model, tokenizer, chosen)
     kind = kind_of(config)
     given = {
         **own,

@@ -15,7 +15,7 @@ from typing import Any
 from attnmass.models.kinds import kind_of, unwrapped
 from attnmass.models.seen import Seen
 from attnmass.models.state import digest_of
-from attnmass.models.view import find_decoder, layers_above
+from attnmass.models.view import cut_config, find_decoder, layers_above
 from attnmass.options.choices import FIT
 from attnmass.profiles import HeadProfile, choose_profile, load_profile
 from attnmass.text.prompt import PROMPT_VERSION
@@ -39,9 +39,7 @@ def state_of(model: Any, default: HeadProfile) -> dict[str, Any]:
         inner = find_decoder(model)
         skipped = layers_above(inner, n_layers)
         config = copy.deepcopy(inner.config)
-        config.num_hidden_layers = n_layers
-        if getattr(config, "layer_types", None):
-            config.layer_types = config.layer_types[:n_layers]
+        cut_config(config, n_layers)
     return {
         "model": digest_of(Seen({"": inner}, skipped), config),
         "layout": default.layout,

@@ -23,7 +23,7 @@ from attnmass.loading.sources import Source, locate, not_found
 from attnmass.loading.whole import check_loaded, read_headers, readable, sound
 from attnmass.models.kinds import kind_of
 from attnmass.models.sizes import FULL_DEPTH, depth, full_depth
-from attnmass.models.view import find_decoder, find_layers
+from attnmass.models.view import cut_config, find_decoder, find_layers
 from attnmass.profiles import HeadProfile
 
 
@@ -235,10 +235,7 @@ def _cut_config(config: Any, n_layers: int) -> None:
     if not hasattr(config, FULL_DEPTH):
         setattr(config, FULL_DEPTH, config.num_hidden_layers)
     if n_layers < config.num_hidden_layers:
-        config.num_hidden_layers = n_layers
-        for name in ("layer_types", "attention_window"):  # one for each layer
-            if isinstance(of_layers := getattr(config, name, None), list):
-                setattr(config, name, of_layers[:n_layers])
+        cut_config(config, n_layers)
 
 
 def _cut_decoder(config: Any, n_layers: int) -> None:

@@ -75,11 +75,17 @@ def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn
     above, _, own = name.rpartition(".")
     setattr(view.get_submodule(above), own, layers[:n_layers])
     config: Any = view.config
-    config.num_hidden_layers = n_layers
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:n_layers]
+    cut_config(config, n_layers)
     config._attn_implementation = implementation
     return view
+
+
+def cut_config(config: Any, n_layers: int) -> None:
+    """Make a config of our own one of the first `n_layers`, with what it has for each layer."""
+    config.num_hidden_layers = n_layers
+    for name in ("layer_types", "attention_window"):
+        if isinstance(of_layers := getattr(config, name, None), list):
+            setattr(config, name, of_layers[:n_layers])
 
 
 def layers_above(decoder: nn.Module, n_layers: int) -> list[nn.Module]:

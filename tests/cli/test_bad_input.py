@@ -194,7 +194,11 @@ def test_bad_file(cli: Cli, texts: Path, path: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("none.json", "none.json: cannot be read"), ("bad.json", "bad.json is not a head profile")],
+    [
+        ("none.json", "none.json: no profile of that name ships, and there is no such file"),
+        ("docs", "docs: cannot be read"),
+        ("bad.json", "bad.json is not a head profile"),
+    ],
 )
 def test_bad_profile(cli: Cli, texts: Path, path: str, said: str) -> None:
     """A head profile that is missing or none ends with 3, before a model is loaded."""
