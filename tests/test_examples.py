@@ -226,11 +226,21 @@ def test_chat(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_evaluation() -> None:
-    """The fewer tokens are read the fewer answers are left, and 100 lose two of 20 at most."""
+    """A budget is kept to, a smaller one leaves fewer answers, and 100 lose two of 20 at most.
+
+    Which five chunks are longer, the first or the best, is for the last bits to say.
+    """
     table = re.findall(r"│ (.+?) +│ ([\d,]+) +│ (\d+) +│", run("llama_index_evaluation.py"))
     tokens = {name: int(count.replace(",", "")) for name, count, _ in table}
     left = {name: int(count) for name, _, count in table}
-    assert list(tokens) == sorted(tokens, key=lambda name: -tokens[name])
+    budgets = {int(name.split()[2]): name for name in tokens if name.startswith("trimmed")}
+    assert list(budgets) == [200, 100, 50]
+    assert all(tokens[name] <= budget for budget, name in budgets.items())
+    assert [left[name] for name in budgets.values()] == sorted(
+        (left[name] for name in budgets.values()), reverse=True
+    )
+    five = tokens["the first 5"], tokens["the best 5, reranked"]
+    assert tokens["all that is fetched"] > max(five) and min(five) > tokens[budgets[200]]
     assert left["all that is fetched"] == 20
     assert tokens["trimmed to 100 tokens"] < tokens["the first 5"] / 4
     assert left["trimmed to 100 tokens"] >= 18 > left["trimmed to 50 tokens"]
