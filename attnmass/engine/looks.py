@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from attnmass.engine.leaning import Leaner
+from attnmass.engine.words import words_of
 from attnmass.layouts import LayoutOptions, QueryAttention
 from attnmass.profiles import HeadProfile
 from attnmass.scoring.ranked import RankedChunk
@@ -77,13 +78,14 @@ class Look:
             texts: The chunks.
             attention: The query's, on those that were read.
             scores: The chunks', in input order.
-            query: The query itself, to be embedded.
+            query: The query itself, for its words, and to be embedded.
         """
         self._texts = texts
         self._attention = attention
         self._masses = attention.beyond_null
         self._scores = scores
         self._query = query
+        self._words = words_of(query, texts.profile)
         self._of_query: Floats | None = None
 
     def scored(self, indices: Sequence[int]) -> Mapping[int, ScoredText]:
@@ -115,6 +117,7 @@ class Look:
             texts.segments(index),
             texts.profile,
             self._attention.beside,
+            self._words,
         )
 
     def bound(self, index: int) -> float:

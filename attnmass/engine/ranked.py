@@ -11,6 +11,7 @@ from attnmass.engine.asking import Asked
 from attnmass.engine.notes import DISTANCES, notes_on
 from attnmass.engine.thresholds import least_relevance, threshold_of
 from attnmass.engine.tracing import trace
+from attnmass.engine.words import words_found, words_said
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.options.checks import finite
 from attnmass.options.choices import RankBy
@@ -77,7 +78,7 @@ class Ranked:
         """What one query's attention says; `ignored` as in `LayoutOptions`, for this query."""
         inputs, profile, n_windows = self.inputs, self.profile, self._n_windows
         shares, masses = chunk_scores(attention, profile)
-        likely = relevances(attention, profile)
+        likely = relevances(attention, profile, words_said(query, inputs, profile))
         logits = attention.logits
         parts = {
             index: Parts(
@@ -105,7 +106,8 @@ class Ranked:
             parts,
             inputs.skipped,
             self.rank_by,
-            profile.fusing,
+            profile.fuse_rule,
+            words=words_found(query, inputs, asked, profile),
             knows_relevance=profile.relevance is not None,
         )
         scores = {chunk.index: chunk.score for chunk in ranked}
@@ -138,15 +140,15 @@ class Ranked:
             for index, place in places.items()
         ]
         relevance = [likely[place] for place in places.values()]
-        return best_evidence(relevance, given, kind_of(asked), self.profile.fusing)
+        return best_evidence(relevance, given, kind_of(asked), self.profile.fuse_rule)
 
     def _has_distances(self, asked: Asked, shares: Sequence[float]) -> bool:
         """Whether evidence counts what the order takes for distances, as nobody said that they are.
 
         What evidence counts cannot depend on the order, or a further chunk could lower it.
         """
-        rule, given = self.profile.fusing, asked.retrieval_scores
-        if rule is None or rule.evidence is None or given is None or kind_of(asked) != "auto":
+        rule, given = self.profile.fuse_rule, asked.retrieval_scores
+        if rule.evidence is None or given is None or kind_of(asked) != "auto":
             return False
         scores = [finite(given[index]) for index in self.inputs.places]
         known = [score for score in scores if score is not None]

@@ -7,6 +7,9 @@ read, all weighed alike. A rule shares mass out, fitted as one on many more sent
 (`attnmass.fitting.shares.made`): over all heads on the same key heads where chunks are read once
 for all queries, over all heads where each is read with the query. Where all are in one context
 (`joint`) there is none.
+
+Such heads need not rank as well as BM25 does, so the order is by both: with a retriever's scores
+these weigh more than attention, and without any the query's words do (`UNFITTED`).
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from attnmass.models.sizes import every_head, fingerprint, key_head_of
 from attnmass.models.untrained import is_untrained
 from attnmass.models.view import find_config
 from attnmass.profiles import HeadProfile, RankRule
+from attnmass.profiles.fusing import UNFITTED
 from attnmass.profiles.kept import kept_folder
 from attnmass.profiles.rules import Head
 from attnmass.profiles.texts import ordinary_documents
@@ -44,7 +48,7 @@ from attnmass.text.tokens import PlainTokenizer
 
 SOURCE = "quick choice"
 
-_VERSION = 3  # of how heads are chosen
+_VERSION = 4  # of how heads are chosen
 _A_DOCUMENT = 4  # sentences
 _QUERIES = 24
 _HEADS = 8
@@ -108,6 +112,7 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
         null_query=default.null_query,
         direction=ranker.profile.direction,
         ranking=_rule(arrays, chosen, heads, config, default.layout),
+        fusing=UNFITTED,
     )
     write_kept(file, found)
     return found

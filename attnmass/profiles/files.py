@@ -137,7 +137,7 @@ _PARTS: Mapping[str, Callable[[Any], Any]] = {
     "spans": _rule(SpanRule, "heads", "weights", optional=["exponents"]),
     "evidence": _rule(EvidenceRule, optional=["heads", "best_of", "total_of"]),
     "relevance": _rule(RelevanceRule, "heads", "weights"),
-    "fusing": _rule(FuseRule, "embedding", "lexical", "ranks", optional=["evidence"]),
+    "fusing": _rule(FuseRule, "embedding", "lexical", "ranks", optional=["evidence", "words"]),
     "context": as_heads,
     "background": lambda texts: tuple(texts) if isinstance(texts, list) else texts,
 }

@@ -9,7 +9,8 @@ from attnmass.profiles.rules import check_number
 # What a cosine weighs against the logarithm of a span's score where a profile does not say: as
 # fitted for the late layout of smollm2-135m with all-MiniLM-L6-v2, by `benchmarks.embed_fit`.
 COSINE_WEIGHT = 1.7
-_NUMBERS = {"embedding": 2, "lexical": 2, "ranks": 2, "evidence": 3}
+_NUMBERS = {"embedding": 2, "lexical": 2, "ranks": 2, "evidence": 3, "words": 2}
+_OPTIONAL = ("evidence", "words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class FuseRule:
             the second times its cosine, plus the third, and at most 1.5 from those of its
             relevance: a logistic regression, whose constant is such that
             `RelevanceRule.evidence_threshold` suits it. `None`: cosines have no part in evidence.
+        words: `(a, r)` where the caller has no scores, for the query's words by BM25. `None`: the
+            order is by attention alone then.
 
     Raises:
         TypeError: If a number is none.
@@ -43,11 +46,12 @@ class FuseRule:
     ranks: tuple[float, float]
     spans: float = COSINE_WEIGHT
     evidence: tuple[float, float, float] | None = None
+    words: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name, count in _NUMBERS.items():
             found = getattr(self, name)
-            if name == "evidence" and found is None:
+            if name in _OPTIONAL and found is None:
                 continue
             if len(found) != count:
                 raise ValueError(f"{name} must be {count} numbers, not {found!r}")
@@ -56,3 +60,9 @@ class FuseRule:
         check_number("spans", self.spans)
         if self.spans < 0:
             raise ValueError(f"spans must be at least 0, not {self.spans:g}")
+
+
+# Of profiles without a rule of their own: the mean of those that were fitted for three models.
+ORDINARY = FuseRule(embedding=(1.17, 0.49), lexical=(1.46, 0.13), ranks=(1.3, 0.49))
+# Of heads that were chosen in seconds, which need not rank as well as a retriever or BM25 does.
+UNFITTED = FuseRule((1.0, 1.5), (1.0, 1.5), (1.0, 2.0), words=(1.0, 1.5))

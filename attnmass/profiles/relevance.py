@@ -17,10 +17,11 @@ _STEEPEST = 700.0  # a logit whose exponential still is a number
 class RelevanceRule:
     """A logistic regression of the logarithms of masses, calibrated on labelled chunks.
 
-    `relevance = sigmoid(bias + sum over heads of weight * log(m + 0.01))`, where `m` is the mass of
-    the chunk alone beside the background (Platt, 1999, for the calibration). No other candidate
-    has a part in it. Spans are told by the same sum, with a scale and a bias of their own: a
-    sentence has less mass than its chunk.
+    `relevance = sigmoid(bias + sum over heads of weight * log(m + 0.01) + words * w)`, where `m` is
+    the mass of the chunk alone beside the background, and `w` the share of the query's words that
+    it says (Platt, 1999, for the calibration). No other candidate has a part in it. Spans are told
+    by the same sum over heads, with a scale, a weight of words and a bias of their own: a sentence
+    has less mass than its chunk, and says fewer words.
 
     Attributes:
         heads: `(layer, head)`, 0-based.
@@ -31,6 +32,8 @@ class RelevanceRule:
         min_relevance: Less than this is not worth its tokens in a budget, for chunks and spans, in
             [0, 1]; `None` where no data set one.
         evidence_threshold: Where no chunk has as much, there is no evidence; `None` likewise.
+        words: Weight of the share of the query's words that a chunk says; 0: they have no part.
+        span_words: The same for a span.
 
     Raises:
         ValueError: If a number is out of range, there is no head, one is there twice, or weights
@@ -45,6 +48,8 @@ class RelevanceRule:
     span_bias: float = 0.0
     min_relevance: float | None = None
     evidence_threshold: float | None = None
+    words: float = 0.0
+    span_words: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.heads or len(self.heads) != len(self.weights):
@@ -55,22 +60,28 @@ class RelevanceRule:
         check_heads(self.heads)
         for weight in self.weights:
             check_number("weights", weight)
-        for name in ("bias", "span_scale", "span_bias"):
+        for name in ("bias", "words", "span_scale", "span_words", "span_bias"):
             check_number(name, getattr(self, name))
         for name in ("min_relevance", "evidence_threshold"):
             check_share(name, getattr(self, name), optional="none")
 
-    def of_chunk(self, masses: Sequence[float]) -> float:
+    @property
+    def counts_words(self) -> bool:
+        """Whether words have a part in it."""
+        return self.words != 0 or self.span_words != 0
+
+    def of_chunk(self, masses: Sequence[float], words: float = 0.0) -> float:
         """Relevance of a chunk, in [0, 1].
 
         Args:
             masses: For each of `heads` the mass of the chunk beside the background, in [0, 1].
+            words: The share of the query's words that the chunk says, see `QueryWords`.
         """
-        return _sigmoid(self.logit(masses))
+        return _sigmoid(self.logit(masses, words))
 
-    def logit(self, masses: Sequence[float]) -> float:
+    def logit(self, masses: Sequence[float], words: float = 0.0) -> float:
         """Log-odds of a chunk's relevance; arguments as in `of_chunk`."""
-        return self.bias + self._sum(masses)
+        return self.bias + self._sum(masses) + self.words * words
 
     def moved(self, shift: float) -> RelevanceRule:
         """The same rule with all log-odds of chunks moved by `shift`, and those of spans alike."""
@@ -80,9 +91,10 @@ class RelevanceRule:
             span_bias=self.span_bias + self.span_scale * shift,
         )
 
-    def of_span(self, masses: Sequence[float]) -> float:
+    def of_span(self, masses: Sequence[float], words: float = 0.0) -> float:
         """Relevance of a span; arguments as in `of_chunk`."""
-        return _sigmoid(self.span_bias + self.span_scale * self._sum(masses))
+        logit = self.span_bias + self.span_scale * self._sum(masses) + self.span_words * words
+        return _sigmoid(logit)
 
     def _sum(self, masses: Sequence[float]) -> float:
         return sum(w * log_mass(m) for w, m in zip(self.weights, masses, strict=True))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from attnmass.text.words import Rarity
+
 _FILE = "ordinary.jsonl"
 _N_BACKGROUND = 40
 
@@ -42,3 +44,9 @@ def ordinary_texts() -> tuple[str, ...]:
         f"{one.title}\n{one.paragraphs[number % len(one.paragraphs)]}"
         for number, one in enumerate(chosen)
     )
+
+
+@cache
+def ordinary_rarity() -> Rarity:
+    """How rare words are in these documents."""
+    return Rarity.of(text for one in ordinary_documents() for text in one.paragraphs)

@@ -24,7 +24,7 @@ class Retrieved:
 
     Attributes:
         scores: One for each text, higher is better.
-        kind: What they are: `"embedding"`, `"lexical"` or `"ranks"`.
+        kind: What they are: `"embedding"`, `"lexical"` or `"ranks"`; or the query's own `"words"`.
         turned: Whether lower was better in what the caller passed.
     """
 

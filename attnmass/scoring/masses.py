@@ -66,10 +66,17 @@ def chunk_scores(
     return profile.ranking(masses, head_masses(attention, indices)), masses
 
 
-def relevances(attention: QueryAttention, profile: HeadProfile) -> list[float] | None:
-    """How likely each chunk holds evidence, in [0, 1]; arguments as in `chunk_scores`.
+def relevances(
+    attention: QueryAttention, profile: HeadProfile, words: Sequence[float] | None = None
+) -> list[float] | None:
+    """How likely each chunk holds evidence, in [0, 1].
 
     A chunk no token of which counts has none.
+
+    Args:
+        attention: What was read.
+        profile: How it is told.
+        words: The share of the query's words that each chunk says; `None`: they have no part.
 
     Returns:
         `None` where the profile has no rule, or nothing was held against a background.
@@ -77,8 +84,12 @@ def relevances(attention: QueryAttention, profile: HeadProfile) -> list[float] |
     rule, beside = profile.relevance, attention.beside
     if rule is None or beside is None:
         return None
-    masses = beside.chunks[:, [profile.all_heads.index(head) for head in rule.heads]]
-    return [rule.of_chunk(mine) if any(mine) else 0.0 for mine in masses.tolist()]
+    masses = beside.chunks[:, [profile.all_heads.index(head) for head in rule.heads]].tolist()
+    said = [0.0] * len(masses) if words is None else words
+    return [
+        rule.of_chunk(mine, share) if any(mine) else 0.0
+        for mine, share in zip(masses, said, strict=True)
+    ]
 
 
 def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[float]]:

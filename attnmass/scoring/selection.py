@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from attnmass.options.choices import Order, RankBy, RetrievalKind
 from attnmass.options.selection import Selection
-from attnmass.profiles.fusing import FuseRule
-from attnmass.scoring.fusing import fused, retrieved
+from attnmass.profiles.fusing import ORDINARY, FuseRule
+from attnmass.scoring.fusing import Retrieved, fused, retrieved
 from attnmass.scoring.order import fuse, log_masses, order, sigmoid, softmax
 from attnmass.scoring.ranked import RankedChunk
 from attnmass.text.chunk import Chunk
@@ -44,8 +44,9 @@ def rank(
     parts: Mapping[int, Parts],
     skipped: Mapping[int, str],
     rank_by: RankBy = "attention",
-    rule: FuseRule | None = None,
+    rule: FuseRule = ORDINARY,
     *,
+    words: Sequence[float] | None = None,
     knows_relevance: bool = False,
 ) -> list[RankedChunk]:
     """All chunks, best first; those that were not scored come last.
@@ -61,6 +62,7 @@ def rank(
         rank_by: What chunks are ordered by; `"both"` weighs the z-scores of logit and of the
             share's logarithm alike.
         rule: How attention and a retriever's scores are fused where `fuse` is `"auto"`.
+        words: BM25 of each text, which counts where there are no retriever's scores, nor a logit.
         knows_relevance: Whether there is such a number; what was not scored then has none of it.
     """
     given = selection.retrieval_scores
@@ -69,7 +71,7 @@ def rank(
     of_text = [firsts[text] for text in sorted(firsts)]
     place = {text: number for number, text in enumerate(sorted(firsts))}
     found = _by_text(parts, place, given)
-    keys, scores = _scores(selection, of_text, found, rank_by, rule)
+    keys, scores = _scores(selection, of_text, found, rank_by, rule, words)
 
     def retrieval(index: int) -> float | None:
         score = None if given is None else given[index]
@@ -115,7 +117,8 @@ def _scores(
     texts: Sequence[Parts],
     given: Sequence[float] | None,
     rank_by: RankBy,
-    rule: FuseRule | None,
+    rule: FuseRule,
+    words: Sequence[float] | None,
 ) -> tuple[Sequence[float], Sequence[float]]:
     """What texts are ordered by, and their scores in [0, 1], which never contradict it."""
     shares = [one.share for one in texts]
@@ -130,15 +133,17 @@ def _scores(
         if rank_by == "both":
             keys = attention = fuse(log_masses(shares), logits, 0.5)
             scores = softmax(keys)
-    if given is None or not selection.fuse:
+    found = None
+    if given is not None and selection.fuse:
+        found = retrieved(given, attention, kind_of(selection))
+    elif words is not None and keys is shares:
+        found = Retrieved(tuple(words), "words")
+    if found is None:
         return keys, scores
-    kind = kind_of(selection)
-    if not isinstance(selection.fuse, str):
-        keys = fuse(attention, retrieved(given, attention, kind).scores, selection.fuse)
-    elif rule is not None:
-        keys = fused(attention, retrieved(given, attention, kind), rule)
+    if not isinstance(selection.fuse, str) and selection.fuse is not None:
+        keys = fuse(attention, found.scores, selection.fuse)
     else:
-        return keys, scores
+        keys = fused(attention, found, rule)
     return keys, softmax(keys)
 
 

@@ -9,7 +9,7 @@ _WORD = re.compile(r"\w+")
 _LEAST_WORDS = 3  # fewer are a topic, which texts may name
 _LEAST_CHARACTERS = 8  # in a script without spaces, whose sentences are words
 # Chinese and Japanese, Thai, Lao, Burmese and Khmer, which put no spaces between words.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _WHOLE = 0.8  # of a text's words; one that has so many of them from the query says nothing else
 _LONG = 7  # words that no name has; what says them again is about the query, and not its subject
 _HALF = 0.5  # the same share for these
@@ -42,7 +42,7 @@ class Echo:
 
     def __post_init__(self) -> None:
         words = _WORD.findall(self.query)
-        dense = any(len(word) >= _LEAST_CHARACTERS and _UNSPACED.search(word) for word in words)
+        dense = any(len(word) >= _LEAST_CHARACTERS and UNSPACED.search(word) for word in words)
         enough = len(words) >= _LEAST_WORDS or dense
         pattern = None
         if enough:
@@ -56,6 +56,12 @@ class Echo:
         set_slot(self, "_rarest", max(words, key=len, default="").lower())
         asks = self.query.rstrip().endswith(_MARKS)
         set_slot(self, "_is_question", asks or _OPENERS.match(self.query) is not None)
+
+    def without(self, text: str) -> str:
+        """The text without what repeats the query."""
+        for start, end in reversed(self.places(text)):
+            text = f"{text[:start]} {text[end:]}"
+        return text
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Where a text repeats the query so that it does not count, `[start, end)` in characters.

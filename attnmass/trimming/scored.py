@@ -12,8 +12,9 @@ from attnmass.profiles import HeadProfile, RelevanceRule
 from attnmass.scoring.masses import token_masses
 from attnmass.text.inputs import Inputs
 from attnmass.text.segmentation import Segment
+from attnmass.text.words import QueryWords
 from attnmass.trimming.chunks import ScoredText, score_text
-from attnmass.trimming.scores import Integers, TokenMass, tokens_of
+from attnmass.trimming.scores import TokenMass, tokens_of
 
 
 def scored_text(
@@ -24,6 +25,7 @@ def scored_text(
     segments: tuple[Segment, ...],
     profile: HeadProfile,
     beside: Beside | None = None,
+    words: QueryWords | None = None,
 ) -> ScoredText:
     """Scores of the spans of one chunk.
 
@@ -35,6 +37,7 @@ def scored_text(
         segments: Its spans.
         profile: The heads that are read.
         beside: What the distinct chunks got beside a background, for relevance.
+        words: The query's, where they have a part in it.
     """
     masses = token_masses(attention, profile.span_weights).double().clamp(min=0)
     offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
@@ -42,7 +45,10 @@ def scored_text(
     text = inputs.chunks[index].text
     likely = None
     if profile.relevance is not None and beside is not None:
-        likely = _relevances(inputs, index, segments, offsets, profile, profile.relevance, beside)
+        groups = tokens_of(offsets, inputs.start(index), [(s.start, s.end) for s in segments])
+        known = [profile.all_heads.index(head) for head in profile.relevance.heads]
+        parts = beside.parts(inputs.places[index], groups)[:, known]
+        likely = _relevances(parts.tolist(), text, segments, profile.relevance, words)
     score = max(0.0, chunk_score)
     rule, by_head = profile.span_rule, None
     if rule.exponents:
@@ -52,18 +58,17 @@ def scored_text(
 
 
 def _relevances(
-    inputs: Inputs,
-    index: int,
+    masses: Sequence[Sequence[float]],
+    text: str,
     segments: Sequence[Segment],
-    offsets: Integers,
-    profile: HeadProfile,
     rule: RelevanceRule,
-    beside: Beside,
+    words: QueryWords | None,
 ) -> list[float]:
-    """Relevance of each span of a chunk."""
-    spans = [(each.start, each.end) for each in segments]
-    groups = tokens_of(offsets, inputs.start(index), spans)
-    known = profile.all_heads
-    masses = beside.parts(inputs.places[index], groups)
-    masses = masses[:, [known.index(head) for head in rule.heads]]
-    return [rule.of_span(mine) if any(mine) else 0.0 for mine in masses.tolist()]
+    """Relevance of each span of a chunk, by its masses beside the background, `[span][head]`."""
+    said = [0.0] * len(segments)
+    if words is not None and rule.span_words:
+        said = [words.said(text[each.start : each.end]) for each in segments]
+    return [
+        rule.of_span(mine, share) if any(mine) else 0.0
+        for mine, share in zip(masses, said, strict=True)
+    ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from attnmass.capture import Head
 from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.evidence.tables import Table
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
 from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.profiles import RelevanceRule
-from attnmass.profiles.relevance import log_mass
 
 LEAST_AUC = 0.6  # below it a threshold would be a coin toss
 SILENCE = 4.0  # what an answered question that is silenced costs, in missed "none"s
@@ -54,32 +55,37 @@ class RelevanceFit:
 def fit_relevance(
     heads: Sequence[Head],
     queries: Sequence[LabelledQuery],
+    beside: Sequence[LabelledQuery],
     captures: Sequence[Capture],
     folds: Integers,
 ) -> RelevanceFit:
     """Logistic regression of log masses; its penalty, calibration and thresholds by folds.
 
     Every query weighs alike, and so do its relevant chunks, its other candidates, and the chunks of
-    other queries together.
+    other queries together. The query's words have a part in it where folds say so.
 
     Args:
         heads: What was captured.
         queries: As the data has them.
-        captures: Of each of them `with_others`.
+        beside: The same `with_others`.
+        captures: Of each of these.
         folds: The fold of each.
     """
-    tables = [_Table.of(query, capture) for query, capture in zip(queries, captures, strict=True)]
-    values = {strength: _held_out(tables, folds, strength) for strength in _STRENGTHS}
-    strength = min(values, key=lambda one: _loss(tables, values[one]))
-    logits = values[strength]
-    weights, bias = _regression(tables, strength)
-    scale, span_bias, n_spans = _spans(tables, weights, bias)
+    tables = [Table.of(*one) for one in zip(queries, beside, captures, strict=True)]
+    ways = [_Way(strength, words) for strength in _STRENGTHS for words in (False, True)]
+    values = {way: _held_out(tables, folds, way) for way in ways}
+    way = min(values, key=lambda one: _loss(tables, values[one]))
+    logits = values[way]
+    weights, bias = _regression(tables, way)
+    spans = _spans(tables, weights, bias, words=way.words)
     rule = RelevanceRule(
         tuple(heads),
-        tuple(round(float(weight), 4) for weight in weights),
+        tuple(round(float(weight), 4) for weight in weights[:-1]),
         round(bias, 4),
-        round(scale, 4),
-        round(span_bias, 4),
+        round(spans.scale, 4),
+        round(spans.bias, 4),
+        words=round(float(weights[-1]), 4),
+        span_words=round(spans.words, 4),
     )
     answered = np.array(
         [one[table.labels].max() for one, table in zip(logits, tables, strict=True)]
@@ -113,96 +119,47 @@ def fit_relevance(
         missed,
         _brier(tables, relevance),
         _reliability(tables, relevance),
-        n_spans,
+        spans.n_told,
         tuple(one[table.own] for one, table in zip(logits, tables, strict=True)),
     )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Table:
-    """One query's chunks, its own and others.
+class _Way(NamedTuple):
+    """What folds choose: an inverse penalty, and whether words have a part in it."""
 
-    Attributes:
-        features: `[chunk, head]`.
-        labels: Which are relevant, `[chunk]`.
-        own: Which are the query's own.
-        spans: Features of labelled sentences, `[span, head]`.
-        span_labels: Which of them support the answer.
-    """
-
-    features: Floats
-    labels: Bools
-    own: Bools
-    spans: Floats
-    span_labels: Bools
-
-    @property
-    def other(self) -> Bools:
-        """Which are of other queries."""
-        return ~self.own
-
-    @property
-    def weights(self) -> Floats:
-        """What each chunk weighs, `[chunk]`."""
-        found = np.zeros(len(self.labels))
-        for some, weight in (
-            (self.labels, 1.0),
-            (self.own & ~self.labels, 0.5),
-            (self.other, 0.5),
-        ):
-            found[some] = weight / max(1, int(some.sum()))
-        return found
-
-    @classmethod
-    def of(cls, query: LabelledQuery, capture: Capture) -> _Table:
-        """From what was captured."""
-        n = capture.masses.shape[1]
-        labels = np.zeros(n, dtype=bool)
-        labels[: len(query.chunks)] = [label > 0 for label in query.relevant]
-        told = [label for chunk in query.chunks for _, _, label in chunk.sentences or ()]
-        spans = capture.span_masses
-        if spans is None or spans.shape[1] != len(told):
-            spans, told = np.zeros((capture.masses.shape[0], 0)), []
-        return cls(
-            _features(capture.masses.T),
-            labels,
-            np.arange(n) < len(query.chunks),
-            _features(spans.T),
-            np.array(told, dtype=bool),
-        )
+    strength: float
+    words: bool
 
 
-def _features(masses: Floats) -> Floats:
-    found: Floats = np.vectorize(log_mass, otypes=[np.float64])(masses)
-    return found.reshape(masses.shape)
-
-
-def _regression(tables: Sequence[_Table], strength: float) -> tuple[Floats, float]:
-    """Weights `[head]` and bias."""
+def _regression(tables: Sequence[Table], way: _Way) -> tuple[Floats, float]:
+    """Weights `[head + 1]`, that of words last, and bias."""
     from sklearn.linear_model import LogisticRegression
 
     rows = np.concatenate([table.features for table in tables])
     labels = np.concatenate([table.labels for table in tables])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
-    found = LogisticRegression(C=strength, max_iter=2000).fit(
-        (rows - mean) / spread, labels, np.concatenate([table.weights for table in tables])
+    scaled = (rows - mean) / spread
+    scaled[:, -1] *= way.words
+    found = LogisticRegression(C=way.strength, max_iter=2000).fit(
+        scaled, labels, np.concatenate([table.weights for table in tables])
     )
     weights = found.coef_[0] / spread
+    weights[-1] *= way.words
     return weights, float(found.intercept_[0] - weights @ mean)
 
 
-def _held_out(tables: Sequence[_Table], folds: Integers, strength: float) -> list[Floats]:
+def _held_out(tables: Sequence[Table], folds: Integers, way: _Way) -> list[Floats]:
     """Logits of each query's chunks by rules that it had no part in."""
     found: list[Floats] = [np.zeros(0)] * len(tables)
     for fold in np.unique(folds):
         rest = [table for table, mine in zip(tables, folds, strict=True) if mine != fold]
-        weights, bias = _regression(rest, strength)
+        weights, bias = _regression(rest, way)
         for place in np.flatnonzero(folds == fold).tolist():
             found[place] = tables[place].features @ weights + bias
     return found
 
 
-def _loss(tables: Sequence[_Table], logits: Sequence[Floats]) -> float:
+def _loss(tables: Sequence[Table], logits: Sequence[Floats]) -> float:
     """Cross-entropy."""
     signed = [np.where(t.labels, -one, one) for t, one in zip(tables, logits, strict=True)]
     return sum(
@@ -210,19 +167,28 @@ def _loss(tables: Sequence[_Table], logits: Sequence[Floats]) -> float:
     )
 
 
-def _spans(tables: Sequence[_Table], weights: Floats, bias: float) -> tuple[float, float, int]:
-    """Scale and bias of spans, and how many told it; else the chunks' own."""
+class _Spans(NamedTuple):
+    """How spans are told by the sum over heads and by words, and how many told it."""
+
+    scale: float
+    words: float
+    bias: float
+    n_told: int
+
+
+def _spans(tables: Sequence[Table], weights: Floats, bias: float, *, words: bool) -> _Spans:
+    """By labelled sentences, where there are enough; else as chunks."""
     from sklearn.linear_model import LogisticRegression
 
-    rows = np.concatenate([table.spans @ weights for table in tables])
+    rows = np.concatenate([table.spans for table in tables])
     labels = np.concatenate([table.span_labels for table in tables])
     if min(int(labels.sum()), int((~labels).sum())) < 2 * _BINS:
-        return 1.0, bias, 0
+        return _Spans(1.0, float(weights[-1]), bias, 0)
+    features = np.stack([rows[:, :-1] @ weights[:-1], rows[:, -1] * words], axis=1)
     # Both kinds weigh alike, as those of chunks do, so that one threshold means one thing.
-    found = LogisticRegression(C=1e3, max_iter=1000, class_weight="balanced").fit(
-        rows[:, None], labels
-    )
-    return float(found.coef_[0, 0]), float(found.intercept_[0]), len(labels)
+    found = LogisticRegression(C=1e3, max_iter=1000, class_weight="balanced").fit(features, labels)
+    scale, of_words = found.coef_[0].tolist()
+    return _Spans(scale, of_words * words, float(found.intercept_[0]), len(labels))
 
 
 def _best_of(logits: Sequence[Floats], some: Sequence[Bools]) -> Floats:
@@ -247,19 +213,21 @@ def _threshold(present: Floats, absent: Sequence[Floats]) -> tuple[float, float,
     return threshold, silenced, missed
 
 
-def _least(tables: Sequence[_Table], rule: RelevanceRule) -> float:
+def _least(tables: Sequence[Table], rule: RelevanceRule) -> float:
     """The relevance that `KEPT` of the supporting sentences have, or else of the chunks."""
     weights = np.array(rule.weights)
-    spans = np.concatenate([t.spans[t.span_labels] @ weights for t in tables])
+    spans = np.concatenate([t.spans[t.span_labels] for t in tables])
     if len(spans) >= 2 * _BINS:
-        found = rule.span_bias + rule.span_scale * spans
+        found = rule.span_bias + rule.span_scale * (spans[:, :-1] @ weights)
+        found += rule.span_words * spans[:, -1]
     else:
-        found = rule.bias + np.concatenate([t.features[t.labels] @ weights for t in tables])
+        chunks = np.concatenate([t.features[t.labels] for t in tables])
+        found = rule.bias + chunks @ np.append(weights, rule.words)
     least = float(_sigmoid(np.array([np.quantile(found, 1 - KEPT)]))[0])
     return round(least, 4)
 
 
-def _brier(tables: Sequence[_Table], relevance: Sequence[Floats]) -> float:
+def _brier(tables: Sequence[Table], relevance: Sequence[Floats]) -> float:
     total = sum(float(table.weights.sum()) for table in tables)
     errors = [
         float(table.weights @ (one - table.labels) ** 2)
@@ -269,7 +237,7 @@ def _brier(tables: Sequence[_Table], relevance: Sequence[Floats]) -> float:
 
 
 def _reliability(
-    tables: Sequence[_Table], relevance: Sequence[Floats]
+    tables: Sequence[Table], relevance: Sequence[Floats]
 ) -> tuple[tuple[float, float], ...]:
     told = np.concatenate(relevance)
     labels = np.concatenate([table.labels for table in tables])

@@ -77,13 +77,13 @@ def fit_told(
     if not with_evidence:
         return Told(fusing=fusing)
     if keeps_vectors(subject.layout):
-        relevance = _relevance(subject, queries, profile, capture, folds, seed)
+        relevance = fit_relevance_of(subject, queries, profile, capture, folds, seed)
         by_both = fit_fused_evidence(queries, relevance, folds)
         return Told(relevance=relevance, fusing=fusing, fused_evidence=by_both)
     return Told(_evidence(subject, queries, profile, capture, folds, seed), fusing=fusing)
 
 
-def _relevance(
+def fit_relevance_of(
     subject: Subject,
     queries: Sequence[LabelledQuery],
     profile: HeadProfile,
@@ -97,8 +97,9 @@ def _relevance(
     ranker = subject.ranker(profile=replace(profile, relevance=rule), memory_bytes=MEMORY_BYTES)
     about = subject.about(heads) | {"background": list(ranker.profile.background_texts)}
     look = look_beside(ranker, subject.plain, heads)
-    captured = capture(with_others(queries, seed), look, about, "Reading relevance")
-    return fit_relevance(heads, queries, captured, folds)
+    beside = with_others(queries, seed)
+    captured = capture(beside, look, about, "Reading relevance")
+    return fit_relevance(heads, queries, beside, captured, folds)
 
 
 def _evidence(

@@ -1,0 +1,40 @@
+"""The words of a query, where they have a part in what chunks are worth."""
+
+from __future__ import annotations
+
+from attnmass.engine.asking import Asked
+from attnmass.profiles import HeadProfile
+from attnmass.profiles.texts import ordinary_rarity
+from attnmass.text.inputs import Inputs
+from attnmass.text.prompt import chunk_text
+from attnmass.text.words import QueryWords, bm25
+
+
+def words_of(query: str, profile: HeadProfile) -> QueryWords | None:
+    """The query's words; `None` where the profile leaves them aside."""
+    rule = profile.relevance
+    counts = rule is not None and rule.counts_words
+    return QueryWords(query, ordinary_rarity()) if counts else None
+
+
+def words_said(query: str, inputs: Inputs, profile: HeadProfile) -> list[float] | None:
+    """The share of the query's words that each distinct text says; `None` as `words_of`."""
+    words = words_of(query, profile)
+    return None if words is None else [words.said(text) for text in _texts(inputs)]
+
+
+def words_found(
+    query: str, inputs: Inputs, asked: Asked, profile: HeadProfile
+) -> list[float] | None:
+    """BM25 of each distinct text; `None` where words have no part in the order.
+
+    They have where the profile weighs them and a retriever's scores may count.
+    """
+    if profile.fuse_rule.words is None or asked.fuse != "auto":
+        return None
+    return bm25(query, _texts(inputs))
+
+
+def _texts(inputs: Inputs) -> list[str]:
+    found = {place: chunk_text(inputs.chunks[index]) for index, place in inputs.places.items()}
+    return [found[place] for place in range(len(found))]

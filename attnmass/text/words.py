@@ -1,0 +1,118 @@
+"""Which words of a query a text says, rare words counting for more, whatever their endings."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attnmass.text.echo import UNSPACED, Echo
+
+# Letters that words are told by: in many languages as good as a stemmer that knows the language
+# (McNamee, Nicholas and Mayfield, SIGIR 2009).
+_LETTERS = 5
+_K1, _B = 0.9, 0.4  # of BM25, as Anserini has them
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rarity:
+    """How rare words are, by some texts.
+
+    Attributes:
+        counts: In how many of them a word's beginning stands.
+        n_texts: How many they are.
+    """
+
+    counts: Mapping[str, int]
+    n_texts: int
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Rarity:
+        """Count what the texts say."""
+        found = [set(_beginnings(text)) for text in texts]
+        return cls(Counter(one for beginnings in found for one in beginnings), len(found))
+
+    def __call__(self, beginning: str) -> float:
+        """Inverse document frequency, above 0."""
+        return math.log((self.n_texts + 1) / (self.counts.get(beginning, 0) + 0.5))
+
+
+class QueryWords:
+    """The words of a query, to be found in texts."""
+
+    def __init__(self, query: str, rarity: Rarity) -> None:
+        """Weigh each word of the query once.
+
+        Args:
+            query: The query.
+            rarity: What rare words are told by.
+        """
+        weights = {beginning: rarity(beginning) for beginning in _beginnings(query)}
+        total = sum(weights.values())
+        self._echo = Echo(query)
+        self._weights = {beginning: weight / total for beginning, weight in weights.items()}
+
+    def said(self, text: str) -> float:
+        """The share of the words that a text says, by their rarity, in [0, 1].
+
+        Where it repeats the query it says nothing, see `Echo`. Takes time linear in the text.
+        """
+        text = self._echo.without(text).lower()
+        found = sum(weight for one, weight in self._weights.items() if _says(text, one))
+        return min(1.0, found)
+
+
+def bm25(query: str, texts: Sequence[str]) -> list[float]:
+    """What texts say of a query's words, by how many of these texts have them; at least 0.
+
+    By Robertson and Zaragoza (2009, equation 3.15), with Lucene's inverse document frequencies,
+    which are above 0. Where a text repeats the query it says nothing, see `Echo`.
+    """
+    echo, asked = Echo(query), set(_beginnings(query))
+    counts = [Counter(_beginnings(echo.without(text))) for text in texts]
+    sizes = [max(1, sum(one.values())) for one in counts]
+    mean = sum(sizes) / max(1, len(sizes))
+    found = [0.0] * len(texts)
+    for word in sorted(asked):
+        n_with = sum(word in one for one in counts)
+        weight = math.log(1 + (len(texts) - n_with + 0.5) / (n_with + 0.5))
+        for place, (one, size) in enumerate(zip(counts, sizes, strict=True)):
+            often = one[word]
+            found[place] += weight * often / (often + _K1 * (1 - _B + _B * size / mean))
+    return found
+
+
+def _beginnings(text: str) -> list[str]:
+    """What each word is told by, in the order of the text.
+
+    Scripts that put no spaces between words are told by all pairs of characters.
+    """
+    found: list[str] = []
+    for word in _WORD.findall(text.lower()):
+        if UNSPACED.search(word) and len(word) > 1:
+            found += [word[i : i + 2] for i in range(len(word) - 1)]
+        else:
+            found.append(word[:_LETTERS])
+    return found
+
+
+def _says(text: str, beginning: str) -> bool:
+    """Whether a word of a text in small letters begins so, or is that, if it is shorter."""
+    size = len(beginning)
+    start = text.find(beginning)
+    if UNSPACED.search(beginning):
+        return start >= 0
+    while start >= 0:
+        end = start + size
+        begins = start == 0 or not _in_word(text[start - 1])
+        if begins and (size >= _LETTERS or end == len(text) or not _in_word(text[end])):
+            return True
+        start = text.find(beginning, start + 1)
+    return False
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"

@@ -1,0 +1,89 @@
+"""Fits anew what a late profile tells relevance and evidence by; nothing else of it changes.
+
+python -m benchmarks.relevance_fit DATA_FOLDER [--captures FOLDER] [--model NAME] [--dtype NAME]
+
+The queries are those of `benchmarks.late_fit`, and so are the two retrievers, of which cosines have
+a part in evidence. Only heads that the profile reads anyway take part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnmass.fitting.captures.capture import capture_all
+from attnmass.fitting.captures.store import Capture, Store
+from attnmass.fitting.evidence.fused_evidence import fit_fused_evidence
+from attnmass.fitting.evidence.telling import fit_relevance_of
+from attnmass.fitting.heads.crossval import split_folds
+from attnmass.fitting.queries.data import read_data
+from attnmass.fitting.queries.items import LabelledQuery
+from attnmass.fitting.reports import facts
+from attnmass.fitting.subject import open_model
+from attnmass.profiles import load_profile
+from benchmarks.heads import PROFILES
+from benchmarks.late_fit import Scored, hotpotqa, nq, written
+from benchmarks.quality import MODEL
+
+RESULTS = Path(__file__).parent / "results" / "relevance_fit.json"
+FOLDS = 5
+
+
+def main() -> None:
+    """Fit, and write the rules into the profile and what folds said of them into `--out`."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
+    parser.add_argument("--captures", type=Path, default=Path("build/captures"), help="where kept")
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--dtype", help="what the model computes in (default: its own)")
+    arguments = parser.parse_args()
+    path = PROFILES / f"{arguments.model}.late.json"
+    profile = load_profile(path)
+    if profile.fusing is None:
+        raise SystemExit(f"{path} has no rule for a retriever's scores: run benchmarks.late_fit")
+    subject = open_model(
+        arguments.model,
+        profile=profile,
+        **({} if arguments.dtype is None else {"dtype": arguments.dtype}),
+    )
+    arguments.captures.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place:
+        some = (arguments.data, arguments.limit, None, Scored(arguments.captures / "scores.jsonl"))
+        files = [
+            written(Path(place) / "nq.jsonl", nq(*some)),
+            written(Path(place) / "hotpotqa.jsonl", hotpotqa(*some)),
+        ]
+        data = read_data(files)
+    names = list(data.counts)
+    folds = split_folds(np.array([names.index(name) for name in data.sets]), FOLDS, 0)
+
+    def capture(
+        queries: Sequence[LabelledQuery],
+        look: Callable[[LabelledQuery], Capture],
+        about: dict[str, Any],
+        desc: str,
+    ) -> list[Capture]:
+        store = Store(arguments.captures, about)
+        return capture_all(queries, look, store, desc=desc, progress=True)
+
+    relevance = fit_relevance_of(subject, data.queries, profile, capture, folds, 0)
+    both = fit_fused_evidence(data.queries, relevance, folds)
+    report = {"model": arguments.model, "queries": data.counts, **facts.of_relevance(relevance)}
+    report["fusing"] = facts.of_fusing(None, both)
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    fusing = replace(profile.fusing, evidence=None if both is None else both.weights)
+    made = replace(profile, relevance=relevance.rule, fusing=fusing)
+    path.write_text(made.to_json(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

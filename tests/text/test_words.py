@@ -1,0 +1,83 @@
+"""Which words of a query a text says."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnmass.profiles.texts import ordinary_rarity
+from attnmass.text.words import QueryWords, Rarity
+
+EVEN = Rarity({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "share"),
+    [
+        ("telescope inventors", "He invented the Telescopes.", 1.0),
+        ("telescope inventors", "A microscope.", 0.0),
+        ("telescope inventors", "The inventory of a shop.", 0.5),
+        ("cat map", "A catalogue of maps", 0.0),  # shorter words are told whole
+        ("cat map", "CAT, map", 1.0),
+        ("cat map", "a_cat xmap map_", 0.0),
+        ("art", "smart art", 1.0),  # the first place is within a word
+        ("", "anything", 0.0),
+        ("?!", "?!", 0.0),
+        ("telescope", "", 0.0),
+        ("Straße ÉCOLE", "straße école", 1.0),
+    ],
+)
+def test_words_are_told_by_their_beginnings(query: str, text: str, share: float) -> None:
+    """The first five letters tell a word, shorter ones are told whole."""
+    assert QueryWords(query, EVEN).said(text) == pytest.approx(share)
+
+
+def test_scripts_without_spaces_are_told_by_pairs() -> None:
+    """Two characters that stand together."""
+    words = QueryWords("東京タワー", EVEN)
+    assert words.said("昨日、東京タワーに行った") == pytest.approx(1.0)
+    assert words.said("東京に行った") == pytest.approx(0.25)
+    assert words.said("京都") == 0.0
+
+
+def test_rare_words_count_for_more() -> None:
+    """What is in all texts says next to nothing."""
+    words = QueryWords("who invented the telescope", ordinary_rarity())
+    assert words.said("the one who") < 0.3 < words.said("a telescope")
+    assert words.said("The telescope was invented by one who") == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("again", ["{}", "{} {} {}", "The question is: {}", "Q: {}\nA:"])
+def test_what_repeats_the_query_says_nothing(again: str) -> None:
+    """But what stands around it does."""
+    query = "Who invented the telescope?"
+    words = QueryWords(query, ordinary_rarity())
+    assert words.said(again.replace("{}", query.upper())) < 1e-3
+    answer = " Hans Lippershey invented it in 1608."
+    assert words.said(again.replace("{}", query) + answer) == words.said(answer) > 0
+
+
+@given(st.text(max_size=60), st.text(max_size=200), st.text(max_size=60))
+def test_share_is_one_and_grows_with_the_text(query: str, text: str, more: str) -> None:
+    """In [0, 1], whatever the texts."""
+    words = QueryWords(query, ordinary_rarity())
+    assert 0.0 <= words.said(text) <= 1.0
+    if not words._echo.places(f"{text} {more}"):
+        assert words.said(f"{text} {more}") >= words.said(text) - 1e-12
+
+
+@pytest.mark.parametrize("text", ["a" * 400_000, "a " * 200_000, "xa" * 200_000, "aaaaa" * 80_000])
+def test_takes_linear_time(text: str) -> None:
+    """Also where words almost stand everywhere."""
+    words = QueryWords("a aa aaa aaaa aaaaaa b", EVEN)
+
+    def seconds(text: str) -> float:
+        started = time.process_time()
+        words.said(text)
+        return time.process_time() - started
+
+    short = min(seconds(text[: len(text) // 8]) for _ in range(3))
+    assert min(seconds(text) for _ in range(3)) < 40 * short + 0.01
