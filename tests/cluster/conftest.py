@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.ray_processes import ENDING, ENVIRONMENT, processes_of
-from tests.engine.test_relevance import profile
+from tests.engine.relevance import profile
 from tests.serving.conftest import until
 from tests.tiny import tiny_model, tiny_tokenizer
 

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from tests.engine.test_relevance import PARAGRAPHS
+from tests.engine.relevance import PARAGRAPHS
 
 ROOT = Path(__file__).parents[2]
 TEXTS = PARAGRAPHS[:30]

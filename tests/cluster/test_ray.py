@@ -23,7 +23,7 @@ from attnmass.serving.options import ServingOptions
 from attnmass.serving.service import Service
 from tests.cluster.ray_processes import ENDING, ROOT, STARTING, TEXTS, TIMEOUT, processes_of
 from tests.cluster.test_at_rest import pushed
-from tests.engine.test_relevance import QUERY
+from tests.engine.relevance import QUERY
 from tests.serving.conftest import until
 
 pytest.importorskip("ray")
