@@ -27,8 +27,9 @@ from attnmass import AttentionRanker, AttnMassError
 from attnmass.store.disk import FILE_NAME, DiskStore
 from tests.campaigns.entry import line, run
 from tests.conftest import HEADS
-from tests.store.test_disk import MANY
-from tests.store.test_faults import DAMAGES, check, cut, damaged_store, head, killed_writers
+from tests.store.damages import DAMAGES, cut, damaged_store, head
+from tests.store.processes import killed_writers
+from tests.store.values import MANY, check
 from tests.tiny import tiny_model, tiny_tokenizer
 
 QUERY = "Who developed the theory of relativity?"

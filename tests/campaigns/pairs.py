@@ -17,7 +17,7 @@ from attnmass import AttentionRanker
 from tests.campaigns.entry import line, run, small_ranker, tried
 from tests.contract.adapters import Adapter, Candidate, LangChainAdapter, LlamaIndexAdapter
 from tests.contract.checks import trim_and_check
-from tests.contract.test_trimming import words
+from tests.trimming.build import words
 from tests.trimming.random_chunks import requests, texts
 
 # Seconds of the processor that a pair may take, and what a character may add: some ten times what

@@ -10,7 +10,7 @@ import pytest
 from attnmass import load_profile
 from attnmass.cli.errors import ExitCode
 from tests.cli.conftest import Cli
-from tests.engine.test_relevance import PARAGRAPHS, QUERY, profile
+from tests.engine.relevance import PARAGRAPHS, QUERY, profile
 
 
 @pytest.fixture

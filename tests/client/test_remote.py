@@ -5,69 +5,20 @@ from __future__ import annotations
 import asyncio
 import pickle
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
 import attnmass
-from attnmass import (
-    AttentionRanker,
-    Chunk,
-    HeadProfile,
-    NoEvidenceError,
-    Ranking,
-    RemoteRanker,
-    ServerError,
-    Trim,
-    UnsupportedModelError,
-    shared_ranker,
-)
+from attnmass import AttentionRanker, Chunk, HeadProfile, RemoteRanker, Trim, shared_ranker
 from attnmass.profiles import RelevanceRule
-from tests.client.scripted import Answer, scripted
+from tests.client.asked import CHUNKS, QUERY, SCORES, alike, same
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
 from tests.contract.wire import served
 from tests.test_verbs import VERBS
 from tests.tiny import tiny_model, tiny_tokenizer
-
-QUERY = "Where was Einstein born?"
-CHUNKS = [
-    "Trains to Munich leave hourly. They are late.",
-    Chunk(
-        "Einstein was born in Ulm. He sailed. It was in 1879.", "Einstein", "By N. N.\n", "\nEnd."
-    ),
-    "It rains.",
-    " ",
-    None,
-    "It rains.",
-    "A lone \ud800 surrogate. And \U0001f600 more.",
-]
-SCORES = [0.9, 0.5, float("nan"), None, 0.1, 0.0, 2]
-
-
-@pytest.fixture(scope="module")
-def remote(ranker: AttentionRanker) -> Iterator[RemoteRanker]:
-    """The tiny ranker behind a server."""
-    with served(ranker) as url:
-        found = RemoteRanker(url, traces=True)
-        yield found
-        found.close()
-
-
-def same(found: Any, expected: Any) -> None:
-    """Whether two rankings are alike in all but times."""
-    times = expected.timings
-    assert replace(found, timings=times, trace=None) == replace(expected, trace=None)
-
-
-def alike(found: Any) -> Any:
-    """What of a result is compared: all but times and traces."""
-    if isinstance(found, list):
-        return [alike(each) for each in found]
-    return replace(found, timings=None, trace=None) if isinstance(found, Ranking) else found
 
 
 @pytest.mark.parametrize(("verb", "options"), [(name, rest[1]) for name, rest in VERBS.items()])
@@ -194,18 +145,6 @@ def test_heat_maps(remote: RemoteRanker, ranker: AttentionRanker) -> None:
     assert plain.rank(QUERY, CHUNKS, query_words=True).explain().query_words
 
 
-def test_no_evidence_is_raised(remote: RemoteRanker, ranker: AttentionRanker) -> None:
-    """The error has the ranking, as one that is raised in here."""
-    options: dict[str, Any] = {"evidence_threshold": 1.0, "on_no_evidence": "raise"}
-    with pytest.raises(NoEvidenceError) as expected:
-        ranker.rank(QUERY, CHUNKS, **options)
-    with pytest.raises(NoEvidenceError) as found:
-        remote.rank(QUERY, CHUNKS, **options)
-    assert str(found.value) == str(expected.value)
-    same(found.value.ranking, expected.value.ranking)
-    assert remote.rank(QUERY, CHUNKS, trim=Trim(dry_run=True), **options).no_evidence
-
-
 @pytest.mark.parametrize("least", ["auto", None, 0.3])
 @pytest.mark.parametrize("options", [{}, {"top_n": 2}, {"order": "input"}])
 def test_relevance(least: Any, options: dict[str, Any]) -> None:
@@ -228,52 +167,6 @@ def test_relevance(least: Any, options: dict[str, Any]) -> None:
         found = RemoteRanker(url)
         same(found.rank(QUERY, chunks, trim=trim, min_relevance=least, **options), expected)
         found.close()
-
-
-@pytest.mark.parametrize(
-    ("call", "kind", "message"),
-    [
-        (lambda r: r.rank(" ", CHUNKS), ValueError, "blank"),
-        (lambda r: r.rank(5, CHUNKS), TypeError, "must be a string"),
-        (lambda r: r.rank(QUERY, "text"), TypeError, "sequence of texts"),
-        (lambda r: r.rank(QUERY, CHUNKS, top_k=3), TypeError, "top_k"),
-        (lambda r: r.rank(QUERY, CHUNKS, fuse=0.5), ValueError, "fuse needs"),
-        (lambda r: r.rank(QUERY, CHUNKS, min_relevance=0.5), ValueError, "needs relevance"),
-        (lambda r: r.rank("word " * 3000, CHUNKS), ValueError, "tokens"),
-        (lambda r: r.trim(QUERY, CHUNKS, max_tokens=1), ValueError, "max_tokens=1 is too few"),
-        (lambda r: r.attribute(QUERY, CHUNKS, " "), ValueError, "answer is empty"),
-        (lambda r: r.attribute(QUERY, CHUNKS, "a", top_spans=0), ValueError, "top_spans"),
-    ],
-)
-def test_errors_are_the_same(
-    remote: RemoteRanker, ranker: AttentionRanker, call: Any, kind: Any, message: str
-) -> None:
-    """What is wrong is raised as the same class in the same words."""
-    with pytest.raises(kind, match=message) as expected:
-        call(ranker)
-    with pytest.raises(kind, match=message) as found:
-        call(remote)
-    assert str(found.value) == str(expected.value)
-    assert type(found.value) is type(expected.value)
-
-
-@pytest.mark.parametrize(
-    ("call", "kind", "message"),
-    [
-        (lambda r: r.attention(QUERY, CHUNKS), UnsupportedModelError, "load the model in this"),
-        (lambda r: r.inside(CHUNKS), UnsupportedModelError, "load the model in this process"),
-        (lambda r: r.rank(QUERY, CHUNKS, batch_size=2), ValueError, "a server has its own"),
-        (lambda r: r.rank(QUERY, CHUNKS, progress=True), ValueError, "a server shows none"),
-        (lambda r: r.warm(CHUNKS, batch_size=2), ValueError, "a server has its own"),
-        (lambda r: r.attribute(QUERY, CHUNKS, "a", progress=True), ValueError, "shows none"),
-    ],
-)
-def test_what_a_server_does_not_do(
-    remote: RemoteRanker, call: Any, kind: Any, message: str
-) -> None:
-    """It is refused with what to do instead."""
-    with pytest.raises(kind, match=message):
-        call(remote)
 
 
 def test_a_server_that_got_another_model() -> None:
@@ -308,99 +201,12 @@ def test_calls_at_once() -> None:
         remote.close()
 
 
-def test_keys_are_compared(ranker: AttentionRanker) -> None:
-    """A server with keys lets in who has one, and says to whom has none what to pass."""
-    with served(ranker, api_keys="a-key") as url:
-        with RemoteRanker(url, api_key="a-key") as remote:
-            assert remote.rank(QUERY, CHUNKS).chunks
-        with RemoteRanker(url) as remote, pytest.raises(ServerError, match="pass api_key"):
-            remote.rank(QUERY, CHUNKS)
-
-
 def test_pickles(remote: RemoteRanker, ranker: AttentionRanker) -> None:
     """What is unpickled asks the same server in the same way."""
     again = pickle.loads(pickle.dumps(remote))
     assert (again.url, again.settings) == (remote.url, remote.settings)
     assert again.rank(QUERY, CHUNKS).trace is not None
     again.close()
-
-
-RANKER = {
-    "ranker": "0",
-    "profile": {"model": "m", "layout": "parallel", "heads": [[0, 0]], "weights": [1.0]},
-    "options": {"layout": "parallel", "rank_by": "attention", "reading": None},
-}
-SAID: dict[str, Any] = {
-    "evidence": 0.5,
-    "no_evidence": False,
-    "threshold": None,
-    "notes": [],
-    "stability": None,
-    "timings": {"tokenize": 0.0, "encode": 0.0, "query": 0.0, "total": 0.0, "trim": 0.0},
-    "chunks": [
-        {
-            **{"index": 0, "score": 0.5, "n_tokens": 2, "n_windows": 1, "mass": 0.5, "share": 0.5},
-            **{"relevance": None, "logit": None, "skipped": None},
-        }
-    ],
-    "spans": [
-        {
-            **{"index": 0, "segments": [[0, 5, "sentence", []]], "scores": [0.5], "masses": [0.5]},
-            **{"relevances": None, "bound": None, "leans": None},
-        }
-    ],
-    "query_offsets": None,
-    "traces": None,
-}
-SPANS, FIRST = SAID["spans"][0], SAID["chunks"][0]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"not JSON",
-        {},
-        {"ranker": "0", "rankings": []},
-        {"ranker": "0", "rankings": [SAID | {"evidence": "much"}]},
-        b'{"ranker": "0", "rankings": [{"evidence": NaN}]}',
-        {"ranker": "0", "rankings": [SAID | {"chunks": []}]},
-        {"ranker": "0", "rankings": [SAID | {"chunks": [FIRST | {"index": 1}]}]},
-        {"ranker": "0", "rankings": [SAID | {"timings": {"tokenize": 0.0}}]},
-        {"ranker": "0", "rankings": [SAID | {"spans": [SPANS | {"index": 7}]}]},
-        {"ranker": "0", "rankings": [SAID | {"spans": [SPANS | {"scores": []}]}]},
-        {"ranker": "0", "rankings": [SAID | {"spans": [SPANS | {"relevances": []}]}]},
-        {
-            "ranker": "0",
-            "rankings": [SAID | {"spans": [SPANS | {"segments": [[0, 99, "sentence", []]]}]}],
-        },
-        {
-            "ranker": "0",
-            "rankings": [SAID | {"spans": [SPANS | {"segments": [[0, 5, "sentence", [0]]]}]}],
-        },
-        {
-            "ranker": "0",
-            "rankings": [SAID | {"traces": [], "query_offsets": {"dtype": "<f4", "shape": [1]}}],
-        },
-    ],
-    ids=range(14),
-)
-def test_answers_that_cannot_be(body: Any) -> None:
-    """Whatever a server says that does not fit what was sent is its error, and no result."""
-    with scripted(Answer(body=RANKER), Answer(body=body)) as server:
-        remote = RemoteRanker(server.url)
-        with pytest.raises(ServerError, match="cannot read"):
-            remote.trim(QUERY, ["a b c"], keep_ratio=1.0)
-        remote.close()
-
-
-def test_an_answer_that_can_be() -> None:
-    """What the others were made of is one; what a later server adds is left aside."""
-    body = {"ranker": "0", "rankings": [SAID | {"more": 1}], "more": 2}
-    with scripted(Answer(body=RANKER), Answer(body=body)) as server:
-        remote = RemoteRanker(server.url)
-        found = remote.trim(QUERY, ["a b c"], keep_ratio=1.0, tokenizer=str.split)
-        assert [chunk.text for chunk in found.chunks] == ["a b c"]
-        remote.close()
 
 
 def test_shared(remote: RemoteRanker) -> None:

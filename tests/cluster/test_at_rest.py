@@ -19,7 +19,7 @@ from attnmass.store.disk import DiskStore
 from attnmass.store.objects import ObjectStore
 from tests.cluster.test_indexing import reader
 from tests.cluster.test_remote import Elsewhere
-from tests.engine.test_relevance import QUERY
+from tests.engine.relevance import QUERY
 from tests.layouts.test_shards import TEXTS, untimed
 
 CHUNKS = [Chunk(text) for text in TEXTS]

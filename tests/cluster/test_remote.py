@@ -19,7 +19,7 @@ from attnmass.cluster.remote import RemoteShard
 from attnmass.cluster.wire import Seen
 from attnmass.masses import Queries
 from tests.conftest import HEADS
-from tests.engine.test_relevance import QUERY
+from tests.engine.relevance import QUERY
 from tests.layouts.test_shards import NAMES, PROPERTY, TEXTS, build, told, untimed
 from tests.tiny import tiny_model, tiny_tokenizer
 

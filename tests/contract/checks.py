@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.contract.adapters import Adapter, Candidate
-from tests.contract.test_trimming import counter, make, words
+from tests.contract.theories import counter, make
+from tests.trimming.build import words
 
 
 def trim_and_check(

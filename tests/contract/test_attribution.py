@@ -12,9 +12,9 @@ import pytest
 from attnmass import AttentionRanker
 from tests.conftest import HEADS
 from tests.contract.adapters import Adapter, Candidate
+from tests.contract.candidates import QUERY
 from tests.tiny import tiny_model, tiny_tokenizer
 
-QUERY = "Who developed the theory of relativity?"
 ANSWER = "Albert Einstein developed it. That was in 1905."
 CANDIDATES = [
     Candidate("The river runs through the city. Trains are slow.", 0.9, "id-0", {}, 50),

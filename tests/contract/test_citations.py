@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.contract.adapters import Adapter, Candidate
-from tests.contract.test_trimming import CANDIDATES, QUERY, TEXTS, make
+from tests.contract.candidates import QUERY
+from tests.contract.theories import CANDIDATES, TEXTS, make
 
 
 def test_kept_spans_are_numbered_in_reading_order(adapter: Adapter) -> None:

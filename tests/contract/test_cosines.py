@@ -12,9 +12,9 @@ from attnmass.profiles import FuseRule, RelevanceRule
 from attnmass.profiles.texts import ordinary_texts
 from tests.conftest import HEADS
 from tests.contract.adapters import Adapter, Candidate
+from tests.contract.candidates import QUERY
 from tests.tiny import tiny_model, tiny_tokenizer
 
-QUERY = "Who developed the theory of relativity?"
 TEXTS = (
     "The river runs through the city.",
     "A physicist developed a theory.",

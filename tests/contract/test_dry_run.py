@@ -9,8 +9,10 @@ import pytest
 
 from attnmass import HeadProfile
 from tests.contract.adapters import Adapter, Candidate
+from tests.contract.candidates import QUERY
 from tests.contract.stub import StubRanker
-from tests.contract.test_trimming import CANDIDATES, QUERY, TEXTS, make, stub, trimmed, words
+from tests.contract.theories import CANDIDATES, TEXTS, make, stub, trimmed
+from tests.trimming.build import words
 
 MANY = [Candidate(f"Item {n} is told of here.", 0.9 - n / 100, f"id-{n}") for n in range(12)]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.contract.adapters import Adapter
-from tests.contract.test_trimming import CANDIDATES, QUERY, make
+from tests.contract.candidates import QUERY
+from tests.contract.theories import CANDIDATES, make
 from tests.trimming.embedders import KINDS, OfLangChain
 
 pytestmark = pytest.mark.in_process  # a server is told of no model, see `test_remote`

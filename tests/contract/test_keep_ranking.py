@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.contract.adapters import Adapter
-from tests.contract.test_trimming import CANDIDATES, QUERY, make, stub
+from tests.contract.candidates import QUERY
+from tests.contract.theories import CANDIDATES, make, stub
 
 
 def test_the_last_ranking_is_kept_on_request(adapter: Adapter) -> None:

@@ -27,8 +27,8 @@ from attnmass.options.renamed import RENAMED
 from attnmass.profiles import EvidenceRule, RankRule, SpanRule, packaged_profiles
 from tests.conftest import HEADS
 from tests.contract.adapters import Adapter
+from tests.contract.candidates import CANDIDATES, QUERY, TEXTS
 from tests.contract.stub import StubRanker
-from tests.contract.test_contract import CANDIDATES, QUERY, TEXTS
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import cross_encoder_folder, tiny_encoder, wordpiece_tokenizer
 from tests.tiny_seq2seq import seq2seq_tokenizer, tiny_seq2seq

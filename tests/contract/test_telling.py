@@ -9,8 +9,10 @@ import pytest
 
 from attnmass import AttentionRanker, release, shared_ranker
 from tests.contract.adapters import Adapter, Candidate
-from tests.contract.test_trimming import CANDIDATES, QUERY, stub, words
+from tests.contract.candidates import QUERY
+from tests.contract.theories import CANDIDATES, stub
 from tests.tiny import tiny_model, tiny_tokenizer
+from tests.trimming.build import words
 
 SCORED = [replace(each, score=0.5 + place / 8) for place, each in enumerate(CANDIDATES)]
 

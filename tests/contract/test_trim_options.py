@@ -17,8 +17,10 @@ from attnmass import Trim
 from attnmass.options.fields import SELECTION_FIELDS, TRIM_DETAILS, TRIM_FIELDS
 from attnmass.options.selection import Selection
 from tests.contract.adapters import Adapter
-from tests.contract.test_trimming import CANDIDATES, QUERY, make, stub, words
+from tests.contract.candidates import QUERY
+from tests.contract.theories import CANDIDATES, make, stub
 from tests.tiny import tiny_tokenizer
+from tests.trimming.build import words
 from tests.trimming.embedders import OfLangChain
 
 HOW = {

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.contract.adapters import Candidate, LangChainAdapter, LlamaIndexAdapter
+from tests.contract.candidates import QUERY
 from tests.contract.checks import trim_and_check
-from tests.contract.test_trimming import QUERY, words
 from tests.tiny import tiny_tokenizer
+from tests.trimming.build import words
 
 WORDS = [
     "theory",

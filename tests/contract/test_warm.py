@@ -13,8 +13,8 @@ import pytest
 from attnmass import AttentionRanker
 from tests.conftest import HEADS
 from tests.contract.adapters import Adapter, Candidate
+from tests.contract.candidates import QUERY, TEXTS
 from tests.contract.stub import StubRanker
-from tests.contract.test_contract import QUERY, TEXTS
 from tests.tiny import tiny_model, tiny_tokenizer
 
 CANDIDATES = [

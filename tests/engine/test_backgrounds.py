@@ -12,7 +12,7 @@ import pytest
 
 from attnmass import AttentionRanker, HeadProfile, UnsupportedModelError, load_profile
 from attnmass.layouts.late_reading import ChunkVectors
-from tests.engine.test_relevance import PARAGRAPHS, QUERY, profile
+from tests.engine.relevance import PARAGRAPHS, QUERY, profile
 from tests.tiny import tiny_model, tiny_tokenizer
 
 OWN = PARAGRAPHS[20:44]

@@ -16,7 +16,7 @@ from attnmass.profiles import RelevanceRule, SpanRule
 from attnmass.text.segmentation import segment
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
-from tests.engine.test_trimmer import CHUNKS, QUERY
+from tests.engine.to_trim import CHUNKS, QUERY
 from tests.tiny import tiny_model, tiny_tokenizer
 
 MORE = [*CHUNKS, "Coal is black. Ships carry salt, in bags.", "A city. 5 boats. A book of numbers."]

@@ -19,8 +19,8 @@ from attnmass.profiles import FuseRule, RelevanceRule
 from attnmass.profiles.fusing import COSINE_WEIGHT
 from attnmass.text.segmentation import segment
 from tests.conftest import HEADS
-from tests.engine.test_relevance import PROPERTY, profile, texts
-from tests.engine.test_trimmer import CHUNKS, QUERY, without_times
+from tests.engine.relevance import PROPERTY, profile, texts
+from tests.engine.to_trim import CHUNKS, QUERY, without_times
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.trimming.embedders import KINDS, OfLangChain, vector
 

@@ -8,30 +8,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from attnmass import AttentionRanker, HeadProfile, Ranking
+from attnmass import AttentionRanker, Ranking
 from attnmass.engine.asking import RankOptions
 from attnmass.options.choices import RetrievalKind
-from attnmass.profiles import FuseRule, RelevanceRule
-from attnmass.profiles.texts import ordinary_documents
+from attnmass.profiles import FuseRule
 from attnmass.scoring.evidence import by_both
+from tests.engine.relevance import HEADS, PARAGRAPHS, PROPERTY, QUERY, profile, texts
 from tests.tiny import tiny_model, tiny_tokenizer
 
-HEADS = ((1, 0), (1, 3), (2, 2))
-QUERY = "Who developed the theory of relativity in 1905?"
-PARAGRAPHS = [text for one in ordinary_documents()[:15] for text in one.paragraphs]
 KINDS: tuple[RetrievalKind, ...] = get_args(RetrievalKind)
 WEIGHTS = (0.5, 6.0, -3.0)
-NOISE = ["", " \n", "0,0,0\n" * 50, "word " * 200, "Query: Query:", "4f 8a 00 1c " * 40, QUERY]
-
-
-def profile(**fields: Any) -> HeadProfile:
-    """A profile with a rule for relevance and a small background."""
-    rule = RelevanceRule(HEADS, (0.9, 0.7, -0.4), bias=1.0, evidence_threshold=0.2)
-    fields = {"relevance": rule, "background": tuple(PARAGRAPHS[-6:])} | fields
-    return HeadProfile.from_heads(HEADS, model="tiny", layout="late", **fields)
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +41,6 @@ def scored(ranker: AttentionRanker) -> AttentionRanker:
 def by_text(ranking: Ranking, chunks: list[str]) -> dict[str, float | None]:
     """Relevance of each text."""
     return {chunks[chunk.index]: chunk.relevance for chunk in ranking.chunks}
-
-
-texts = st.lists(st.sampled_from([*PARAGRAPHS[:40], *NOISE]), min_size=1, max_size=12)
-PROPERTY = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @PROPERTY

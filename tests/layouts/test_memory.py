@@ -13,9 +13,6 @@ from transformers import BertConfig
 from attnmass import AttentionRanker, OutOfMemoryError
 from attnmass.capture import CrossReader, EncoderReader, Reader
 from attnmass.capture.vectors import VectorReader
-from attnmass.cli.errors import ExitCode, told
-from attnmass.models.out_of_memory import advising_fewer, advising_shorter, shrinking, sizes_down
-from attnmass.serving.errors import of_model
 from tests.conftest import HEADS
 from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -266,46 +263,3 @@ def test_inside_chunks_too(
     limit(monkeypatch, place, tokens=200)
     with pytest.raises(OutOfMemoryError, match="max_chunk_tokens"):
         layout.within([tokens, more], groups, options)
-
-
-def test_other_errors_pass() -> None:
-    """What is no lack of memory is neither tried again nor told as one; first advice stands."""
-    tried = []
-
-    def broken(size: int) -> None:
-        tried.append(size)
-        raise RuntimeError("something else")
-
-    with pytest.raises(RuntimeError, match="something else"), advising_shorter(8):
-        shrinking(broken, [4, 2, 1])
-    assert tried == [4]
-    with pytest.raises(OutOfMemoryError, match="8 tokens"), advising_fewer(3), advising_shorter(8):
-        raise MemoryError
-
-
-def test_an_error_is_told_with_options() -> None:
-    """The command line says which option to pass, the server what to send."""
-    with pytest.raises(OutOfMemoryError) as caught, advising_shorter(300):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-    message, code, _ = told(caught.value)
-    assert "--max-chunk-tokens 150" in message
-    assert code == ExitCode.FAILED
-    answer = of_model(caught.value)
-    assert answer is not None
-    assert (answer.status, answer.kind) == (424, "out_of_memory")
-    assert "max_chunk_tokens=150" in str(answer)
-
-
-@pytest.mark.parametrize(
-    ("size", "least", "by", "expected"),
-    [
-        (4096, 256, 2, [4096, 2048, 1024, 512, 256]),
-        (4096, 256, 4, [4096, 1024, 256]),
-        (100, 256, 2, [100]),
-        (300, 256, 4, [300, 75]),
-        (3, 1, 4, [3, 1]),
-    ],
-)
-def test_sizes_end_at_the_least(size: int, least: int, by: int, expected: list[int]) -> None:
-    """Sizes fall by a factor until one is small enough."""
-    assert sizes_down(size, least, by) == expected

@@ -12,7 +12,7 @@ from torch import Tensor
 from attnmass import AttentionRanker, CrossOptions, HeadProfile, Ranking, Trim
 from tests.conftest import HEADS
 from tests.layouts import test_cross, test_joint, test_pointwise
-from tests.layouts.test_cross import CHUNKS, QUERY
+from tests.layouts.pairs import CHUNKS, QUERY
 from tests.readings import grouped
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import cross_encoder_folder

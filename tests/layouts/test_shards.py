@@ -17,7 +17,7 @@ from attnmass.layouts import Placing
 from attnmass.results.ranking import Timings
 from attnmass.text.tokens import Tokens
 from tests.conftest import HEADS
-from tests.engine.test_relevance import PARAGRAPHS, QUERY, profile
+from tests.engine.relevance import PARAGRAPHS, QUERY, profile
 from tests.tiny import tiny_model, tiny_tokenizer
 
 TEXTS = [*PARAGRAPHS[:14], "Relativity is a theory of 1905. " * 40, f"{QUERY} Einstein did.", QUERY]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.schema import NodeWithScore, TextNode
+
+from llama_index_attn import AttentionTrimEvent
 
 TEXTS = (
     "The river runs through the city.",
@@ -60,6 +63,16 @@ class Recorder(BaseEventHandler):
         return [event.class_name() for event in self.events]
 
 
+class TrimRecorder(Recorder):
+    """Remembers all events of reranking, ours among them."""
+
+    def handle(self, event: Any, **kwargs: Any) -> None:
+        """Remember."""
+        super().handle(event)
+        if isinstance(event, AttentionTrimEvent):
+            self.events.append(event)
+
+
 class Callbacks(BaseCallbackHandler):
     """Remembers the callbacks of reranking, and which of them belong together."""
 
@@ -94,13 +107,27 @@ class Callbacks(BaseCallbackHandler):
         return CallbackManager([self])
 
 
+@contextmanager
+def listening(handler: Recorder) -> Iterator[None]:
+    """Listen at the root of the instrumentation."""
+    root = get_dispatcher()
+    root.add_event_handler(handler)
+    yield
+    root.event_handlers.remove(handler)
+
+
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    """Listens at the root of the instrumentation."""
-    root, handler = get_dispatcher(), Recorder(events=[])
-    root.add_event_handler(handler)
-    yield handler
-    root.event_handlers.remove(handler)
+    """Hears of reranking."""
+    with listening(handler := Recorder(events=[])):
+        yield handler
+
+
+@pytest.fixture
+def trims() -> Iterator[TrimRecorder]:
+    """Hears of reranking and of trimming."""
+    with listening(handler := TrimRecorder(events=[])):
+        yield handler
 
 
 @pytest.fixture

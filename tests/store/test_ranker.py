@@ -4,54 +4,21 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
-import sqlite3
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load, save
-from torch import Tensor
 
-from attnmass import AttentionRanker, Chunk, RankerStats, WarmResult
-from attnmass.capture import KeyValues, Reader
-from attnmass.store.disk import FILE_NAME, DiskStore
-from attnmass.store.entry import Entry
+from attnmass import AttentionRanker, Chunk, RankerStats
+from attnmass.capture import KeyValues
+from attnmass.store.disk import FILE_NAME
 from attnmass.store.formats import held_bytes
 from attnmass.text.prompt import chunk_text
 from tests.capture.families import DECODERS, Family
-from tests.conftest import HEADS
+from tests.store.cached import CHUNKS, QUERY, build, texts_read
 from tests.tiny import tiny_model, tiny_tokenizer
-
-QUERY = "Who developed the theory of relativity?"
-CHUNKS = [
-    "Albert Einstein, a physicist, developed the theory of relativity in 1905.",
-    "The river runs through the city.",
-    "words",
-    "The river runs through the city.",
-    "Numbers are made of numbers, and the query is made of words; " * 4,
-]
-
-
-def build(**options: Any) -> AttentionRanker:
-    """A ranker over the tiny model."""
-    return AttentionRanker(tiny_model(), tiny_tokenizer(), **{"heads": HEADS, **options})
-
-
-def texts_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Tokens of each row that a model reads from here on, prompt excluded."""
-    original = Reader.read
-    rows: list[int] = []
-
-    def read(self: Reader, ids: Sequence[Sequence[int]], *args: Any) -> Any:
-        rows.extend(map(len, ids))
-        return original(self, ids, *args)
-
-    monkeypatch.setattr(Reader, "read", read)
-    return rows
 
 
 def of_family(family: Family) -> tuple[Any, Any]:
@@ -176,147 +143,6 @@ def test_split_chunks_are_found_by_queries_of_other_lengths() -> None:
     assert ranker.stats.misses == misses == 0
 
 
-@pytest.mark.parametrize("where", ["memory", "folder"])
-def test_another_model_reads_anew(where: str, tmp_path: Path) -> None:
-    """Weights, dtype, config or prompt that differ are a miss, also in a shared folder."""
-    build(store=tmp_path).warm(CHUNKS)
-    config = tiny_model().config
-    config.rms_norm_eps = 0.1
-    others = [
-        AttentionRanker(tiny_model(seed=1), tiny_tokenizer(), heads=HEADS, store=tmp_path),
-        AttentionRanker(tiny_model(config), tiny_tokenizer(), heads=HEADS, store=tmp_path),
-        AttentionRanker(
-            tiny_model().to(torch.bfloat16), tiny_tokenizer(), heads=HEADS, store=tmp_path
-        ),
-        AttentionRanker(tiny_model(), tiny_tokenizer(chat=False), heads=HEADS, store=tmp_path),
-    ]
-    for other in others:
-        assert other.warm(CHUNKS).skipped == 0
-    assert build(store=tmp_path).warm(CHUNKS).read == 0
-
-
-def test_a_model_that_is_trained_on_reads_anew() -> None:
-    """Weights that change under a ranker make what it kept stale, its prefix included."""
-    model = tiny_model()
-    ranker = AttentionRanker(model, tiny_tokenizer(), heads=HEADS)
-    ranker.rank(QUERY, CHUNKS)
-    with torch.no_grad():
-        model.model.layers[0].self_attn.k_proj.weight.mul_(0.5)
-    fresh = AttentionRanker(model, tiny_tokenizer(), heads=HEADS, memory_bytes=0)
-    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(
-        fresh.rank(QUERY, CHUNKS).scores, abs=1e-6
-    )
-    assert ranker.stats.hits == 0
-
-
-@pytest.mark.parametrize(
-    ("heads", "read"),
-    [
-        (((1, 0), (2, 0)), 0),  # the same KV head of the last layer as (2, 1)
-        (((2, 1),), 0),
-        (((2, 2),), 4),  # another one
-        (((2, 0), (2, 3)), 4),  # both
-        (((0, 0), (1, 3)), 4),  # fewer layers
-    ],
-    ids=str,
-)
-def test_heads_that_need_other_layers_read_anew(
-    heads: Sequence[tuple[int, int]], read: int, tmp_path: Path
-) -> None:
-    """Profiles share what they both need, and another profile's entries are never taken for it."""
-    build(store=tmp_path).warm(CHUNKS)
-    ranker = build(heads=heads, store=tmp_path)
-    assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(
-        build(heads=heads, memory_bytes=0).rank(QUERY, CHUNKS).scores, abs=1e-5
-    )
-    assert ranker.stats.misses == read
-
-
-@pytest.mark.parametrize("left", [0, 50, 1000, 20_000, 40_000])
-def test_a_damaged_folder_is_read_anew(
-    left: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Where the file was cut off or emptied, scores are as ever, and it is filled again."""
-    expected = build(store=tmp_path).rank(QUERY, CHUNKS).scores
-    os.truncate(tmp_path / FILE_NAME, left)
-    ranker = build(store=tmp_path)
-    assert ranker.rank(QUERY, CHUNKS).scores == expected
-    assert ranker.stats.misses > 0
-    assert ("damaged" in caplog.text) == (left > 0)
-    assert build(store=tmp_path).warm(CHUNKS).read == 0
-
-
-def test_damaged_entries_are_read_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where values are not what was written, scores are as ever, and they are written again."""
-    expected = build(store=tmp_path).rank(QUERY, CHUNKS).scores
-    file = sqlite3.connect(tmp_path / FILE_NAME)
-    file.execute("UPDATE data SET value = zeroblob(length(value)) WHERE id <= 2")
-    file.commit()
-    file.close()
-    ranker = build(store=tmp_path)
-    assert ranker.rank(QUERY, CHUNKS).scores == expected
-    assert (ranker.stats.hits, ranker.stats.misses) == (2, 2)
-    assert "damaged" in caplog.text
-    assert build(store=tmp_path).warm(CHUNKS).read == 0
-
-
-def without(name: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """A forgery that lacks a tensor."""
-    return lambda tensors: {key: tensor for key, tensor in tensors.items() if key != name}
-
-
-def changed(
-    name: str, change: Callable[[Tensor], Tensor]
-) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """A forgery one tensor of which is another."""
-    return lambda tensors: {**tensors, name: change(tensors[name]).contiguous()}
-
-
-@pytest.mark.parametrize(
-    "forge",
-    [
-        lambda tensors: b"not safetensors",
-        lambda tensors: b"",
-        lambda tensors: save({}),
-        without("positions"),
-        without("keys.0"),
-        without("keys.2"),
-        without("values.1"),
-        lambda tensors: {**tensors, "keys.7": tensors["keys.0"].clone()},
-        lambda tensors: {**tensors, "key_scales.0": tensors["keys.0"].clone()},
-        changed("keys.1", lambda tensor: tensor.double()),
-        changed("keys.1", lambda tensor: tensor.to(torch.int8)),
-        changed("keys.1", lambda tensor: tensor[:, :-1]),
-        changed("keys.1", lambda tensor: tensor[:1]),
-        changed("values.0", lambda tensor: tensor[..., :-1]),
-        changed("values.0", lambda tensor: tensor.reshape(-1)),
-        changed("positions", lambda tensor: tensor.float()),
-        changed("positions", lambda tensor: tensor[None]),
-        lambda tensors: {
-            name: (tensor[:1] if name == "positions" else tensor[:, :1]).contiguous()
-            for name, tensor in tensors.items()
-        },
-    ],
-)
-def test_forged_entries_are_read_anew(forge: Any, tmp_path: Path) -> None:
-    """A value with the right checksum that is not what the model would leave is a miss."""
-    expected = build(store=tmp_path).rank(QUERY, CHUNKS).scores
-    store = DiskStore(tmp_path, None)
-    file = sqlite3.connect(tmp_path / FILE_NAME)
-    keys = [key.decode() for (key,) in file.execute("SELECT key FROM entries")]
-    file.close()
-    for key, data in store.read(keys).items():
-        forged = forge(load(data))
-        store.write({key: Entry(forged if isinstance(forged, bytes) else save(forged))})
-    assert len(keys) == len(set(CHUNKS))
-    ranker = build(store=tmp_path)
-    assert ranker.rank(QUERY, CHUNKS).scores == expected
-    assert ranker.stats.misses == len(keys)
-    later = build(store=tmp_path)
-    assert later.rank(QUERY, CHUNKS).scores == expected
-    assert later.stats.misses == 0
-
-
 def test_a_folder_that_is_too_small_for_all(tmp_path: Path) -> None:
     """The files stay within their bound, what fits is found, and scores are as ever."""
     many = [f"{text} {number}" for number in range(30) for text in set(CHUNKS)]
@@ -364,85 +190,6 @@ def test_a_device_that_is_full_leaves_entries_where_they_are(
     monkeypatch.setattr(KeyValues, "to", full)
     assert ranker.rank(QUERY, CHUNKS).scores == pytest.approx(expected, abs=1e-6)
     assert ranker.stats.misses == 0
-
-
-def test_warm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Warming reads what is not there, skips what is, and leaves nothing for `rank` to read."""
-    ranker = build()
-    assert ranker.warm(CHUNKS[:2]) == WarmResult(read=2, skipped=0, unreadable=0, evicted=0)
-    found = ranker.warm([*CHUNKS, " ", ""])
-    # The river is there, twice.
-    assert found == WarmResult(read=2, skipped=3, unreadable=2, evicted=0)
-    rows = texts_read(monkeypatch)
-    ranker.rank(QUERY, CHUNKS)
-    assert rows == []
-    assert ranker.warm([]) == WarmResult(0, 0, 0, 0)
-
-
-def test_warm_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is interrupted loses at most the batch that it was reading."""
-    many = [f"{text} {number}" for number in range(4) for text in set(CHUNKS)]
-    original = Reader.read
-    calls = 0
-
-    def interrupted(self: Reader, *args: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 6:
-            raise KeyboardInterrupt
-        return original(self, *args)
-
-    ranker = build(store=tmp_path, batch_size=2)
-    with monkeypatch.context() as patch:
-        patch.setattr(Reader, "read", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            ranker.warm(many)
-    found = build(store=tmp_path).warm(many)
-    assert (found.read, found.skipped) == (len(many) - 10, 10)
-
-
-def test_warm_says_that_the_bound_is_too_small() -> None:
-    """Where later chunks drive out earlier ones, the result counts them."""
-    ranker = build(memory_bytes=20_000)
-    found = ranker.warm([f"{text} {number}" for number in range(10) for text in set(CHUNKS)])
-    assert found.read == 40
-    assert found.evicted == ranker.stats.evictions > 0
-
-
-def test_warm_without_a_cache() -> None:
-    """There has to be something to warm, and the error says what to pass."""
-    with pytest.raises(ValueError, match="memory_bytes above 0"):
-        build(memory_bytes=0).warm(CHUNKS)
-
-
-def test_progress_counts_hits(capsys: pytest.CaptureFixture[str]) -> None:
-    """The bar reaches its end whether chunks were read or found."""
-    ranker = build(progress=True)
-    for call, count in (
-        (lambda: ranker.warm(CHUNKS), len(CHUNKS)),
-        (lambda: ranker.warm(CHUNKS), len(CHUNKS)),
-        (lambda: ranker.rank(QUERY, CHUNKS), len(set(CHUNKS))),  # a copy is not read
-    ):
-        bars: list[Any] = []
-        original = ranker._layout.attend, ranker._layout.warm
-
-        def spied(method: Any, bars: list[Any] = bars) -> Any:
-            def run(*args: Any) -> Any:
-                *rest, advance = args
-
-                def step(n: int) -> None:
-                    bars.append(n)
-                    advance(n)
-
-                return method(*rest, step)
-
-            return run
-
-        ranker._layout.attend, ranker._layout.warm = map(spied, original)  # type: ignore[method-assign]
-        call()
-        ranker._layout.attend, ranker._layout.warm = original  # type: ignore[method-assign]
-        assert sum(bars) == count
-    assert "Reading chunks" in capsys.readouterr().err
 
 
 def test_stats(tmp_path: Path) -> None:

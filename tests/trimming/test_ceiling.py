@@ -18,7 +18,7 @@ from attnmass.trimming.select import choose
 from tests.trimming.build import candidate, chosen, words
 from tests.trimming.random_chunks import chunks, requests
 from tests.trimming.slow import alike, span_text, total
-from tests.trimming.test_select import TEXT, article, plain
+from tests.trimming.texts import TEXT, article, plain
 
 
 def kept_of(choice: Choice) -> set[Place]:

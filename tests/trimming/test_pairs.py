@@ -16,7 +16,7 @@ from attnmass.trimming.select import choose
 from tests.trimming.build import candidate, chosen
 from tests.trimming.random_chunks import chunks, requests
 from tests.trimming.slow import choose_slowly
-from tests.trimming.test_select import TEXT, article, plain
+from tests.trimming.texts import TEXT, article, plain
 
 OPTIONS: dict[str, list[Any]] = {
     "max_tokens": [30, 90, 400],

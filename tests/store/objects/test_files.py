@@ -1,4 +1,4 @@
-"""Values at rest in files of an object store: a miss or what was written, whatever goes wrong."""
+"""Values at rest in files of an object store: a miss or what was written."""
 
 from __future__ import annotations
 
@@ -6,84 +6,22 @@ import os
 import pickle
 import random
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("fsspec")
 
 import fsspec
-from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnmass.store import copying, far_files, objects, packs
-from attnmass.store.copying import pull, push
-from attnmass.store.disk import DiskStore
+from attnmass.store import objects, packs
+from attnmass.store.copying import push
 from attnmass.store.entry import Entry
 from attnmass.store.objects import ObjectStore
+from tests.store.objects.bucket import ITEMS, ROOT, Faults, written
 from tests.store.shared_by import CHUNKS, QUERY, ranker
-
-ITEMS = {f"key-{n}": Entry(bytes([n % 256]) * 100, n) for n in range(300)}
-ROOT = "memory://bucket/chunks"
-
-
-@pytest.fixture(autouse=True)
-def empty() -> Iterator[None]:
-    """Nothing is in the memory's file system, before and after."""
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield
-    files.store.clear()
-
-
-class Faults:
-    """What goes wrong in a file system.
-
-    Attributes:
-        error: What every call raises.
-        seconds: How long every call takes.
-        asked: Which calls there were.
-    """
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-        self.seconds = 0.0
-        self.asked: list[str] = []
-
-    def happen(self, what: str) -> None:
-        """Do what is set."""
-        self.asked.append(what)
-        time.sleep(self.seconds)
-        if self.error is not None:
-            raise self.error
-
-
-@pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
-    """Lets things go wrong in the memory's file system."""
-    found = Faults()
-    for name in ("ls", "cat_file", "pipe_file"):
-        whole = getattr(MemoryFileSystem, name)
-
-        def call(self: Any, *args: Any, whole: Any = whole, name: str = name, **more: Any) -> Any:
-            found.happen(name)
-            return whole(self, *args, **more)
-
-        monkeypatch.setattr(MemoryFileSystem, name, call)
-    return found
-
-
-def written(items: dict[str, Entry] = ITEMS, url: str = ROOT, n_files: int = 1) -> list[str]:
-    """Write values; the names of the files."""
-    store = ObjectStore(url)
-    keys = list(items)
-    for number in range(n_files):
-        store.add({key: items[key] for key in keys[number::n_files]})
-    return list(store._packs)
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])
@@ -203,160 +141,6 @@ def test_foreign_files(caplog: pytest.LogCaptureFixture) -> None:
     for each in forged:
         files.rm_file(f"/bucket/chunks/{each}")
     assert ObjectStore(ROOT).read(list(ITEMS)) == ITEMS
-
-
-def test_a_store_that_is_gone(
-    faults: Faults, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is asked once, then left alone for a while, and used again when it is back."""
-    written()
-    store = ObjectStore(ROOT)
-    faults.error = PermissionError("access denied")
-    faults.asked.clear()
-    for _ in range(50):
-        assert store.read(list(ITEMS)) == {}
-        assert store.has(list(ITEMS)) == set()
-    assert faults.asked == ["ls"]
-    assert store.failures == 100
-    assert store.misses == 50 * 300
-    assert "access denied" in str(store.trouble)
-    assert len(caplog.records) == 1
-    faults.error = None
-    assert store.read(list(ITEMS)) == {}
-    monkeypatch.setattr(store._files, "_resting_until", 0.0)
-    assert store.read(list(ITEMS)) == ITEMS
-    faults.error = RuntimeError()  # as packages of file systems have of their own
-    assert store.read(list(ITEMS)) == {}
-    assert "RuntimeError" in str(store.trouble)
-
-
-def test_files_that_are_gone(faults: Faults) -> None:
-    """Values of a file that was removed are misses, and others are read."""
-    first, _ = written(n_files=2)
-    store = ObjectStore(ROOT)
-    assert store.has(list(ITEMS)) == set(ITEMS)
-    fsspec.filesystem("memory").rm_file(f"/bucket/chunks/{first}")
-    found = store.read(list(ITEMS))
-    assert len(found) == 150
-    assert found.items() <= ITEMS.items()
-    assert store.failures == 0
-    assert store.has(list(ITEMS)) == set(found)
-
-
-def test_a_slow_store(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits longer than patience lasts, and nobody asks while it has not answered."""
-    monkeypatch.setattr(far_files, "_REST", 0.0)
-    written()
-    store = ObjectStore(ROOT, patience=0.2)
-    faults.seconds = 1.0
-    started = time.monotonic()
-    for _ in range(5):
-        assert store.read(list(ITEMS)) == {}
-    assert time.monotonic() - started < 0.9
-    assert store.failures == 5
-    assert len(faults.asked) == 2  # one that wrote, and one that nobody waits for
-    faults.seconds = 0.0
-    assert store._files._asked is not None
-    store._files._asked.exception()
-    assert store.read(list(ITEMS)) == ITEMS
-
-
-def test_a_thread_that_lives_on_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once it has answered the next question is asked, whenever the system ends the thread."""
-
-    class Lingering(threading.Thread):
-        def run(self) -> None:
-            super().run()
-            time.sleep(0.2)
-
-    monkeypatch.setattr(far_files, "Thread", Lingering)
-    written()
-    store = ObjectStore(ROOT)
-    for key, entry in list(ITEMS.items())[:3]:
-        assert store.read([key]) == {key: entry}
-    assert store.failures == 0
-
-
-def test_what_came_in_time_is_kept(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a store that answers too slowly for all that is asked, a part is found, and more next."""
-    monkeypatch.setattr(far_files, "_REST", 0.0)
-    monkeypatch.setattr(objects, "_AT_ONCE", 1)
-    written(n_files=10)
-    store = ObjectStore(ROOT, patience=0.3)
-    faults.seconds = 0.05
-    sizes = []
-    for _ in range(20):
-        found = store.read(list(ITEMS))
-        assert found.items() <= ITEMS.items()
-        sizes.append(len(store.has(list(ITEMS))))
-        if sizes[-1] == 300:
-            break
-        assert store._files._asked is not None
-        store._files._asked.exception()
-    assert 0 < sizes[0] < 300
-    assert sizes[-1] == 300
-
-
-def test_a_folder_is_pushed_and_another_filled(tmp_path: Path) -> None:
-    """All comes over in few files; a second time nothing is copied, and a new value is alone."""
-    one, two = DiskStore(tmp_path / "one", None), DiskStore(tmp_path / "two", None)
-    one.write(ITEMS)
-    store = ObjectStore(ROOT)
-    copied = push(one, store)
-    assert (copied.values, copied.there) == (300, 0)
-    assert len(store._packs) == 1
-    assert push(one, ObjectStore(ROOT)) == copying.Copied(0, 300, 0)
-    one.write({"new": Entry(b"abc", 3)})
-    assert push(one, ObjectStore(ROOT)).values == 1
-    two.write({"key-5": ITEMS["key-5"]})
-    copied = pull(ObjectStore(ROOT), two)
-    assert (copied.values, copied.there, copied.bytes) == (300, 1, 299 * 100 + 3)
-    assert two.read([*ITEMS, "new"]) == {key: entry.data for key, entry in ITEMS.items()} | {
-        "new": b"abc"
-    }
-    assert two.stats().tokens == one.stats().tokens
-    for each in (one, two):
-        each.close()
-
-
-def test_files_are_of_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large folder becomes several files."""
-    monkeypatch.setattr(packs, "PACK_BYTES", 1000)
-    folder = DiskStore(tmp_path, None)
-    folder.write(ITEMS)
-    store = ObjectStore(ROOT)
-    assert push(folder, store).values == 300
-    assert len(store._packs) == 30
-    assert ObjectStore(ROOT).read(list(ITEMS)) == ITEMS
-    folder.close()
-
-
-def test_a_push_that_fails_says_so(
-    tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A full, a forbidden and a slow store end it with an error; the next one goes on there."""
-    monkeypatch.setattr(packs, "PACK_BYTES", 1000)
-    folder = DiskStore(tmp_path / "one", None)
-    folder.write(ITEMS)
-    faults.error = OSError(28, "No space left on device")
-    with pytest.raises(OSError, match="No space left"):
-        push(folder, ObjectStore(ROOT))
-    faults.error = None
-    faults.seconds = 0.5
-    with pytest.raises(OSError, match="too long"):
-        push(folder, ObjectStore(ROOT, patience=0.2))
-    faults.seconds = 0.0
-    store = ObjectStore(ROOT)
-    before = len(store.has(list(ITEMS)))
-    assert push(folder, store).values == 300 - before
-    faults.error = PermissionError("access denied")
-    with pytest.raises(OSError, match="access denied"):
-        pull(ObjectStore(ROOT), DiskStore(tmp_path / "two", None))
-    faults.error = None
-    (tmp_path / "file").write_text("no folder")
-    with pytest.raises(OSError, match="cannot be used"):
-        pull(ObjectStore(ROOT), DiskStore(tmp_path / "file", None))
-    folder.close()
 
 
 @pytest.mark.parametrize("folder", [False, True])
