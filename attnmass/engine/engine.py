@@ -16,6 +16,7 @@ from attnmass.engine.leaning import Leaner
 from attnmass.engine.making import LOADING, MAKING, LoadingOptions, RankerOptions, settled
 from attnmass.engine.progress import progress_bar
 from attnmass.engine.rank_by import choose_rank_by, class_name
+from attnmass.engine.staying import Stays
 from attnmass.engine.tally import Tally
 from attnmass.engine.trimmer import Trimmer
 from attnmass.engine.worker import Worker
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Engine:
+class Engine(Stays):
     """A model, its heads, its layout and its store; what is asked of it stands above.
 
     One instance may be called from many threads; its model is used by one at a time.

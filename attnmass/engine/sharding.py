@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnmass.engine.engine import Engine
 from attnmass.engine.forking import ForkLock
+from attnmass.engine.staying import refuse
 from attnmass.engine.tally import Tally
 from attnmass.engine.worker import Worker
 from attnmass.errors import UnsupportedModelError
@@ -37,6 +38,14 @@ class LockedShard:
     inner: KeepingShard
     lock: ForkLock
     cache: ChunkCache
+
+    def __copy__(self) -> LockedShard:
+        """Itself: there is nothing to change."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """It goes into no pickle, as its ranker, see `Stays`."""
+        refuse(type(self))
 
     @property
     def evictions(self) -> int:
