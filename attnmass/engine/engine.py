@@ -118,7 +118,7 @@ class Engine(Stays):
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved,
                 or none of its heads stands out for `profile="fit"`.
         """
-        given = settled(MAKING, options)
+        given = settled(MAKING, options, "tokenizer")
         check_name(given["layout"])
         reading = given["reading"]
         layout = check_reading(reading, given["layout"])
@@ -195,7 +195,7 @@ class Engine(Stays):
                 f"{name_or_path} is a server, which has its model: ask it with "
                 "RemoteRanker(url), or pass it as the model of AttentionRerank"
             )
-        given = settled(LOADING, options)
+        given = settled(LOADING, options, "name_or_path")
         check_name(given["layout"])
         rank_by, profile, heads = (given[name] for name in ("rank_by", "profile", "heads"))
         check_rank_by(rank_by)
@@ -239,6 +239,7 @@ class Engine(Stays):
             UnsupportedModelError: If there is no model in it, or its attention cannot be read.
             ValueError: If there is no tokenizer, and as in the constructor.
         """
+        settled(MAKING, options, "tokenizer")
         model, tokenizer = find_generator(generator, tokenizer)
         return cls(model, tokenizer, **options)
 

@@ -18,6 +18,7 @@ from attnmass.layouts.base import Advance
 from attnmass.masses import KeyVectors
 from attnmass.models.ambient import alone, undisturbed
 from attnmass.options.cache import CacheOptions
+from attnmass.options.keywords import names_nearest
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
 
@@ -85,6 +86,7 @@ class LockedShard:
             return self.inner.warm(chunks, options, advance)
 
 
+@names_nearest
 class Sharding(Engine):
     """An engine that looks at chunks wherever they lie."""
 
