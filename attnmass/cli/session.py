@@ -41,7 +41,7 @@ def load_ranker(
 
 
 def asked_name(model: ModelOptions) -> str:
-    """What the model is called that the options name: as its ranker's profile has it once loaded."""
+    """What the model that the options name is called, as its profile has it once it is loaded."""
     from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
 
     name = DEFAULT_MODEL if model.model is None else model.model
