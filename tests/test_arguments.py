@@ -275,20 +275,26 @@ def test_every_keyword_is_named_to_who_misspells_it(package: Any) -> None:
 
 def test_options_have_a_nearest_one_too() -> None:
     """So have arguments that stand beside options, and those of retrievers."""
+    # As type checkers do not see them: they would name these, too.
+    kind: Any = AttentionRanker
+    ranker: Any = RANKER
+    core: Any = attnmass
+    of_lang: Any = langchain_attn
+    of_llama: Any = llama_index_attn
     model, tokenizer = tiny_model(), tiny_tokenizer()
     source = LangChainSource()
     nodes = ListRetriever([])
-    lang, llama = langchain_attn.AttentionRetriever, llama_index_attn.AttentionRetriever
+    lang, llama = of_lang.AttentionRetriever, of_llama.AttentionRetriever
     remote = "http://127.0.0.1:1"
     for call, right in (
-        (lambda: AttentionRanker(model, tokeniser=tokenizer), "tokenizer"),
-        (lambda: AttentionRanker.from_generator(model, tokeniser=tokenizer), "tokenizer"),
-        (lambda: AttentionRanker.from_pretrained(name_or_pat="x"), "name_or_path"),
-        (lambda: RANKER.rank_spans(["q"], ["a"], langauge="en"), "language"),
-        (lambda: rank(quary="q", chunks=["a"]), "query"),
-        (lambda: attnmass.shared_ranker(remote, timout=3), "timeout"),
-        (lambda: langchain_attn.AttentionRerank.from_model(model, tokeniser=3), "tokenizer"),
-        (lambda: llama_index_attn.AttentionRerank.from_generator(model, hed="all"), "heads"),
+        (lambda: kind(model, tokeniser=tokenizer), "tokenizer"),
+        (lambda: kind.from_generator(model, tokeniser=tokenizer), "tokenizer"),
+        (lambda: kind.from_pretrained(name_or_pat="x"), "name_or_path"),
+        (lambda: ranker.rank_spans(["q"], ["a"], langauge="en"), "language"),
+        (lambda: ranker.rank(quary="q", chunks=["a"]), "query"),
+        (lambda: core.shared_ranker(remote, timout=3), "timeout"),
+        (lambda: of_lang.AttentionRerank.from_model(model, tokeniser=3), "tokenizer"),
+        (lambda: of_llama.AttentionRerank.from_generator(model, hed="all"), "heads"),
         (lambda: lang(retriever=source, reranker=3), "rerank"),
         (lambda: lang(retriever=source, base_compressor=3), "rerank"),
         (lambda: lang(base_retriever=source), "retriever"),
@@ -297,8 +303,8 @@ def test_options_have_a_nearest_one_too() -> None:
         (lambda: llama(nodes, rerank=None, fetchk=3), "fetch_k"),
         (lambda: llama(nodes, max_token=3), "max_tokens"),
         (lambda: llama(base_retriever=nodes), "retriever"),
-        (lambda: llama_index_attn.AttentionWarmer(reranker=3), "rerank"),
-        (lambda: langchain_attn.AttentionWarmer(reranker=3), "rerank"),
+        (lambda: of_llama.AttentionWarmer(reranker=3), "rerank"),
+        (lambda: of_lang.AttentionWarmer(reranker=3), "rerank"),
     ):
         with pytest.raises((TypeError, ValueError), match=f"Did you mean {right!r}?"):
             call()

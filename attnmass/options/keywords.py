@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attnmass.options.checks import did_you_mean
 from attnmass.options.renamed import what_then
@@ -26,7 +26,7 @@ def names_nearest(called: Called) -> Called:
         TypeError: When it is called with a keyword that it has not, and one is near.
     """
     if not isinstance(called, type):
-        return _told(called)
+        return cast("Called", _told(called))
     for name, member in list(vars(called).items()):
         if name.startswith("_") and name != "__init__":
             continue

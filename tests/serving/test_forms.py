@@ -281,7 +281,7 @@ def test_a_model_that_is_being_loaded(watched: Watched) -> None:
             assert client.get("/info").json()["model_id"] == name
             assert client.get("/ready").status_code == 503
             gate.set()
-            until(lambda service=service: service.worker.is_ready)
+            until(lambda: client.get("/ready").status_code == 200)
             named = watched.profile.model if served_name is None else name
             assert client.get("/info").json()["model_id"] == named
 
