@@ -17,12 +17,15 @@ from attnmass.engine.thresholds import check_evidence
 from attnmass.engine.verbs import Verbs
 from attnmass.layouts import keeps_vectors
 from attnmass.models.ambient import alone
+from attnmass.options.keywords import names_nearest
+from attnmass.options.renamed import check_known
 from attnmass.results.ranking import Ranking
 from attnmass.results.scored import ScoredRanking
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import as_queries, check_chunks, read_chunks, read_queries
 
 
+@names_nearest
 class AttentionRanker(Looker, Verbs):
     """Ranks chunks by the attention that a query pays them inside a transformer.
 
@@ -93,6 +96,7 @@ class AttentionRanker(Looker, Verbs):
         Raises:
             ValueError, TypeError, CaptureError: As `rank`.
         """
+        check_known(options, [*RankOptions.__annotations__, "spans", "language", "leaning"])
         asked = Asked(**options).uncut
         ranked = self._ranked(queries, chunks, asked)
         if ranked is None:

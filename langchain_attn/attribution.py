@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage
 
 from attnmass.options.attributing import TOP_SPANS
 from attnmass.options.checks import check_type
+from attnmass.options.keywords import names_nearest
 from attnmass.results.attribution import Attribution
 from langchain_attn import convert
 from langchain_attn.rerank import AttentionRerank
@@ -20,6 +21,7 @@ _DOCUMENTS = ("context", "source_documents", "documents")
 _ANSWERS = ("answer", "result", "output")
 
 
+@names_nearest
 def attribute(
     result: Mapping[str, Any],
     *,

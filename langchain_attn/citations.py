@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from langchain_core.documents import Document
 
+from attnmass.options.keywords import names_nearest
 from attnmass.results import citations, hidden
 from attnmass.results.citations import Cited, Passage
 from langchain_attn.convert import check_documents, parent_offset, visible_metadata
 
 
+@names_nearest
 def cite(documents: Sequence[Document], *, marker: str | None = None) -> Cited:
     r"""Number what was kept of documents, for a prompt that asks the model to cite.
 

@@ -12,6 +12,7 @@ from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
 from attnmass.adapters.telling import tell, tell_of_trim
 from attnmass.options.checks import as_float, check_items
+from attnmass.options.keywords import names_nearest
 from attnmass.results import hidden
 from langchain_attn.template import Template
 
@@ -130,6 +131,7 @@ def _trim(
     return found
 
 
+@names_nearest
 def details(document: Document) -> dict[str, Any]:
     """What a reranker of this package wrote into a document's metadata, as plain data.
 
@@ -164,6 +166,7 @@ def check_document(document: Document) -> None:
         )
 
 
+@names_nearest
 def restore(document: Document) -> Document:
     """What was passed to the reranker that gave this document, as far as that one changed it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from attnmass.adapters.fields import Sound
 from attnmass.options.checked import of_its_kind
 from attnmass.options.checks import check_count, check_items
 from attnmass.options.choices import RetrievalKind
-from attnmass.options.renamed import what_then
 from langchain_attn.convert import retrieval_score
 from langchain_attn.rerank import AttentionRerank
 
@@ -89,25 +88,20 @@ class AttentionRetriever(Sound, BaseRetriever):
         known = AttentionRerank.model_fields
         fields = {name: data[name] for name in data if name in known.keys() - cls.model_fields}
         if not fields:
-            return cls._check_names(data)
+            return data
         own = {name: data[name] for name in data if name not in fields}
         rerank = own.get("rerank")
         if rerank is None:
-            return cls._check_names({**own, "rerank": AttentionRerank(**fields)})
+            return {**own, "rerank": AttentionRerank(**fields)}
         if fields.keys() != {"top_n"} or "k" in own:
             raise ValueError(
                 f"pass {'k' if 'k' in own else 'rerank'} or {', '.join(fields)}, not both"
             )
-        return cls._check_names({**own, "k": fields["top_n"]})
+        return {**own, "k": fields["top_n"]}
 
     @classmethod
-    def _check_names(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Name what is nearest to a field that there is not."""
-        known = cls.model_fields.keys() | AttentionRerank.model_fields
-        for name in sorted(set(map(str, data)).difference(known)):
-            if near := what_then(name, sorted(known)):
-                raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
-        return data
+    def _names(cls) -> Iterable[str]:
+        return cls.model_fields.keys() | AttentionRerank.model_fields
 
     @model_validator(mode="after")
     def _check_counts(self) -> Self:

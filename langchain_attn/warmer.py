@@ -8,9 +8,11 @@ from typing import Any
 from langchain_core.documents import BaseDocumentTransformer, Document
 
 from attnmass.options.checks import check_type
+from attnmass.options.keywords import names_nearest
 from langchain_attn.rerank import AttentionRerank
 
 
+@names_nearest
 class AttentionWarmer(BaseDocumentTransformer):
     """Reads documents into the chunk cache of a reranker, and passes them on as they are.
 

@@ -9,11 +9,13 @@ from llama_index.core.schema import BaseNode, QueryBundle
 from attnmass import Chunk
 from attnmass.options.attributing import TOP_SPANS
 from attnmass.options.checks import check_type
+from attnmass.options.keywords import names_nearest
 from attnmass.results.attribution import Attribution
 from llama_index_attn.convert import check_found, is_text, parent_offset, to_chunk
 from llama_index_attn.rerank import AttentionRerank
 
 
+@names_nearest
 def attribute(
     response: Any,
     query: str | QueryBundle,

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
 from attnmass.options.checks import check_items
+from attnmass.options.keywords import names_nearest
 from attnmass.results import citations, hidden
 from attnmass.results.citations import Cited, Passage
 from llama_index_attn.convert import parent_offset, visible_metadata
 
 
+@names_nearest
 def cite(nodes: Sequence[NodeWithScore | BaseNode], *, marker: str | None = None) -> Cited:
     r"""Number what was kept of nodes, for a prompt that asks the LLM to cite.
 

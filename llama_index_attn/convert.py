@@ -13,6 +13,7 @@ from attnmass import Chunk, RankedChunk, Ranking
 from attnmass.adapters.copying import copied
 from attnmass.adapters.telling import tell, tell_of_trim
 from attnmass.options.checks import check_items, check_type
+from attnmass.options.keywords import names_nearest
 from attnmass.results import hidden
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _write(node: BaseNode, told: dict[str, Any]) -> None:
     hidden.write(node.metadata, told)
 
 
+@names_nearest
 def details(found: NodeWithScore | BaseNode) -> dict[str, Any]:
     """What a reranker of this package wrote into a node's metadata, as plain data.
 
@@ -150,6 +152,7 @@ def details(found: NodeWithScore | BaseNode) -> dict[str, Any]:
     return dict(hidden.read(_node(found).metadata))
 
 
+@names_nearest
 def restore(found: Found) -> Found:
     """What was passed to the reranker that gave this node, as far as that reranker changed it.
 

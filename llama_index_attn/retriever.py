@@ -13,12 +13,15 @@ from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from attnmass.options.checks import check_count, check_type
+from attnmass.options.keywords import names_nearest
+from attnmass.options.renamed import check_names
 from llama_index_attn.rerank import AttentionRerank
 
 if TYPE_CHECKING:
     from attnmass import Ranking
 
 
+@names_nearest
 class AttentionRetriever(BaseRetriever):
     """Fetches `fetch_k` nodes from any retriever and returns the best `top_n` of them.
 
@@ -54,6 +57,8 @@ class AttentionRetriever(BaseRetriever):
             ValueError: If a field is unknown or invalid, if both `rerank` and fields of it are
                 given, or if `fetch_k` is smaller than `top_n`.
         """
+        known = {"rerank", "fetch_k", "top_n", "callback_manager", *AttentionRerank.model_fields}
+        check_names(type(self), rerank_fields, known)
         check_type("retriever", retriever, BaseRetriever)
         check_type("rerank", rerank, AttentionRerank, optional="one of its fields")
         check_count("fetch_k", fetch_k, 0)  # and no less than top_n, see below

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from functools import partial
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,19 @@ import pytest
 import torch
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage
+from langchain_core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
 
 import attnmass
+import langchain_attn
+import llama_index_attn
 from attnmass import AttentionRanker, Chunk, HeadProfile, Trim
 from attnmass.explain import explain, explain_answer
 from attnmass.fitting import verify_profile
 from attnmass.results.citations import Passage, cite, ranked_passages
 from attnmass.text.segmentation import segment
 from tests.contract.stub import StubRanker
+from tests.llama_index.test_retriever import ListRetriever
 from tests.tiny import tiny_model, tiny_tokenizer
 
 RANKER = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=[(1, 0)])
@@ -211,3 +216,111 @@ def test_llama_index_names_what_is_wrong() -> None:
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             call(*args)
+
+
+# What nobody makes but us.
+_NOT_CALLED = {
+    *("AttentionTrimEvent", "RankedChunk", "Ranking", "RankerStats", "Span"),
+    *("Timings", "WarmResult"),
+}
+
+
+def calls(package: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The functions of a package, and the constructors and methods of its classes."""
+    for name in sorted(set(package.__all__) - _NOT_CALLED):
+        found = getattr(package, name)
+        if isinstance(found, type) and issubclass(found, Exception):
+            continue
+        yield name, found
+        # Methods of adapters are as their frameworks call them.
+        is_ours = package is attnmass and isinstance(found, type)
+        kinds = [kind for kind in found.__mro__ if "attnmass" in kind.__module__] if is_ours else ()
+        for verb, member in {k: v for kind in kinds for k, v in vars(kind).items()}.items():
+            if isinstance(member, FunctionType | classmethod) and not verb.startswith("_"):
+                yield f"{name}.{verb}", getattr(found, verb)
+
+
+def keywords(call: Callable[..., Any]) -> list[str]:
+    """Those of a call, of one that takes options beside them those that it needs."""
+    parameters = inspect.signature(call).parameters
+    is_open = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return [
+        name
+        for name, each in parameters.items()
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        and not (is_open and each.default is not each.empty)
+        and name != "self"
+        and len(name) > 1  # to which nothing is near
+    ]
+
+
+@pytest.mark.parametrize("package", [attnmass, langchain_attn, llama_index_attn])
+def test_every_keyword_is_named_to_who_misspells_it(package: Any) -> None:
+    """Whatever is called, before anything else of the call is looked at."""
+    silent = []
+    for name, call in calls(package):
+        for keyword in keywords(call):
+            args = (None,) if "self" in inspect.signature(call).parameters else ()
+            try:
+                found = call(*args, **{f"{keyword}s": 1})
+                if inspect.iscoroutine(found):
+                    found.send(None)
+            except (TypeError, ValueError) as error:
+                missing = f"missing 1 required positional argument: {keyword!r}"
+                if f"Did you mean {keyword!r}?" in str(error) or missing in str(error):
+                    continue
+            silent.append(f"{name}({keyword}s=1)")
+    assert silent == []
+
+
+def test_options_have_a_nearest_one_too() -> None:
+    """So have arguments that stand beside options, and those of retrievers."""
+    # As type checkers do not see them: they would name these, too.
+    kind: Any = AttentionRanker
+    ranker: Any = RANKER
+    core: Any = attnmass
+    of_lang: Any = langchain_attn
+    of_llama: Any = llama_index_attn
+    model, tokenizer = tiny_model(), tiny_tokenizer()
+    source = LangChainSource()
+    nodes = ListRetriever([])
+    lang, llama = of_lang.AttentionRetriever, of_llama.AttentionRetriever
+    remote = "http://127.0.0.1:1"
+    for call, right in (
+        (lambda: kind(model, tokeniser=tokenizer), "tokenizer"),
+        (lambda: kind.from_generator(model, tokeniser=tokenizer), "tokenizer"),
+        (lambda: kind.from_pretrained(name_or_pat="x"), "name_or_path"),
+        (lambda: ranker.rank_spans(["q"], ["a"], langauge="en"), "language"),
+        (lambda: ranker.rank(quary="q", chunks=["a"]), "query"),
+        (lambda: core.shared_ranker(remote, timout=3), "timeout"),
+        (lambda: of_lang.AttentionRerank.from_model(model, tokeniser=3), "tokenizer"),
+        (lambda: of_llama.AttentionRerank.from_generator(model, hed="all"), "heads"),
+        (lambda: lang(retriever=source, reranker=3), "rerank"),
+        (lambda: lang(retriever=source, base_compressor=3), "rerank"),
+        (lambda: lang(base_retriever=source), "retriever"),
+        (lambda: lang(retriever=source, similarity_top_k=9), "fetch_k"),
+        (lambda: llama(nodes, reranker=3), "rerank"),
+        (lambda: llama(nodes, rerank=None, fetchk=3), "fetch_k"),
+        (lambda: llama(nodes, max_token=3), "max_tokens"),
+        (lambda: llama(base_retriever=nodes), "retriever"),
+        (lambda: of_llama.AttentionWarmer(reranker=3), "rerank"),
+        (lambda: of_lang.AttentionWarmer(reranker=3), "rerank"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"Did you mean {right!r}?"):
+            call()
+
+
+def test_errors_of_retrievers_tell_no_key() -> None:
+    """What was passed beside a misspelled field is not in the error."""
+    with pytest.raises(ValueError, match="max_tokens") as raised:
+        langchain_attn.AttentionRetriever(
+            retriever=LangChainSource(), model="http://a", api_key="SECRET", max_token=3
+        )
+    assert "SECRET" not in str(raised.value)
+
+
+class LangChainSource(BaseRetriever):
+    """Finds nothing."""
+
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        return []

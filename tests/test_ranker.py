@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import pickle
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attnmass import AttentionRanker, Chunk, Ranking, UnsupportedModelError
+from attnmass.cluster.holder import ShardHolder
 from tests.conftest import HEADS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -247,3 +250,53 @@ def test_progress_only_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
     AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, progress=True).rank(QUERY, CHUNKS)
     assert "Reading chunks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.deepcopy])
+def test_goes_into_no_pickle(ranker: AttentionRanker, copied: Callable[[Any], Any]) -> None:
+    """A ranker, what is bound to it, and its shard say in one sentence what goes into one."""
+    late = AttentionRanker(tiny_model(), tiny_tokenizer(), heads=HEADS, layout="late")
+    for one in (ranker, ranker.rank, {"ranker": ranker}, late.shard, ShardHolder(late)):
+        with pytest.raises(TypeError, match="is neither pickled nor deep-copied") as raised:
+            copied(one)
+        for instead in ("shared_ranker(name)", "AttentionRerank", "RemoteRanker(url)"):
+            assert instead in str(raised.value)
+
+
+def test_a_shallow_copy_shares_the_model(ranker: AttentionRanker) -> None:
+    """It has all that there is, and ranks alike."""
+    again = copy.copy(ranker)
+    assert type(again) is AttentionRanker
+    assert vars(again) == vars(ranker)
+    assert again.rank(QUERY, CHUNKS).scores == ranker.rank(QUERY, CHUNKS).scores
+
+
+def test_a_subclass_may_have_a_state_of_its_own() -> None:
+    """One that knows how to load itself again goes into a pickle."""
+    again = pickle.loads(pickle.dumps(Reloaded(tiny_model(), tiny_tokenizer(), heads=HEADS)))
+    assert again.rank(QUERY, CHUNKS).chunks
+
+
+class Reloaded(AttentionRanker):
+    """Leaves its model behind."""
+
+    def __getstate__(self) -> dict[str, Any]:  # type: ignore[override]
+        return {"heads": self.profile.heads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(vars(AttentionRanker(tiny_model(), tiny_tokenizer(), **state)))
+
+
+def test_results_go_into_a_pickle(ranker: AttentionRanker) -> None:
+    """What a ranker gives comes back as it was, and draws as before."""
+    ranking = ranker.trim(QUERY, CHUNKS, max_tokens=12, query_words=True)
+    found = (
+        *(ranker.attribute(QUERY, CHUNKS, "He did."), ranker.inside(CHUNKS)),
+        *(ranker.profile, ranker.stats, ranker.options),
+    )
+    assert repr(pickle.loads(pickle.dumps(found))) == repr(found)
+    again = pickle.loads(pickle.dumps(ranking))
+    assert (again.chunks, again.dropped) == (ranking.chunks, ranking.dropped)
+    explanation = ranking.explain()
+    assert pickle.loads(pickle.dumps(explanation)).to_html() == explanation.to_html()
+    assert again.explain().to_json() == explanation.to_json()

@@ -27,6 +27,7 @@ from attnmass.options.fields import (
 )
 from attnmass.options.fitting import check_fit_texts
 from attnmass.options.readings import check_reading
+from attnmass.options.renamed import check_names
 from attnmass.options.urls import is_url
 from attnmass.results.errors import NoEvidenceError
 from attnmass.results.stats import RankerStats, WarmResult
@@ -98,6 +99,7 @@ class UsesRanker(RankerFields):
         """
         from attnmass.ranker import AttentionRanker
 
+        check_names(cls, fields, cls.model_fields)
         options = {name: fields[name] for name in CONSTRUCTOR_FIELDS if name in fields}
         ranker = AttentionRanker(
             model, tokenizer, heads=heads, profile=profile, fit_texts=fit_texts, **options
@@ -120,6 +122,7 @@ class UsesRanker(RankerFields):
         """
         from attnmass.models.generators import find_generator
 
+        check_names(cls, options, cls.model_fields)
         model, tokenizer = find_generator(generator, tokenizer)
         return cls.from_model(model, tokenizer, **options)
 
@@ -155,8 +158,7 @@ class UsesRanker(RankerFields):
         """
         ranker = self._load() if is_url(self.model) else self._ranker
         if ranker is None:
-            options = {name: getattr(self, name) for name in LOADING_FIELDS}
-            ranker = ranker_in_memory(self.model, **options)
+            ranker = ranker_in_memory(self.model, **options_of(self))
         return None if ranker is None else ranker.stats
 
     def release(self) -> None:
@@ -172,9 +174,7 @@ class UsesRanker(RankerFields):
         """The ranker passed in, else the shared one of that name."""
         if self._ranker is not None:
             return self._ranker  # type: ignore[no-any-return]
-        if is_url(self.model):
-            return shared_ranker(self.model, **options_of(self))
-        return shared_ranker(self.model, **{name: getattr(self, name) for name in LOADING_FIELDS})
+        return shared_ranker(self.model, **options_of(self))
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

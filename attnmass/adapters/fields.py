@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from textwrap import fill
 from typing import Annotated, Any, Literal
 
@@ -35,7 +35,7 @@ from attnmass.options.declared import (
 from attnmass.options.fields import OBJECTS
 from attnmass.options.fitting import as_texts
 from attnmass.options.readings import as_reading
-from attnmass.options.renamed import what_then
+from attnmass.options.renamed import check_names
 from attnmass.profiles import HeadProfile
 
 _PATHS = [
@@ -91,9 +91,25 @@ class OfAdapters(BaseModel):
 
 
 class Sound(BaseModel):
-    """Checks what is assigned; an assignment that is refused leaves an object as it was."""
+    """Checks what is assigned; an assignment that is refused leaves an object as it was.
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    Errors say nothing of what was passed, which may be a key.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
+
+    @classmethod
+    def _names(cls) -> Iterable[str]:
+        """What may be passed."""
+        return cls.model_fields
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, data: Any) -> Any:
+        """Name the field that is nearest to one that there is not."""
+        if isinstance(data, Mapping):
+            check_names(cls, data, cls._names())
+        return data
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a field if all fields may be what they then are together, else leave it as it was.
@@ -118,12 +134,10 @@ class Sound(BaseModel):
 class RankerFields(
     Sound, OfAdapters, Remote, Storing, Reading[HeadProfile], Trimming, Selecting, Loading
 ):
-    """Every option as a field; errors say nothing of what was passed, which may be a key.
+    """Every option as a field.
 
     Its docstring tells of the fields of each subclass that has one of its own.
     """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     # Wider than the core's, where no `top_n` is all.
     top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
@@ -158,18 +172,6 @@ class RankerFields(
                     "\n".join(["Attributes:", *(_line(name, told[name]) for name in rare)]),
                 ]
             )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_names(cls, data: Any) -> Any:
-        """Name the field that is nearest to one that there is not."""
-        if not isinstance(data, Mapping):
-            return data
-        known = cls.model_fields
-        for name in sorted(set(map(str, data)).difference(known)):
-            if near := what_then(name, known):
-                raise ValueError(f"{cls.__name__} has no field {name!r}.{near}")
-        return data
 
     @field_validator("*", mode="before")
     @classmethod

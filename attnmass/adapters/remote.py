@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attnmass.options.declared import Remote, defaults_of, names_of
-from attnmass.options.fields import LOADING_FIELDS
+from attnmass.options.fields import LOADING_FIELDS, LOADING_GROUPS
 from attnmass.options.remote import RemoteOptions
+from attnmass.options.renamed import check_known
 from attnmass.options.urls import check_url, is_url
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def model_name(model: str, ranking: Ranking) -> str:
 
 
 def options_of(adapter: RankerFields) -> dict[str, Any]:
-    """The options of the ranker that asks an adapter's server."""
+    """The options of an adapter's ranker, which asks a server or has its model here."""
+    if not is_url(adapter.model):
+        return {name: getattr(adapter, name) for name in LOADING_FIELDS}
     asked = {name: getattr(adapter, name) for name in REMOTE_FIELDS}
     return {**asked, "traces": adapter.keep_ranking}
 
@@ -73,6 +76,7 @@ def remote_ranker(url: str, options: dict[str, Any]) -> RemoteRanker:
     from attnmass.client.remote import RemoteRanker
 
     defaults = defaults_of(Remote) | {"traces": False}
+    check_known(options, [*defaults, *names_of(*LOADING_GROUPS)])
     if there := sorted(options.keys() - defaults.keys()):
         raise ValueError(f"the server at {url} loaded its model: leave out {', '.join(there)}")
     return RemoteRanker(url, **options)

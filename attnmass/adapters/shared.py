@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attnmass.engine.forking import ForkLock
 from attnmass.options.checks import check_path, check_type
 from attnmass.options.choices import DEFAULT_MODEL
+from attnmass.options.keywords import names_nearest
 from attnmass.options.urls import is_url
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _slots: dict[str, _Slot] = {}
 _guard = ForkLock()
 
 
+@names_nearest
 def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker | RemoteRanker:
     """The ranker of a model, loaded on the first call and shared by every later one.
 
@@ -115,6 +117,7 @@ def _made(name: str, options: dict[str, Any]) -> AttentionRanker | RemoteRanker:
     return AttentionRanker.from_pretrained(name, **options)
 
 
+@names_nearest
 def release(name: str | None = None) -> int:
     """Forget shared rankers; their memory is free when this returns, unless somebody holds them.
 

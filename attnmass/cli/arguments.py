@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnmass.cli.errors import InputError, UsageError, api_arguments
+from attnmass.cli.errors import InputError, UsageError, api_arguments, spelled_as_options
 from attnmass.cli.model_options import ModelOptions, StoreGroup
 from attnmass.options.cache import CacheOptions
 from attnmass.options.choices import FIT
@@ -22,7 +22,10 @@ def model_arguments(model: ModelOptions) -> dict[str, Any]:
         InputError: If the profile cannot be read.
     """
     given = model.given()
-    given.pop("model", None)
+    if given.pop("model", None) == "":
+        raise UsageError("--model is empty: pass a name, a folder or a GGUF file, or leave it out")
+    if model.profile == "":
+        raise UsageError("--profile is empty: pass a file, or leave it out")
     if model.profile is not None and model.heads is not None:
         raise UsageError("pass --profile or --heads, not both")
     if model.heads is not None:
@@ -55,12 +58,17 @@ def read_profile(path: str) -> HeadProfile:
         return load_profile(path)
     except ValueError as error:
         raise InputError(
-            str(error), "the profiles that ship are found by themselves: attnmass profiles list"
+            spelled_as_options(str(error)).replace("leave out profile", "leave out --profile"),
+            "the profiles that ship are found by themselves: attnmass profiles list",
         ) from error
 
 
-def parse_heads(text: str) -> tuple[tuple[int, int], ...]:
+def parse_heads(text: str, option: str = "--heads") -> tuple[tuple[int, int], ...]:
     """`18-6,18-7` as pairs of layer and head.
+
+    Args:
+        text: What was passed.
+        option: For which option.
 
     Raises:
         UsageError: If it is something else.
@@ -70,7 +78,7 @@ def parse_heads(text: str) -> tuple[tuple[int, int], ...]:
         layer, dash, head = part.strip().partition("-")
         if not (dash and layer.isdecimal() and head.isdecimal()):
             raise UsageError(
-                f"--heads takes layer-head pairs such as 18-6,18-7, not {part.strip()!r}"
+                f"{option} takes layer-head pairs such as 18-6,18-7, not {part.strip()!r}"
             )
         pairs.append((int(layer), int(head)))
     return tuple(pairs)

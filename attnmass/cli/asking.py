@@ -103,7 +103,7 @@ def rank_and_write(
                 warn(f"{question.label}: {spelled_as_options(str(error))}", quiet=common.quiet)
             for message in ranking.notes:
                 place = f"{question.label}: " if many else ""
-                note(f"{place}{_named(message, question)}", quiet=common.quiet)
+                note(f"{place}{_named(spelled_as_options(message), question)}", quiet=common.quiet)
             if ranking.no_evidence and not many and not writer.tells_of_evidence:
                 warn(
                     f"evidence is {ranking.evidence:.3f}: the answer is likely not in here",

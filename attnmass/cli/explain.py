@@ -89,12 +89,12 @@ def _check(common: DrawOptions) -> None:
     """Refuse what would fail only once the model has run."""
     if common.output is not None and common.output.suffix not in _SUFFIXES:
         raise UsageError(
-            f"--output ends with {common.output.suffix or 'nothing'!r}",
+            f"--output {common.output} does not say by its end what to write",
             f"name a file that ends with one of {', '.join(_SUFFIXES)}",
         )
     if common.output is not None and not common.output.parent.is_dir():
         raise InputError(f"{common.output.parent}: no such folder", "make it first")
-    if common.head is not None and len(parse_heads(common.head)) != 1:
+    if common.head is not None and len(parse_heads(common.head, "--head")) != 1:
         raise UsageError("--head takes one head", "such as --head 18-6")
 
 
@@ -102,7 +102,10 @@ def _draw(explanation: Explanation, common: DrawOptions) -> None:
     if common.output is None:
         options: dict[str, Any] = {}
         if common.head is not None:
-            options["head"] = parse_heads(common.head)[0]
+            (options["head"],) = parse_heads(common.head)
+            if options["head"] not in explanation.heads:
+                read = ", ".join(f"{layer}-{head}" for layer, head in explanation.heads)
+                raise UsageError(f"--head {common.head} was not read", f"pass one of {read}")
         with api_arguments():
             explanation.print(**options)
         sys.stdout.flush()

@@ -46,7 +46,12 @@ def read_questions(
         named = list(paths) if query is None else [query, *paths]
         if options.queries == "-" and "-" in named:
             raise UsageError("stdin cannot be both --queries and chunks")
-        shared = list(iter_items(named, options, note)) if named else None
+        try:
+            shared = list(iter_items(named, options, note)) if named else None
+        except InputError as error:
+            if query is not None and not _is_there(query):
+                error.hint = "with --queries there is no QUERY, only PATHS"
+            raise
         text, name = _read_named(options.queries)
         questions = jsonl.read_questions(text, name, shared)
         if not questions:

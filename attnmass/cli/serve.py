@@ -49,7 +49,7 @@ def serve(
             ExitCode.FAILED,
             "pass another --port, or --host",
         ) from error
-    run(load, options, listener, quiet=common.quiet)
+    run(load, options, listener, asked=session.asked_name(model), quiet=common.quiet)
 
 
 def _checked(serving: ServeOptions) -> ServingOptions:

@@ -40,6 +40,14 @@ def load_ranker(
             return AttentionRanker.from_pretrained(*name, **arguments)
 
 
+def asked_name(model: ModelOptions) -> str:
+    """What the model that the options name is called, as its profile has it once it is loaded."""
+    from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
+
+    name = DEFAULT_MODEL if model.model is None else model.model
+    return name.lower() if name.lower() in ALIASES else name
+
+
 def model_name(model: ModelOptions) -> str:
     """What a store says by which model it was written; a path is whole, wherever it is named."""
     from attnmass.loading.sources import DEFAULT_MODEL, place_of

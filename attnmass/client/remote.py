@@ -19,6 +19,7 @@ from attnmass.engine.thresholds import check_evidence, least_relevance
 from attnmass.engine.verbs import Verbs
 from attnmass.engine.worker import Worker
 from attnmass.options.checks import check_type
+from attnmass.options.keywords import names_nearest
 from attnmass.options.remote import RemoteOptions
 from attnmass.results.ranking import Ranking
 from attnmass.results.scored import ScoredRanking
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _THREADS = 16  # calls that an event loop may have under way
 
 
+@names_nearest
 class RemoteRanker(Verbs):
     """Ranks chunks by a model that `attnmass serve` has, as `AttentionRanker` does by its own.
 

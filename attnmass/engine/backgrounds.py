@@ -18,6 +18,7 @@ from attnmass.errors import UnsupportedModelError
 from attnmass.layouts import HoldsAgainst, LayoutOptions
 from attnmass.models.ambient import alone
 from attnmass.options.checks import check_items
+from attnmass.options.keywords import names_nearest
 from attnmass.profiles import RelevanceRule
 from attnmass.text.segmentation.segment import segment
 
@@ -28,6 +29,7 @@ LEAST, MOST = 8, 80  # texts: of fewer one decides too much, of more a sample is
 _ASKED = 16  # sentences of the texts that tell where relevance lies beside them
 
 
+@names_nearest
 class Backgrounds(Sharding):
     """An engine that can hold chunks against other texts than those that ship."""
 

@@ -16,6 +16,7 @@ from attnmass.engine.leaning import Leaner
 from attnmass.engine.making import LOADING, MAKING, LoadingOptions, RankerOptions, settled
 from attnmass.engine.progress import progress_bar
 from attnmass.engine.rank_by import choose_rank_by, class_name
+from attnmass.engine.staying import Stays
 from attnmass.engine.tally import Tally
 from attnmass.engine.trimmer import Trimmer
 from attnmass.engine.worker import Worker
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Engine:
+class Engine(Stays):
     """A model, its heads, its layout and its store; what is asked of it stands above.
 
     One instance may be called from many threads; its model is used by one at a time.
@@ -117,7 +118,7 @@ class Engine:
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved,
                 or none of its heads stands out for `profile="fit"`.
         """
-        given = settled(MAKING, options)
+        given = settled(MAKING, options, "tokenizer")
         check_name(given["layout"])
         reading = given["reading"]
         layout = check_reading(reading, given["layout"])
@@ -194,7 +195,7 @@ class Engine:
                 f"{name_or_path} is a server, which has its model: ask it with "
                 "RemoteRanker(url), or pass it as the model of AttentionRerank"
             )
-        given = settled(LOADING, options)
+        given = settled(LOADING, options, "name_or_path")
         check_name(given["layout"])
         rank_by, profile, heads = (given[name] for name in ("rank_by", "profile", "heads"))
         check_rank_by(rank_by)
@@ -238,6 +239,7 @@ class Engine:
             UnsupportedModelError: If there is no model in it, or its attention cannot be read.
             ValueError: If there is no tokenizer, and as in the constructor.
         """
+        settled(MAKING, options, "tokenizer")
         model, tokenizer = find_generator(generator, tokenizer)
         return cls(model, tokenizer, **options)
 

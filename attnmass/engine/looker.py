@@ -18,6 +18,7 @@ from attnmass.errors import UnsupportedModelError
 from attnmass.layouts import AnsweredQuery, AnswerLayout, QueryAttention, keeps_vectors
 from attnmass.models.ambient import alone
 from attnmass.options.checks import check_count
+from attnmass.options.keywords import names_nearest
 from attnmass.results.attribution import Attribution
 from attnmass.results.inside import Inside
 from attnmass.results.stats import RankerStats, WarmResult
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 
+@names_nearest
 class Looker(Backgrounds):
     """Looks at chunks, and makes no ranking of that; `AttentionRanker` is built on it."""
 

@@ -80,12 +80,15 @@ _OF_OTHERS = {
 _ELSEWHERE = {"device", "dtype", "fit_texts", "heads", "layout", "profile", "rank_by", "reading"}
 
 
-def settled(groups: tuple[type[BaseModel], ...], given: Mapping[str, Any]) -> dict[str, Any]:
+def settled(
+    groups: tuple[type[BaseModel], ...], given: Mapping[str, Any], *beside: str
+) -> dict[str, Any]:
     """All options of some groups, with the declared default where nothing is said.
 
     Args:
         groups: Where they are declared.
         given: What was said.
+        *beside: Arguments that the call has beside these options.
 
     Raises:
         TypeError: If there is no such option, or a value is of another type than is declared.
@@ -95,7 +98,7 @@ def settled(groups: tuple[type[BaseModel], ...], given: Mapping[str, Any]) -> di
     declared.pop("model", None)
     if "model" in given:
         raise TypeError("unexpected keyword argument 'model'. Pass its value first, without a name")
-    check_known(given, declared, _OF_OTHERS)
+    check_known(given, [*declared, *beside], _OF_OTHERS)
     values = {name: info.default for name, info in declared.items()}
     for name, value in given.items():
         plain = name not in _ELSEWHERE

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from attnmass.engine.engine import Engine
 from attnmass.engine.forking import ForkLock
+from attnmass.engine.staying import refuse
 from attnmass.engine.tally import Tally
 from attnmass.engine.worker import Worker
 from attnmass.errors import UnsupportedModelError
@@ -17,6 +18,7 @@ from attnmass.layouts.base import Advance
 from attnmass.masses import KeyVectors
 from attnmass.models.ambient import alone, undisturbed
 from attnmass.options.cache import CacheOptions
+from attnmass.options.keywords import names_nearest
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import Tokens
 
@@ -37,6 +39,14 @@ class LockedShard:
     inner: KeepingShard
     lock: ForkLock
     cache: ChunkCache
+
+    def __copy__(self) -> LockedShard:
+        """Itself: there is nothing to change."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """It goes into no pickle, as its ranker, see `Stays`."""
+        refuse(type(self))
 
     @property
     def evictions(self) -> int:
@@ -76,6 +86,7 @@ class LockedShard:
             return self.inner.warm(chunks, options, advance)
 
 
+@names_nearest
 class Sharding(Engine):
     """An engine that looks at chunks wherever they lie."""
 

@@ -10,12 +10,14 @@ from typing_extensions import Unpack
 from attnmass.engine.asking import Answered, RankOptions, TrimOptions, as_rank_options
 from attnmass.engine.worker import Worker
 from attnmass.options.attributing import TOP_SPANS
+from attnmass.options.keywords import names_nearest
 from attnmass.results.attribution import Attribution
 from attnmass.results.ranking import Ranking
 from attnmass.text.chunk import Chunk
 from attnmass.text.inputs import as_queries, check_chunks
 
 
+@names_nearest
 class Verbs:
     """Ranks, trims, orders and attributes, with and without an event loop."""
 

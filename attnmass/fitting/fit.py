@@ -19,9 +19,11 @@ from attnmass.fitting.subject import check_options, open_model, readable
 from attnmass.loading import converted
 from attnmass.loading.sources import DEFAULT_MODEL
 from attnmass.options.checks import check_count
+from attnmass.options.keywords import names_nearest
 from attnmass.profiles.profile import LATE
 
 
+@names_nearest
 def fit_profile(
     data: Source | Sequence[str | os.PathLike[str]] | LabelledData | None = None,
     *,

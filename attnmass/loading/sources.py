@@ -169,6 +169,9 @@ def not_found(
         near = did_you_mean(name, ALIASES)
         fetch = [] if near else fetch  # nobody is sent to fetch a misspelled name
         known = f"{near} Known short names: {', '.join(ALIASES)}."
+    if Path(name).expanduser().exists():  # which nothing would fetch
+        fetch = []
+        known = " A model is a *.gguf file, or a folder with weights, config and tokenizer."
     why = "" if cause is None else f" ({type(cause).__name__}: {cause})"
     how = f" To fetch them: {' or '.join(fetch)}." if fetch else ""
     return WeightsNotFoundError(

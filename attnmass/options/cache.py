@@ -19,6 +19,8 @@ class CacheOptions(Storing, Checked):
 
     def check_together(self) -> None:
         """Raise `ValueError` where options contradict each other."""
+        if self.store == "":  # it would be the working directory
+            raise ValueError("store is empty: name a folder, or leave it out")
         default = type(self).model_fields["store_bytes"].default
         if self.store is None and self.store_bytes != default:
             raise ValueError("store_bytes bounds a store, and there is none: name its folder")

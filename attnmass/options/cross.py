@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from attnmass.options.checks import check_type
+from attnmass.options.keywords import names_nearest
 
 Aggregation = Literal["attention", "scores"]
 Rows = Literal["query", "last", "start"]
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True)
 class CrossOptions:
     """How encoder-decoders (T5, BART, FiD-style readers) are read.

@@ -21,8 +21,11 @@ RENAMED = {
 
 # What other rerankers call them, where another name of ours is nearer.
 _OF_OTHERS = {
+    "base_compressor": "rerank",
+    "compressor": "rerank",
     "k": "top_n",
     "model_name": "model",
+    "similarity_top_k": "fetch_k",
     "scores": "retrieval_scores",
     "similarity_cutoff": "min_relevance",
     "top_k": "top_n",
@@ -46,6 +49,20 @@ def check_known(
             call = (elsewhere or {}).get(name)
             then = what_then(name, known) if call is None else f" It is an option of {call}."
             raise TypeError(f"unexpected keyword argument {name!r}.{then}")
+
+
+def check_names(owner: type, given: Iterable[object], known: Iterable[str]) -> None:
+    """Raise `ValueError` for a field that there is not, if one that there is is near.
+
+    Args:
+        owner: Whose fields they are.
+        given: What somebody wrote.
+        known: The fields that there are.
+    """
+    known = sorted(known)
+    for name in sorted(set(map(str, given)).difference(known)):
+        if near := what_then(name, known):
+            raise ValueError(f"{owner.__name__} has no field {name!r}.{near}")
 
 
 def what_then(name: str, known: Iterable[str]) -> str:

@@ -61,6 +61,7 @@ def check_shared(url: str, *, name: str = "shared_store") -> None:
         name: For which option.
     """
     told = "pass one such as 'redis://127.0.0.1:6379/0', 's3://bucket/folder' or 'file:///folder'"
+    said = f"{name} {url!r}" if name.startswith("-") else f"{name}={url!r}"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -73,9 +74,9 @@ def check_shared(url: str, *, name: str = "shared_store") -> None:
         )
     if parts.scheme in _OBJECTS:
         if not url.startswith(f"{parts.scheme}://") or not (parts.netloc + parts.path).strip("/"):
-            raise ValueError(f"{name}={url!r} names no folder: {told}")
+            raise ValueError(f"{said} names no folder: {told}")
         if "::" in url or parts.query or parts.fragment:
-            raise ValueError(f"{name}={url!r} must be a folder's address and no more: {told}")
+            raise ValueError(f"{said} must be a folder's address and no more: {told}")
         return
     others = [scheme for scheme in SHARED_STORES if scheme not in (*_REDIS, *_OBJECTS)]
     if parts.scheme in others:
@@ -83,4 +84,4 @@ def check_shared(url: str, *, name: str = "shared_store") -> None:
     place = parts.path if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in SHARED_STORES or not place or port == 0:
         known = ", ".join(["a Redis", *others])
-        raise ValueError(f"{name}={url!r} is no URL of {known} or an object store: {told}")
+        raise ValueError(f"{said} is no URL of {known} or an object store: {told}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attnmass.options.checks import as_float, as_heads, check_path, did_you_mean
+from attnmass.options.keywords import names_nearest
 from attnmass.profiles.fusing import FuseRule
 from attnmass.profiles.profile import HeadProfile
 from attnmass.profiles.published import published_lists
@@ -18,6 +19,7 @@ from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import EvidenceRule, RankRule, SpanRule
 
 
+@names_nearest
 def load_profile(path: str | os.PathLike[str]) -> HeadProfile:
     """Read a profile from its JSON file.
 

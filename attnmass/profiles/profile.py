@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnmass.options.checks import as_heads, check_count, check_items, check_share, check_type
 from attnmass.options.choices import Direction, check_direction
+from attnmass.options.keywords import names_nearest
 from attnmass.profiles.fusing import ORDINARY, FuseRule
 from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import (
@@ -29,6 +30,7 @@ JOINT = "joint"  # the one layout that has a null query
 LATE = "late"  # the one layout that has a background
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True)
 class HeadProfile:
     """The selected heads of one model in one layout.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from attnmass.options.keywords import names_nearest
 from attnmass.results.drawn import Drawn, Head
 from attnmass.results.support import AnswerSentence
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class AnswerExplanation(Drawn):
     """An answer's attention, drawn over its sentences and the chunks that they looked at.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from attnmass.options.keywords import names_nearest
 from attnmass.results.renderers import renderer
 from attnmass.results.trace import Floats, Integers
 from attnmass.scoring.ranked import RankedChunk
@@ -101,6 +102,7 @@ class ExplainedChunk:
     offset: int | None = None
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Drawn:
     """What is drawn of a ranking or an attribution, and the ways to draw it.

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnmass.options.checks import check_count
+from attnmass.options.keywords import names_nearest
 from attnmass.results.drawn import Drawn, Head
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Explanation(Drawn):
     """A ranking's attention, drawn over its text.

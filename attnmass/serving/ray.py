@@ -100,7 +100,9 @@ class Gateway:
         serving = dict(settings.serving)
         if KEYS in os.environ:
             serving["api_keys"] = os.environ[KEYS]
-        self._service = Service(lambda: sharded, ServingOptions(**serving))
+        self._service = Service(
+            lambda: sharded, ServingOptions(**serving), asked=ranker.profile.model
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The same routes as `attnmass serve` has."""

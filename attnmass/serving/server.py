@@ -110,6 +110,7 @@ def run(
     options: ServingOptions,
     listener: socket.socket,
     *,
+    asked: str,
     quiet: bool = False,
 ) -> None:
     """Serve until the process is told to end.
@@ -118,6 +119,7 @@ def run(
         load: Gives the ranker; until it has, requests are told to come back.
         options: How the server is set up.
         listener: From `listen`.
+        asked: The name that the model is loaded by.
         quiet: Whether only warnings and errors are logged.
 
     Raises:
@@ -130,7 +132,7 @@ def run(
         for server in servers:
             server.should_exit = True
 
-    service = Service(load, options, on_death=on_death)
+    service = Service(load, options, asked=asked, on_death=on_death)
     servers.append(Server(configured(make_app(service), options), service))
     host, port = listener.getsockname()[:2]
     _logger.info("listening at %s port %s", host, port)

@@ -43,6 +43,7 @@ class Service:
         load: Callable[[], AttentionRanker],
         options: ServingOptions,
         *,
+        asked: str = "attnmass",
         on_death: Callable[[], None] = lambda: None,
     ) -> None:
         """Load nothing yet; `worker.start()` does.
@@ -50,9 +51,11 @@ class Service:
         Args:
             load: Gives the ranker; called in the worker's thread.
             options: How the server is set up.
+            asked: What the model is called until it is loaded and says so itself.
             on_death: Called where the worker ends by itself.
         """
         self.options = options
+        self._asked = asked
         self.worker = ModelWorker(
             load,
             queue_size=options.queue_size,
@@ -73,7 +76,7 @@ class Service:
     def model(self) -> str:
         """The model's name, as answers have it."""
         ranker = self.worker.ranker
-        known = "attnmass" if ranker is None else ranker.profile.model
+        known = self._asked if ranker is None else ranker.profile.model
         return self.options.served_name or known
 
     @cached_property

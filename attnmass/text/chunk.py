@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attnmass.options.checks import as_str, check_type
+from attnmass.options.keywords import names_nearest
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One retrieved text.

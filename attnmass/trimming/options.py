@@ -9,11 +9,13 @@ from typing import Any
 from attnmass.options.checked import check_option
 from attnmass.options.choices import OnEmpty
 from attnmass.options.declared import Trimming, names_of
+from attnmass.options.keywords import names_nearest
 from attnmass.trimming.budget import TokenCounter
 from attnmass.trimming.embedding import Embedder
 from attnmass.trimming.patterns import Patterns, read_patterns
 
 
+@names_nearest
 @dataclass(frozen=True, slots=True)
 class Trim:
     """Which spans of the chunks are kept.

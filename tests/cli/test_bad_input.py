@@ -343,3 +343,38 @@ def test_question_and_paths_in_the_wrong_order(cli: Cli, texts: Path) -> None:
     assert "Who wrote it?: no such file or folder" in said
     assert f"the question comes first, then {texts}" in said
     assert "comes first" not in cli.fails(INPUT, "rank", "gold", "missing.md")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("rank", "gold", "docs", "--store", ""), USAGE, "--store is empty: name a folder"),
+        (("index", "docs", "--store", ""), USAGE, "--store is empty: name a folder"),
+        (("rank", "gold", "docs", "--model", ""), USAGE, "--model is empty: pass a name"),
+        (("rank", "gold", "docs", "--profile", ""), USAGE, "--profile is empty: pass a file"),
+        (
+            ("rank", "gold", "docs", "--profile", "smollm2-135m.late"),
+            INPUT,
+            "leave out --profile, or pass --layout ...",
+        ),
+        (("rank", "gold", "docs", "--queries", "q.jsonl"), INPUT, "there is no QUERY, only PATHS"),
+        (("explain", "gold", "docs", "--head", "x"), USAGE, "--head takes layer-head pairs"),
+        (("explain", "gold", "docs", "--head", "9-9"), USAGE, "hint: pass one of 0-0"),
+        (("explain", "gold", "docs", "-o", "docs"), USAGE, "--output docs does not say"),
+        (("store", "docs", "--push", "foo://x"), USAGE, "--push 'foo://x' is no URL of"),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_written(
+    cli: Cli, texts: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """Options by their names here, with what to pass; nothing is written where nobody said."""
+    Path("q.jsonl").write_text('{"query": "gold"}\n')
+    assert said in cli.fails(code, *arguments)
+    assert not (texts / "store.sqlite3").exists()
+
+
+def test_notes_name_options_as_they_are_here(cli: Cli, texts: Path) -> None:
+    """What did not fit into the budget is told with the option that sets it."""
+    Path("docs/long.md").write_text("gold " * 40)
+    result = cli("trim", "gold", "docs", "--max-tokens", "9")
+    assert "did not fit into --max-tokens 9" in result.stderr

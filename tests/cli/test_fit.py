@@ -152,7 +152,7 @@ def test_bad_data(data: Path, lines: list[dict[str, Any]], match: str) -> None:
         (("--out", "."), 2, "name a file, such as"),
         (("--force",), 2, "--force is for --out"),
         (("--run", "run.txt"), 2, "--run is for BEIR folders"),
-        (("--qrels", "x.tsv"), 2, "--qrels and corpus go together"),
+        (("--qrels", "x.tsv"), 2, "--qrels ... and --corpus ... go together"),
         (("--method", "best"), 2, "must be some of 'single'"),
         (("--max-layer", "7"), 2, "--max-layer must be between 0 and 2"),
         (("--layout", "wide"), 2, "'wide' is not one of"),

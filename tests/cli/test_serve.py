@@ -21,7 +21,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[ServingOptions]:
     found: list[ServingOptions] = []
 
     def run(
-        load: Callable[[], Any], options: ServingOptions, listener: Any, *, quiet: bool
+        load: Callable[[], Any], options: ServingOptions, listener: Any, *, asked: str, quiet: bool
     ) -> None:
         load()
         found.append(options)
@@ -40,6 +40,25 @@ def test_defaults(cli: Cli, served: list[ServingOptions]) -> None:
     (options,) = served
     assert (options.host, options.port, options.scores) == ("127.0.0.1", 8080, "auto")
     assert cli.loaded == [((), {})]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ((), "smollm2-135m"),
+        (("--model", "All-MiniLM-L6-v2"), "all-minilm-l6-v2"),
+        (("--model", "some/folder"), "some/folder"),
+    ],
+)
+def test_the_name_of_a_model_that_is_not_loaded_yet(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], name: str
+) -> None:
+    """The server is told what was asked for, spelled as the loaded model has it."""
+    names: list[str] = []
+    monkeypatch.setattr(server, "run", lambda *_, asked, **__: names.append(asked))
+    monkeypatch.setattr(server, "listen", lambda options: None)
+    assert cli("serve", *given).exit_code == 0
+    assert names == [name]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def test_help_tells_of_every_option() -> None:
         ({"batch_sise": 3}, TypeError, "'batch_sise'. Did you mean 'batch_size'"),
         ({"memory_bytes": -1}, ValueError, "memory_bytes must be at least 0"),
         ({"max_batch_tokens": "many"}, TypeError, "max_batch_tokens must be"),
+        ({"store": ""}, ValueError, "store is empty: name a folder"),
         ({"store_format": "int4"}, ValueError, "store_format must be one of"),
         ({"progress": 1}, TypeError, "progress must be a bool"),
         ({"device": "cpu"}, TypeError, "argument 'device'. It is an option of from_pretrained."),

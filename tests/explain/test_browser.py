@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,44 @@ def test_the_first_screen(
     first = tab.locator(shaded).first.bounding_box()
     assert first["y"] < 300
     assert tab.evaluate("document.documentElement.scrollWidth") == size[0]
+
+
+# What is cut at its right or its bottom though nothing scrolls there, and what lies over the edge.
+CUT = """() => {
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    if (!element.checkVisibility() || element.closest(".sr, script, form, ol")) continue;
+    const style = getComputedStyle(element);
+    const hidden = style.overflowX !== "visible" || style.overflowY !== "visible";
+    const tall = element.scrollHeight > element.clientHeight + 1;
+    const wide = element.scrollWidth > element.clientWidth + 1;
+    const outside = element.getBoundingClientRect().right > innerWidth + 1;
+    if ((hidden && (tall || wide)) || outside) found.push(element.outerHTML.slice(0, 80));
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_nothing_is_cut(
+    show: Callable[..., Any], ranker: AttentionRanker, width: int, scheme: str
+) -> None:
+    """All that is said of the query stands above what is chosen, line by line where it is long."""
+    texts = [Chunk(f"{CHUNKS[n % 3].text} {n}", title=f"Number {n}") for n in range(12)]
+    ranking = rank(
+        ranker, texts, evidence_threshold=1.0, trim=Trim(keep_ratio=0.5), query_words=True
+    )
+    for drawn in (ranking, ranker.attribute(QUERY, texts, "Einstein did. Trains run.")):
+        tab = show(drawn, viewport={"width": width, "height": 844}, color_scheme=scheme)
+        assert tab.evaluate(CUT) == []
+        boxes = [
+            part.bounding_box()
+            for part in tab.locator("header h1, header p, header .measure, #look").all()
+            if not part.evaluate("e => e.parentElement.className.startsWith('measure')")
+        ]
+        for above, below in pairwise(boxes):
+            assert above["y"] + above["height"] <= below["y"] + 1
 
 
 def test_toggles_by_keyboard(show: Callable[..., Any], trimmed: Ranking) -> None:

@@ -227,7 +227,7 @@ def test_too_few() -> None:
     [
         ({"candidates": 1}, "candidates must be at least 2"),
         ({"limit": 0}, "limit must be at least 1"),
-        ({"qrels": "x"}, "qrels and corpus go together"),
+        ({"qrels": "x"}, "qrels=... and corpus=... go together"),
         ({"run": "x"}, "run is for BEIR folders"),
         ({"split": "test"}, "split is for BEIR folders"),
     ],

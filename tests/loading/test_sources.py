@@ -41,6 +41,18 @@ def test_folder_without_weights(tmp_path: Path) -> None:
         locate(str(tmp_path))
 
 
+def test_what_is_there_is_not_to_be_fetched(tmp_path: Path) -> None:
+    """A file of another kind, and a folder that makes no model: nothing fetches those."""
+    (tmp_path / "model.bin").touch()
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "config.json").touch()
+    for path in (tmp_path / "model.bin", tmp_path):
+        with pytest.raises(WeightsNotFoundError, match=r"A model is a \*\.gguf file, or") as raised:
+            AttentionRanker.from_pretrained(path)
+        assert "hf download" not in str(raised.value)
+        assert "short names" not in str(raised.value)
+
+
 def test_package_is_not_imported() -> None:
     """The pip package with the default model is found without importing it."""
     alias = ALIASES["smollm2-135m"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from attnmass import AttentionRanker
+from attnmass.serving.app import make_app
 from attnmass.serving.examples import EXAMPLES
-from tests.serving.conftest import QUERY, TEXTS, Watched, serving
+from attnmass.serving.options import ServingOptions
+from attnmass.serving.service import Service
+from tests.serving.conftest import QUERY, TEXTS, Watched, serving, until
 
 ASKED = {"query": QUERY, "documents": TEXTS}
 
@@ -258,6 +262,28 @@ def test_models(watched: Watched, path: str) -> None:
     with serving(watched, served_name="mine") as client:
         assert [each["id"] for each in client.get(path).json()["data"]] == ["mine"]
         assert post(client, "/rerank", **ASKED)["model"] == "mine"
+
+
+def test_a_model_that_is_being_loaded(watched: Watched) -> None:
+    """It is listed under the name that it was asked for by, then under its own."""
+    gate = threading.Event()
+
+    def load() -> Any:
+        assert gate.wait(30)
+        return watched
+
+    for served_name, name in ((None, "tiny/one"), ("mine", "mine")):
+        gate.clear()
+        service = Service(load, ServingOptions(served_name=served_name), asked="tiny/one")
+        with TestClient(make_app(service)) as client:
+            for path in ("/models", "/v1/models"):
+                assert [each["id"] for each in client.get(path).json()["data"]] == [name]
+            assert client.get("/info").json()["model_id"] == name
+            assert client.get("/ready").status_code == 503
+            gate.set()
+            until(lambda: client.get("/ready").status_code == 200)
+            named = watched.profile.model if served_name is None else name
+            assert client.get("/info").json()["model_id"] == named
 
 
 def test_info(client: TestClient) -> None:

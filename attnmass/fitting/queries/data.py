@@ -101,7 +101,9 @@ def read_data(
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, or None for all queries, not {limit}")
     if (qrels is None) != (corpus is None):
-        raise ValueError("qrels and corpus go together: pass both, with the queries as data")
+        raise ValueError(
+            "qrels=... and corpus=... go together: pass both, with the queries as data"
+        )
     if isinstance(data, LabelledData):
         return data if limit is None else data.head(limit)
     parts = _parts(data)
