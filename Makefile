@@ -9,8 +9,11 @@ SIZE ?= 20
 # Python 3.10 transformers ends at 5.20.
 VERSIONS ?= 3.11-5.15.0 3.10-5.20.2 3.12-5.24.0 3.13-5.24.0
 TESTS ?= tests
+# Test files that run at once, each in one thread.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 READY := $(VENV)/.ready
 CODE := attnmass langchain_attn llama_index_attn tests examples benchmarks
 
@@ -45,10 +48,10 @@ examples: $(READY) ## ask a corpus in Qdrant; have others' integrations ask attn
 	$(BIN)/python examples/langchain_served.py
 
 test: $(READY) ## run the tests, but for the slow ones
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-slow: $(READY) ## run the tests that need the default model's weights
-	$(BIN)/python -m pytest -q -m slow
+	$(PYTEST) -m slow
 
 campaign: $(READY) ## kill, damage, random and hostile texts, SIZE times: no wrong score, offset or page
 	$(BIN)/python -m tests.campaigns.damage --size $(SIZE)

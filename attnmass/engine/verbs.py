@@ -69,7 +69,8 @@ class Verbs:
               as the profile has it, where every chunk has a finite retrieval score. A number in
               [0, 1] is the share of the retriever's in a blend; 0.5 is the sum of the two
               z-scores, of the retriever's score and of the logarithm of attention's. `None` is
-              attention alone.
+              attention alone. Without scores `"auto"` is that, too, but by heads that nobody
+              fitted, beside which the query's words count.
             - `retrieval_kind`: What these scores are: `"similarity"`, higher is better;
               `"distance"` or `"rank"`, lower is better; `"auto"`, the default, takes scores that
               only rise down the list for distances, unless attention has the same order; where

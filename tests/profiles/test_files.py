@@ -93,7 +93,9 @@ def test_what_a_cosine_weighs(tmp_path: Path) -> None:
 
 def test_what_a_cosine_says_of_evidence(tmp_path: Path) -> None:
     """It is written and read, three numbers or none."""
-    fusing = FuseRule((0.8, 0.7), (0.9, 0.4), (0.9, 0.5), evidence=(0.5, 6.0, -3.0))
+    fusing = FuseRule(
+        (0.8, 0.7), (0.9, 0.4), (0.9, 0.5), evidence=(0.5, 6.0, -3.0), words=(1.0, 1.5)
+    )
     profile = replace(FULL, fusing=fusing)
     assert (
         load_profile(written(tmp_path / "profile.json", **json.loads(profile.to_json()))) == profile

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -29,14 +30,15 @@ PARTS = {
     for place, (index, mass) in enumerate(MASSES.items())
 }
 CHUNKS = [Chunk("text", metadata={"place": place}) for place in range(5)]
-RULE = FuseRule(embedding=(1.0, 1.0), lexical=(1.0, 0.5), ranks=(1.0, 2.0))
+RULE = FuseRule((1.0, 1.0), (1.0, 0.5), (1.0, 2.0), words=(1.0, 3.0))
 
 
-def ranked_by(**options: Any) -> list[RankedChunk]:
+def ranked_by(words: Sequence[float] | None = None, **options: Any) -> list[RankedChunk]:
     """Five chunks, of which the fourth was skipped, in order."""
     selection = Selection(**options)
     selection.check(5)
-    return rank(selection, CHUNKS, PARTS, {3: "blank"}, rule=RULE, knows_relevance=True)
+    told: dict[str, Any] = {"rule": RULE, "words": words, "knows_relevance": True}
+    return rank(selection, CHUNKS, PARTS, {3: "blank"}, **told)
 
 
 def apply(least: float | None = None, **options: Any) -> tuple[RankedChunk, ...]:
@@ -347,3 +349,28 @@ def test_fused_scores_are_an_order(
     if any(score is None or not math.isfinite(float(score)) for score in scores):
         alone = rank(Selection(), chunks, parts, {}, rule=RULE)
         assert indices(found) == indices(alone)
+
+
+def test_words_count_where_no_retriever_does() -> None:
+    """Words of the query move the order, but for a retriever's scores or a logit they do not."""
+    words = [9.0, 0.0, 5.0, 0.0]  # of chunks 0, 1, 2 and 4
+    assert [chunk.index for chunk in ranked_by(words)] == [0, 2, 1, 4, 3]
+    scores = [chunk.score for chunk in ranked_by(words)]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1.0)
+    given = {"retrieval_scores": [0.1, 0.2, 0.3, 0.4, 0.9]}
+    assert ranked_by(words, **given) == ranked_by(**given)
+    assert ranked_by([0.0] * 4) != ranked_by()  # shares of 1, in the same order
+    assert [c.index for c in ranked_by([0.0] * 4)] == [c.index for c in ranked_by()]
+    for some in ([None] * 5, [0.1, 0.2, None, 0.4, 0.9]):  # not all are known
+        assert [c.score for c in ranked_by(words, retrieval_scores=some)] == scores
+
+
+def test_what_a_classification_head_says_needs_no_words() -> None:
+    """It was trained to rank."""
+    parts = {i: replace(part, logit=float(i)) for i, part in PARTS.items()}
+    found = [
+        rank(Selection(), CHUNKS, parts, {}, "logit", RULE, words=words)
+        for words in (None, [9.0, 0.0, 5.0, 0.0])
+    ]
+    assert found[0] == found[1]

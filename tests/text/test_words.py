@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnmass.profiles.texts import ordinary_rarity
-from attnmass.text.words import QueryWords, Rarity
+from attnmass.text.words import QueryWords, Rarity, bm25
 
 EVEN = Rarity({}, 0)
 
@@ -57,7 +58,29 @@ def test_what_repeats_the_query_says_nothing(again: str) -> None:
     words = QueryWords(query, ordinary_rarity())
     assert words.said(again.replace("{}", query.upper())) < 1e-3
     answer = " Hans Lippershey invented it in 1608."
-    assert words.said(again.replace("{}", query) + answer) == words.said(answer) > 0
+    assert words.said(again.replace("{}", query) + answer) == pytest.approx(
+        words.said(answer), abs=1e-3
+    )
+
+
+def test_bm25() -> None:
+    """By hand: two of three texts of two words have the one word, one has the other."""
+    found = bm25("blue whales", ["blue sea", "blue whale", "red sea"])
+    rare, common = math.log(1 + 2.5 / 1.5), math.log(1 + 1.5 / 2.5)
+    assert found == pytest.approx([common / 1.9, (rare + common) / 1.9, 0.0])
+
+
+@pytest.mark.parametrize(("query", "texts"), [("blue", []), ("?", ["blue"]), ("blue", ["", " "])])
+def test_bm25_of_nothing(query: str, texts: list[str]) -> None:
+    """No words, no texts."""
+    assert bm25(query, texts) == [0.0] * len(texts)
+
+
+def test_bm25_of_what_repeats_the_query() -> None:
+    """It says nothing."""
+    query = "Who invented the telescope?"
+    echo, answer = bm25(query, [query * 3, "The telescope was invented in 1608."])
+    assert echo == 0 < answer
 
 
 @given(st.text(max_size=60), st.text(max_size=200), st.text(max_size=60))
