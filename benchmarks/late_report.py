@@ -91,13 +91,13 @@ def _trained(method: str) -> str:
 
 def evidence_table(relevance: dict[str, Any]) -> str:
     """AUROC and false alarms of evidence, by set and number of candidates."""
-    heads = " | ".join(f"{way} | silenced | let through" for way in ("attention", "both"))
+    heads = " | ".join(f"{way} | silenced | let through" for way in ("relevance", "both"))
     lines = [
         f"| AUROC (false alarms at 95% kept) | candidates | MiniLM cosine | {heads} |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, found in relevance["sets"].items():
-        for size in found["attention"]["others"]:
+        for size in found["relevance"]["others"]:
             told = [found[way]["others"][size] for way in _ways(found)]
             lines.append(f"| {name}, others | {int(size):,} | {_told(*told)} |")
         told = [found[way]["nearest"] for way in _ways(found)]
@@ -109,9 +109,9 @@ def evidence_table(relevance: dict[str, Any]) -> str:
 
 
 def _ways(found: dict[str, Any]) -> tuple[str, str, str]:
-    """What told evidence: the retriever, attention, both."""
+    """What told evidence: the retriever, relevance, both."""
     retriever = next(name for name in found if name.endswith("cosine"))
-    return retriever, "attention", "both"
+    return retriever, "relevance", "both"
 
 
 def _told(retriever: dict[str, float], *ours: dict[str, float]) -> str:
@@ -181,7 +181,7 @@ def why(
         )
         for method in ("MiniLM cosine", "BM25")
     }
-    told = [found["attention"]["others"]["20"]["auroc"] for found in relevance["sets"].values()]
+    told = [found["relevance"]["others"]["20"]["auroc"] for found in relevance["sets"].values()]
     seconds = float(np.median(cost["seconds"]["warm 2000"]))
     ratio = cost["ratios"]["warm 2000 over cross-encoder"]
     mine = late["means"]["musique"]["late"][0]

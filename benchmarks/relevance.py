@@ -5,7 +5,7 @@ python -m benchmarks.relevance DATA_FOLDER [--limit N] [--pool N] [--store FOLDE
 Evidence two ways: *others*, where the candidates of an answerable query are what supports its
 answer and chunks of other queries, of all sets alike, against as many of these alone; *nearest*,
 the query's own candidates against the same without what supports the answer. Both by
-attention alone, by all-MiniLM-L6-v2's best cosine, and by both as `fuse="auto"` has it. And the
+relevance, by all-MiniLM-L6-v2's best cosine, and by both as `fuse="auto"` has it. And the
 question itself as a chunk, in four forms, beside what answers it.
 """
 
@@ -32,7 +32,7 @@ from benchmarks.late_ranker import late_ranker
 
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
 SIZES = (1, 5, 20, 100, 1000)
-ATTENTION, COSINE, BOTH = WAYS = ("attention", "MiniLM cosine", "both")
+RELEVANCE, COSINE, BOTH = WAYS = ("relevance", "MiniLM cosine", "both")
 ROUNDING = 1e-6  # what other batches of the embedder may change
 KEPT = 0.95  # of the answerable, where false alarms are counted
 ECHOES = (

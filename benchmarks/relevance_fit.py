@@ -85,5 +85,29 @@ def main() -> None:
     path.write_text(made.to_json(), encoding="utf-8")
 
 
+def told(found: dict[str, Any]) -> str:
+    """What folds said of the rule, and its reliability diagram."""
+    threshold = (
+        "The threshold of evidence, chosen so that a silenced answer costs as much as four missed "
+        f'"none", silences {found["silenced"]:.1%} of the answerable queries and lets '
+        f"{found['missed']:.1%} of both kinds of others through."
+    )
+    lines = [
+        f"That of `{found['model']}` was fitted on {sum(found['queries'].values())} queries, each "
+        "with chunks of other queries beside its own. On folds that fitted nothing the area under "
+        f"ROC of the best relevance is {found['auc_others']:.3f} where what supports the answer is "
+        f"held against as many other queries' chunks, and {found['auc_nearest']:.3f} where it is "
+        "taken out of the query's own candidates; by attention without words it would be "
+        f"{found['auc_nearest_by_attention']:.3f}. The Brier score is {found['brier']:.3f}, at "
+        f"even odds of relevant chunks and others. {threshold}",
+        "",
+        "| mean relevance | relevant, held-out folds |",
+        "|---|---|",
+        *(f"| {mean:.2f} | {share:.2f} |" for mean, share in found["reliability"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     main()

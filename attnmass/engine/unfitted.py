@@ -77,9 +77,9 @@ def heads_for(model: Any, tokenizer: Any, default: DefaultProfile) -> HeadProfil
         )
     else:
         read = (
-            f"{len(found.heads)} heads are read that {found.fitted_on} singled out, and the query's "
-            "words or the retriever's scores count beside them, which ranks worse than a fitted "
-            "profile"
+            f"{len(found.heads)} heads are read that {found.fitted_on} singled out, and the "
+            "query's words or the retriever's scores count beside them, which ranks worse than a "
+            "fitted profile"
         )
     warnings.warn(
         f"no head profile ships for this {kind or 'kind of'} model in layout {default.layout!r}, "

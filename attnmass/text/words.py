@@ -41,7 +41,11 @@ class Rarity:
 
 
 class QueryWords:
-    """The words of a query, to be found in texts."""
+    """The words of a query, to be found in texts.
+
+    A word weighs the square of its inverse document frequency, which in the vector space model is
+    in the query's vector and in the text's (Salton and Buckley, 1988).
+    """
 
     def __init__(self, query: str, rarity: Rarity) -> None:
         """Weigh each word of the query once.
@@ -50,7 +54,7 @@ class QueryWords:
             query: The query.
             rarity: What rare words are told by.
         """
-        weights = {beginning: rarity(beginning) for beginning in _beginnings(query)}
+        weights = {beginning: rarity(beginning) ** 2 for beginning in _beginnings(query)}
         total = sum(weights.values())
         self._echo = Echo(query)
         self._weights = {beginning: weight / total for beginning, weight in weights.items()}

@@ -46,7 +46,7 @@ def made(
 def relevance(logits: list[Floats], threshold: float | None = THRESHOLD) -> RelevanceFit:
     """As it is fitted before."""
     rule = RelevanceRule(((0, 0),), (1.0,), evidence_threshold=threshold)
-    return RelevanceFit(rule, 1.0, 1.0, 0.0, 0.0, 0.1, (), 0, tuple(logits))
+    return RelevanceFit(rule, 1.0, 1.0, 1.0, 0.0, 0.0, 0.1, (), 0, tuple(logits))
 
 
 def test_the_better_side_weighs_more() -> None:

@@ -18,7 +18,7 @@ from attnmass.profiles import RelevanceRule
 LEAST_AUC = 0.6  # below it a threshold would be a coin toss
 SILENCE = 4.0  # what an answered question that is silenced costs, in missed "none"s
 KEPT = 0.95  # of the supporting sentences that a budget may not leave out as not relevant
-_STRENGTHS = (0.01, 0.03, 0.1)  # inverse penalties that folds choose from
+_STRENGTHS = (0.01, 0.03, 0.1, 0.3)  # inverse penalties that folds choose from
 _BINS = 10  # of the reliability diagram
 
 
@@ -31,6 +31,7 @@ class RelevanceFit:
         others: Area under ROC of the best relevance, candidates with an answer against as many of
             other queries.
         nearest: The same against the query's own candidates, what supports the answer taken out.
+        attention: `nearest` by the best rule that leaves words aside.
         silenced: Share of the answerable that the threshold silences; `None` where there is none.
         missed: Share of both kinds without an answer that it lets through, likewise.
         brier: Mean squared error of relevance, own and other chunks weighed alike.
@@ -44,6 +45,7 @@ class RelevanceFit:
     rule: RelevanceRule
     others: float
     nearest: float
+    attention: float
     silenced: float | None
     missed: float | None
     brier: float
@@ -74,7 +76,11 @@ def fit_relevance(
     tables = [Table.of(*one) for one in zip(queries, beside, captures, strict=True)]
     ways = [_Way(strength, words) for strength in _STRENGTHS for words in (False, True)]
     values = {way: _held_out(tables, folds, way) for way in ways}
-    way = min(values, key=lambda one: _loss(tables, values[one]))
+
+    def loss(way: _Way) -> float:
+        return _loss(tables, values[way])
+
+    way = min(ways, key=loss)
     logits = values[way]
     weights, bias = _regression(tables, way)
     spans = _spans(tables, weights, bias, words=way.words)
@@ -87,9 +93,7 @@ def fit_relevance(
         words=round(float(weights[-1]), 4),
         span_words=round(spans.words, 4),
     )
-    answered = np.array(
-        [one[table.labels].max() for one, table in zip(logits, tables, strict=True)]
-    )
+    answered = _best_of(logits, [table.labels for table in tables])
     # Among others what supports the answer stands, too, so that as many compete on both sides.
     among = np.array(
         [
@@ -99,10 +103,7 @@ def fit_relevance(
     )
     others = _best_of(logits, [table.other for table in tables])
     nearest = _best_of(logits, [table.own & ~table.labels for table in tables])
-    by_others, by_nearest = (
-        auc_between(among, others),
-        auc_between(np.maximum(answered, nearest), nearest),
-    )
+    by_others, by_nearest = auc_between(among, others), _nearest(tables, logits)
     silenced = missed = None
     if min(by_others, by_nearest) >= LEAST_AUC:
         threshold, silenced, missed = _threshold(
@@ -115,6 +116,7 @@ def fit_relevance(
         rule,
         by_others,
         by_nearest,
+        _nearest(tables, values[min((one for one in ways if not one.words), key=loss)]),
         silenced,
         missed,
         _brier(tables, relevance),
@@ -196,6 +198,12 @@ def _best_of(logits: Sequence[Floats], some: Sequence[Bools]) -> Floats:
     return np.array(
         [one[mine].max(initial=-np.inf) for one, mine in zip(logits, some, strict=True)]
     )
+
+
+def _nearest(tables: Sequence[Table], logits: Sequence[Floats]) -> float:
+    """Area under ROC of the best chunk, of a query's own against these without the relevant."""
+    without = _best_of(logits, [table.own & ~table.labels for table in tables])
+    return auc_between(_best_of(logits, [table.own for table in tables]), without)
 
 
 def _threshold(present: Floats, absent: Sequence[Floats]) -> tuple[float, float, float]:
