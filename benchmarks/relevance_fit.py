@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def main() -> None:
     relevance = fit_relevance_of(subject, data.queries, profile, capture, folds, 0)
     both = fit_fused_evidence(data.queries, relevance, folds)
     report = {"model": arguments.model, "queries": data.counts, **facts.of_relevance(relevance)}
-    report["fusing"] = facts.of_fusing(None, both)
+    report["evidence with cosines"] = None if both is None else asdict(both)
     arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     fusing = replace(profile.fusing, evidence=None if both is None else both.weights)
     made = replace(profile, relevance=relevance.rule, fusing=fusing)
