@@ -51,7 +51,8 @@ test: $(READY) ## run the tests, but for the slow ones
 	$(PYTEST)
 
 test-slow: $(READY) ## run the tests that need the default model's weights
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --ignore=tests/cluster
+	$(BIN)/python -m pytest -q -m slow tests/cluster  # each has a cluster on all cores
 
 campaign: $(READY) ## kill, damage, random and hostile texts, SIZE times: no wrong score, offset or page
 	$(BIN)/python -m tests.campaigns.damage --size $(SIZE)

@@ -8,8 +8,8 @@ read, all weighed alike. A rule shares mass out, fitted as one on many more sent
 for all queries, over all heads where each is read with the query. Where all are in one context
 (`joint`) there is none.
 
-Such heads need not rank as well as BM25 does, so the order is by both: with a retriever's scores
-these weigh more than attention, and without any the query's words do (`UNFITTED`).
+Such heads need not rank as well as BM25 does, so the order is by both: a retriever's scores weigh
+more than with heads that were fitted, and without any the query's words count (`UNFITTED`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from attnmass.models.sizes import every_head, fingerprint, key_head_of
 from attnmass.models.untrained import is_untrained
 from attnmass.models.view import find_config
 from attnmass.profiles import HeadProfile, RankRule
-from attnmass.profiles.fusing import UNFITTED
+from attnmass.profiles.fusing import UNFITTED, UNFITTED_PAIRS
 from attnmass.profiles.kept import kept_folder
 from attnmass.profiles.rules import Head
 from attnmass.profiles.texts import ordinary_documents
@@ -112,7 +112,7 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
         null_query=default.null_query,
         direction=ranker.profile.direction,
         ranking=_rule(arrays, chosen, heads, config, default.layout),
-        fusing=UNFITTED,
+        fusing=UNFITTED if default.layout in _READ_ONCE else UNFITTED_PAIRS,
     )
     write_kept(file, found)
     return found

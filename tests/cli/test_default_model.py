@@ -37,7 +37,7 @@ def attnmass(*args: str, stdin: str = "", **env: str) -> subprocess.CompletedPro
         text=True,
         input=stdin,
         env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"} | env,
-        timeout=300,
+        timeout=600,
     )
 
 

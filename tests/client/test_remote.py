@@ -17,6 +17,7 @@ from tests.client.asked import CHUNKS, QUERY, SCORES, alike, same
 from tests.conftest import HEADS
 from tests.contract.stub import StubRanker
 from tests.contract.wire import served
+from tests.naming import steady
 from tests.test_verbs import VERBS
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -57,7 +58,9 @@ async def test_every_verb_is_there(
         {"trim": Trim(max_tokens=1, dry_run=True)},
         {"trim": Trim(max_tokens=60), "render": lambda index, text: f"[{index}] {text}"},
     ],
-    ids=lambda options: ", ".join(f"{name}={value}"[:60] for name, value in options.items()),
+    ids=lambda options: ", ".join(
+        f"{name}={steady(value)}"[:60] for name, value in options.items()
+    ),
 )
 def test_rankings_are_the_same(
     remote: RemoteRanker, ranker: AttentionRanker, options: dict[str, Any]

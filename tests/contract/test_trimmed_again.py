@@ -14,6 +14,7 @@ from tests.contract.adapters import Adapter, Candidate
 from tests.contract.candidates import QUERY
 from tests.contract.stub import StubRanker
 from tests.contract.theories import CANDIDATES, TEXTS, make, stub
+from tests.naming import steady
 from tests.trimming.build import words
 
 
@@ -62,7 +63,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("query", "fields"), OTHERS, ids=str)
+@pytest.mark.parametrize(("query", "fields"), OTHERS, ids=steady)
 def test_another_request_starts_from_the_originals(
     adapter: Adapter, query: str, fields: dict[str, Any]
 ) -> None:

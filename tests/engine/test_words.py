@@ -8,7 +8,7 @@ import pytest
 
 from attnmass import AttentionRanker, HeadProfile
 from attnmass.profiles import RelevanceRule
-from attnmass.profiles.fusing import ORDINARY, UNFITTED
+from attnmass.profiles.fusing import ORDINARY, UNFITTED_PAIRS
 from tests.engine.relevance import HEADS, PARAGRAPHS, QUERY, profile
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -24,7 +24,7 @@ def ranker(made: HeadProfile) -> AttentionRanker:
 @pytest.fixture(scope="module")
 def unfitted() -> AttentionRanker:
     """One by heads that nobody fitted."""
-    return ranker(HeadProfile.from_heads(HEADS, model="tiny", layout="late", fusing=UNFITTED))
+    return ranker(HeadProfile.from_heads(HEADS, model="tiny", layout="late", fusing=UNFITTED_PAIRS))
 
 
 def test_words_are_in_relevance() -> None:
@@ -91,4 +91,4 @@ def test_rules_are_checked() -> None:
     with pytest.raises(ValueError, match="span_words"):
         RelevanceRule(HEADS, (1.0,) * 3, span_words=float("nan"))
     with pytest.raises(ValueError, match="words must be 2 numbers"):
-        replace(UNFITTED, words=(1.0,))  # type: ignore[arg-type]
+        replace(UNFITTED_PAIRS, words=(1.0,))  # type: ignore[arg-type]

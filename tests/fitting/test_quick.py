@@ -22,7 +22,7 @@ from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.models.sizes import fingerprint
 from attnmass.models.untrained import is_untrained
 from attnmass.profiles import kept as kept_in_cache
-from attnmass.profiles.fusing import UNFITTED
+from attnmass.profiles.fusing import UNFITTED, UNFITTED_PAIRS
 from tests.fitting.planted import planted
 from tests.sizes import sizes
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -94,7 +94,7 @@ def test_what_is_chosen(kept: Path, looks: list[str], layout: str) -> None:
     assert found.profile.heads == GOOD
     assert found.profile.source == "quick choice"
     assert found.profile.layout == layout
-    assert found.profile.fuse_rule == UNFITTED
+    assert found.profile.fuse_rule == (UNFITTED_PAIRS if layout == "joint" else UNFITTED)
     assert found.profile.null_query == (layout == "joint")
     assert found.profile.fingerprint == fingerprint(tiny_model().config)
     assert len(looks) == len(set(looks)) == n_asked
