@@ -121,7 +121,7 @@ WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]]
     "attnmass.text.segmentation.unfenced._TIMING": (at_lines, ("1:", "1:00.0", "1:00.0 --> ", " ")),
     "attnmass.text.tokens._SURROGATE": (searched, _CHARACTERS),
     "attnmass.text.echo._OPENERS": (whole, ("who ", " ", "a")),
-    "attnmass.text.echo._UNSPACED": (searched, ("a", "今", " ")),
+    "attnmass.text.echo.UNSPACED": (searched, ("a", "今", " ")),
     "attnmass.text.echo._WORD": (searched, ("a", "a ", "_")),
     "attnmass.trimming.cut._UNSPACED": (searched, ("a", "今", " ")),
     "attnmass.trimming.duplicates._WORD": (searched, ("1", "1,", "-1", "-", "a", "€", "+", " ")),

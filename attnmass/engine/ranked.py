@@ -148,7 +148,7 @@ class Ranked:
         What evidence counts cannot depend on the order, or a further chunk could lower it.
         """
         rule, given = self.profile.fuse_rule, asked.retrieval_scores
-        if rule.evidence is None or given is None or kind_of(asked) != "auto":
+        if rule is None or rule.evidence is None or given is None or kind_of(asked) != "auto":
             return False
         scores = [finite(given[index]) for index in self.inputs.places]
         known = [score for score in scores if score is not None]

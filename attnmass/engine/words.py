@@ -30,7 +30,8 @@ def words_found(
 
     They have where the profile weighs them and a retriever's scores may count.
     """
-    if profile.fuse_rule.words is None or asked.fuse != "auto":
+    rule = profile.fuse_rule
+    if rule is None or rule.words is None or asked.fuse != "auto":
         return None
     return bm25(query, _texts(inputs))
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from attnmass.options.checks import as_heads, check_count, check_items, check_share, check_type
-from attnmass.options.choices import Direction, check_direction
+from attnmass.options.choices import FIT, Direction, check_direction
 from attnmass.options.keywords import names_nearest
-from attnmass.profiles.fusing import ORDINARY, FuseRule
+from attnmass.profiles.fusing import COSINE_WEIGHT, ORDINARY, FuseRule
 from attnmass.profiles.relevance import RelevanceRule
 from attnmass.profiles.rules import (
     EvidenceRule,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 JOINT = "joint"  # the one layout that has a null query
 LATE = "late"  # the one layout that has a background
+_FITTED = ("fitted", FIT)  # sources
 
 
 @names_nearest
@@ -52,8 +53,8 @@ class HeadProfile:
         relevance: How likely it is that a chunk holds evidence, by its mass beside the background;
             for layout `"late"`. Where there is such a rule, it tells evidence, too.
         fusing: How attention and a retriever's order are weighed where `fuse` is `"auto"`;
-            default: as those that ship are on average. And how a span's score and its
-            embedding's cosine are.
+            default: where heads were fitted as in those that ship on average, else attention
+            alone. And how a span's score and its embedding's cosine are.
         background: The texts that chunks are held against for it; default: those that ship.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
@@ -111,12 +112,12 @@ class HeadProfile:
     @property
     def cosine_weight(self) -> float:
         """What a cosine weighs in the score of a span, `fusing.spans` or what stands for it."""
-        return self.fuse_rule.spans
+        return COSINE_WEIGHT if self.fusing is None else self.fusing.spans
 
     @property
-    def fuse_rule(self) -> FuseRule:
-        """`fusing`, or what stands for it."""
-        return self.fusing or ORDINARY
+    def fuse_rule(self) -> FuseRule | None:
+        """`fusing`, or what stands for it where heads were fitted; named heads count alone."""
+        return self.fusing or (ORDINARY if self.source in _FITTED else None)
 
     @property
     def background_texts(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from attnmass.options.choices import Order, RankBy, RetrievalKind
 from attnmass.options.selection import Selection
-from attnmass.profiles.fusing import ORDINARY, FuseRule
+from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.fusing import Retrieved, fused, retrieved
 from attnmass.scoring.order import fuse, log_masses, order, sigmoid, softmax
 from attnmass.scoring.ranked import RankedChunk
@@ -44,7 +44,7 @@ def rank(
     parts: Mapping[int, Parts],
     skipped: Mapping[int, str],
     rank_by: RankBy = "attention",
-    rule: FuseRule = ORDINARY,
+    rule: FuseRule | None = None,
     *,
     words: Sequence[float] | None = None,
     knows_relevance: bool = False,
@@ -117,7 +117,7 @@ def _scores(
     texts: Sequence[Parts],
     given: Sequence[float] | None,
     rank_by: RankBy,
-    rule: FuseRule,
+    rule: FuseRule | None,
     words: Sequence[float] | None,
 ) -> tuple[Sequence[float], Sequence[float]]:
     """What texts are ordered by, and their scores in [0, 1], which never contradict it."""
@@ -140,10 +140,13 @@ def _scores(
         found = Retrieved(tuple(words), "words")
     if found is None:
         return keys, scores
-    if not isinstance(selection.fuse, str) and selection.fuse is not None:
+    if not isinstance(selection.fuse, str):
+        assert selection.fuse is not None
         keys = fuse(attention, found.scores, selection.fuse)
-    else:
+    elif rule is not None:
         keys = fused(attention, found, rule)
+    else:
+        return keys, scores
     return keys, softmax(keys)
 
 

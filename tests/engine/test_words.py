@@ -75,15 +75,19 @@ def test_a_copy_changes_no_order(unfitted: AttentionRanker) -> None:
     assert beside.chunks[0].text == SAYS
 
 
-def test_profiles_without_a_rule_of_their_own_fuse() -> None:
-    """With the weights that others have on average."""
-    made = HeadProfile.from_heads(HEADS, model="tiny", layout="late")
+def test_fitted_heads_without_a_rule_of_their_own_fuse() -> None:
+    """With the weights that others have on average; heads that are named count alone."""
+    named = HeadProfile.from_heads(HEADS, model="tiny", layout="late")
+    made = replace(named, source="fitted")
     assert made.fuse_rule is ORDINARY
     scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     found = ranker(made).rank(QUERY, CHUNKS, retrieval_scores=scores)
     same = ranker(replace(made, fusing=ORDINARY)).rank(QUERY, CHUNKS, retrieval_scores=scores)
     alone = ranker(made).rank(QUERY, CHUNKS)
     assert found.scores == same.scores != alone.scores
+    assert named.fuse_rule is None
+    by_named = ranker(named).rank(QUERY, CHUNKS, retrieval_scores=scores)
+    assert by_named.scores == alone.scores
 
 
 def test_rules_are_checked() -> None:
