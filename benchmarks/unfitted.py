@@ -111,12 +111,14 @@ def table(found: dict[str, Any]) -> str:
                 [row["ndcg"] for row in about["rows"] if (row["set"], row["method"]) == (name, way)]
                 for name in SETS
             ]
+            if not all(values):
+                continue
             cells = " | ".join(f"{statistics.fmean(mine):.3f}" for mine in values)
             mean = statistics.fmean(map(statistics.fmean, values))
             shown = "BM25 on the same queries" if way == BM25 else f"`{model}`, {way}"
             seconds = f"{about['seconds']:.0f}" if way == WORDS else ""
             lines.append(f"| {shown} | {seconds} | {cells} | {mean:.3f} |")
-        few, many = min(map(len, values)), max(map(len, values))
+        few, many = min(map(len, values)), max(map(len, values))  # of BM25, as of the others
         told = f"{few}" if few == many else f"{few} to {many}"
         counts.append(f"{told} of each set for `{model}` ({about['layout']})")
     return "\n".join([*lines, "", f"Queries: {'; '.join(counts)}.", ""])
