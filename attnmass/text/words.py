@@ -58,6 +58,7 @@ class QueryWords:
         total = sum(weights.values())
         self._echo = Echo(query)
         self._weights = {beginning: weight / total for beginning, weight in weights.items()}
+        self._standing = {one: _between_spaces(one) for one in weights}
 
     def said(self, text: str) -> float:
         """The share of the words that a text says, by their rarity, in [0, 1].
@@ -65,7 +66,11 @@ class QueryWords:
         Where it repeats the query it says nothing, see `Echo`. Takes time linear in the text.
         """
         text = self._echo.without(text).lower()
-        found = sum(weight for one, weight in self._weights.items() if _says(text, one))
+        found = 0.0
+        for one, weight in self._weights.items():
+            # Short words stand within many others, so they are looked for where most stand first.
+            if self._standing[one] in text or (one in text and _says(text, one)):
+                found += weight
         return min(1.0, found)
 
 
@@ -103,12 +108,16 @@ def _beginnings(text: str) -> list[str]:
     return found
 
 
+def _between_spaces(beginning: str) -> str:
+    """What a text has in it that says a word, but for its marks and its ends."""
+    if UNSPACED.search(beginning):
+        return beginning
+    return f" {beginning}" if len(beginning) >= _LETTERS else f" {beginning} "
+
+
 def _says(text: str, beginning: str) -> bool:
     """Whether a word of a text in small letters begins so, or is that, if it is shorter."""
-    size = len(beginning)
-    start = text.find(beginning)
-    if UNSPACED.search(beginning):
-        return start >= 0
+    start, size = text.find(beginning), len(beginning)
     while start >= 0:
         end = start + size
         begins = start == 0 or not _in_word(text[start - 1])
