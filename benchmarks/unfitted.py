@@ -25,6 +25,7 @@ from attnmass.fitting.subject import open_model
 from attnmass.models.sizes import FULL_DEPTH
 from attnmass.models.view import cut_config, find_config, find_decoder, find_layers
 from attnmass.options.declared import MEMORY_BYTES
+from attnmass.text import words
 from benchmarks import quality
 from benchmarks.baselines import bm25
 from benchmarks.data import SETS, parser, test_part
@@ -33,6 +34,11 @@ from benchmarks.metrics import ndcg_at_10
 RESULTS = Path(__file__).parent / "results" / "unfitted.json"
 WORDS, CHOSEN = "chosen in seconds", "chosen in seconds, attention alone"
 MIDDLE, BM25 = "all heads of the middle layers", "BM25"
+ALONE = "the words alone"
+OF_QUERIES = {
+    BM25: "BM25 on the same queries",
+    ALONE: "the query's words alone, as they count here",
+}
 
 
 def main() -> None:
@@ -68,6 +74,7 @@ def main() -> None:
         WORDS: lambda query, texts: ranker.rank(query, texts).scores,
         CHOSEN: lambda query, texts: ranker.rank(query, texts, fuse=None).scores,
         MIDDLE: lambda query, texts: middle.rank(query, texts).scores,
+        ALONE: words.bm25,
         BM25: bm25,
     }
     done = {(row["set"], row["query"], row["method"]) for row in about["rows"]}
@@ -106,7 +113,7 @@ def table(found: dict[str, Any]) -> str:
     ]
     counts = []
     for model, about in found.items():
-        for way in (WORDS, CHOSEN, MIDDLE, BM25):
+        for way in (WORDS, CHOSEN, MIDDLE, ALONE, BM25):
             values = [
                 [row["ndcg"] for row in about["rows"] if (row["set"], row["method"]) == (name, way)]
                 for name in SETS
@@ -115,7 +122,7 @@ def table(found: dict[str, Any]) -> str:
                 continue
             cells = " | ".join(f"{statistics.fmean(mine):.3f}" for mine in values)
             mean = statistics.fmean(map(statistics.fmean, values))
-            shown = "BM25 on the same queries" if way == BM25 else f"`{model}`, {way}"
+            shown = OF_QUERIES.get(way, f"`{model}`, {way}")
             seconds = f"{about['seconds']:.0f}" if way == WORDS else ""
             lines.append(f"| {shown} | {seconds} | {cells} | {mean:.3f} |")
         few, many = min(map(len, values)), max(map(len, values))  # of BM25, as of the others
