@@ -64,8 +64,7 @@ def main() -> None:
     heads = [list(head) for head in chosen.heads]
     about = found.get(told)
     if about is None or about["heads"] != heads:
-        about = {"layout": chosen.layout, "heads": heads, "rows": []}
-    about["seconds"] = round(seconds, 1)
+        about = {"layout": chosen.layout, "heads": heads, "rows": [], "seconds": round(seconds, 1)}
     found[told] = about
     ranker = subject.ranker(profile=chosen, memory_bytes=MEMORY_BYTES)
     # By its heads: for the default profile a ranker would choose some, too.
