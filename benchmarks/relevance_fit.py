@@ -8,7 +8,6 @@ a part in evidence. Only heads that the profile reads anyway take part.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,35 +25,19 @@ from attnmass.fitting.heads.crossval import split_folds
 from attnmass.fitting.queries.data import read_data
 from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.fitting.reports import facts
-from attnmass.fitting.subject import open_model
-from attnmass.profiles import load_profile
-from benchmarks.heads import PROFILES
 from benchmarks.late_fit import Scored, hotpotqa, nq, written
-from benchmarks.quality import MODEL
+from benchmarks.refit import FOLDS, asked
 
 RESULTS = Path(__file__).parent / "results" / "relevance_fit.json"
-FOLDS = 5
 
 
 def main() -> None:
     """Fit, and write the rules into the profile and what folds said of them into `--out`."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
-    parser.add_argument("--captures", type=Path, default=Path("build/captures"), help="where kept")
-    parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--dtype", help="what the model computes in (default: its own)")
-    arguments = parser.parse_args()
-    path = PROFILES / f"{arguments.model}.late.json"
-    profile = load_profile(path)
+    refit = asked(__doc__, RESULTS)
+    arguments, path = refit.arguments, refit.path
+    profile, subject = refit.profile, refit.subject
     if profile.fusing is None:
         raise SystemExit(f"{path} has no rule for a retriever's scores: run benchmarks.late_fit")
-    subject = open_model(
-        arguments.model,
-        profile=profile,
-        **({} if arguments.dtype is None else {"dtype": arguments.dtype}),
-    )
     arguments.captures.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         some = (arguments.data, arguments.limit, None, Scored(arguments.captures / "scores.jsonl"))

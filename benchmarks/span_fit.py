@@ -11,7 +11,6 @@ changes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Iterator
@@ -30,37 +29,21 @@ from attnmass.fitting.reports import facts
 from attnmass.fitting.sentences.quality import spans_of
 from attnmass.fitting.sentences.spans import fit_spans, span_rule_of
 from attnmass.fitting.shares.ranking import Exponents
-from attnmass.fitting.subject import open_model
-from attnmass.profiles import load_profile
 from benchmarks import single
 from benchmarks.data import N_FIT
-from benchmarks.heads import PROFILES
 from benchmarks.late_fit import SENTENCES, at_most, nq, rows, written
-from benchmarks.quality import MODEL
+from benchmarks.refit import FOLDS, asked
 
 RESULTS = Path(__file__).parent / "results" / "span_fit.json"
-FOLDS = 5
 MOST = 8  # heads by weights
 NQ = 25  # queries, of twenty candidates each, as many as HotpotQA has with labels
 
 
 def main() -> None:
     """Fit, and write the rule into the profile and what folds said of it into `--out`."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
-    parser.add_argument("--captures", type=Path, default=Path("build/captures"), help="where kept")
-    parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--dtype", help="what the model computes in (default: its own)")
-    arguments = parser.parse_args()
-    path = PROFILES / f"{arguments.model}.late.json"
-    profile = load_profile(path)
-    subject = open_model(
-        arguments.model,
-        profile=profile,
-        **({} if arguments.dtype is None else {"dtype": arguments.dtype}),
-    )
+    refit = asked(__doc__, RESULTS)
+    arguments, path = refit.arguments, refit.path
+    profile, subject = refit.profile, refit.subject
     heads = profile.all_heads
     choice = Choice(tuple(map(heads.index, profile.heads)), profile.weights)
     sharing = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnmass.engine.asking import Asked
+from attnmass.options.checks import finite
 from attnmass.profiles import HeadProfile
 from attnmass.profiles.texts import ordinary_rarity
 from attnmass.text.inputs import Inputs
@@ -28,10 +29,13 @@ def words_found(
 ) -> list[float] | None:
     """BM25 of each distinct text; `None` where words have no part in the order.
 
-    They have where the profile weighs them and a retriever's scores may count.
+    They have where the profile weighs them, `fuse` is `"auto"`, and not all chunks have a
+    retriever's score.
     """
-    rule = profile.fuse_rule
+    rule, given = profile.fuse_rule, asked.retrieval_scores
     if rule is None or rule.words is None or asked.fuse != "auto":
+        return None
+    if given is not None and all(finite(given[index]) is not None for index in inputs.places):
         return None
     return bm25(query, _texts(inputs))
 

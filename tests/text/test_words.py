@@ -92,6 +92,20 @@ def test_share_is_one_and_grows_with_the_text(query: str, text: str, more: str) 
         assert words.said(f"{text} {more}") >= words.said(text) - 1e-12
 
 
+def test_many_echoes_take_linear_time() -> None:
+    """A text that says the query again and again, with a word between."""
+    words = QueryWords("a aa aaa aaaa aaaaaa b?", EVEN)
+
+    def seconds(count: int) -> float:
+        text = "a aa aaa aaaa aaaaaa b? other words that are not of the query at all " * count
+        started = time.process_time()
+        assert words.said(text) == 0.0
+        return time.process_time() - started
+
+    short = min(seconds(4_000) for _ in range(3))
+    assert min(seconds(32_000) for _ in range(2)) < 24 * short + 0.01
+
+
 @pytest.mark.parametrize("text", ["a" * 400_000, "a " * 200_000, "xa" * 200_000, "aaaaa" * 80_000])
 def test_takes_linear_time(text: str) -> None:
     """Also where words almost stand everywhere."""
