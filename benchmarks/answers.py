@@ -8,10 +8,9 @@ reader gets nothing, the first of them whole, MiniLM's best sentences of all, or
 leaves of all. An answer is right where it contains a gold answer in whole words, both normalised.
 Seconds are of the processor, in one thread: to choose what is read (chunks are in the store by
 then, cosines are not counted), and to read it and answer. What was answered is kept after each
-question, and a second run goes on from there. `--int8` takes less time where a CPU multiplies int8
-by itself (VNNI), and far more where it does not. With MALLOC_MMAP_THRESHOLD_=4294967296 and
-MALLOC_TRIM_THRESHOLD_=8589934592 in the environment glibc keeps memory for the next layer, which
-takes less time: set both in all runs that are to be one table, or in none.
+question, and a second run goes on from there. `--int8` takes less time. So do
+MALLOC_MMAP_THRESHOLD_=4294967296 and MALLOC_TRIM_THRESHOLD_=8589934592 in the environment, with
+which glibc keeps memory for the next layer: set both in all runs of one table, or in none.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import json
 import random
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from attnmass import AttentionRanker
-from attnmass.fitting.metrics import Bools
+from attnmass.fitting.metrics import Bools, Integers
 from attnmass.fitting.metrics import Floats as Values
-from attnmass.scoring.evidence import by_both
+from attnmass.profiles.texts import ordinary_rarity
+from attnmass.scoring.evidence import by_both, covered
+from attnmass.text.words import QueryWords
 from benchmarks.baselines import MiniLM
 from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.late_ranker import late_ranker
@@ -115,11 +118,15 @@ def measured(
             retrieval_scores=cosines[:n_own].tolist(),
             retrieval_kind="similarity",
         )
-        assert abs(own.evidence - both[:n_own].max()) < ROUNDING
         mine = np.array(query.relevant, dtype=bool)
-        places = np.random.default_rng(number).permutation(len(pool))
+        places = n_own + np.random.default_rng(number).permutation(len(pool))
+        words = QueryWords(query.query, ordinary_rarity())
+        said = [words.found(text) for text in everything]
         for way, values in zip(WAYS, (relevance, cosines, both), strict=True):
-            told_by[way].add(values[:n_own], mine, values[n_own : n_own + len(pool)][places])
+            exponent = 0.0 if way == COSINE else rule.coverage
+            evidence = Evidence(values, said, words, threshold, exponent)
+            told_by[way].add(evidence, mine, places)
+        assert abs(own.evidence - evidence(np.arange(n_own))) < ROUNDING
         pairs.append(
             [round(float(relevance[:n_own][some].max()), 5) for some in (mine | True, ~mine)]
         )
@@ -136,6 +143,33 @@ def measured(
     return {"queries": len(asked), **ways, "evidence": pairs, "echo": echo}
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """That of some chunks together: the best one's, and as far as words count, what all say.
+
+    Attributes:
+        each: What each chunk has.
+        said: Which of the query's words it says.
+        words: The query's.
+        threshold: That of evidence.
+        coverage: How much words count; 0: not at all.
+    """
+
+    each: Values
+    said: list[int]
+    words: QueryWords
+    threshold: float | None
+    coverage: float
+
+    def __call__(self, places: Integers) -> float:
+        """Evidence of the chunks at some places."""
+        each = self.each[places]
+        if not self.coverage or self.threshold is None:
+            return float(each.max())
+        said = [self.said[place] for place in places.tolist()]
+        return covered(each.tolist(), said, self.threshold, self.words.share, self.coverage)
+
+
 class _Sides:
     """Evidence of candidates with an answer and without, gathered query by query."""
 
@@ -143,15 +177,16 @@ class _Sides:
         self._others: dict[int, tuple[list[float], list[float]]] = {}
         self._nearest: tuple[list[float], list[float]] = ([], [])
 
-    def add(self, own: Values, relevant: Bools, drawn: Values) -> None:
+    def add(self, evidence: Evidence, relevant: Bools, drawn: Integers) -> None:
         """One query's candidates, which of them support the answer, and others' in random order."""
+        supporting = np.flatnonzero(relevant)
         for size in SIZES:
             if size <= len(drawn):
                 present, absent = self._others.setdefault(size, ([], []))
-                present.append(max([own[relevant].max(), *drawn[: size - 1]]))
-                absent.append(drawn[:size].max())
-        self._nearest[0].append(float(own.max()))
-        self._nearest[1].append(float(own[~relevant].max()))
+                present.append(evidence(np.concatenate([supporting, drawn[: size - 1]])))
+                absent.append(evidence(drawn[:size]))
+        self._nearest[0].append(evidence(np.arange(len(relevant))))
+        self._nearest[1].append(evidence(np.flatnonzero(~relevant)))
 
     def told(self, threshold: float | None) -> dict[str, Any]:
         """All figures."""

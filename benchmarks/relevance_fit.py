@@ -79,10 +79,11 @@ def told(found: dict[str, Any]) -> str:
         f"That of `{found['model']}` was fitted on {sum(found['queries'].values())} queries, each "
         "with chunks of other queries beside its own. On folds that fitted nothing the area under "
         f"ROC of the best relevance is {found['auc_others']:.3f} where what supports the answer is "
-        f"held against as many other queries' chunks, and {found['auc_nearest']:.3f} where it is "
-        "taken out of the query's own candidates; by attention without words it would be "
-        f"{found['auc_nearest_by_attention']:.3f}. The Brier score is {found['brier']:.3f}, at "
-        f"even odds of relevant chunks and others. {threshold}",
+        f"held against as many other queries' chunks, and {found['auc_nearest_by_best']:.3f} where "
+        "it is taken out of the query's own candidates; by attention without words it would be "
+        f"{found['auc_nearest_by_attention']:.3f}, and evidence has {found['auc_nearest']:.3f}. "
+        f"The Brier score is {found['brier']:.3f}, at even odds of relevant chunks and others. "
+        f"{threshold}",
         "",
         "| mean relevance | relevant, held-out folds |",
         "|---|---|",

@@ -11,13 +11,13 @@ from attnmass.engine.asking import Asked
 from attnmass.engine.notes import DISTANCES, notes_on
 from attnmass.engine.thresholds import least_relevance, threshold_of
 from attnmass.engine.tracing import trace
-from attnmass.engine.words import words_found, words_said
+from attnmass.engine.words import Said, words_found, words_said
 from attnmass.layouts import LayoutOptions, LayoutResult, QueryAttention
 from attnmass.options.checks import finite
 from attnmass.options.choices import RankBy
 from attnmass.profiles import HeadProfile
 from attnmass.results.ranking import Ranking, Timings
-from attnmass.scoring.evidence import best_evidence, may_be_cosine
+from attnmass.scoring.evidence import covered, evidence_of, may_be_cosine
 from attnmass.scoring.fusing import retrieved
 from attnmass.scoring.masses import chunk_scores, head_masses, relevances, stability
 from attnmass.scoring.selection import Parts, cut, kind_of, rank
@@ -78,7 +78,8 @@ class Ranked:
         """What one query's attention says; `ignored` as in `LayoutOptions`, for this query."""
         inputs, profile, n_windows = self.inputs, self.profile, self._n_windows
         shares, masses = chunk_scores(attention, profile)
-        likely = relevances(attention, profile, words_said(query, inputs, profile))
+        said = words_said(query, inputs, profile)
+        likely = relevances(attention, profile, None if said is None else said.shares)
         logits = attention.logits
         parts = {
             index: Parts(
@@ -96,7 +97,7 @@ class Ranked:
         if likely is None:
             evidence = self._by_masses(attention, masses)
         else:
-            evidence = self._by_relevance(likely, asked, ignored)
+            evidence = self._by_relevance(likely, said, asked, ignored)
             notes = (DISTANCES,) if self._has_distances(asked, shares) else ()
         threshold = threshold_of(asked, profile)
         no_evidence = bool(masses) and threshold is not None and evidence < threshold
@@ -127,11 +128,16 @@ class Ranked:
         )
 
     def _by_relevance(
-        self, likely: Sequence[float], asked: Asked, ignored: Mapping[int, Sequence[int]]
+        self,
+        likely: Sequence[float],
+        said: Said | None,
+        asked: Asked,
+        ignored: Mapping[int, Sequence[int]],
     ) -> float:
         """Evidence by each text's relevance, and by the retriever's scores where they are fused.
 
-        The score of a text that repeats the question is left aside: it is of the question.
+        The score of a text that repeats the question is left aside: it is of the question. Where
+        the profile says so, the words that texts say together count as well.
         """
         scores = asked.retrieval_scores if asked.fuse else None
         places = self.inputs.places
@@ -140,7 +146,13 @@ class Ranked:
             for index, place in places.items()
         ]
         relevance = [likely[place] for place in places.values()]
-        return best_evidence(relevance, given, kind_of(asked), self.profile.fuse_rule)
+        each = evidence_of(relevance, given, kind_of(asked), self.profile.fuse_rule)
+        rule = self.profile.relevance
+        if said is None or rule is None or not rule.coverage or rule.evidence_threshold is None:
+            return max(each, default=0.0)
+        found = [said.found[place] for place in places.values()]
+        share, threshold = said.words.share, rule.evidence_threshold
+        return covered(each, found, threshold, share, rule.coverage)
 
     def _has_distances(self, asked: Asked, shares: Sequence[float]) -> bool:
         """Whether evidence counts what the order takes for distances, as nobody said that they are.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from attnmass.engine.asking import Asked
 from attnmass.options.checks import finite
 from attnmass.profiles import HeadProfile
@@ -11,6 +14,24 @@ from attnmass.text.prompt import chunk_text
 from attnmass.text.words import QueryWords, bm25
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What texts say of a query's words.
+
+    Attributes:
+        words: The query's.
+        found: Which of them each distinct text says, as `QueryWords.found`.
+    """
+
+    words: QueryWords
+    found: Sequence[int]
+
+    @property
+    def shares(self) -> list[float]:
+        """The share of them that each text says."""
+        return [self.words.share(one) for one in self.found]
+
+
 def words_of(query: str, profile: HeadProfile) -> QueryWords | None:
     """The query's words; `None` where the profile leaves them aside."""
     rule = profile.relevance
@@ -18,10 +39,10 @@ def words_of(query: str, profile: HeadProfile) -> QueryWords | None:
     return QueryWords(query, ordinary_rarity()) if counts else None
 
 
-def words_said(query: str, inputs: Inputs, profile: HeadProfile) -> list[float] | None:
-    """The share of the query's words that each distinct text says; `None` as `words_of`."""
+def words_said(query: str, inputs: Inputs, profile: HeadProfile) -> Said | None:
+    """Which of the query's words each distinct text says; `None` as `words_of`."""
     words = words_of(query, profile)
-    return None if words is None else [words.said(text) for text in _texts(inputs)]
+    return None if words is None else Said(words, [words.found(text) for text in _texts(inputs)])
 
 
 def words_found(

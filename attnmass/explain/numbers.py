@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attnmass.explain.shown import counts_retriever, shown
+from attnmass.explain.shown import shown
 
 if TYPE_CHECKING:
     from attnmass.results.drawn import ExplainedChunk, Piece
@@ -54,9 +54,13 @@ def _evidence(explanation: Explanation) -> str:
     ranked = [chunk.ranked for chunk in explanation.chunks]
     if all(chunk.relevance is None for chunk in ranked):
         return "by how all chunks share the query's attention"
-    if counts_retriever(explanation.evidence, ranked):
-        return "by the relevance and the retriever's score of the best chunk"
-    return "the relevance of the best chunk"
+    known = [chunk.relevance for chunk in ranked if chunk.relevance is not None]
+    if explanation.evidence == max(known):
+        return "the relevance of the best chunk"
+    return (
+        "the relevance of the best chunk, with what its profile counts beside it: a retriever's "
+        "cosine, and how many of the question's words are said by all chunks that pass"
+    )
 
 
 def _score(explanation: Explanation) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,14 +64,6 @@ def why_dropped(reason: str | None) -> str:
 def why_kept(reason: str | None) -> str:
     """Why a span is kept, in a few words."""
     return _KEPT.get(reason or "", reason or "")
-
-
-def counts_retriever(evidence: float, chunks: Iterable[RankedChunk]) -> bool:
-    """Whether evidence is not the best chunk's relevance, but by the retriever's scores, too."""
-    every = list(chunks)
-    known = [chunk.relevance for chunk in every if chunk.relevance is not None]
-    scored = any(chunk.retrieval_score is not None for chunk in every)
-    return scored and bool(known) and evidence != max(known)
 
 
 def evidence_words(evidence: float, no_evidence: bool, threshold: float | None) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from attnmass.explain.shown import counts_retriever
 from attnmass.options.checks import finite
 from attnmass.text.lines import beginning, counted
 
@@ -43,8 +42,6 @@ def ranking_lines(ranking: Ranking) -> str:
     n_all, n_kept = len(ranking.scores), len(ranking.chunks)
     head = f"Ranking of {counted(n_all, 'chunk')} for {beginning(ranking.query)}: {n_kept:,} kept"
     found = f"evidence {ranking.evidence:.3f}"
-    if counts_retriever(ranking.evidence, (*ranking.chunks, *ranking.dropped)):
-        found += " with the retriever's scores"
     if ranking.no_evidence:
         threshold = None if ranking.trace is None else ranking.trace.threshold
         found += ", below the threshold" + ("" if threshold is None else f" of {threshold:.3f}")

@@ -34,10 +34,13 @@ class RelevanceRule:
         evidence_threshold: Where no chunk has as much, there is no evidence; `None` likewise.
         words: Weight of the share of the query's words that a chunk says; 0: they have no part.
         span_words: The same for a span.
+        coverage: How much it counts in evidence which of the query's words all that passes the
+            threshold says together: an exponent, at least 0, of which 0 leaves them aside; see
+            `attnmass.scoring.evidence.covered`.
 
     Raises:
-        ValueError: If a number is out of range, there is no head, one is there twice, or weights
-            are not as many.
+        ValueError: If a number is out of range, there is no head, one is there twice, weights
+            are not as many, or `coverage` has no threshold between 0 and 1.
         TypeError: If a number is none.
     """
 
@@ -50,6 +53,7 @@ class RelevanceRule:
     evidence_threshold: float | None = None
     words: float = 0.0
     span_words: float = 0.0
+    coverage: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.heads or len(self.heads) != len(self.weights):
@@ -60,15 +64,19 @@ class RelevanceRule:
         check_heads(self.heads)
         for weight in self.weights:
             check_number("weights", weight)
-        for name in ("bias", "words", "span_scale", "span_words", "span_bias"):
+        for name in ("bias", "words", "span_scale", "span_words", "span_bias", "coverage"):
             check_number(name, getattr(self, name))
         for name in ("min_relevance", "evidence_threshold"):
             check_share(name, getattr(self, name), optional="none")
+        if self.coverage < 0:
+            raise ValueError(f"coverage must be at least 0, not {self.coverage:g}")
+        if self.coverage and not 0 < (self.evidence_threshold or 0) < 1:
+            raise ValueError("coverage needs an evidence_threshold between 0 and 1")
 
     @property
     def counts_words(self) -> bool:
         """Whether words have a part in it."""
-        return self.words != 0 or self.span_words != 0
+        return self.words != 0 or self.span_words != 0 or self.coverage != 0
 
     def of_chunk(self, masses: Sequence[float], words: float = 0.0) -> float:
         """Relevance of a chunk, in [0, 1].

@@ -51,9 +51,11 @@ class Ranking:
         timings: Seconds by stage. In `AttentionRanker.rank_batch` the queries share one set.
         notes: What a caller should know, in sentences: chunks that were split or skipped, the best
             span that a budget left no room for, what a dry run found.
-        evidence: How much was found, in [0, 1]. The relevance of the best chunk; where the
-            retriever's scores are fused, of the best by both (`FuseRule.evidence`); where no
-            relevance is known, by all masses (`HeadProfile.evidence`).
+        evidence: How much was found, in [0, 1]. The relevance of the best chunk, and where the
+            retriever's scores are fused, what both say of it (`FuseRule.evidence`); where it
+            passes, less for the query's words that no chunk which passes says
+            (`RelevanceRule.coverage`). Where no relevance is known, by all masses
+            (`HeadProfile.evidence`).
         no_evidence: Whether that is less than the threshold, so that the answer is likely not here.
         dropped: Chunks that are not kept, best first, each with its reason.
         n_tokens_before: Tokens of all chunks as the reader would get them, counted with the

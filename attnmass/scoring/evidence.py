@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attnmass.options.choices import RetrievalKind
 from attnmass.profiles.fusing import FuseRule
@@ -19,15 +19,15 @@ _BOUND = 1.5
 _ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
 
 
-def best_evidence(
+def evidence_of(
     relevance: Sequence[float],
     given: Sequence[float | None],
     kind: RetrievalKind,
     rule: FuseRule | None,
-) -> float:
-    """The best chunk's evidence: its relevance, and where it has a cosine, what both say.
+) -> list[float]:
+    """Each chunk's evidence: its relevance, and where it has a cosine, what both say.
 
-    Each chunk is told by its own two numbers, so that no further chunk lowers it, whatever the
+    Each is told by its own two numbers, so that no further chunk changes it, whatever the
     order. What a retriever's scores are could only be guessed from all of them together, and a
     further chunk would change the guess. So each counts that may be a cosine, and within bounds.
 
@@ -39,9 +39,42 @@ def best_evidence(
     """
     weights = None if rule is None else rule.evidence
     if weights is None or kind in ("distance", "rank"):
-        return max(relevance, default=0.0)
+        return list(relevance)
     pairs = zip(relevance, given, strict=True)
-    return max((by_both(one, score, weights) for one, score in pairs), default=0.0)
+    return [by_both(one, score, weights) for one, score in pairs]
+
+
+def covered(
+    each: Sequence[float],
+    found: Sequence[int],
+    threshold: float,
+    share: Callable[[int], float],
+    exponent: float = 1.0,
+) -> float:
+    """The best chunk's evidence, less where the query asks for what no chunk that passes says.
+
+    What its log-odds have above those of the threshold is multiplied with the share of the query's
+    words that the chunks which pass say together, to some power: of a question on two things both
+    should be there.
+    So what is evidence stays so, a further chunk never lowers it, and one that does not pass, such
+    as noise with many words, adds nothing.
+
+    Args:
+        each: Evidence of each chunk, in [0, 1].
+        found: Which of the query's words each says, as `QueryWords.found`.
+        threshold: The profile's, between 0 and 1.
+        share: Of words that were found, `QueryWords.share`.
+        exponent: Of the share, at least 0.
+    """
+    best = max(each, default=0.0)
+    if best < threshold:
+        return best
+    said = 0
+    for one, words in zip(each, found, strict=True):
+        if one >= threshold:
+            said |= words
+    least = log_odds(threshold)
+    return max(threshold, sigmoid(least + share(said) ** exponent * (log_odds(best) - least)))
 
 
 def may_be_cosine(score: float) -> bool:

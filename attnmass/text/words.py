@@ -57,21 +57,30 @@ class QueryWords:
         weights = {beginning: rarity(beginning) ** 2 for beginning in _beginnings(query)}
         total = sum(weights.values())
         self._echo = Echo(query)
-        self._weights = {beginning: weight / total for beginning, weight in weights.items()}
-        self._standing = {one: _between_spaces(one) for one in weights}
+        self._weights = [weight / total for weight in weights.values()]
+        self._words = [(one, _between_spaces(one)) for one in weights]
 
     def said(self, text: str) -> float:
-        """The share of the words that a text says, by their rarity, in [0, 1].
+        """The share of the words that a text says, see `found` and `share`."""
+        return self.share(self.found(text))
+
+    def found(self, text: str) -> int:
+        """Which words a text says, a bit for each; those of several texts are joined by `|`.
 
         Where it repeats the query it says nothing, see `Echo`. Takes time linear in the text.
         """
         text = self._echo.without(text).lower()
-        found = 0.0
-        for one, weight in self._weights.items():
+        found = 0
+        for place, (one, standing) in enumerate(self._words):
             # Short words stand within many others, so they are looked for where most stand first.
-            if self._standing[one] in text or (one in text and _says(text, one)):
-                found += weight
-        return min(1.0, found)
+            if standing in text or (one in text and _says(text, one)):
+                found |= 1 << place
+        return found
+
+    def share(self, found: int) -> float:
+        """The share of the words by their rarity, in [0, 1]; never less for more words."""
+        weights = self._weights
+        return min(1.0, sum(weights[place] for place in range(len(weights)) if found >> place & 1))
 
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:

@@ -20,7 +20,13 @@ NOISE = ["", " \n", "0,0,0\n" * 50, "word " * 200, "Query: Query:", "4f 8a 00 1c
 def profile(**fields: Any) -> HeadProfile:
     """A profile with a rule for relevance and a small background."""
     rule = RelevanceRule(
-        HEADS, (0.9, 0.7, -0.4), bias=0.5, evidence_threshold=0.2, words=2.0, span_words=1.0
+        HEADS,
+        (0.9, 0.7, -0.4),
+        bias=0.5,
+        evidence_threshold=0.2,
+        words=2.0,
+        span_words=1.0,
+        coverage=1.0,
     )
     fields = {"relevance": rule, "background": tuple(PARAGRAPHS[-6:])} | fields
     return HeadProfile.from_heads(HEADS, model="tiny", layout="late", **fields)

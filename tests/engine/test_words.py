@@ -48,6 +48,21 @@ def test_words_are_in_relevance() -> None:
     assert alone.chunks[0].relevance == 0.0
 
 
+def test_evidence_is_of_all_words_that_are_said() -> None:
+    """A question on two things has more where both are there, in whatever order."""
+    query = "Was Einstein older than the minster of Ulm?"
+    parts = ["Einstein was born in Bern.", "The minster of Ulm is old."]
+    made = profile()
+    assert made.relevance is not None
+    passes = replace(made.relevance, evidence_threshold=0.001)
+    found = ranker(replace(made, relevance=passes))
+    each = [found.rank(query, [part]).evidence for part in parts]
+    both = found.rank(query, parts)
+    assert both.evidence > max(each)
+    assert both.evidence == found.rank(query, [*parts[::-1], *parts]).evidence
+    assert both.evidence < max(chunk.relevance or 0 for chunk in both.chunks)
+
+
 def _index(chunk: object) -> int:
     return chunk.index  # type: ignore[attr-defined,no-any-return]
 
@@ -96,5 +111,10 @@ def test_rules_are_checked() -> None:
     """As all of their numbers are."""
     with pytest.raises(ValueError, match="span_words"):
         RelevanceRule(HEADS, (1.0,) * 3, span_words=float("nan"))
+    for threshold in (None, 0.0, 1.0):
+        with pytest.raises(ValueError, match="coverage needs an evidence_threshold"):
+            RelevanceRule(HEADS, (1.0,) * 3, evidence_threshold=threshold, coverage=1.0)
+    with pytest.raises(ValueError, match="coverage must be at least 0"):
+        RelevanceRule(HEADS, (1.0,) * 3, coverage=-1.0)
     with pytest.raises(ValueError, match="words must be 2 numbers"):
         replace(UNFITTED_PAIRS, words=(1.0,))  # type: ignore[arg-type]

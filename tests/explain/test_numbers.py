@@ -50,7 +50,7 @@ def test_each_number_is_named_and_explained(ranker: AttentionRanker) -> None:
     assert alone["evidence"].endswith("the relevance of the best chunk.")
     scored = [replace(chunk, ranked=replace(chunk.ranked, retrieval_score=0.5)) for chunk in chunks]
     both = dict(meanings(replace(known, chunks=tuple(scored), evidence=0.5)))
-    assert "retriever's score" in both["evidence"]
+    assert "retriever's cosine" in both["evidence"]
     assert "classification head" in dict(meanings(known))["score"]
     page = Page(known.to_html())
     names = [e["text"] for e in page.all("dt")]

@@ -11,14 +11,27 @@ from hypothesis import strategies as st
 
 from attnmass.options.choices import RetrievalKind
 from attnmass.profiles import FuseRule
-from attnmass.scoring.evidence import best_evidence, log_odds
+from attnmass.scoring.evidence import covered, evidence_of, log_odds
 
 RULE = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=(0.5, 6.0, -3.0))
 LIKELY = [0.9, 0.4, 0.1]
 
 shares = st.floats(0, 1)
+words = st.integers(0, 15)
 scores = st.one_of(st.none(), st.floats(-1, 1), st.floats(allow_nan=False, allow_infinity=False))
 pairs = st.lists(st.tuples(shares, scores), min_size=1, max_size=8)
+
+
+def best_evidence(
+    relevance: list[float], given: list[float | None], kind: RetrievalKind, rule: FuseRule | None
+) -> float:
+    """That of the best chunk."""
+    return max(evidence_of(relevance, given, kind, rule), default=0.0)
+
+
+def share(found: int) -> float:
+    """Of four words that weigh alike."""
+    return found.bit_count() / 4
 
 
 def test_by_hand() -> None:
@@ -84,3 +97,39 @@ def test_log_odds_invert_the_logistic_function(share: float) -> None:
     assert 1 / (1 + math.exp(-log_odds(share))) == pytest.approx(share)
     assert math.isfinite(log_odds(0.0))
     assert math.isfinite(log_odds(1.0))
+
+
+def test_words_that_all_say_together() -> None:
+    """What the log-odds have above the threshold's counts as far as the words were found."""
+    threshold, best = 0.3, 0.8
+    least, above = log_odds(threshold), log_odds(best) - log_odds(threshold)
+    one = covered([best, 0.4, 0.2], [0b0001, 0b0011, 0b1111], threshold, share)
+    assert one == pytest.approx(1 / (1 + math.exp(-(least + above * 0.5))))
+    assert covered([best, 0.4], [0b0001, 0b1110], threshold, share) == pytest.approx(best)
+    less = covered([best, 0.4], [0b0001, 0b0000], threshold, share, 0.5)
+    assert less == pytest.approx(1 / (1 + math.exp(-(least + above * 0.5))))
+    assert covered([best], [0], threshold, share, 0.0) == pytest.approx(best)
+    assert covered([best], [0], threshold, share) == threshold
+    assert covered([0.29, 0.1], [0b1111, 0b1111], threshold, share) == 0.29
+    assert covered([], [], threshold, share) == 0.0
+
+
+told = st.lists(st.tuples(shares, words), min_size=1, max_size=8)
+
+
+@given(some=told, more=told, threshold=st.floats(0.01, 0.99))
+def test_words_never_lower_it(
+    some: list[tuple[float, int]], more: list[tuple[float, int]], threshold: float
+) -> None:
+    """Nor does any order, and none is none by the best chunk alone."""
+
+    def found(rows: list[tuple[float, int]]) -> float:
+        return covered([one for one, _ in rows], [said for _, said in rows], threshold, share)
+
+    both = found([*some, *more])
+    assert both == found([*more, *some, *some])
+    assert both >= max(found(some), found(more))
+    assert (both >= threshold) == (max(one for one, _ in [*some, *more]) >= threshold)
+    below = [row for row in more if row[0] < threshold]
+    if found(some) >= threshold:
+        assert found([*some, *below]) == found(some)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attnmass.fitting.evidence.coverage import area_of_evidence
 from attnmass.fitting.evidence.fusing import LEAST_QUERIES
 from attnmass.fitting.evidence.relevance import SILENCE, RelevanceFit
+from attnmass.fitting.evidence.tables import Table
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
 from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.scoring.evidence import by_both, log_odds
@@ -30,8 +32,8 @@ class FusedEvidence:
     Attributes:
         weights: As `FuseRule.evidence`.
         queries: How many queries told cosines.
-        nearest: Area under ROC of the best chunk's log-odds before they are bounded, the candidates
-            of a query against the same without what supports the answer.
+        nearest: Area under ROC of evidence, the candidates of a query against the same without what
+            supports the answer.
         attention: The same by relevance alone.
         retriever: The same by the best cosine.
         silenced: Share of the answerable that the threshold of relevance silences.
@@ -49,11 +51,12 @@ class FusedEvidence:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Row:
-    """One query: log-odds of relevance and cosines, `[chunk, 2]`, labels, and its fold."""
+    """One query: log-odds of relevance and cosines, `[chunk, 2]`, labels, fold and table."""
 
     features: Floats
     labels: Bools
     fold: int
+    table: Table
 
 
 def fit_fused_evidence(
@@ -75,8 +78,10 @@ def fit_fused_evidence(
     threshold = relevance.rule.evidence_threshold
     rows = [
         row
-        for query, logits, fold in zip(queries, relevance.logits, folds, strict=True)
-        for row in _rows(query, logits, int(fold))
+        for query, logits, fold, table in zip(
+            queries, relevance.logits, folds, relevance.tables, strict=True
+        )
+        for row in _rows(query, logits, int(fold), table)
     ]
     if threshold is None or len(rows) < LEAST_QUERIES or len({row.fold for row in rows}) < 2:
         return None
@@ -89,6 +94,9 @@ def fit_fused_evidence(
     shift = log_odds(threshold) - least + _MARGIN
     shipped = [_bounded(row, by_fold[row.fold], shift) for row in rows]
     present, absent = _present(shipped), _absent(rows, shipped)
+    whole = [np.ones(len(row.labels), dtype=bool) for row in rows]
+    by_row = zip(rows, shipped, whole, strict=True)
+    candidates = [(row.table, each, own, row.labels) for row, each, own in by_row]
     weights = _fitted(rows)
     of_relevance, of_score, bias = (
         round(float(weight), 4) for weight in (*weights[:2], weights[2] + shift)
@@ -96,7 +104,7 @@ def fit_fused_evidence(
     return FusedEvidence(
         (of_relevance, of_score, bias),
         len(rows),
-        auc_between(_present(told), _absent(rows, told)),
+        area_of_evidence(candidates, threshold, relevance.rule.coverage),
         _alone(rows, 0),
         _alone(rows, 1),
         silenced=float(np.mean(present < threshold)),
@@ -110,14 +118,14 @@ def _alone(rows: Sequence[_Row], side: int) -> float:
     return auc_between(_present(told), _absent(rows, told))
 
 
-def _rows(query: LabelledQuery, logits: Floats, fold: int) -> list[_Row]:
+def _rows(query: LabelledQuery, logits: Floats, fold: int, table: Table) -> list[_Row]:
     """One for each retriever that told cosines."""
     labels = np.array(query.relevant) > 0
     found = []
     for scores in query.retrieval_scores:
         known = retrieved(scores, logits.tolist(), "auto")
         if known.are_cosines:
-            found.append(_Row(np.stack([logits, np.array(known.scores)], 1), labels, fold))
+            found.append(_Row(np.stack([logits, np.array(known.scores)], 1), labels, fold, table))
     return found
 
 

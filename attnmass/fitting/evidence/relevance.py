@@ -10,6 +10,7 @@ import numpy as np
 
 from attnmass.capture import Head
 from attnmass.fitting.captures.store import Capture
+from attnmass.fitting.evidence.coverage import best_coverage
 from attnmass.fitting.evidence.tables import Table
 from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
 from attnmass.fitting.queries.items import LabelledQuery
@@ -30,8 +31,10 @@ class RelevanceFit:
         rule: With its thresholds, where they make sense.
         others: Area under ROC of the best relevance, candidates with an answer against as many of
             other queries.
-        nearest: The same against the query's own candidates, what supports the answer taken out.
-        attention: `nearest` by the best rule that leaves words aside.
+        nearest: The same of evidence, a query's own candidates against these without what supports
+            the answer.
+        best: `nearest` by the best relevance, where evidence counts words that chunks say together.
+        attention: The same by the best rule that leaves words aside.
         silenced: Share of the answerable that the threshold silences; `None` where there is none.
         missed: Share of both kinds without an answer that it lets through, likewise.
         brier: Mean squared error of relevance, own and other chunks weighed alike.
@@ -40,11 +43,13 @@ class RelevanceFit:
         spans: Labelled sentences that calibrated spans; 0 where none did.
         logits: Log-odds of the relevance of each query's own chunks, by rules that the query had no
             part in.
+        tables: What it was fitted on.
     """
 
     rule: RelevanceRule
     others: float
     nearest: float
+    best: float
     attention: float
     silenced: float | None
     missed: float | None
@@ -52,6 +57,7 @@ class RelevanceFit:
     reliability: tuple[tuple[float, float], ...]
     spans: int
     logits: tuple[Floats, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 def fit_relevance(
@@ -105,16 +111,23 @@ def fit_relevance(
     nearest = _best_of(logits, [table.own & ~table.labels for table in tables])
     by_others, by_nearest = auc_between(among, others), _nearest(tables, logits)
     silenced = missed = None
+    evidence = by_nearest
     if min(by_others, by_nearest) >= LEAST_AUC:
         threshold, silenced, missed = _threshold(
             np.concatenate([among, np.maximum(answered, nearest)]),
             [one[np.isfinite(one)] for one in (others, nearest)],
         )
         rule = replace(rule, evidence_threshold=threshold, min_relevance=_least(tables, rule))
+        coverage, evidence = best_coverage(
+            [(t, _sigmoid(one), t.own, t.labels) for t, one in zip(tables, logits, strict=True)],
+            threshold,
+        )
+        rule = replace(rule, coverage=coverage)
     relevance = [_sigmoid(one) for one in logits]
     return RelevanceFit(
         rule,
         by_others,
+        evidence,
         by_nearest,
         _nearest(tables, values[min((one for one in ways if not one.words), key=loss)]),
         silenced,
@@ -123,6 +136,7 @@ def fit_relevance(
         _reliability(tables, relevance),
         spans.n_told,
         tuple(one[table.own] for one, table in zip(logits, tables, strict=True)),
+        tuple(tables),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from attnmass.fitting.metrics import Bools, Floats
 from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.profiles.relevance import log_mass
 from attnmass.profiles.texts import ordinary_rarity
+from attnmass.scoring.evidence import covered
 from attnmass.text.prompt import chunk_text
 from attnmass.text.words import QueryWords
 
@@ -26,6 +28,8 @@ class Table:
         own: Which are the query's own.
         spans: Features of labelled sentences, `[span, head + 1]`.
         span_labels: Which of them support the answer.
+        words: The query's.
+        found: Which of them each chunk says, as `QueryWords.found`.
     """
 
     features: Floats
@@ -33,6 +37,8 @@ class Table:
     own: Bools
     spans: Floats
     span_labels: Bools
+    words: QueryWords
+    found: Sequence[int]
 
     @property
     def other(self) -> Bools:
@@ -72,14 +78,28 @@ class Table:
         spans = capture.span_masses
         if spans is None or spans.shape[1] != len(told):
             spans, told = np.zeros((n_heads, 0)), []
-        texts = [chunk_text(chunk) for chunk in chunks_of(beside)]
+        found = [words.found(chunk_text(chunk)) for chunk in chunks_of(beside)]
         return cls(
-            _features(capture.masses.T, [words.said(text) for text in texts]),
+            _features(capture.masses.T, [words.share(one) for one in found]),
             labels,
             np.arange(n) < len(query.chunks),
             _features(spans.T, [words.said(text) for _, text in told]),
             np.array([label for label, _ in told], dtype=bool),
+            words,
+            found,
         )
+
+    def evidence(self, each: Floats, some: Bools, threshold: float, coverage: float) -> float:
+        """Evidence of some of the chunks together; see `attnmass.scoring.evidence.covered`.
+
+        Args:
+            each: That of each chunk, its own or all, `[chunk]`.
+            some: Which of them are candidates, `[chunk]`.
+            threshold: That of evidence.
+            coverage: The exponent.
+        """
+        found = [one for one, mine in zip(self.found, some.tolist(), strict=False) if mine]
+        return covered(each[some].tolist(), found, threshold, self.words.share, coverage)
 
 
 def _features(masses: Floats, words: list[float]) -> Floats:

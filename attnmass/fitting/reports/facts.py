@@ -116,7 +116,8 @@ def of_relevance(found: RelevanceFit) -> dict[str, Any]:
     told = (
         f"relevance: area under ROC {found.others:.3f} against other queries' chunks, "
         f"{found.nearest:.3f} against the query's own without what supports the answer "
-        f"({found.attention:.3f} without the query's words); Brier score {found.brier:.3f}"
+        f"({found.best:.3f} by the best relevance, {found.attention:.3f} without the query's "
+        f"words); Brier score {found.brier:.3f}"
     )
     if found.silenced is None or found.missed is None:
         told += ", too little to set a threshold"
@@ -129,6 +130,7 @@ def of_relevance(found: RelevanceFit) -> dict[str, Any]:
         "told": told,
         "auc_others": found.others,
         "auc_nearest": found.nearest,
+        "auc_nearest_by_best": found.best,
         "auc_nearest_by_attention": found.attention,
         "silenced": found.silenced,
         "missed": found.missed,

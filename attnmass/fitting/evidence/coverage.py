@@ -1,0 +1,49 @@
+"""How much it counts in evidence which of the query's words all candidates say together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from attnmass.fitting.evidence.tables import Table
+from attnmass.fitting.metrics import Bools, Floats, auc_between
+
+_EXPONENTS = (0.0, 0.25, 0.5, 1.0)
+
+# A query, evidence of each chunk by itself, which are its own, and which of these are relevant.
+Told = tuple[Table, Floats, Bools, Bools]
+
+
+def best_coverage(told: Sequence[Told], threshold: float) -> tuple[float, float]:
+    """The exponent that tells best, and how well it does.
+
+    Args:
+        told: Queries, by rules that they had no part in.
+        threshold: That of evidence.
+
+    Returns:
+        It, and what `area_of_evidence` is by it. 0 where the threshold is at an end, or nothing is
+        better.
+    """
+    tried = _EXPONENTS if 0 < threshold < 1 else (0.0,)
+    areas = [area_of_evidence(told, threshold, one) for one in tried]
+    best = int(np.argmax(areas))
+    return tried[best], areas[best]
+
+
+def area_of_evidence(told: Sequence[Told], threshold: float, exponent: float) -> float:
+    """Area under ROC of evidence, queries' candidates against these without what supports it.
+
+    Args:
+        told: Queries.
+        threshold: That of evidence.
+        exponent: As `RelevanceRule.coverage`.
+    """
+    present = [t.evidence(each, own, threshold, exponent) for t, each, own, _ in told]
+    absent = [
+        t.evidence(each, own & ~labels, threshold, exponent)
+        for t, each, own, labels in told
+        if (own & ~labels).any()
+    ]
+    return auc_between(np.array(present), np.array(absent))
