@@ -92,7 +92,8 @@ def test_lone_irrelevant_chunk_is_not_relevant(default: AttentionRanker) -> None
     assert alone.no_evidence
     assert not default.rank(QUESTION, [CHUNKS[1]]).no_evidence
     together = default.rank(QUESTION, CHUNKS)
-    assert together.chunks[0].relevance == pytest.approx(together.evidence)
+    best = together.chunks[0].relevance or 0.0
+    assert default.rank(QUESTION, [CHUNKS[1]]).evidence <= together.evidence <= best
     assert alone.evidence < together.evidence / 2
 
 
