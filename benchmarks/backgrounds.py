@@ -19,7 +19,7 @@ from tqdm import tqdm
 from attnmass import AttentionRanker
 from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.late_ranker import late_ranker
-from benchmarks.relevance import others, told
+from benchmarks.relevance import Evidence, others, told
 
 RESULTS = Path(__file__).parent / "results" / "backgrounds.json"
 SAMPLE = 80
@@ -48,20 +48,21 @@ def measured(
     ranker: AttentionRanker, asked: list[Labelled], company: list[str]
 ) -> dict[str, dict[str, float | None]]:
     """Both kinds of evidence beside one background."""
-    assert ranker.profile.relevance is not None
-    threshold = ranker.profile.relevance.evidence_threshold
+    rule = ranker.profile.relevance
+    assert rule is not None
+    threshold = rule.evidence_threshold
     present, absent, answered, near = [], [], [], []
     for number, query in enumerate(tqdm(asked)):
         chunks = [*query.texts, *company]
         by_index = sorted(ranker.rank(query.query, chunks).chunks, key=lambda chunk: chunk.index)
         relevance = np.array([chunk.relevance or 0.0 for chunk in by_index])
-        own, rest = relevance[: len(query.texts)], relevance[len(query.texts) :]
-        mine = np.array(query.relevant, dtype=bool)
-        drawn = rest[np.random.default_rng(number).permutation(len(rest))][:COMPANY]
-        present.append(float(max(own[mine].max(), drawn[:-1].max())))
-        absent.append(float(drawn.max()))
-        answered.append(float(own.max()))
-        near.append(float(own[~mine].max()))
+        evidence = Evidence.of(query.query, chunks, relevance, rule, rule.coverage)
+        n_own, mine = len(query.texts), np.array(query.relevant, dtype=bool)
+        drawn = n_own + np.random.default_rng(number).permutation(len(company))[:COMPANY]
+        present.append(evidence(np.concatenate([np.flatnonzero(mine), drawn[:-1]])))
+        absent.append(evidence(drawn))
+        answered.append(evidence(np.arange(n_own)))
+        near.append(evidence(np.flatnonzero(~mine)))
     return {"others": told(present, absent, threshold), "nearest": told(answered, near, threshold)}
 
 

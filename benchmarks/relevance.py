@@ -26,6 +26,7 @@ from tqdm import tqdm
 from attnmass import AttentionRanker
 from attnmass.fitting.metrics import Bools, Integers
 from attnmass.fitting.metrics import Floats as Values
+from attnmass.profiles import RelevanceRule
 from attnmass.profiles.texts import ordinary_rarity
 from attnmass.scoring.evidence import by_both, covered
 from attnmass.text.words import QueryWords
@@ -120,11 +121,9 @@ def measured(
         )
         mine = np.array(query.relevant, dtype=bool)
         places = n_own + np.random.default_rng(number).permutation(len(pool))
-        words = QueryWords(query.query, ordinary_rarity())
-        said = [words.found(text) for text in everything]
         for way, values in zip(WAYS, (relevance, cosines, both), strict=True):
             exponent = 0.0 if way == COSINE else rule.coverage
-            evidence = Evidence(values, said, words, threshold, exponent)
+            evidence = Evidence.of(query.query, everything, values, rule, exponent)
             told_by[way].add(evidence, mine, places)
         assert abs(own.evidence - evidence(np.arange(n_own))) < ROUNDING
         pairs.append(
@@ -160,6 +159,15 @@ class Evidence:
     words: QueryWords
     threshold: float | None
     coverage: float
+
+    @classmethod
+    def of(
+        cls, query: str, texts: list[str], each: Values, rule: RelevanceRule, coverage: float
+    ) -> Evidence:
+        """By what each of some texts has."""
+        words = QueryWords(query, ordinary_rarity())
+        said = [words.found(text) for text in texts]
+        return cls(each, said, words, rule.evidence_threshold, coverage)
 
     def __call__(self, places: Integers) -> float:
         """Evidence of the chunks at some places."""
