@@ -151,7 +151,7 @@ class Ranked:
         if said is None or rule is None or not rule.coverage or rule.evidence_threshold is None:
             return max(each, default=0.0)
         found = [said.found[place] for place in places.values()]
-        share, threshold = said.words.share, rule.evidence_threshold
+        share, threshold = said.words.coverage, rule.evidence_threshold
         return covered(each, found, threshold, share, rule.coverage)
 
     def _has_distances(self, asked: Asked, shares: Sequence[float]) -> bool:

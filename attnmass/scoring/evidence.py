@@ -63,7 +63,7 @@ def covered(
         each: Evidence of each chunk, in [0, 1].
         found: Which of the query's words each says, as `QueryWords.found`.
         threshold: The profile's, between 0 and 1.
-        share: Of words that were found, `QueryWords.share`.
+        share: Of words that were found, `QueryWords.coverage`.
         exponent: Of the share, at least 0.
     """
     best = max(each, default=0.0)

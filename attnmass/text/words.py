@@ -82,6 +82,10 @@ class QueryWords:
         weights = self._weights
         return min(1.0, sum(weights[place] for place in range(len(weights)) if found >> place & 1))
 
+    def coverage(self, found: int) -> float:
+        """As `share`, but 1 for a query that has no words."""
+        return self.share(found) if self._words else 1.0
+
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:
     """What texts say of a query's words, by how many of these texts have them; at least 0.

@@ -36,6 +36,16 @@ def test_words_are_told_by_their_beginnings(query: str, text: str, share: float)
     assert QueryWords(query, EVEN).said(text) == pytest.approx(share)
 
 
+def test_words_of_several_texts_are_joined() -> None:
+    """And a query without words leaves none unsaid."""
+    words = QueryWords("cat map", EVEN)
+    both = words.found("a cat") | words.found("a map")
+    assert words.coverage(both) == words.share(both) == pytest.approx(1.0)
+    assert words.coverage(words.found("a dog")) == 0.0
+    none = QueryWords("?!", EVEN)
+    assert (none.share(0), none.coverage(0)) == (0.0, 1.0)
+
+
 def test_scripts_without_spaces_are_told_by_pairs() -> None:
     """Two characters that stand together."""
     words = QueryWords("東京タワー", EVEN)
