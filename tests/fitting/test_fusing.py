@@ -8,11 +8,14 @@ import pytest
 from attnmass.fitting.evidence.fused_evidence import fit_fused_evidence
 from attnmass.fitting.evidence.fusing import LEAST_QUERIES, fit_fusing
 from attnmass.fitting.evidence.relevance import RelevanceFit
+from attnmass.fitting.evidence.tables import Table
 from attnmass.fitting.metrics import Floats
 from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 from attnmass.profiles import RelevanceRule
+from attnmass.profiles.texts import ordinary_rarity
 from attnmass.scoring.evidence import by_both
 from attnmass.scoring.order import sigmoid
+from attnmass.text.words import QueryWords
 
 N_CHUNKS = 6
 THRESHOLD = 0.4
@@ -46,7 +49,12 @@ def made(
 def relevance(logits: list[Floats], threshold: float | None = THRESHOLD) -> RelevanceFit:
     """As it is fitted before."""
     rule = RelevanceRule(((0, 0),), (1.0,), evidence_threshold=threshold)
-    return RelevanceFit(rule, 1.0, 1.0, 1.0, 0.0, 0.0, 0.1, (), 0, tuple(logits))
+    own, none = np.ones(N_CHUNKS, dtype=bool), np.zeros(0, dtype=bool)
+    words = QueryWords("question", ordinary_rarity())
+    rows, spans = np.zeros((N_CHUNKS, 2)), np.zeros((0, 2))
+    table = Table(rows, ~own, own, spans, none, words, [0] * N_CHUNKS)
+    told = (1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.1)
+    return RelevanceFit(rule, *told, (), 0, tuple(logits), (table,) * len(logits))
 
 
 def test_the_better_side_weighs_more() -> None:
@@ -72,12 +80,17 @@ def test_too_few_queries_tell_nothing() -> None:
 
 @pytest.mark.parametrize(("attention", "cosine"), [(2.5, 0.5), (0.5, 2.5), (1.5, 1.5)])
 def test_evidence_by_both(attention: float, cosine: float) -> None:
-    """It tells about as well as the better side, and better than both where they are even."""
+    """It tells more than relevance, as far as cosines do, and more than both if they are even.
+
+    Scores count within bounds, so that much better cosines alone would tell more.
+    """
     queries, logits = made(90, attention=attention, cosine=cosine)
     found = fit_fused_evidence(queries, relevance(logits), np.arange(90) % 5)
     assert found is not None
     assert found.queries == 90  # cosines; the other scores are of no fixed scale
-    assert found.nearest > max(found.attention, found.retriever) - 0.02
+    assert found.nearest > found.attention - 0.02
+    if cosine > attention:
+        assert found.nearest > (found.attention + found.retriever) / 2
     if attention == cosine:
         assert found.nearest > max(found.attention, found.retriever) + 0.01
     of_relevance, of_score, _ = found.weights
