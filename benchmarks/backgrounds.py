@@ -56,7 +56,7 @@ def measured(
         chunks = [*query.texts, *company]
         by_index = sorted(ranker.rank(query.query, chunks).chunks, key=lambda chunk: chunk.index)
         relevance = np.array([chunk.relevance or 0.0 for chunk in by_index])
-        evidence = Evidence.of(query.query, chunks, relevance, rule, rule.coverage)
+        evidence = Evidence.of(query.query, chunks, relevance, rule)
         n_own, mine = len(query.texts), np.array(query.relevant, dtype=bool)
         drawn = n_own + np.random.default_rng(number).permutation(len(company))[:COMPANY]
         present.append(evidence(np.concatenate([np.flatnonzero(mine), drawn[:-1]])))

@@ -15,7 +15,7 @@ import json
 import random
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +121,12 @@ def measured(
         )
         mine = np.array(query.relevant, dtype=bool)
         places = n_own + np.random.default_rng(number).permutation(len(pool))
-        for way, values in zip(WAYS, (relevance, cosines, both), strict=True):
-            exponent = 0.0 if way == COSINE else rule.coverage
-            evidence = Evidence.of(query.query, everything, values, rule, exponent)
-            told_by[way].add(evidence, mine, places)
-        assert abs(own.evidence - evidence(np.arange(n_own))) < ROUNDING
+        evidence = Evidence.of(query.query, everything, relevance, rule)
+        fused = replace(evidence, each=both)
+        assert abs(own.evidence - fused(np.arange(n_own))) < ROUNDING
+        by_cosine = replace(evidence, each=cosines, coverage=0.0)
+        for way, one in zip(WAYS, (evidence, by_cosine, fused), strict=True):
+            told_by[way].add(one, mine, places)
         pairs.append(
             [round(float(relevance[:n_own][some].max()), 5) for some in (mine | True, ~mine)]
         )
@@ -161,13 +162,11 @@ class Evidence:
     coverage: float
 
     @classmethod
-    def of(
-        cls, query: str, texts: list[str], each: Values, rule: RelevanceRule, coverage: float
-    ) -> Evidence:
-        """By what each of some texts has."""
+    def of(cls, query: str, texts: list[str], each: Values, rule: RelevanceRule) -> Evidence:
+        """By what each of some texts has, and as the rule counts words."""
         words = QueryWords(query, ordinary_rarity())
         said = [words.found(text) for text in texts]
-        return cls(each, said, words, rule.evidence_threshold, coverage)
+        return cls(each, said, words, rule.evidence_threshold, rule.coverage)
 
     def __call__(self, places: Integers) -> float:
         """Evidence of the chunks at some places."""

@@ -49,15 +49,14 @@ def covered(
     found: Sequence[int],
     threshold: float,
     share: Callable[[int], float],
-    exponent: float = 1.0,
+    exponent: float,
 ) -> float:
     """The best chunk's evidence, less where the query asks for what no chunk that passes says.
 
     What its log-odds have above those of the threshold is multiplied with the share of the query's
     words that the chunks which pass say together, to some power: of a question on two things both
-    should be there.
-    So what is evidence stays so, a further chunk never lowers it, and one that does not pass, such
-    as noise with many words, adds nothing.
+    should be there. So what is evidence stays so, a further chunk never lowers it, and one that
+    does not pass, such as noise with many words, adds nothing.
 
     Args:
         each: Evidence of each chunk, in [0, 1].

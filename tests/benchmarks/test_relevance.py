@@ -18,7 +18,7 @@ def test_sides_by_hand() -> None:
     sides = _Sides()
     for best in (0.9, 0.4):
         each = np.array([0.5, best, 0.1, 0.2, 0.6, 0.3, 0.3, 0.3])
-        evidence = Evidence.of("who?", ["a"] * 8, each, RULE, 0.0)
+        evidence = Evidence.of("who?", ["a"] * 8, each, replace(RULE, coverage=0.0))
         sides.add(evidence, np.array([False, True, False]), np.arange(3, 8))
     found = sides.told(0.45)
     assert list(found["others"]) == [1, 5]
@@ -38,7 +38,7 @@ def test_evidence_is_of_what_all_say() -> None:
     """Half of the words of what passes is half of the log-odds above the threshold."""
     rule = replace(RULE, evidence_threshold=0.5)
     texts = ["Ulm is old", "Bern is new", "Ulm and Bern", "no"]
-    evidence = Evidence.of("Ulm Bern", texts, np.array([0.9, 0.6, 0.4, 0.3]), rule, 1.0)
+    evidence = Evidence.of("Ulm Bern", texts, np.array([0.9, 0.6, 0.4, 0.3]), rule)
     one, two = evidence(np.array([0, 2])), evidence(np.array([0, 1, 2, 3]))
     assert 0.5 < one < two == pytest.approx(0.9)
     assert evidence(np.array([2, 3])) == pytest.approx(0.4)

@@ -9,7 +9,7 @@ from attnmass.fitting.evidence.fused_evidence import fit_fused_evidence
 from attnmass.fitting.evidence.fusing import LEAST_QUERIES, fit_fusing
 from attnmass.fitting.evidence.relevance import RelevanceFit
 from attnmass.fitting.evidence.tables import Table
-from attnmass.fitting.metrics import Floats
+from attnmass.fitting.metrics import Floats, auc_between
 from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
 from attnmass.profiles import RelevanceRule
 from attnmass.profiles.texts import ordinary_rarity
@@ -46,6 +46,11 @@ def made(
     return queries, logits
 
 
+def cosines_of(query: LabelledQuery) -> Floats:
+    """Of each chunk, `[chunk]`."""
+    return np.array([chunk.retrieval_scores[0] for chunk in query.chunks])
+
+
 def relevance(logits: list[Floats], threshold: float | None = THRESHOLD) -> RelevanceFit:
     """As it is fitted before."""
     rule = RelevanceRule(((0, 0),), (1.0,), evidence_threshold=threshold)
@@ -80,14 +85,20 @@ def test_too_few_queries_tell_nothing() -> None:
 
 @pytest.mark.parametrize(("attention", "cosine"), [(2.5, 0.5), (0.5, 2.5), (1.5, 1.5)])
 def test_evidence_by_both(attention: float, cosine: float) -> None:
-    """It tells more than relevance, as far as cosines do, and more than both if they are even.
+    """It tells about as well as the better side, and better than both where they are even.
 
-    Scores count within bounds, so that much better cosines alone would tell more.
+    Within bounds, that is: much better cosines alone would tell more than they are let.
     """
     queries, logits = made(90, attention=attention, cosine=cosine)
     found = fit_fused_evidence(queries, relevance(logits), np.arange(90) % 5)
     assert found is not None
     assert found.queries == 90  # cosines; the other scores are of no fixed scale
+    unbounded = [
+        mine * found.weights[0] + cosines_of(query) * found.weights[1]
+        for query, mine in zip(queries, logits, strict=True)
+    ]
+    best, left = (np.array([one[some:].max() for one in unbounded]) for some in (0, 1))
+    assert auc_between(best, left) > max(found.attention, found.retriever) - 0.02
     assert found.nearest > found.attention - 0.02
     if cosine > attention:
         assert found.nearest > (found.attention + found.retriever) / 2

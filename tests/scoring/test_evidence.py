@@ -103,15 +103,15 @@ def test_words_that_all_say_together() -> None:
     """What the log-odds have above the threshold's counts as far as the words were found."""
     threshold, best = 0.3, 0.8
     least, above = log_odds(threshold), log_odds(best) - log_odds(threshold)
-    one = covered([best, 0.4, 0.2], [0b0001, 0b0011, 0b1111], threshold, share)
+    one = covered([best, 0.4, 0.2], [0b0001, 0b0011, 0b1111], threshold, share, 1.0)
     assert one == pytest.approx(1 / (1 + math.exp(-(least + above * 0.5))))
-    assert covered([best, 0.4], [0b0001, 0b1110], threshold, share) == pytest.approx(best)
+    assert covered([best, 0.4], [0b0001, 0b1110], threshold, share, 1.0) == pytest.approx(best)
     less = covered([best, 0.4], [0b0001, 0b0000], threshold, share, 0.5)
     assert less == pytest.approx(1 / (1 + math.exp(-(least + above * 0.5))))
     assert covered([best], [0], threshold, share, 0.0) == pytest.approx(best)
-    assert covered([best], [0], threshold, share) == threshold
-    assert covered([0.29, 0.1], [0b1111, 0b1111], threshold, share) == 0.29
-    assert covered([], [], threshold, share) == 0.0
+    assert covered([best], [0], threshold, share, 1.0) == threshold
+    assert covered([0.29, 0.1], [0b1111, 0b1111], threshold, share, 1.0) == 0.29
+    assert covered([], [], threshold, share, 1.0) == 0.0
 
 
 told = st.lists(st.tuples(shares, words), min_size=1, max_size=8)
@@ -124,7 +124,7 @@ def test_words_never_lower_it(
     """Nor does any order, and none is none by the best chunk alone."""
 
     def found(rows: list[tuple[float, int]]) -> float:
-        return covered([one for one, _ in rows], [said for _, said in rows], threshold, share)
+        return covered([one for one, _ in rows], [said for _, said in rows], threshold, share, 1.0)
 
     both = found([*some, *more])
     assert both == found([*more, *some, *some])

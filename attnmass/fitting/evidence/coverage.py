@@ -11,8 +11,8 @@ from attnmass.fitting.metrics import Bools, Floats, auc_between
 
 _EXPONENTS = (0.0, 0.25, 0.5, 1.0)
 
-# A query, evidence of each chunk by itself, which are its own, and which of these are relevant.
-Told = tuple[Table, Floats, Bools, Bools]
+# A query, evidence of each of its own chunks by itself, and which of these are relevant.
+Told = tuple[Table, Floats, Bools]
 
 
 def best_coverage(told: Sequence[Told], threshold: float) -> tuple[float, float]:
@@ -40,10 +40,10 @@ def area_of_evidence(told: Sequence[Told], threshold: float, exponent: float) ->
         threshold: That of evidence.
         exponent: As `RelevanceRule.coverage`.
     """
-    present = [t.evidence(each, own, threshold, exponent) for t, each, own, _ in told]
+    present = [t.evidence(each, labels | True, threshold, exponent) for t, each, labels in told]
     absent = [
-        t.evidence(each, own & ~labels, threshold, exponent)
-        for t, each, own, labels in told
-        if (own & ~labels).any()
+        t.evidence(each, ~labels, threshold, exponent)
+        for t, each, labels in told
+        if not labels.all()
     ]
     return auc_between(np.array(present), np.array(absent))

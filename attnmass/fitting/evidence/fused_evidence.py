@@ -94,9 +94,7 @@ def fit_fused_evidence(
     shift = log_odds(threshold) - least + _MARGIN
     shipped = [_bounded(row, by_fold[row.fold], shift) for row in rows]
     present, absent = _present(shipped), _absent(rows, shipped)
-    whole = [np.ones(len(row.labels), dtype=bool) for row in rows]
-    by_row = zip(rows, shipped, whole, strict=True)
-    candidates = [(row.table, each, own, row.labels) for row, each, own in by_row]
+    candidates = [(row.table, each, row.labels) for row, each in zip(rows, shipped, strict=True)]
     weights = _fitted(rows)
     of_relevance, of_score, bias = (
         round(float(weight), 4) for weight in (*weights[:2], weights[2] + shift)

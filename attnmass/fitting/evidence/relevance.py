@@ -119,7 +119,10 @@ def fit_relevance(
         )
         rule = replace(rule, evidence_threshold=threshold, min_relevance=_least(tables, rule))
         coverage, evidence = best_coverage(
-            [(t, _sigmoid(one), t.own, t.labels) for t, one in zip(tables, logits, strict=True)],
+            [
+                (table, _sigmoid(one[table.own]), table.labels[table.own])
+                for table, one in zip(tables, logits, strict=True)
+            ],
             threshold,
         )
         rule = replace(rule, coverage=coverage)

@@ -90,10 +90,10 @@ class Table:
         )
 
     def evidence(self, each: Floats, some: Bools, threshold: float, coverage: float) -> float:
-        """Evidence of some of the chunks together; see `attnmass.scoring.evidence.covered`.
+        """Evidence of some of its own chunks together, see `attnmass.scoring.evidence.covered`.
 
         Args:
-            each: That of each chunk, its own or all, `[chunk]`.
+            each: That of each of its own chunks, which come first, `[chunk]`.
             some: Which of them are candidates, `[chunk]`.
             threshold: That of evidence.
             coverage: The exponent.
