@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from attnmass.errors import CaptureError, UnsupportedModelError
 from attnmass.models.ambient import undisturbed
+from attnmass.models.kinds import embeddings_of
 from attnmass.models.state import ModelState
 
 Head = tuple[int, int]
@@ -41,6 +42,7 @@ class ViewReader:
         self._state = state
         self._proof: Callable[[Any], None] | None = None
         self._home = self.device
+        self._n_tokens = embeddings_of(self._view)
 
     def proved(self, proof: Callable[[Self], None]) -> Self:
         """Run a proof now, and again whenever the model has changed so that its view is a new one.
@@ -69,6 +71,12 @@ class ViewReader:
         return self._state.identity()
 
     def _renew(self) -> None:
+        n_tokens = embeddings_of(self._view)
+        if n_tokens < self._n_tokens:  # the tokenizer was held against the ones before
+            raise UnsupportedModelError(
+                f"the model knows {n_tokens} tokens now, and knew {self._n_tokens} when the ranker "
+                "was built: build a new ranker, with a tokenizer that has no others"
+            )
         self._bind()
         if self._proof is not None:
             self._proof(self)

@@ -82,7 +82,11 @@ def count_labels(config: Any, name: str) -> int | None:
 
 def count_embeddings(model: nn.Module) -> int:
     """How many tokens a model knows."""
-    inner = unwrapped(model)
+    return embeddings_of(unwrapped(model))
+
+
+def embeddings_of(inner: Any) -> int:
+    """How many tokens a model without wrappers, or a view of one, knows."""
     table = inner.get_input_embeddings()
     return int(getattr(table, "num_embeddings", None) or inner.config.vocab_size)
 

@@ -41,6 +41,10 @@ class Pair(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
+    def get_input_embeddings(self) -> Any:
+        """What knows the tokens, which both share."""
+        return self.encoder.get_input_embeddings()
+
 
 def find_pair(model: nn.Module) -> Pair:
     """Encoder and decoder inside `model`; wrappers are looked through, see `unwrapped`.

@@ -236,6 +236,25 @@ def test_a_change_that_breaks_a_model_is_an_error_until_it_is_mended() -> None:
     assert ranker.rank(QUERY, CHUNKS).scores == expected
 
 
+@EVERY
+def test_fewer_embeddings_are_refused(kind: str) -> None:
+    """A model that lost tokens is an error that says what to do, and more of them are followed."""
+    model = MODELS[kind][0]()
+    ranker = make(kind, model)
+    expected = masses(ranker)
+    known = model.get_input_embeddings().num_embeddings
+    kept = model.get_input_embeddings().weight.detach().clone()
+    model.resize_token_embeddings(known + 64, mean_resizing=False)
+    assert masses(ranker) == masses(make(kind, model)) == expected
+    model.resize_token_embeddings(50, mean_resizing=False)
+    for _ in range(2):
+        with pytest.raises(UnsupportedModelError, match=r"50 tokens now, and knew .* new ranker"):
+            masses(ranker)
+    model.resize_token_embeddings(known, mean_resizing=False)
+    model.get_input_embeddings().weight.data.copy_(kept)
+    assert masses(ranker) == expected
+
+
 def test_modules_that_never_rest_are_refused() -> None:
     """A layer whose state is another one after each pass has no identity, and is told of."""
 

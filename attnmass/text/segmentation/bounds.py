@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
+from attnmass.text.segmentation.places import place_without_space
 from attnmass.text.segmentation.sentences import split_sentences
 from attnmass.text.segmentation.spans import (
     BELOW_HEADINGS,
@@ -19,6 +20,14 @@ from attnmass.text.segmentation.spans import (
 )
 
 Place = tuple[int, int]
+
+# The end of a block in HTML, or of an entry in XML, with those around it that end there, too.
+_CLOSING = re.compile(
+    r"(?:</(?:p|li|tr|div|h[1-6]|d[dtl]|[ou]l|table|t(?:head|body|foot)|pre|blockquote|title|head"
+    r"|style|script|section|article|aside|header|footer|nav|main|form|option|select|figure|body"
+    r"|html|item|entry|record|row|url)>\s{0,100})+",
+    re.IGNORECASE,
+)
 Step = Callable[[str, int, int], Iterable[Place]]
 
 
@@ -27,11 +36,11 @@ def bounded(text: str, span: Span, language: str | None) -> list[Span]:
 
     A sentence may have `MAX_SENTENCE` characters, all else `MAX_SPAN`.
 
-    A block is cut at its blank lines, what is still too large at its lines, then at the ends of
-    sentences, then at white space; an item of a list and a sentence are not cut at lines, which may
-    be wrapped. A heading that is too large heads nothing and is no heading. Lines without a letter
-    or digit and the marks of a fence go with the line beside them. The head of a table that is cut
-    heads its rows.
+    A block is cut at its blank lines, what is still too large at its lines, HTML at its tags, then
+    at the ends of sentences, then at white space, or behind a mark; an item of a list and a
+    sentence are not cut at lines, which may be wrapped. A heading that is too large heads nothing
+    and is no heading. Lines without a letter or digit and the marks of a fence go with the line
+    beside them. The head of a table that is cut heads its rows.
     """
     most = MAX_SENTENCE if span.kind == "sentence" else MAX_SPAN
     if span.end - span.start <= most:
@@ -40,6 +49,7 @@ def bounded(text: str, span: Span, language: str | None) -> list[Span]:
     steps: list[Step] = []
     if kind in ("code", "html", "table"):
         steps = [_lines] if kind == "table" else [_paragraphs, _lines]
+        steps += [_elements] if kind == "html" else []
     places = [(span.start, span.end)]
     steps += [partial(_sentences, language=language), partial(_words, most=most)]
     for step in steps:
@@ -92,6 +102,18 @@ def _lines(text: str, start: int, end: int) -> list[Place]:
     return found
 
 
+def _elements(text: str, start: int, end: int) -> Iterator[Place]:
+    """What ends with the tag that closes a paragraph, an item, a row or another block."""
+    place = start
+    for tag in _CLOSING.finditer(text, start, end):
+        left, right = stripped(text, place, tag.end())
+        yield left, right
+        place = tag.end()
+    left, right = stripped(text, place, end)
+    if left < right:
+        yield left, right
+
+
 def _sentences(text: str, start: int, end: int, *, language: str | None) -> list[Place]:
     found = split_sentences(text[start:end], language)
     return [(start + left, start + right) for left, right in found]
@@ -103,7 +125,7 @@ def _words(text: str, start: int, end: int, *, most: int) -> Iterator[Place]:
         stop = start + most
         if not text[stop].isspace():
             cut = next((i for i in range(stop, start, -1) if text[i - 1].isspace()), None)
-            stop = cut or _between_characters(text, start, stop)
+            stop = cut or place_without_space(text, start, stop)
         left, right = stripped(text, start, stop)
         if left < right:
             yield left, right
@@ -111,15 +133,6 @@ def _words(text: str, start: int, end: int, *, most: int) -> Iterator[Place]:
     left, right = stripped(text, start, end)
     if left < right:
         yield left, right
-
-
-def _between_characters(text: str, start: int, stop: int) -> int:
-    """The last place up to `stop` that no accent or joiner follows; `stop` where all are."""
-    for place in range(stop, start, -1):
-        after, before = text[place], text[place - 1]
-        if unicodedata.category(after) not in ("Mn", "Mc", "Me", "Cf", "Sk") and before != "\u200d":
-            return place
-    return stop
 
 
 def _all_lines(text: str, start: int, end: int) -> Iterator[Place]:

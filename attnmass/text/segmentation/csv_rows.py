@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from attnmass.text.segmentation.code_lines import is_code, is_marked
 from attnmass.text.segmentation.regions import Piece, Region
 
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
 _MIN_ROWS = 3
 _MIN_COLUMNS = 2
 _MAX_ROW_LINES = 20  # a quote that is not closed within as many is none

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from attnmass.text.segmentation.blocks import Block
 from attnmass.text.segmentation.sentences import ends_sentence, split_sentences
-from attnmass.text.segmentation.spans import LINE_END, MAX_TITLE, Kind, Span, stripped
+from attnmass.text.segmentation.spans import LINE_END, MAX_TITLE, Kind, Span, line_starts, stripped
 
 # A "sentence" of several lines that is longer than this is a log, a table without rules or a poem
 # without full stops: its lines are spans.
@@ -26,6 +26,12 @@ _BLANK_LINES = re.compile(r"(?:\r\n|\r(?!\n)|\n)(?:[^\S\r\n]*(?:\r\n|\r(?!\n)|\n
 _BULLET = re.compile(r"[^\S\r\n]*(?:[•‣\u2043◦▪▫●○■□∙➢➤►▶✓✔✗✘]|[-*+](?=\s))\s*\S")
 _NUMBER = re.compile(r"(?:\A|(?<=[\r\n]))[^\S\r\n]*(\d{1,3})[.)][^\S\r\n]+\S")
 _DASH = re.compile(r"[^\S\r\n]*[\u2012-\u2015]\s*(\S)")
+# A speaker, the name of a field: one word, or up to four that begin with a capital.
+_LABEL = re.compile(
+    r"(?:[^\W\d_][\w.'/&-]{0,39}"
+    r"|[^a-z\W\d_][\w.'/&-]{0,20}(?: (?:[\w.'/&-]{1,20}|\([\w.'/&-]{1,20}\))){1,3}):(?=\s|\Z)"
+)
+_MIN_LABELS = 2
 _WORD = re.compile(r"[^\W_]")
 # Commas and semicolons, Western, Arabic and Chinese; a hyphen or dash, a bracket, a slash.
 _GOES_ON = tuple(",;-(/،؛、\uff0c\uff1b\u2013\u2014")
@@ -36,7 +42,8 @@ def split_prose(text: str, block: Block, language: str | None) -> Iterator[Span]
 
     A line break is no more than a space, except before a line that begins with a bullet or with a
     number that others count on from (Markdown has no list that begins in a paragraph with 2), and
-    before one that begins with a dash and no small letter after it, as in a dialogue. What a
+    before one that begins with a dash and no small letter after it, as in a dialogue, or with a
+    name and a colon, if the paragraph's first line does, too. What a
     bullet or number stands before is one span, up to the next such line or the end of the
     paragraph.
 
@@ -89,7 +96,11 @@ def title_end(text: str, start: int, end: int) -> int | None:
         return None
     if _BULLET.match(line) or _DASH.match(line) or _begins_small(line):
         return None
-    if ends_sentence(line) or _is_table(paragraph) or 0 in _numbered(paragraph):
+    if (
+        ends_sentence(line)
+        or _is_table(paragraph)
+        or 0 in _numbered(paragraph) | _labelled(paragraph)
+    ):
         return None
     width = max(_MIN_WIDTH, *(len(other) for other in lines))
     if width <= _MAX_WIDTH and _begins_small(after):
@@ -127,10 +138,12 @@ def _units(paragraph: str) -> Iterator[tuple[Kind, int, int]]:
     kind: Kind = "sentence"
     line = 0
     numbered = _numbered(paragraph)
+    labelled = _labelled(paragraph)
     while line < len(paragraph):
         dash = _DASH.match(paragraph, line)
         bullet = line in numbered or _BULLET.match(paragraph, line) is not None
-        if bullet or (dash is not None and not dash[1].islower()):
+        spoken = line in labelled or (dash is not None and not dash[1].islower())
+        if bullet or spoken:
             if line > start:
                 yield kind, start, line
             start = line
@@ -148,6 +161,18 @@ def _numbered(paragraph: str) -> set[int]:
         if next_number == number + 1:
             counting |= {start, next_start}
     return counting
+
+
+def _labelled(paragraph: str) -> set[int]:
+    """Where lines begin with a name and a colon, in a paragraph that begins so and has several.
+
+    One name, twice, is a title and the sentence that repeats it.
+    """
+    if _LABEL.match(paragraph) is None:
+        return set()
+    found = {start: _LABEL.match(paragraph, start) for start in line_starts(paragraph)[:-1]}
+    labels = {start: label[0] for start, label in found.items() if label is not None}
+    return set(labels) if len(set(labels.values())) >= _MIN_LABELS else set()
 
 
 def _is_table(paragraph: str) -> bool:

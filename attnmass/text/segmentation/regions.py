@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from attnmass.text.segmentation.spans import Kind
@@ -38,3 +39,10 @@ class Region:
 def is_indented(line: str) -> bool:
     """Whether a line that is not blank begins with white space."""
     return line[:1] in (" ", "\t") and bool(line.strip())
+
+
+def next_text(lines: Sequence[str], line: int) -> int:
+    """The first line from there on that is not blank."""
+    while line < len(lines) and not lines[line].strip():
+        line += 1
+    return line

@@ -66,11 +66,15 @@ def segment(
       no rules for them.
     - What sentencex finds no end to for 600 characters over several lines is cut into its lines.
     - A full stop before a capital ends no sentence where they are inside a name.
-    - Logs, stack traces, subtitles, CSV and code are known without a fence, with Markdown or
-      without: a record with its indented lines, a frame, a cue, a row and what is between two
-      blank lines of code are spans (see `unfenced`). The names of columns are a `heading`.
+    - Logs, chats, stack traces, subtitles, diffs, tables of databases, CSV, YAML and code are known
+      without a fence, with Markdown or without: a record with its message, a frame, a cue, a hunk,
+      a row, a setting with those below it and what is between two blank lines of code are spans
+      (see `unfenced`). The names of columns are a `heading`.
+    - Where a paragraph begins with a name and a colon, as in an interview or a letter's head, each
+      line that begins so begins a new sentence.
     - No sentence has more than 2,000 characters, and nothing else more than 1,000: a larger block
-      is cut at blank lines, then at lines, at sentences, at white space (see `bounds`).
+      is cut at blank lines, then at lines, at the tags of HTML, at sentences, at white space
+      (see `bounds`).
 
     Args:
         text: The text; any `str`, lone surrogates included.

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import sentencex  # type: ignore[import-untyped]
 
+from attnmass.text.segmentation.places import place_without_space
 from attnmass.text.segmentation.spans import readable, stripped
 
 # sentencex needs time that grows with the square of the text where quotes stay open, or where
@@ -136,7 +137,9 @@ def _cut(text: str, language: str) -> list[tuple[int, int]]:
         else:
             # No sentence is as long as that: cut where there is white space, if there is any.
             space = text.rfind(" ", start, start + _WINDOW)
-            pieces = [space + 1 - start if space > start else _WINDOW]
+            end = start + _WINDOW
+            place = space + 1 if space > start else place_without_space(text, start, end)
+            pieces = [place - start]
         for length in pieces:
             spans.append((start, start + length))
             start += length
@@ -169,6 +172,8 @@ def _is_dotted(text: str, begin: int, place: int, end: int) -> bool:
     the first of its kind, before a word with one capital, behind some words more than a name would
     have (`in a severe crisis.Indonesia was`).
     """
+    if text[place] == "~" and place - 1 > begin and text[place - 1] == ".":  # TeX: `Eq.~(2)`
+        return True
     if text[place - 1] != "." or place - 2 < begin or not text[place - 2].isalnum():
         return False
     if not (text[place].isdigit() or text[place].lower() != text[place].upper()):

@@ -30,6 +30,28 @@ def test_html_in_one_line_is_cut_at_sentences() -> None:
     assert set(pieces(text)[1:-1]) == {"It was so.", "Nobody knew."}
 
 
+def test_html_in_one_line_is_cut_behind_its_blocks() -> None:
+    """No tag is torn: rows and paragraphs are spans, with what closes behind them."""
+    rows = [f"<tr><td>City {number}</td><td>{number}-9</td></tr>" for number in range(60)]
+    paragraphs = [f"<p>We open at <b>{number}</b>. Come in.</p>" for number in range(60)]
+    rows[0], rows[-1] = f"<table>{rows[0]}", f"{rows[-1]}</table>"
+    assert pieces("".join(rows + paragraphs)) == rows + paragraphs
+
+
+@pytest.mark.parametrize("part", [".item{color:red}", "f(1);", '{"id":1,"name":"Ann"},', "a,b,"])
+def test_code_in_one_line_is_cut_behind_its_parts(part: str) -> None:
+    """What was made small for machines is not cut inside a name."""
+    found = pieces(part * 900)
+    assert len(found) > 1
+    assert all(piece.startswith(part[:1]) and piece[-1] == part[-1] for piece in found[:-1])
+
+
+def test_what_has_no_space_is_cut_between_characters() -> None:
+    """However long it is, an emoji of several code points stays whole."""
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert all(len(piece) % len(family) == 0 for piece in pieces(family * 2_000))
+
+
 def test_small_blocks_stay_whole() -> None:
     """Up to the upper size a block is one span."""
     code = "```\n" + "x = 1\n\n" * 100 + "```"

@@ -63,6 +63,10 @@ def test_rows_stand_under_the_title_of_the_text() -> None:
         "In the spring of 10:00:00 nobody came.\nAt 11 they did.",
         "He was\n    at the corner (of the street)\n    from dusk till dawn",
         "from the house of Kim\nimport of salt ended\nuse of it did not",
+        "FROM THE DEEP\nWHERE NO ONE IS\nSET ME FREE",
+        "Everything that she saw,\n10:30 it was or later, was red.\nIt stayed that way.",
+        "First: read it.\n\nThen: write it.\n\nLast: sleep.",
+        "He said, see #1\nand #2 of it.",
     ],
 )
 def test_prose_stays_prose(text: str) -> None:
@@ -122,3 +126,30 @@ def test_dotted_names_are_one_word(text: str) -> None:
 def test_an_end_without_its_space(text: str) -> None:
     """What can be no name is an end all the same, as where a footnote's number was taken out."""
     assert pieces(text.replace("|", "")) == text.split("|")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Avatar: The Last Airbender\nAvatar: The Last Airbender is a series.",
+        "Avatar: The Last (second)\nSeason Two (Book Two: Earth) of it began in March, 2006.",
+        "Debt: The First 5000 Years\nIt is a book about debt.",
+    ],
+)
+def test_a_title_with_a_colon_stays_a_title(text: str) -> None:
+    """One name and a colon is no dialogue."""
+    title, first = text.split("\n")
+    assert kinds(text) == [("heading", title), ("sentence", first)]
+
+
+def test_what_is_said_in_code_is_part_of_it() -> None:
+    """A docstring longer than the code around it leaves it code."""
+    said = "    It is said at length what this does.\n" * 6
+    code = f'def load(\n    path: str,\n) -> str:\n    """Read it.\n{said}    """\n    return path'
+    assert kinds(code) == [("code", code)]
+
+
+def test_tex_does_not_end_a_sentence_before_its_space() -> None:
+    """A full stop before `~` is that of an abbreviation."""
+    text = "See Fig.~1 and Eq.~(2) of it."
+    assert pieces(text) == [text]
