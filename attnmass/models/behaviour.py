@@ -17,8 +17,8 @@ import numpy as np
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from attnmass.models.checksums import checksum
 from attnmass.models.plain import is_plain, spelled
-from attnmass.models.weights import checksum
 
 # What these run as in the model itself depends on nothing but what is looked at anyway.
 KNOWN_PACKAGES = {"accelerate", "bitsandbytes", "peft", "torch", "transformers"}

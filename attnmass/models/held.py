@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from attnmass.models.behaviour import holds
+from attnmass.models.checksums import checksum
 from attnmass.models.plain import is_plain
-from attnmass.models.weights import address, checksum
+from attnmass.models.weights import address
 
 LOOSE = (Tensor, np.ndarray)
 DEEPEST = 4  # lists in lists

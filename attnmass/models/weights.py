@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from itertools import cycle, islice
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-_WORD = 8  # bytes
-_ROW = 1024  # words
+from attnmass.models.checksums import PART, Sums, checksum, lies_ready
+
 _PROBED = 8  # numbers of each tensor
+_EACH_TIME = 4 << 20  # bytes that are summed for each query, within about a millisecond
+_LEAST = 1 << 17  # that a part counts for: small ones take time, too
 
 
 class Weights:
     """Tensors by name, and what they held when they were last read.
 
-    Changes are noticed through the tensors' addresses, torch's version counters, and a few numbers
-    of each tensor, which tell of most that is written around these (through `parameter.data`).
+    Changes are noticed through the tensors' addresses and torch's version counters. What is written
+    around these, through `parameter.data`, is told by a few numbers of each tensor, and where it
+    leaves these as they are, once its turn comes: with each question 4 MB of them are summed anew.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -39,7 +38,7 @@ class Weights:
         if self._addresses != _addresses(self._tensors.values()):
             return False
         try:
-            return all(map(torch.equal, self._probe(), self._probes))
+            return all(map(torch.equal, self._probe(), self._probes)) and self._patrol()
         except RuntimeError:  # there is less behind the same address
             return False
 
@@ -47,9 +46,18 @@ class Weights:
         """Name, dtype, shape and digest of each tensor, in the order of their names."""
         self._remember()
         for name, tensor in self._tensors.items():
-            yield f"{name} {tensor.dtype} {tuple(tensor.shape)} {checksum(tensor)}"
+            sums = _sums(tensor)
+            if sums is not None and lies_ready(tensor):
+                self._sums[name] = sums
+            told = checksum(tensor) if sums is None else sums.digest()
+            yield f"{name} {tensor.dtype} {tuple(tensor.shape)} {told}"
+        parts = [(name, first) for name, sums in self._sums.items() for first in sums.starts()]
+        self._turns, self._n_parts = cycle(parts), len(parts)
 
     def _remember(self) -> None:
+        self._sums: dict[str, Sums] = {}
+        self._turns: Iterator[tuple[str, int]] = iter(())
+        self._n_parts = 0
         self._addresses = _addresses(self._tensors.values())
         self._places = self._few()
         self._probes = self._probe()
@@ -83,6 +91,26 @@ class Weights:
             for group in self._places
         ]
 
+    def _patrol(self) -> bool:
+        """Whether those parts whose turn it is hold what was summed of them."""
+        left = _EACH_TIME
+        for name, first in islice(self._turns, self._n_parts):
+            tensor = self._tensors[name]
+            if not self._sums[name].holds(tensor, first):
+                return False
+            left -= max(_LEAST, min(PART, tensor.nbytes))
+            if left <= 0:
+                break
+        return True
+
+
+def _sums(tensor: Tensor) -> Sums | None:
+    """`None` for what cannot be read: on the meta device, or of a packed kind."""
+    try:
+        return Sums.of(tensor)
+    except (RuntimeError, TypeError):
+        return None
+
 
 def address(tensor: Tensor) -> tuple[int, int]:
     """What changes when a tensor is replaced or written to."""
@@ -99,37 +127,3 @@ def _addresses(tensors: Collection[Tensor]) -> list[tuple[int, int]]:
         return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
     except RuntimeError:  # of inference mode, or packed
         return [address(tensor) for tensor in tensors]
-
-
-@torch.no_grad()
-def checksum(tensor: Tensor | npt.NDArray[Any]) -> str:
-    """A digest of a tensor's bytes; for what cannot be read a word that nothing else has.
-
-    The bytes are summed as 64-bit words, by row and by column of a table of them, so that numbers
-    that changed places do not go unseen. That is exact, the same on every device, and takes about
-    as long as reading the tensor twice.
-    """
-    if isinstance(tensor, np.ndarray):
-        if tensor.dtype.hasobject:
-            return secrets.token_hex()
-        digest = hashlib.blake2b(tensor.tobytes(), digest_size=16)
-        return f"{tensor.dtype} {tensor.shape} {digest.hexdigest()}"
-    try:
-        flat = tensor.detach().contiguous().reshape(-1)
-        if flat.storage_offset() * flat.element_size() % _WORD:
-            flat = flat.clone()  # words have to be aligned
-        data = flat.view(torch.uint8)
-        n_words = len(data) // _WORD
-        words = data[: n_words * _WORD].view(torch.int64)
-        n_whole = n_words // _ROW * _ROW
-        table, rest = words[:n_whole].reshape(-1, _ROW), words[n_whole:]
-        if table.device.type == "cpu":  # numpy's sums do not wait for torch's threads
-            sums = [table.numpy().sum(axis=0), table.numpy().sum(axis=1)]
-        else:
-            sums = [table.sum(dim=0).cpu().numpy(), table.sum(dim=1).cpu().numpy()]
-        digest = hashlib.blake2b(digest_size=16)
-        for part in (*sums, rest.cpu().numpy(), data[n_words * _WORD :].cpu().numpy()):
-            digest.update(part.tobytes())
-        return digest.hexdigest()
-    except (RuntimeError, TypeError):  # on the meta device, or of a packed kind
-        return secrets.token_hex()

@@ -16,8 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from attnmass import AttentionRanker, UnsupportedModelError
 from attnmass.capture import CrossReader, EncoderReader, Reader
+from attnmass.models.checksums import checksum
 from attnmass.models.state import identity as digest
-from attnmass.models.weights import checksum
 from tests.tiny import tiny_model, tiny_tokenizer
 from tests.tiny_encoder import tiny_encoder
 from tests.tiny_seq2seq import tiny_seq2seq
@@ -120,6 +120,29 @@ def test_changes_are_noticed(how: str) -> None:
             weight.mul_(1.5)
     else:
         weight.data = weight.data * 1.5
+    assert reader.identity() != before
+
+
+def test_every_number_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written around torch's counters is seen after some questions, wherever it stands."""
+    monkeypatch.setattr("attnmass.models.weights._EACH_TIME", 1)
+    model = tiny_model()
+    reader = Reader(model, HEADS)
+    for name in ("embed_tokens.weight", "layers.1.mlp.up_proj.weight", "layers.0.input_layernorm"):
+        before = reader.identity()
+        weight = next(p for n, p in model.model.named_parameters() if n.startswith(name))
+        weight.data.view(-1)[weight.numel() // 3 + 1] += 1e-3
+        turns = [reader.identity() for _ in model.model.parameters()]
+        assert turns[-1] != before
+        assert turns[-1] == identity(model)
+
+
+def test_small_models_are_looked_at_whole() -> None:
+    """A row that was written to through `data` is seen at once."""
+    model = tiny_model()
+    reader = Reader(model, HEADS)
+    before = reader.identity()
+    model.model.embed_tokens.weight.data[7].mul_(3.0)
     assert reader.identity() != before
 
 
