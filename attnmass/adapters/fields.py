@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from textwrap import fill
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,7 @@ from attnmass.options.fields import OBJECTS
 from attnmass.options.fitting import as_texts
 from attnmass.options.readings import as_reading
 from attnmass.options.renamed import check_names
+from attnmass.options.urls import is_url
 from attnmass.profiles import HeadProfile
 
 _PATHS = [
@@ -47,6 +49,9 @@ _PATHS = [
 
 # LlamaIndex's field of whom to tell of calls.
 _TOLD = "callback_manager"
+
+# Calls that an event loop may have under way with a server, which answers many.
+_THREADS = 16
 
 # What is kept where nothing is said.
 N_BEST = 5
@@ -147,7 +152,13 @@ class RankerFields(
     _ranker: Any = PrivateAttr(default=None)
     _counted: Any = PrivateAttr(default=None)
     _last_ranking: Any = PrivateAttr(default=None)
-    _worker: Worker = PrivateAttr(default_factory=Worker)
+    _here: Worker = PrivateAttr(default_factory=Worker)
+    _there: Worker = PrivateAttr(default_factory=partial(Worker, _THREADS))
+
+    @property
+    def _worker(self) -> Worker:
+        """What async calls run in: by where the model is now, whatever was refused before."""
+        return self._there if is_url(self.model) else self._here
 
     @property
     def _n_best(self) -> int | None:

@@ -20,9 +20,6 @@ REMOTE_FIELDS = names_of(Remote)
 # Of what is done where the model is: how it is loaded and read, and told of meanwhile.
 _THERE = (*LOADING_FIELDS, "batch_size", "show_progress")
 
-# Calls that an event loop may have under way, since a server answers many.
-_THREADS = 16
-
 
 def check_fields(adapter: RankerFields) -> None:
     """Refuse fields that a server has no use for, or that only a server has.
@@ -31,7 +28,6 @@ def check_fields(adapter: RankerFields) -> None:
         ValueError: Naming them.
     """
     is_remote = is_url(adapter.model)
-    adapter._worker.threads = _THREADS if is_remote else 1
     fields = type(adapter).model_fields
     names = _THERE if is_remote else REMOTE_FIELDS
     idle = [name for name in names if getattr(adapter, name) != fields[name].default]

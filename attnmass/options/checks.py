@@ -61,7 +61,7 @@ def check_share(
     must = f"{name} must be {' or '.join([span, *map(repr, choices)])}{_or_none(optional)}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{must}, not {value!r}")
-    if not 0 <= float(value) <= 1 or (above_zero and value == 0):
+    if not 0 <= value <= 1 or (above_zero and value == 0):
         raise ValueError(f"{must}, not {value}")
 
 
@@ -82,7 +82,7 @@ def check_finite(name: str, value: Any, *, optional: str = "") -> None:
     must = f"{name} must be a number{_or_none(optional)}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{must}, not {value!r}")
-    if not math.isfinite(value):
+    if not is_finite(value):
         raise ValueError(f"{must}, not {value}")
 
 
@@ -167,6 +167,12 @@ def as_float(value: Any) -> float | None:
         return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):  # several numbers, or a date
         return None
+
+
+def is_finite(number: Real) -> bool:
+    """Whether a number is one that a float holds: whole ones of JSON may have any size."""
+    found = as_float(number)
+    return found is not None and math.isfinite(found)
 
 
 def finite(number: float | None) -> float | None:

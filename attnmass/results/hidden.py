@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
 import secrets
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from attnmass.options.checks import is_finite
 from attnmass.results.ranking import Ranking
 from attnmass.scoring.ranked import RankedChunk, Span
 from attnmass.text.chunk import text_digest
@@ -205,7 +205,8 @@ def own_source_text(hidden: Mapping[str, Any], text: str) -> str | None:
     original = source_text(hidden, text)
     if original is None or "original_text" not in hidden:
         return original
-    return original if hmac.compare_digest(hidden["seal"], seal(original, text)) else None
+    written = hidden["seal"].encode("utf-8", "surrogatepass")  # as texts, only ASCII is compared
+    return original if hmac.compare_digest(written, seal(original, text).encode()) else None
 
 
 def _is_sound(found: Mapping[str, Any]) -> bool:
@@ -248,7 +249,7 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and is_finite(value)
 
 
 def one_slice(spans: Sequence[Span], original: str, text: str) -> tuple[int, int] | None:

@@ -29,6 +29,8 @@ from tests.contract.stub import StubRanker
 
 pytestmark = pytest.mark.in_process
 
+URL = "http://127.0.0.1:9"
+
 DECLARED = {
     name: info
     for group in (Loading, Reading[HeadProfile], Storing, Selecting, Trimming)
@@ -74,7 +76,7 @@ def test_truth_is_no_number(adapter: Adapter, name: str, value: Any) -> None:
 # What is passed where something else is meant; texts and truth values by users of settings in text.
 VALUES = (
     *("3", "0.5", "auto", "true", "no", "", b"3", b"auto", True, False, np.True_, 0, 1, 3, -1),
-    *(3.0, 3.5, 0.5, np.float32(0.5), np.int64(3), math.nan, math.inf, Decimal(3), 1j),
+    *(3.0, 3.5, 0.5, np.float32(0.5), np.int64(3), math.nan, math.inf, Decimal(3), 1j, 10**400),
     *((), ("numbers",), ["numbers"], {"numbers"}, [3], {"a": 1}, object()),
 )
 # `top_n` is wider in adapters; paths, profiles, heads and objects are read by each in its own way.
@@ -187,6 +189,18 @@ def test_a_refused_assignment_changes_nothing(adapter: Adapter) -> None:
             setattr(rerank, name, value)
         assert rerank == before
         assert rerank.model_fields_set == before.model_fields_set
+
+
+def test_a_refused_model_leaves_the_threads(adapter: Adapter) -> None:
+    """One thread runs a model here and many ask a server, also where the other was refused."""
+    here, there = adapter.Rerank(device="cpu"), adapter.Rerank(model=URL, api_key="key")
+    for rerank, refused, threads in ((here, URL, 1), (there, "name", 16)):
+        with pytest.raises(ValidationError, match="leave out"):
+            rerank.model = refused
+        assert rerank._worker.threads == threads
+    copied = here.model_copy(update={"device": None})
+    copied.model = URL
+    assert (copied._worker.threads, here._worker.threads) == (16, 1)
 
 
 @pytest.mark.parametrize(

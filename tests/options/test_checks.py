@@ -20,14 +20,14 @@ from attnmass.options.checks import check_count, check_finite, check_share, chec
         (
             lambda value: check_share("n", value),
             [0, 1, 0.5, np.float32(0.5), Fraction(1, 2)],
-            [-0.1, 1.1, math.nan, math.inf],
+            [-0.1, 1.1, math.nan, math.inf, 10**400, Fraction(-(10**400))],
             [False, "0.5"],
         ),
         (lambda value: check_share("n", value, above_zero=True), [1e-300], [0, 0.0], ["1"]),
         (
             lambda value: check_finite("n", value),
             [-5, 1e300, np.float64(0)],
-            [math.nan, -math.inf],
+            [math.nan, -math.inf, 10**400, Fraction(-(10**400))],
             [True, "5", 1j],
         ),
         (lambda value: check_type("n", value, str), ["", "a"], [], [b"", 5]),

@@ -63,6 +63,7 @@ SPANS = {"heads": [[0, 0]], "weights": [1.0]}
         ({"evidence": []}, "evidence: "),
         ({"evidence": {"best": "x"}}, "evidence: best must be a number, not 'x'"),
         ({"evidence": {"bias": float("nan")}}, "evidence: bias must be a number, not nan"),
+        ({"evidence": {"total": -(10**400)}}, "evidence: total must be a number, not -1000"),
         ({"evidence": {"threshold": 2}}, "evidence: threshold must be between 0 and 1"),
         ({"evidence": {"threshold": True}}, "evidence: threshold must be between 0 and 1"),
         ({"evidence": {"length_exponent": -1}}, "evidence: length_exponent must be"),
