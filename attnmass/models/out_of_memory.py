@@ -21,14 +21,19 @@ Size = TypeVar("Size")
 Result = TypeVar("Result")
 
 
+# What devices, CPUs on Linux and on Windows, the C++ library and cuBLAS say, in that order.
+_WORDS = (
+    *("out of memory", "can't allocate memory", "not enough memory"),
+    *("std::bad_alloc", "bad allocation", "status_alloc_failed"),
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that an allocation failed, on any device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
-    )
+    return isinstance(error, RuntimeError) and any(words in text for words in _WORDS)
 
 
 def halving(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from attnmass import OutOfMemoryError
 from attnmass.cli.errors import ExitCode, told
-from attnmass.models.out_of_memory import advising_fewer, advising_shorter, shrinking, sizes_down
+from attnmass.models.out_of_memory import (
+    advising_fewer,
+    advising_shorter,
+    halving,
+    shrinking,
+    sizes_down,
+)
 from attnmass.serving.errors import of_model
 
 
@@ -24,6 +32,27 @@ def test_other_errors_pass() -> None:
     assert tried == [4]
     with pytest.raises(OutOfMemoryError, match="8 tokens"), advising_fewer(3), advising_shorter(8):
         raise MemoryError
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "MPS backend out of memory (MPS allocated: 17.9 GB)",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.",
+        "data. DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
+        "std::bad_alloc",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_a_lack_of_memory_is_known_by_what_it_says(message: str) -> None:
+    """Most of them are errors without a class of their own."""
+
+    def run(items: Sequence[int]) -> list[int]:
+        if len(items) > 1:
+            raise RuntimeError(message)
+        return list(items)
+
+    assert halving(run, [1, 2, 3]) == [1, 2, 3]
 
 
 def test_an_error_is_told_with_options() -> None:
