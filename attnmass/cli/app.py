@@ -49,6 +49,9 @@ class Group(TyperGroup):
             code = drop_output()
         except (typer.TyperException, KeyboardInterrupt) as error:
             code = report(error)
+        except OSError as error:  # help that a full disk does not take
+            drop_output()
+            code = report(error)
         except typer.Abort:
             code = ExitCode.INTERRUPTED
         sys.exit(int(code) if isinstance(code, int) else ExitCode.OK)

@@ -154,9 +154,10 @@ def report(error: BaseException, *, debug: bool = False) -> ExitCode:
     message, code, hint = told(error)
     if message:
         console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(Text.assemble(("error: ", "bold red"), one_line(message)))
-        if hint:
-            console.print(Text.assemble(("hint: ", "bold"), one_line(hint)))
+        with contextlib.suppress(OSError):  # where it cannot be said, the code still tells
+            console.print(Text.assemble(("error: ", "bold red"), one_line(message)))
+            if hint:
+                console.print(Text.assemble(("hint: ", "bold"), one_line(hint)))
     return code
 
 

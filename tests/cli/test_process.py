@@ -167,6 +167,46 @@ def test_nobody_reads(args: tuple[str, ...]) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams(closed: str, tmp_path: Path) -> None:
+    """What leads nowhere changes no code, and no file that is written has its place."""
+    (tmp_path / "ring.txt").write_text("One gold ring.")
+    run = f"{sys.executable} -m tests.cli.fake"
+    for command, code in (
+        ("rank gold ring.txt", ExitCode.OK),
+        ("rank gold ring.txt --topn 5", ExitCode.USAGE),
+        ("--version", ExitCode.OK),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f"{run} {command} {closed}"],
+            capture_output=True,
+            env=environment(),
+            cwd=tmp_path,
+            timeout=120,
+        )
+        assert done.returncode == code, command
+        assert b"Traceback" not in done.stderr
+    script = "from attnmass import cli; cli._open_streams(); exit(open('ring.txt').fileno() > 2)"
+    place = subprocess.run(
+        ["sh", "-c", f'{sys.executable} -c "{script}" {closed}'], env=environment(), cwd=tmp_path
+    )
+    assert place.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("args", [(), ("--help",), ("--version",), ("models",), ("rank", "x")])
+def test_a_full_disk(args: tuple[str, ...]) -> None:
+    """Output that cannot be written is an error in a line, and no lack of evidence."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        run = [sys.executable, "-m", "tests.cli.fake", *args]
+        options = {"env": environment(), "input": b"One gold ring.", "timeout": 120}
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, **options)
+        unsaid = subprocess.run(run, stdout=full, stderr=full, **options)
+    assert done.returncode == unsaid.returncode == ExitCode.FAILED
+    assert done.stderr.startswith(b"error: ")
+    assert done.stderr.count(b"\n") == 1
+
+
 def test_no_network() -> None:
     """Where the Hub cannot be reached that is said in seconds, with what would help."""
     started = time.perf_counter()
