@@ -128,11 +128,26 @@ def _check(seen: Seen) -> None:
     """Raise `UnsupportedModelError` for what a view cannot follow."""
     for name, module in seen.modules.items():
         _check_hooks(name, *(getattr(module, hooks) for hooks in FORWARD_HOOKS))
+        if (hook := getattr(module, "_hf_hook", None)) is not None:
+            _check_moving(name, hook)
     if missing := seen.weights.missing:
         raise UnsupportedModelError(
             f"{missing[0]} is not in memory ({len(missing)} weights are on the meta device, or "
             "offloaded by device_map), so it can neither be read nor told from others: load the "
             "model without offloading, such as with device_map={'': 'cpu'} or a smaller dtype"
+        )
+
+
+def _check_moving(name: str, hook: Any) -> None:
+    """Refuse a hook of accelerate's form that is not one of its own, which move weights."""
+    for each in getattr(hook, "hooks", ()):  # in a row, of which some may be rows
+        _check_moving(name, each)
+    patched = [vars(hook).get(method) for method in ("pre_forward", "post_forward")]
+    if not all(map(is_known, (type(hook), *patched))):
+        raise UnsupportedModelError(
+            f"{name} has the hook {type(hook).__qualname__}, and what a hook does to activations "
+            "cannot be followed: remove it (accelerate's remove_hook_from_module) while chunks are "
+            "ranked, or pass a copy of the model without hooks"
         )
 
 

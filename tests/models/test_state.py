@@ -11,6 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.hooks import (
+    AlignDevicesHook,
+    ModelHook,
+    add_hook_to_module,
+    remove_hook_from_module,
+)
 from torch import nn
 
 from attnmass import AttentionRanker, UnsupportedModelError
@@ -133,6 +139,34 @@ def test_hooks_are_refused(kind: str, before: bool) -> None:
             with pytest.raises(UnsupportedModelError, match=r"forward hook .*halve.*: remove it"):
                 ask()
         assert calls == []
+    assert masses(ranker) == expected
+
+
+class _Halving(ModelHook):
+    """A hook of accelerate's form that does more than move weights."""
+
+    def post_forward(self, module: nn.Module, output: Any) -> Any:
+        """Half of a tensor."""
+        return output * 0.5 if isinstance(output, torch.Tensor) else output
+
+
+@EVERY
+@pytest.mark.parametrize("behind", [True, False], ids=["second", "first"])
+def test_hooks_of_accelerates_form_are_refused(kind: str, behind: bool) -> None:
+    """Its own, which move weights, change nothing; others are told by name, and forgotten."""
+    model = MODELS[kind][0]()
+    ranker = make(kind, model)
+    expected = masses(ranker)
+    for _, _, layer in changing.linears(model):
+        add_hook_to_module(layer, AlignDevicesHook(execution_device="cpu"))
+    assert masses(ranker) == masses(make(kind, model)) == expected
+    for _, _, layer in changing.linears(model):
+        add_hook_to_module(layer, _Halving(), append=behind)
+        add_hook_to_module(layer, AlignDevicesHook(execution_device="cpu"), append=True)
+    for ask in (lambda: masses(ranker), lambda: make(kind, model)):
+        with pytest.raises(UnsupportedModelError, match=r"the hook _Halving, .*: remove it"):
+            ask()
+    remove_hook_from_module(model, recurse=True)
     assert masses(ranker) == expected
 
 
