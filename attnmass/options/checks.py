@@ -61,7 +61,7 @@ def check_share(
     must = f"{name} must be {' or '.join([span, *map(repr, choices)])}{_or_none(optional)}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{must}, not {value!r}")
-    if not 0 <= value <= 1 or (above_zero and value == 0):
+    if not (is_finite(value) and 0 <= float(value) <= 1) or (above_zero and value == 0):
         raise ValueError(f"{must}, not {value}")
 
 
