@@ -16,11 +16,28 @@ from attnmass.text.chunk import Chunk
 if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
-# Chunks of a large request that are read before other requests get their turn.
+# Chunks of a large request, and their characters, that are read before other requests get their
+# turn: some 4,000 tokens of prose. A single chunk is read whole, however long.
 SLICE = 64
+SLICE_CHARACTERS = 16_384
 
 # Layouts in which what is read of a chunk is the same whatever else is in the request.
 _READ_AHEAD = ("late", "parallel")
+
+
+def slices(chunks: Sequence[Chunk]) -> list[Sequence[Chunk]]:
+    """Chunks in parts: of `SLICE` at most, and of `SLICE_CHARACTERS` where they are several."""
+    starts = [0]
+    characters = 0
+    for index, chunk in enumerate(chunks):
+        size = len(chunk.text) if isinstance(chunk.text, str) else 0
+        characters += size
+        n_chunks = index - starts[-1]
+        if n_chunks and (n_chunks == SLICE or characters > SLICE_CHARACTERS):
+            starts.append(index)
+            characters = size
+    ends = [*starts[1:], len(chunks)]
+    return [chunks[start:end] for start, end in zip(starts, ends, strict=True) if end > start]
 
 
 class Work(ABC):
@@ -46,11 +63,12 @@ class Work(ABC):
         Many chunks are read, as long as there is room to keep what was read. Scores are the same as
         without: they are always made of what the store gives back.
         """
-        if len(self.chunks) <= SLICE or ranker.options["layout"] not in _READ_AHEAD:
+        parts = slices(self.chunks)
+        if len(parts) < 2 or ranker.options["layout"] not in _READ_AHEAD:
             return
-        for start in range(0, len(self.chunks), SLICE):
+        for part in parts:
             try:
-                done = ranker.warm(self.chunks[start : start + SLICE])
+                done = ranker.warm(part)
             except ValueError:  # nothing is kept
                 return
             if done.evicted:  # it would only be read again
@@ -185,8 +203,8 @@ class Warm(Work):
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """All of it."""
-        for start in range(0, len(self.chunks), SLICE):
-            self.done.append(ranker.warm(self.chunks[start : start + SLICE]))
+        for part in slices(self.chunks):
+            self.done.append(ranker.warm(part))
             yield
 
     def together(self, ranker: AttentionRanker, others: Sequence[Warm]) -> list[Any]:

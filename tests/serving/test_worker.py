@@ -10,7 +10,7 @@ import pytest
 
 from attnmass import AttentionRanker, CaptureError, Chunk
 from attnmass.serving.errors import HttpError, TryLater
-from attnmass.serving.work import SLICE, Call, Rank, Several, Warm
+from attnmass.serving.work import SLICE, Call, Rank, Several, Warm, slices
 from attnmass.serving.worker import ModelWorker
 from tests.serving.conftest import QUERY, TEXTS, Watched, until
 
@@ -247,6 +247,30 @@ async def test_a_large_request_lets_others_pass(watched: Watched) -> None:
     await worker.run(Rank("again", many), 30)
     assert watched.warmed == [SLICE, SLICE, 1]  # what was read is known without a look
     worker.stop()
+
+
+async def test_few_long_chunks_are_read_in_slices_too(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is how much there is to read, not only in how many chunks."""
+    monkeypatch.setattr("attnmass.serving.work.SLICE_CHARACTERS", 100)
+    long = tuple(
+        Chunk(f"Text {n} " + "of words " * length) for n, length in enumerate((3, 3, 9, 20))
+    )
+    worker = worker_of(watched)
+    ranking = await worker.run(Rank("long", long), 30)
+    assert watched.warmed == [2, 1, 1]
+    assert ranking.scores == watched.rank_batch(["long"], long)[0].scores
+    worker.stop()
+
+
+@pytest.mark.parametrize("n", [0, 1, SLICE, SLICE + 1, 3 * SLICE])
+def test_slices_are_all_chunks_in_order(n: int) -> None:
+    """Nothing is lost, none is empty, none too large."""
+    chunks = [Chunk(f"Text {place}.") for place in range(n)]
+    parts = slices(chunks)
+    assert [chunk for part in parts for chunk in part] == chunks
+    assert [len(part) for part in parts] == [SLICE] * (n // SLICE) + [n % SLICE] * bool(n % SLICE)
 
 
 async def test_many_queries_of_one_request_let_others_pass(watched: Watched) -> None:
