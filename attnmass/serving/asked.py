@@ -169,8 +169,8 @@ def texts_of(
     Args:
         documents: Strings, or objects.
         name: The field that they are in.
-        rank_fields: Fields of objects that are read; default: `text`, else `content`, else all of
-            the object as JSON.
+        rank_fields: Fields of objects that are read; of objects that have none of them, and by
+            default, it is `text`, else `content`, else all of the object as JSON.
 
     Raises:
         BadRequest: If one is neither.
@@ -187,7 +187,8 @@ def texts_of(
 def _text_of(document: Mapping[str, Any], rank_fields: Sequence[str] | None) -> str:
     if rank_fields:
         found = [document[field] for field in rank_fields if field in document]
-        return "\n".join(each if isinstance(each, str) else json.dumps(each) for each in found)
+        if found:
+            return "\n".join(each if isinstance(each, str) else json.dumps(each) for each in found)
     for field in ("text", "content"):
         if isinstance(document.get(field), str):
             return str(document[field])

@@ -107,6 +107,8 @@ def test_documents_that_are_objects(client: TestClient, watched: Watched) -> Non
     }
     found = post(client, "/v1/rerank", **body, rank_fields=["n", "content"])["results"]
     assert sorted(each["document"]["text"] for each in found) == ["1", "2", "c d"]
+    found = post(client, "/v1/rerank", **body, rank_fields=["title"])["results"]
+    assert sorted(each["document"]["text"] for each in found) == ["a b", "c d", '{"n": 2}']
 
 
 def test_infinity(client: TestClient) -> None:
