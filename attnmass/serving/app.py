@@ -30,7 +30,7 @@ from attnmass.serving.body import Gone
 from attnmass.serving.errors import HttpError
 from attnmass.serving.examples import EXAMPLES
 from attnmass.serving.forms import INFINITY, RERANK, Form, form_of
-from attnmass.serving.guard import Cors, Guard
+from attnmass.serving.guard import OPEN, Cors, Guard
 from attnmass.serving.metrics import CONTENT_TYPE, Metrics
 from attnmass.serving.own import AttributeForm, ExplainForm, OwnForm, TrimForm, WarmForm
 from attnmass.serving.pairs import Score, score_of
@@ -145,6 +145,10 @@ def _add_other_routes(app: FastAPI, service: Service, metrics: Metrics) -> None:
             return endpoint(service)
 
         app.add_api_route(path, answer, summary=summary, **_PLAIN)
+        if path in OPEN:  # many probes send HEAD
+            app.add_api_route(
+                path, answer, include_in_schema=False, **_PLAIN | {"methods": ["HEAD"]}
+            )
 
     get("/health", health, "Whether the process is alive")
     get("/ready", ready, "Whether requests are taken")

@@ -245,7 +245,8 @@ def test_unready_is_503(watched: Watched) -> None:
         for answer in (client.post("/rerank", json=ASKED), client.get("/ready")):
             assert answer.status_code == 503
             assert answer.headers["Retry-After"] == "5"
-        assert client.get("/health").status_code == 200
+        assert client.get("/health").status_code == client.head("/health").status_code == 200
+        assert client.head("/ready").status_code == 503
         worker._ranker = watched
         worker.drain()
         answer = client.post("/rerank", json=ASKED)
