@@ -15,8 +15,6 @@ import pytest
 
 BINARY = shutil.which("redis-server")
 
-needs_redis = pytest.mark.skipif(BINARY is None, reason="needs redis-server")
-
 
 class Redises:
     """A server that can be stopped, started anew, and paused by its signals."""
@@ -57,6 +55,8 @@ class Redises:
 @contextmanager
 def redises(folder: Path, *options: str) -> Iterator[Redises]:
     """A server with these options, killed at the end."""
+    if BINARY is None:
+        pytest.skip("needs redis-server")
     found = Redises(folder, *options)
     try:
         yield found

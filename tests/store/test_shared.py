@@ -18,10 +18,8 @@ import redis
 from attnmass.store import shared
 from attnmass.store.entry import Entry
 from attnmass.store.shared import SharedStore
-from tests.store.redises import Redises, needs_redis, redises, slow
+from tests.store.redises import Redises, redises, slow
 from tests.store.shared_by import CHUNKS, QUERY, ranker
-
-pytestmark = needs_redis
 
 ITEMS = {f"key-{n}": Entry(bytes([n % 256]) * 100, n) for n in range(100)}
 
