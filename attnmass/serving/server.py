@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import logging.config
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -142,12 +143,28 @@ def run(
         )
     # uvicorn raises the signal again once it is done: to end in order is all that it asks for.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    servers[0].run(sockets=[listener])
+    try:
+        servers[0].run(sockets=[listener])
+    except KeyboardInterrupt:
+        _end_if_busy(service, 128 + signal.SIGINT)
+        raise
+    _end_if_busy(service, 0)
     failure = service.worker.failure
     if isinstance(failure, Exception):
         raise failure
     if failure is not None:
         raise RuntimeError("the model's thread has ended") from failure
+
+
+def _end_if_busy(service: Service, code: int) -> None:
+    """End the process here where the model computes on for nobody.
+
+    Python would end around that thread, which torch answers with an abort once the thread is back
+    from what it computes. What is in the store is whole at any moment.
+    """
+    if service.worker.is_running:
+        logging.shutdown()
+        os._exit(code)
 
 
 def is_loopback(host: str) -> bool:

@@ -112,6 +112,11 @@ class ModelWorker:
         """Whether the thread has not ended by itself."""
         return self.failure is None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread has not ended, by itself or as it was told."""
+        return self._thread.is_alive()
+
     def check_ready(self) -> None:
         """Raise `TryLater` unless requests are taken."""
         if self.failure is not None:

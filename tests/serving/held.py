@@ -1,6 +1,6 @@
 """The server over the tiny model, whose calls take as long as a variable says.
 
-A query with `die` in it ends the model's thread.
+A query with `die` in it ends the model's thread, one with `compute` has torch busy for a minute.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Sequence
 from typing import Any
+
+import torch
 
 from attnmass import AttentionRanker
 from attnmass.cli import main, session
@@ -25,6 +27,9 @@ class Held(AttentionRanker):
         time.sleep(float(os.environ.get("HELD_SECONDS", "0")))
         if any("die" in query for query in queries):
             raise SystemExit(3)
+        end = time.monotonic() + 60
+        while any("compute" in query for query in queries) and time.monotonic() < end:
+            torch.ones(500, 500) @ torch.ones(500, 500)
         return super().rank_batch(queries, chunks, **options)
 
 

@@ -176,6 +176,17 @@ def test_a_time_to_end_that_is_over() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_call_that_does_not_end(sent: signal.Signals, code: int) -> None:
+    """A model that computes on beyond the time to end neither delays the end nor crashes it."""
+    with process("--request-timeout", "1", module=HELD) as server:
+        answer = httpx.post(f"{server.url}/rerank", json=ASKED | {"query": "compute"}, timeout=30)
+        assert answer.status_code == 503
+        server.process.send_signal(sent)
+        assert server.process.wait(30) == code
+
+
+@pytest.mark.slow
 def test_a_dead_worker_ends_the_process() -> None:
     """Whoever asks is told, nothing more is taken, and the process ends with an error."""
     with process(module=HELD) as server:
