@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
 # Chunks of a large request, and their characters, that are read before other requests get their
-# turn: some 4,000 tokens of prose. A single chunk is read whole, however long.
+# turn: some 2,000 tokens of prose. A single chunk is read whole, however long.
 SLICE = 64
-SLICE_CHARACTERS = 16_384
+SLICE_CHARACTERS = 8_192
 
 # Layouts in which what is read of a chunk is the same whatever else is in the request.
 _READ_AHEAD = ("late", "parallel")
