@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from attnmass import fit_profile
+from attnmass.fitting import HeadSelection
 from attnmass.text.segmentation import segment
 from benchmarks.baselines import MiniLM, bm25
 from benchmarks.data import N_FIT
@@ -53,7 +54,7 @@ def main() -> None:
             files,
             model=arguments.model,
             layout="late",
-            max_layer=arguments.max_layer,
+            selection=HeadSelection(max_layer=arguments.max_layer),
             captures=arguments.captures,
             **({} if arguments.dtype is None else {"dtype": arguments.dtype}),
         )

@@ -319,6 +319,20 @@ def test_where_weights_are_is_light() -> None:
     assert not imported_by("import attnmass.loading.sources") & HEAVY
 
 
+MOST_PARAMETERS = 9
+
+
+@pytest.mark.parametrize("package", ["attnmass", "langchain_attn", "llama_index_attn"])
+def test_no_call_takes_a_page_of_arguments(package: str) -> None:
+    """What has more to be told takes an object that says it."""
+    for file in sorted((PACKAGE.parent / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                told = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                names = [each.arg for each in told if each.arg not in ("self", "cls")]
+                assert len(names) <= MOST_PARAMETERS, f"{file}:{node.lineno}: {names}"
+
+
 def test_public_names() -> None:
     """They are those that the reference names; a change of them is a change of the interface."""
     page = REFERENCE.read_text(encoding="utf-8")

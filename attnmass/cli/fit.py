@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attnmass.cli.errors import CliError, ExitCode, InputError, UsageError, api_arguments, written
 from attnmass.cli.fit_options import (
@@ -139,10 +139,16 @@ def write_report(report: FitReport, chosen: ReportFormat) -> None:
 def _fit(
     labelled: LabelledData, selection: FitOptions, model: LoadOptions, *, quiet: bool
 ) -> FitResult:
-    given: dict[str, Any] = {**model.given(), **selection.given()}
+    given = selection.given()
     with status("Loading ...", quiet=quiet):
-        from attnmass.fitting import fit_profile
-    return fit_profile(labelled, progress=bar_wanted(quiet=quiet), **given)
+        from attnmass.fitting import HeadSelection, fit_profile
+    return fit_profile(
+        labelled,
+        captures=given.pop("captures", None),
+        selection=HeadSelection(**given),
+        progress=bar_wanted(quiet=quiet),
+        **model.given(),
+    )
 
 
 def _check_target(common: SaveOptions) -> Path | None:

@@ -13,19 +13,23 @@ if TYPE_CHECKING:
     from attnmass.fitting.fit import fit_profile
     from attnmass.fitting.queries.data import LabelledData, read_data
     from attnmass.fitting.queries.items import LabelledChunk, LabelledQuery
+    from attnmass.fitting.queries.texts import made_of
     from attnmass.fitting.reports.report import FitReport
     from attnmass.fitting.reports.result import FitResult
+    from attnmass.fitting.selection import HeadSelection
     from attnmass.fitting.verify import Verification, verify_profile
 
 # Names that bring torch or numpy with them: imported when they are first asked for.
 _LAZY = {
     "FitReport": "reports.report",
     "FitResult": "reports.result",
+    "HeadSelection": "selection",
     "LabelledChunk": "queries.items",
     "LabelledData": "queries.data",
     "LabelledQuery": "queries.items",
     "Verification": "verify",
     "fit_profile": "fit",
+    "made_of": "queries.texts",
     "read_data": "queries.data",
     "verify_profile": "verify",
 }
@@ -34,12 +38,14 @@ __all__ = [
     "DataError",
     "FitReport",
     "FitResult",
+    "HeadSelection",
     "LabelledChunk",
     "LabelledData",
     "LabelledQuery",
     "NotBetterError",
     "Verification",
     "fit_profile",
+    "made_of",
     "read_data",
     "verify_profile",
 ]

@@ -22,7 +22,7 @@ from attnmass.engine.building import choose
 from attnmass.errors import UnsupportedModelError
 from attnmass.fitting.captures.capture import capture_all, look_at_heads
 from attnmass.fitting.captures.store import Store
-from attnmass.fitting.defaults import CLOZES, FOLDS, MOST_HEADS
+from attnmass.fitting.defaults import CLOZES
 from attnmass.fitting.errors import DataError
 from attnmass.fitting.heads.methods import MADE
 from attnmass.fitting.keeping import fitted_file, newest, read_kept, state_of, write_kept
@@ -33,6 +33,7 @@ from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.fitting.queries.texts import sample_texts
 from attnmass.fitting.quick import as_arrays, stands_out
 from attnmass.fitting.run import Run
+from attnmass.fitting.selection import HeadSelection
 from attnmass.fitting.subject import open_model, readable
 from attnmass.loading.load import load
 from attnmass.loading.sources import DEFAULT_MODEL
@@ -187,15 +188,8 @@ def _fitted(
     captures = capture_all(tried, look, store, desc="Trying heads", progress=None)
     if not stands_out(as_arrays(tried, captures)):
         raise _nothing_found(default, f"of {full_depth(subject.config)} layers")
-    run = Run(data, subject, heads, place, None, 0, reader=reader)
-    found = run(
-        MOST_HEADS,
-        default.last_layer,
-        MADE,
-        min(FOLDS, len(data.queries)),
-        with_rule=True,
-        with_evidence=True,
-    )
+    run = Run(data, subject, heads, place, None, reader=reader)
+    found = run(HeadSelection(max_layer=default.last_layer), MADE)
     return replace(found.profile, model=default.model, source=FIT)
 
 

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attnmass.fitting.defaults import CANDIDATES, FOLDS, MOST_HEADS
-from attnmass.fitting.heads.methods import LABELLED, MADE, METHODS
+from attnmass.fitting.defaults import CANDIDATES
+from attnmass.fitting.heads.methods import LABELLED, MADE
 from attnmass.fitting.queries.bm25 import check_installed
 from attnmass.fitting.queries.cloze import SET
 from attnmass.fitting.queries.data import LabelledData, Source, check_enough, read_data
 from attnmass.fitting.queries.texts import Texts, made_of
 from attnmass.fitting.reports.result import FitResult
 from attnmass.fitting.run import Run
+from attnmass.fitting.selection import HeadSelection, check_elsewhere
 from attnmass.fitting.subject import check_options, open_model, readable
 from attnmass.loading import converted
 from attnmass.loading.sources import DEFAULT_MODEL
-from attnmass.options.checks import check_count
 from attnmass.options.keywords import names_nearest
 from attnmass.profiles.profile import LATE
 
@@ -31,21 +31,9 @@ def fit_profile(
     model: Any = DEFAULT_MODEL,
     tokenizer: Any = None,
     layout: str | None = None,
-    max_heads: int = MOST_HEADS,
-    max_layer: int | None = None,
-    methods: Sequence[str] | None = None,
-    folds: int = FOLDS,
-    rule: bool = True,
-    evidence: bool = True,
+    selection: HeadSelection | None = None,
     captures: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
-    seed: int = 0,
-    qrels: str | os.PathLike[str] | None = None,
-    corpus: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
-    run: str | os.PathLike[str] | None = None,
-    split: str | None = None,
-    candidates: int = CANDIDATES,
-    limit: int | None = None,
     **options: Any,
 ) -> FitResult:
     """Find the heads of a model that rank best, on labelled queries or on texts alone.
@@ -62,7 +50,8 @@ def fit_profile(
     Args:
         data: A file of JSON Lines with `{"query", "chunks": [{"text", "relevant", ...}]}`, plain or
             gzip; a BEIR folder; several of them, weighed alike; the objects themselves, such as
-            the rows of a `datasets.Dataset`; or what `read_data` returned. Default: none.
+            the rows of a `datasets.Dataset`; or what `read_data`, which reads labels in TREC's
+            format, too, or `made_of` returned. Default: none.
         texts: What queries are made of: a path, or several things: paths (`Path`), texts (`str`);
             files are text, or JSON Lines with a `text` in each. Default: where there is no `data`,
             the texts in English that ship.
@@ -70,26 +59,10 @@ def fit_profile(
         tokenizer: Of a model that is loaded.
         layout: Default: the one that suits the kind of model; without `data`, `"late"` for
             decoders.
-        max_heads: Select no more to give mass; a rule has up to 32, in the same layers.
-        max_layer: Select from layers 0 to this one; default: all.
-        methods: Which of `"single"`, `"gold_mass"`, `"contrastive"`, `"stability"` and
-            `"listwise"` take part, or `"likelihood"`; default: all of the five, or without `data`
-            the last, which carries over best from queries that are made to real ones.
-        folds: Into how many parts queries are split.
-        rule: Whether to fit a `RankRule` over more heads of the same layers. With `data` it is kept
-            where it is better by more than one standard error; without, queries cannot tell.
-        evidence: Whether to fit how evidence is told, which reads each query three more times up to
-            the last selected layer.
+        selection: How heads are selected; default: `HeadSelection()`.
         captures: Folder for what was captured, so that a run that was interrupted goes on there;
             default: beside the converted models in the Hugging Face cache.
         progress: Whether to show a progress bar; default: on a terminal.
-        seed: Of the folds and of the order of chunks.
-        qrels: Labels in TREC's format, for a file of queries as `data`.
-        corpus: The texts that they name; without `data` the same as paths of `texts`.
-        run: Candidates in TREC's format; default: BM25 over the corpus.
-        split: Of a BEIR folder.
-        candidates: How many of a run, or of BM25.
-        limit: Use the first so many queries of each set.
         **options: As in `AttentionRanker.from_pretrained`, such as `device` and `batch_size`.
 
     Returns:
@@ -99,45 +72,30 @@ def fit_profile(
         DataError: If the data cannot be used; names file and line.
         ImportError: If rank-bm25 is not installed.
         ValueError, AttnMassError: As `AttentionRanker.from_pretrained`.
+        TypeError: For an option that there is not; names the call that has it.
     """
-    check_count("max_heads", max_heads, 1)
-    check_count("folds", folds, 3)
+    chosen = HeadSelection() if selection is None else selection
+    check_elsewhere(options)
     check_options(options)
-    _check_methods(methods, LABELLED)
     check_installed()
-    labelled = read_all(
-        data,
-        texts,
-        qrels=qrels,
-        corpus=corpus,
-        run=run,
-        split=split,
-        candidates=candidates,
-        limit=limit,
-        seed=seed,
-    )
+    labelled = read_all(data, texts, seed=chosen.seed)
     made = set(labelled.sets) == {SET}
-    chosen_methods = _check_methods(methods, MADE if made else LABELLED)
     subject = open_model(
         model,
         tokenizer,
         layout=layout,
         preferred=LATE if made else None,
-        max_layer=max_layer,
+        max_layer=chosen.max_layer,
         **options,
     )
     fit = Run(
         labelled,
         subject,
-        tuple(readable(subject.config, subject.layout, max_layer)),
+        tuple(readable(subject.config, subject.layout, chosen.max_layer)),
         captures_folder(captures, options.get("cache_dir")),
         progress,
-        seed,
     )
-    n_folds = min(folds, len(labelled.queries))
-    return fit(
-        max_heads, max_layer, chosen_methods, n_folds, with_rule=rule, with_evidence=evidence
-    )
+    return fit(chosen, chosen.methods_of(MADE if made else LABELLED))
 
 
 def read_all(
@@ -153,13 +111,13 @@ def read_all(
     """What a fit goes by: labelled queries, and such as are made of texts.
 
     Args:
-        data: As in `fit_profile`; so are all others.
+        data: As in `fit_profile`.
         texts: Likewise.
-        corpus: Likewise.
-        candidates: Likewise.
+        corpus: As in `read_data`; without data the same as paths of texts.
+        candidates: As in `read_data`; so are all others.
         limit: Likewise.
         seed: Likewise.
-        **options: As in `read_data`.
+        **options: Likewise.
 
     Raises:
         DataError: As `read_data`, and if texts cannot be used.
@@ -187,22 +145,6 @@ def read_all(
         labelled = labelled.joined(made if limit is None else made.head(limit))
         check_enough(labelled)
     return labelled
-
-
-def _check_methods(methods: Sequence[str] | None, usual: Sequence[str]) -> tuple[str, ...]:
-    """The usual methods, or those named, the simplest first.
-
-    Raises:
-        ValueError: If one is none, or there is none.
-    """
-    if methods is None:
-        return tuple(usual)
-    named = [methods] if isinstance(methods, str) else list(methods)
-    unknown = [name for name in named if name not in METHODS]
-    if unknown or not named:
-        said = repr(unknown[0]) if unknown else "none"
-        raise ValueError(f"methods must be some of {', '.join(map(repr, METHODS))}, not {said}")
-    return tuple(name for name in METHODS if name in named)
 
 
 def captures_folder(captures: str | os.PathLike[str] | None, cache_dir: Any) -> Path:

@@ -28,6 +28,7 @@ from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.fitting.reports import facts
 from attnmass.fitting.reports.report import FitReport, Point, Score, score_of
 from attnmass.fitting.reports.result import FitResult
+from attnmass.fitting.selection import HeadSelection
 from attnmass.fitting.sentences.quality import spans_of
 from attnmass.fitting.sentences.spans import SpanFit, fit_where_told, span_rule_of
 from attnmass.fitting.shares.key_heads import MOST as MOST_KEY_HEADS
@@ -59,21 +60,13 @@ class Run:
     heads: tuple[Head, ...]
     folder: Path
     progress: bool | None
-    seed: int
     most_key_heads: int = MOST_KEY_HEADS
     reader: AttentionRanker | None = None  # over all heads; default: one of its own
 
-    def __call__(
-        self,
-        most: int,
-        max_layer: int | None,
-        methods: Sequence[str],
-        n_folds: int,
-        *,
-        with_rule: bool,
-        with_evidence: bool,
-    ) -> FitResult:
-        """Capture, select, judge."""
+    def __call__(self, selection: HeadSelection, methods: Sequence[str]) -> FitResult:
+        """Capture, select, judge; the methods are those that take part."""
+        most, max_layer = selection.max_heads, selection.max_layer
+        n_folds = min(selection.folds, len(self.data.queries))
         ranker = self.reader or self.subject.reader(self.heads)
         look = look_at_heads(ranker, self.subject.plain)
         captured = self._capture(
@@ -81,7 +74,7 @@ class Run:
         )
         qualities = self._qualities(captured)
         sets = qualities[False].arrays.sets
-        folds = split_folds(sets, n_folds, self.seed)
+        folds = split_folds(sets, n_folds, selection.seed)
         deepest = self.heads[-1][0] if max_layer is None else max_layer
         made = tuple(methods) == MADE
         allowed = self._allowed(qualities[False], folds, deepest, made=made)
@@ -103,7 +96,7 @@ class Run:
             shared = without_rule(crossed, nested)
             arrays = qualities[False].arrays
             sharing = Sharing(arrays, folds, allowed)
-            if with_rule:
+            if selection.rule:
                 near = self._up_to(max(layer for layer, _ in self._named(choice)), allowed)
                 rule_heads = SharingHeads(near, allowed)
                 bar.total = (bar.total or 0) + rule_heads.n_selections(n_folds, made=made)
@@ -124,8 +117,8 @@ class Run:
             self._capture,
             folds,
             shares,
-            self.seed,
-            with_evidence=with_evidence,
+            selection.seed,
+            with_evidence=selection.evidence,
         )
         report = FitReport(
             model=self.subject.name,

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from attnmass.fitting.captures.capture import bar_of, chunks_of, with_place
-from attnmass.fitting.defaults import CANDIDATES
 from attnmass.fitting.metrics import interval, ndcg_at_10
 from attnmass.fitting.queries.bm25 import bm25, check_installed
 from attnmass.fitting.queries.data import LabelledData, Source, read_data
 from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.fitting.reports.report import Difference, Score, score_of
+from attnmass.fitting.selection import check_elsewhere
 from attnmass.fitting.subject import open_model
 from attnmass.layouts import QueryAttention
 from attnmass.options.declared import PointwiseReading
@@ -58,13 +58,6 @@ def verify_profile(
     model: Any = None,
     tokenizer: Any = None,
     progress: bool | None = None,
-    seed: int = 0,
-    qrels: str | os.PathLike[str] | None = None,
-    corpus: str | os.PathLike[str] | None = None,
-    run: str | os.PathLike[str] | None = None,
-    split: str | None = None,
-    candidates: int = CANDIDATES,
-    limit: int | None = None,
     **options: Any,
 ) -> Verification:
     """Rank labelled queries by a profile, by the mid-depth default and by BM25.
@@ -73,15 +66,8 @@ def verify_profile(
         profile: A profile or the path of one.
         data: As in `fit_profile`; queries that did not select the heads.
         model: Default: the profile's.
-        tokenizer: As in `fit_profile`; so are all others.
-        progress: Whether to show a progress bar; default: on a terminal.
-        seed: Of the order of chunks.
-        qrels: As in `fit_profile`.
-        corpus: Likewise.
-        run: Likewise.
-        split: Likewise.
-        candidates: Likewise.
-        limit: Likewise.
+        tokenizer: As in `fit_profile`.
+        progress: Likewise.
         **options: Likewise.
 
     Raises:
@@ -90,19 +76,11 @@ def verify_profile(
         ValueError: If the profile is for another model, or is none.
         AttnMassError: As `AttentionRanker.from_pretrained`.
     """
+    check_elsewhere(options)
     check_installed()
     if not isinstance(profile, HeadProfile):
         profile = load_profile(profile)
-    labelled = read_data(
-        data,
-        qrels=qrels,
-        corpus=corpus,
-        run=run,
-        split=split,
-        candidates=candidates,
-        limit=limit,
-        seed=seed,
-    )
+    labelled = read_data(data)
     subject = open_model(
         profile.model if model is None else model, tokenizer, profile=profile, **options
     )

@@ -31,6 +31,7 @@ class Weights:
         """
         unique = {id(tensor): name for name, tensor in reversed(list(tensors.items()))}
         self._tensors = {name: tensors[name] for name in sorted(unique.values())}
+        self._turns: Iterator[tuple[str, int]] = iter(())
         self._remember()
 
     def is_same(self) -> bool:
@@ -56,7 +57,6 @@ class Weights:
 
     def _remember(self) -> None:
         self._sums: dict[str, Sums] = {}
-        self._turns: Iterator[tuple[str, int]] = iter(())
         self._n_parts = 0
         self._addresses = _addresses(self._tensors.values())
         self._places = self._few()

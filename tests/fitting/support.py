@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from attnmass import fit_profile
+from attnmass.fitting import HeadSelection
 from attnmass.fitting.captures.store import Capture
 from attnmass.fitting.queries.items import LabelledQuery
+from tests.tiny import tiny_model, tiny_tokenizer
 
 GOOD_HEAD = 10  # (2, 2) of the tiny model's three layers of four heads
 WORDS = ("river", "city", "music", "train", "number", "physics", "book", "theory")
@@ -61,3 +65,22 @@ def planted_look(*_: Any) -> Callable[[LabelledQuery], Capture]:
         return Capture(masses, np.full(len(labels), 20.0, dtype=np.float32), None, told, tokens)
 
     return look
+
+
+def fit_tiny(place: Path, *args: Any, **options: Any) -> Any:
+    """Fit the tiny model.
+
+    Args:
+        place: Where captures are kept.
+        *args: As in `fit_profile`.
+        **options: Those of `HeadSelection`, too.
+    """
+    chosen = {f.name: options.pop(f.name) for f in fields(HeadSelection) if f.name in options}
+    given = {
+        "model": tiny_model(),
+        "tokenizer": tiny_tokenizer(),
+        "captures": place / "captures",
+        "progress": False,
+        **options,
+    }
+    return fit_profile(*args, selection=HeadSelection(**chosen), **given)

@@ -22,7 +22,7 @@ from attnmass.fitting.queries.data import digest
 from attnmass.fitting.subject import open_model
 from attnmass.models.sizes import fingerprint
 from attnmass.profiles import ProfileMismatchError
-from tests.fitting.support import planted_look, rows, written
+from tests.fitting.support import fit_tiny, planted_look, rows, written
 from tests.models.lookups import lookups
 from tests.tiny import tiny_model, tiny_tokenizer
 
@@ -38,9 +38,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fit(data: Any, tmp_path: Path, **options: Any) -> Any:
     """Fit the tiny model, quickly."""
-    model = options.pop("model", None) or tiny_model()
-    given = {**QUICK, "captures": tmp_path / "captures", "progress": False, **options}
-    return fit_profile(data, model=model, tokenizer=tiny_tokenizer(), **given)
+    return fit_tiny(tmp_path, data, **{**QUICK, **options})
 
 
 @pytest.mark.usefixtures("planted")
@@ -130,13 +128,12 @@ def test_a_trained_model_and_a_perfect_rival(tmp_path: Path) -> None:
         }
         for case, _ in zip(cases, range(40), strict=False)
     ]
-    result = fit_profile(
+    result = fit_tiny(
+        tmp_path,
         data,
         model=AutoModelForSeq2SeqLM.from_pretrained(folder),
         tokenizer=AutoTokenizer.from_pretrained(folder),
         reading=PointwiseReading(cross=CrossOptions(rows="last")),
-        captures=tmp_path,
-        progress=False,
         **QUICK,
     )
     assert result.profile.layout == "pointwise"
@@ -292,6 +289,23 @@ def test_options_that_are_off(tmp_path: Path, options: dict[str, Any], match: st
     with pytest.raises(ValueError, match=match):
         fit(rows(6), tmp_path, **options)
     assert not (tmp_path / "captures").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("max_heads", r"selection=HeadSelection\(\.\.\.\)"),
+        ("seed", r"selection=HeadSelection\(\.\.\.\)"),
+        ("qrels", r"read_data\(\.\.\.\), whose result is data"),
+        ("limit", r"read_data\(\.\.\.\) and made_of\(\.\.\.\)"),
+        ("corpus", r"read_data\(\.\.\.\).*without labels it is texts=\.\.\."),
+    ],
+)
+def test_options_of_other_calls(name: str, call: str) -> None:
+    """What reads data or selects heads is said there, and the error says where."""
+    for function, given in ((fit_profile, ()), (verify_profile, ("heads.json",))):
+        with pytest.raises(TypeError, match=f"{name} is an option of {call}"):
+            function(*given, rows(6), **{name: 1})  # type: ignore[arg-type, operator]
 
 
 @pytest.mark.parametrize("name", ["heads", "profile", "rank_by", "device"])

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from attnmass import fit_profile
 from attnmass.fitting import DataError, run
 from attnmass.fitting.fit import read_all
 from attnmass.fitting.queries.texts import made_of, read_texts
 from attnmass.profiles.texts import Document, ordinary_documents
-from tests.fitting.support import planted_look, rows
-from tests.tiny import tiny_model, tiny_tokenizer
+from tests.fitting.support import fit_tiny, planted_look, rows
 
 QUICK: dict[str, Any] = {"max_heads": 2, "methods": ["single"], "evidence": False}
 TEXT = "\n\n".join(ordinary_documents()[0].paragraphs)
@@ -22,8 +20,7 @@ TEXT = "\n\n".join(ordinary_documents()[0].paragraphs)
 
 def fit(tmp_path: Path, *args: Any, **options: Any) -> Any:
     """Fit the tiny model, quickly."""
-    given = {**QUICK, "captures": tmp_path / "captures", "progress": False, **options}
-    return fit_profile(*args, model=tiny_model(), tokenizer=tiny_tokenizer(), **given)
+    return fit_tiny(tmp_path, *args, **{**QUICK, **options})
 
 
 @pytest.fixture
@@ -40,7 +37,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("planted")
 def test_without_labels(tmp_path: Path) -> None:
     """A model is enough: queries are made of the texts that ship, and the layout is late."""
-    result = fit(tmp_path, limit=12, methods=None)
+    result = fit(tmp_path, made_of().head(12), methods=None)
     assert (2, 2) in result.profile.heads
     assert result.profile.layout == "late"
     assert result.profile.fitted_on == "12 queries of texts, by the method 'likelihood'"
@@ -64,7 +61,7 @@ def test_with_labels(tmp_path: Path) -> None:
 
 def test_whole_fit_of_a_random_model(tmp_path: Path) -> None:
     """All parts are fitted; random weights give no profile that is surely better."""
-    result = fit(tmp_path, texts=ordinary_documents()[:3], candidates=6, evidence=True)
+    result = fit(tmp_path, made_of(ordinary_documents()[:3], candidates=6), evidence=True)
     assert result.profile.relevance is not None
     assert result.report.relevance is not None
     assert not result.better
