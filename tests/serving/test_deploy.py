@@ -77,7 +77,7 @@ def test_the_compose_file() -> None:
     assert path == instruction("VOLUME")
     drain = next(parameter for parameter in SERVE.params if parameter.name == "drain_timeout")
     assert drain.default is None
-    assert int(service["stop_grace_period"].removesuffix("s")) > 30 + 5
+    assert int(service["stop_grace_period"].removesuffix("s")) > 30 + 10
 
 
 def test_the_unit_of_systemd() -> None:
@@ -88,7 +88,7 @@ def test_the_unit_of_systemd() -> None:
     unit.read_string(re.sub(r"\\\n\s*", "", text))  # as systemd joins lines
     assert set(unit) == {"DEFAULT", "Unit", "Service", "Install"}
     check_command(shlex.split(unit["Service"]["ExecStart"]))
-    assert int(unit["Service"]["TimeoutStopSec"]) > 30 + 5
+    assert int(unit["Service"]["TimeoutStopSec"]) > 30 + 10
 
 
 @pytest.mark.parametrize("line", re.findall(r"^\$ (.*attnmass serve.*)$", PAGE, re.MULTILINE))
