@@ -1,4 +1,4 @@
-"""The default model in the layout `late`, as most benchmarks of it open it."""
+"""The default model, or another, in the layout `late`, as most benchmarks of it open it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from benchmarks.quality import MODEL
 
 @contextmanager
 def late_ranker(
-    arguments: argparse.Namespace, *, memory_bytes: int | None = None
+    arguments: argparse.Namespace, *, model: str = MODEL, memory_bytes: int | None = None
 ) -> Iterator[AttentionRanker]:
     """Open it.
 
     Args:
         arguments: With `store`, `None` for one that is gone afterwards, and `dtype`.
+        model: Which.
         memory_bytes: What it may keep in memory; default: the ranker's own.
     """
     memory = {} if memory_bytes is None else {"memory_bytes": memory_bytes}
     with tempfile.TemporaryDirectory() as folder:
         yield AttentionRanker.from_pretrained(
-            MODEL,
+            model,
             layout="late",
             store=arguments.store or folder,
             dtype=arguments.dtype,

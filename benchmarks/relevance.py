@@ -1,6 +1,6 @@
 """What relevance tells, on queries that selected nothing.
 
-python -m benchmarks.relevance DATA_FOLDER [--limit N] [--pool N] [--store FOLDER]
+python -m benchmarks.relevance DATA_FOLDER [--model NAME] [--limit N] [--pool N] [--store FOLDER]
 
 Evidence two ways: *others*, where the candidates of an answerable query are what supports its
 answer and chunks of other queries, of all sets alike, against as many of these alone; *nearest*,
@@ -33,6 +33,7 @@ from attnmass.text.words import QueryWords
 from benchmarks.baselines import MiniLM
 from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.late_ranker import late_ranker
+from benchmarks.quality import MODEL
 
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
 SIZES = (1, 5, 20, 100, 1000)
@@ -50,12 +51,14 @@ ECHOES = (
 def main() -> None:
     """Measure and store."""
     made = parser(__doc__, RESULTS, limit=60)
+    made.add_argument("--model", default=MODEL)
     made.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
     arguments = made.parse_args()
     warnings.simplefilter("ignore")
     minilm = MiniLM()
-    found: dict[str, Any] = {"limit": arguments.limit, "pool": arguments.pool, "sets": {}}
-    with late_ranker(arguments) as ranker:
+    found: dict[str, Any] = {"model": arguments.model, "limit": arguments.limit}
+    found |= {"pool": arguments.pool, "sets": {}}
+    with late_ranker(arguments, model=arguments.model) as ranker:
         rule = ranker.profile.relevance
         assert rule is not None
         found["threshold"] = rule.evidence_threshold

@@ -199,6 +199,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "short ranking": (late_report.short_ranking_table, ("orders.json",)),
     "relevance fit": (relevance_fit.told, ("relevance_fit.json",)),
     "late evidence": (late_report.evidence_table, ("relevance.json",)),
+    "evidence of gemma": (late_report.evidence_table, ("relevance.gemma-3-270m.json",)),
     "echoes": (late_report.echo_table, ("relevance.json",)),
     "paper": (paper.table, ("late_cost.json", "tiers.json", "cluster.json")),
     "backgrounds": (backgrounds.table, ("backgrounds.json",)),
