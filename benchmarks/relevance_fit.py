@@ -28,7 +28,7 @@ from attnmass.fitting.reports import facts
 from benchmarks.late_fit import Scored, hotpotqa, nq, written
 from benchmarks.refit import FOLDS, asked
 
-RESULTS = Path(__file__).parent / "results" / "relevance_fit.json"
+RESULTS = Path(__file__).parent / "results" / "relevance_fit.json"  # of the default model
 
 
 def main() -> None:
