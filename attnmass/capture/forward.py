@@ -6,8 +6,7 @@ mask function and the cache all ask the pass that is active in their thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -39,16 +38,25 @@ class StopForward(Exception):  # noqa: N818 - a signal, never seen by callers
     """Ends a forward pass once nothing above is needed."""
 
 
-@contextmanager
-def passing(active: ContextVar[Any], state: object) -> Iterator[None]:
-    """Around a forward pass: the functions that transformers calls find its state in `active`."""
-    token = active.set(state)
-    try:
-        yield
-    except StopForward:
-        pass
-    finally:
-        active.reset(token)
+class passing:  # noqa: N801 - as in contextlib
+    """Around a forward pass: the functions that transformers calls find its state in `active`.
+
+    A class, since a generator that an exception was thrown into holds it in a circle on Python
+    3.13.0, and with it whatever stands in the frames that it came through: the model.
+    """
+
+    def __init__(self, active: ContextVar[Any], state: object) -> None:
+        self._active = active
+        self._state = state
+
+    def __enter__(self) -> None:
+        self._token = self._active.set(self._state)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> bool:
+        self._active.reset(self._token)
+        return isinstance(error, StopForward)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from enum import IntEnum
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -154,18 +155,24 @@ def report(error: BaseException, *, debug: bool = False) -> ExitCode:
     message, code, hint = told(error)
     if message:
         console = Console(stderr=True, soft_wrap=True, highlight=False)
-        with contextlib.suppress(OSError):  # where it cannot be said, the code still tells
+        try:
             console.print(Text.assemble(("error: ", "bold red"), one_line(message)))
             if hint:
                 console.print(Text.assemble(("hint: ", "bold"), one_line(hint)))
+        except OSError:  # where it cannot be said, the code still tells
+            _drop(sys.stderr)
     return code
 
 
 def drop_output() -> ExitCode:
     """Nobody reads the output any more: let the interpreter flush what is left into nothing."""
-    with contextlib.suppress(OSError, ValueError):  # in tests stdout is no real file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop(sys.stdout)
     return ExitCode.PIPE
+
+
+def _drop(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError):  # in tests it is no real file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def one_line(message: str) -> str:

@@ -100,7 +100,7 @@ class Ranked:
             evidence = self._by_relevance(likely, said, asked, ignored)
             notes = (DISTANCES,) if self._has_distances(asked, shares) else ()
         threshold = threshold_of(asked, profile)
-        no_evidence = bool(masses) and threshold is not None and evidence < threshold
+        no_evidence = threshold is not None and evidence < threshold
         ranked = rank(
             asked,
             inputs.chunks,

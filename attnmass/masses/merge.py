@@ -70,4 +70,5 @@ def mass_beside(found: Tensor, company: Denominator) -> Tensor:
     Returns:
         `[thing, head]`, fp64, between 0 and 1, the mean over the query's rows.
     """
-    return torch.sigmoid(found.double() - company.total).mean(dim=-1)
+    # Not by `torch.sigmoid`: among others its last bit depends on the place among them.
+    return (1 / (1 + torch.exp(company.total - found.double()))).mean(dim=-1)

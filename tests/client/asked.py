@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from attnmass import Chunk, Ranking
+from attnmass import Chunk, RankedChunk, Ranking
 
 QUERY = "Where was Einstein born?"
 CHUNKS = [
@@ -24,12 +24,20 @@ SCORES = [0.9, 0.5, float("nan"), None, 0.1, 0.0, 2]
 
 def same(found: Any, expected: Any) -> None:
     """Hold two rankings to be alike in all but times."""
-    times = expected.timings
-    assert replace(found, timings=times, trace=None) == replace(expected, trace=None)
+    assert alike(found) == alike(expected)
 
 
 def alike(found: Any) -> Any:
     """What of a result is compared: all but times and traces."""
     if isinstance(found, list):
         return [alike(each) for each in found]
-    return replace(found, timings=None, trace=None) if isinstance(found, Ranking) else found
+    if not isinstance(found, Ranking):
+        return found
+    chunks, dropped = ([_known(each) for each in some] for some in (found.chunks, found.dropped))
+    return replace(found, timings=None, trace=None, chunks=chunks, dropped=dropped)
+
+
+def _known(chunk: RankedChunk) -> RankedChunk:
+    """A chunk whose score is `None` where it is NaN, which is not equal to itself."""
+    score = chunk.retrieval_score
+    return replace(chunk, retrieval_score=None) if score is not None and score != score else chunk

@@ -111,6 +111,14 @@ def test_scores_change_nothing_of_that(
     assert ranked([*chunks, QUERY, QUERY.upper(), f"{QUERY} {QUERY}"]).evidence == before.evidence
 
 
+@pytest.mark.parametrize("chunks", [[], ["", " \n"], [None]])
+def test_nothing_to_read_is_no_evidence(ranker: AttentionRanker, chunks: list[Any]) -> None:
+    """So that a chunk that is below the threshold turns no evidence into none."""
+    found = ranker.rank(QUERY, chunks)
+    assert (found.evidence, found.no_evidence) == (0.0, True)
+    assert ranker.rank(QUERY, [*chunks, PARAGRAPHS[0]]).no_evidence
+
+
 def test_what_seem_distances_are_told_of(scored: AttentionRanker) -> None:
     """Where the order takes scores for distances and evidence counts them, a note says so."""
     texts = PARAGRAPHS[:4]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attnmass.masses import Denominator, KeyVectors, Queries, chunk_mass, look, quantize
 from attnmass.masses.look import token_scores
+from attnmass.masses.merge import mass_beside
 
 KEY_OF, CAPS = (0, 2, 1, 2), (None, 2.0, None, None)
 SIZES = [5, 130, 900, 1, 17, 33, 2100, 64]
@@ -95,3 +96,17 @@ def test_nothing_to_share() -> None:
     """No candidates at all are an error, not NaN."""
     with pytest.raises(ValueError, match="at least one chunk"):
         Denominator.of([look(queries(), [])])
+
+
+def test_what_is_beside_a_company_does_not_depend_on_its_place() -> None:
+    """Each of many things has to the last bit what it has alone, wherever it stands among them."""
+    generator = torch.Generator().manual_seed(0)
+    found = torch.randn(997, 3, 5, generator=generator) * 5
+    company = Denominator.of([torch.randn(4, 3, 5, generator=generator)])
+    together = mass_beside(found, company)
+    assert torch.equal(together, torch.cat([mass_beside(each, company) for each in found.split(1)]))
+    assert torch.equal(together[3:], mass_beside(found[3:], company))
+    expected = torch.sigmoid(found.double() - company.total).mean(dim=-1)
+    torch.testing.assert_close(together, expected, rtol=1e-14, atol=0)
+    far = mass_beside(torch.tensor([[[-1e6]], [[1e6]], [[-torch.inf]]]), company)
+    assert far[:, 0].tolist() == [0.0, 1.0, 0.0]

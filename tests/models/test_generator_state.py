@@ -123,6 +123,7 @@ KINDS = [packed, int8, nf4, half, bfloat16, adapted, dispatched, compiled, train
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 @pytest.mark.parametrize("layout", ["late", "parallel", "joint"])
 @pytest.mark.parametrize("first", ["generate", "build", "rank"])
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
