@@ -112,7 +112,8 @@ class Ranked:
             knows_relevance=profile.relevance is not None,
         )
         scores = {chunk.index: chunk.score for chunk in ranked}
-        kept, dropped = cut(asked, ranked, no_evidence, least_relevance(asked, profile))
+        silenced = no_evidence and bool(masses)  # what cannot be read is passed on
+        kept, dropped = cut(asked, ranked, silenced, least_relevance(asked, profile))
         return Ranking(
             query=query,
             chunks=tuple(kept),

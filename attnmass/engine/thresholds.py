@@ -43,10 +43,12 @@ def least_relevance(selection: Asked, profile: HeadProfile) -> float | None:
 def check_evidence(rankings: Sequence[Ranking], asked: Asked, profile: HeadProfile) -> None:
     """Raise `NoEvidenceError` over the first ranking without evidence, if that was asked for.
 
-    A dry run raises nothing.
+    A dry run raises nothing, and so do candidates of which none can be read: there was nothing to
+    find anything in.
     """
     if asked.on_no_evidence != "raise" or (asked.trim is not None and asked.trim.dry_run):
         return
     for ranking in rankings:
-        if ranking.no_evidence:
+        looked_at = any(one.skipped is None for one in (*ranking.chunks, *ranking.dropped))
+        if ranking.no_evidence and looked_at:
             raise NoEvidenceError(ranking, threshold_of(asked, profile) or 0.0)

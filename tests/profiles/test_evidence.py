@@ -192,8 +192,11 @@ class TestOnNoEvidence:
     @pytest.mark.parametrize("chunks", [[], [Chunk(""), Chunk(" ")]])
     def test_nothing_to_look_at(self, trim: Trim | None, chunks: list[Chunk]) -> None:
         """No chunks are no error: there was nothing to find anything in."""
-        found = stub().rank("who?", chunks, on_no_evidence="raise", trim=trim)
-        assert (found.evidence, found.no_evidence) == (0.0, False)
+        for what in ("raise", "empty"):
+            found = stub().rank("who?", chunks, on_no_evidence=what, trim=trim)
+            assert (found.evidence, found.no_evidence) == (0.0, True)
+            assert all(one.skipped for one in found.chunks)
+            assert not any(one.dropped == "no_evidence" for one in found.dropped)
 
 
 @pytest.fixture(scope="module")
