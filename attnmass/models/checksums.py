@@ -126,7 +126,13 @@ def checksum(tensor: Tensor | npt.NDArray[Any]) -> str:
             return secrets.token_hex()
         digest = hashlib.blake2b(tensor.tobytes(), digest_size=16)
         return f"{tensor.dtype} {tensor.shape} {digest.hexdigest()}"
+    sums = sums_of(tensor)
+    return secrets.token_hex() if sums is None else sums.digest()
+
+
+def sums_of(tensor: Tensor) -> Sums | None:
+    """The sums of a tensor; `None` for what cannot be read: on the meta device, or packed."""
     try:
-        return Sums.of(tensor).digest()
-    except (RuntimeError, TypeError):  # on the meta device, or of a packed kind
-        return secrets.token_hex()
+        return Sums.of(tensor)
+    except (RuntimeError, TypeError):
+        return None
