@@ -177,7 +177,7 @@ class Evidence:
         if not self.coverage or self.threshold is None:
             return float(each.max())
         said = [self.said[place] for place in places.tolist()]
-        return covered(each.tolist(), said, self.threshold, self.words.coverage, self.coverage)
+        return covered(each.tolist(), said, self.threshold, self.words.by_pairs, self.coverage)
 
 
 class _Sides:

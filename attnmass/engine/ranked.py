@@ -138,7 +138,7 @@ class Ranked:
         """Evidence by each text's relevance, and by the retriever's scores where they are fused.
 
         The score of a text that repeats the question is left aside: it is of the question. Where
-        the profile says so, the words that texts say together count as well.
+        the profile says so, the words that two texts say together count as well.
         """
         scores = asked.retrieval_scores if asked.fuse else None
         places = self.inputs.places
@@ -152,8 +152,8 @@ class Ranked:
         if said is None or rule is None or not rule.coverage or rule.evidence_threshold is None:
             return max(each, default=0.0)
         found = [said.found[place] for place in places.values()]
-        share, threshold = said.words.coverage, rule.evidence_threshold
-        return covered(each, found, threshold, share, rule.coverage)
+        by_pairs, threshold = said.words.by_pairs, rule.evidence_threshold
+        return covered(each, found, threshold, by_pairs, rule.coverage)
 
     def _has_distances(self, asked: Asked, shares: Sequence[float]) -> bool:
         """Whether evidence counts what the order takes for distances, as nobody said that they are.

@@ -59,7 +59,7 @@ def _evidence(explanation: Explanation) -> str:
         return "the relevance of the best chunk"
     return (
         "the relevance of the best chunk, with what its profile counts beside it: a retriever's "
-        "cosine, and how many of the question's words are said by all chunks that pass"
+        "cosine, and how many of the question's words two chunks that pass say"
     )
 
 

@@ -34,8 +34,8 @@ class RelevanceRule:
         evidence_threshold: Where no chunk has as much, there is no evidence; `None` likewise.
         words: Weight of the share of the query's words that a chunk says; 0: they have no part.
         span_words: The same for a span.
-        coverage: How much it counts in evidence which of the query's words all that passes the
-            threshold says together: an exponent, at least 0, of which 0 leaves them aside; see
+        coverage: How much it counts in evidence which of the query's words two chunks that pass
+            the threshold say together: an exponent, at least 0, of which 0 leaves them aside; see
             `attnmass.scoring.evidence.covered`.
 
     Raises:

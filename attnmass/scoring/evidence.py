@@ -48,32 +48,36 @@ def covered(
     each: Sequence[float],
     found: Sequence[int],
     threshold: float,
-    share: Callable[[int], float],
+    by_pairs: Callable[[Sequence[int]], Sequence[float]],
     exponent: float,
 ) -> float:
-    """The best chunk's evidence, less where the query asks for what no chunk that passes says.
+    """The best chunk's evidence, less where the query asks for what no two chunks say.
 
-    What its log-odds have above those of the threshold is multiplied with the share of the query's
-    words that the chunks which pass say together, to some power: of a question on two things both
-    should be there. So what is evidence stays so, a further chunk never lowers it, and one that
-    does not pass, such as noise with many words, adds nothing.
+    What a chunk's log-odds have above those of the threshold is multiplied with the share of the
+    query's words that it says together with one other that passes, to some power, and the most
+    counts: of a question on two things both should be there, while of a thousand chunks that have
+    little to do with it all together say every word. So what is evidence stays so, a further chunk
+    never lowers it, and one that does not pass, such as noise with many words, adds nothing.
 
     Args:
         each: Evidence of each chunk, in [0, 1].
         found: Which of the query's words each says, as `QueryWords.found`.
         threshold: The profile's, between 0 and 1.
-        share: Of words that were found, `QueryWords.coverage`.
-        exponent: Of the share, at least 0.
+        by_pairs: Shares of words that were found, `QueryWords.by_pairs`.
+        exponent: Of the shares, at least 0.
     """
     best = max(each, default=0.0)
     if best < threshold:
         return best
-    said = 0
+    # Of chunks that say the same words only the best counts.
+    strongest: dict[int, float] = {}
     for one, words in zip(each, found, strict=True):
         if one >= threshold:
-            said |= words
+            strongest[words] = max(one, strongest.get(words, threshold))
     least = log_odds(threshold)
-    return max(threshold, sigmoid(least + share(said) ** exponent * (log_odds(best) - least)))
+    pairs = zip(strongest.values(), by_pairs(list(strongest)), strict=True)
+    above = max((log_odds(one) - least) * share**exponent for one, share in pairs)
+    return max(threshold, sigmoid(least + above))
 
 
 def may_be_cosine(score: float) -> bool:

@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from attnmass.text.echo import UNSPACED, Echo
 
 # Letters that words are told by: in many languages as good as a stemmer that knows the language
 # (McNamee, Nicholas and Mayfield, SIGIR 2009).
 _LETTERS = 5
 _K1, _B = 0.9, 0.4  # of BM25, as Anserini has them
+_WHOLE = 2**30  # what a query's words weigh together, nearly
+_ROWS = 256  # texts that are held against all at once
 _WORD = re.compile(r"\w+")
 
 
@@ -57,7 +61,8 @@ class QueryWords:
         weights = {beginning: rarity(beginning) ** 2 for beginning in _beginnings(query)}
         total = sum(weights.values())
         self._echo = Echo(query)
-        self._weights = [weight / total for weight in weights.values()]
+        # Whole numbers, whose sums are the same in any order.
+        self._weights = [round(_WHOLE * weight / total) for weight in weights.values()]
         self._words = [(one, _between_spaces(one)) for one in weights]
 
     def said(self, text: str) -> float:
@@ -79,12 +84,30 @@ class QueryWords:
 
     def share(self, found: int) -> float:
         """The share of the words by their rarity, in [0, 1]; never less for more words."""
-        weights = self._weights
-        return min(1.0, sum(weights[place] for place in range(len(weights)) if found >> place & 1))
+        said = sum(weight for place, weight in enumerate(self._weights) if found >> place & 1)
+        return said / max(1, sum(self._weights))
 
-    def coverage(self, found: int) -> float:
-        """As `share`, but 1 for a query that has no words."""
-        return self.share(found) if self._words else 1.0
+    def by_pairs(self, found: Sequence[int]) -> list[float]:
+        """The share that each text says together with the one that adds most to it, in [0, 1].
+
+        1 for a query that has no words. Never less with further texts, and the same to the last
+        bit in any order.
+
+        Args:
+            found: What each says, as `found`.
+        """
+        if not self._words or not found:
+            return [1.0] * len(found)
+        weights = np.array(self._weights, dtype=np.float64)
+        said = np.array([[one >> place & 1 for place in range(len(weights))] for one in found])
+        said = said.astype(np.float64)
+        alone = said @ weights
+        most: list[float] = []
+        for start in range(0, len(found), _ROWS):
+            rows = said[start : start + _ROWS]
+            both = alone[start : start + _ROWS, None] + alone - (rows * weights) @ said.T
+            most.extend(both.max(axis=1).tolist())
+        return [one / float(weights.sum()) for one in most]
 
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from attnmass.options.choices import RetrievalKind
 from attnmass.profiles import FuseRule
 from attnmass.scoring.evidence import covered, evidence_of, log_odds
+from attnmass.text.words import QueryWords, Rarity
 
 RULE = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=(0.5, 6.0, -3.0))
 LIKELY = [0.9, 0.4, 0.1]
@@ -29,9 +30,7 @@ def best_evidence(
     return max(evidence_of(relevance, given, kind, rule), default=0.0)
 
 
-def share(found: int) -> float:
-    """Of four words that weigh alike."""
-    return found.bit_count() / 4
+by_pairs = QueryWords("east west north south", Rarity({}, 1)).by_pairs
 
 
 def test_by_hand() -> None:
@@ -99,19 +98,22 @@ def test_log_odds_invert_the_logistic_function(share: float) -> None:
     assert math.isfinite(log_odds(1.0))
 
 
-def test_words_that_all_say_together() -> None:
+def test_words_that_two_say_together() -> None:
     """What the log-odds have above the threshold's counts as far as the words were found."""
     threshold, best = 0.3, 0.8
     least, above = log_odds(threshold), log_odds(best) - log_odds(threshold)
-    one = covered([best, 0.4, 0.2], [0b0001, 0b0011, 0b1111], threshold, share, 1.0)
+    one = covered([best, 0.4, 0.2], [0b0001, 0b0011, 0b1111], threshold, by_pairs, 1.0)
     assert one == pytest.approx(1 / (1 + math.exp(-(least + above * 0.5))))
-    assert covered([best, 0.4], [0b0001, 0b1110], threshold, share, 1.0) == pytest.approx(best)
-    less = covered([best, 0.4], [0b0001, 0b0000], threshold, share, 0.5)
+    assert covered([best, 0.4], [0b0001, 0b1110], threshold, by_pairs, 1.0) == pytest.approx(best)
+    less = covered([best, 0.4], [0b0001, 0b0000], threshold, by_pairs, 0.5)
     assert less == pytest.approx(1 / (1 + math.exp(-(least + above * 0.5))))
-    assert covered([best], [0], threshold, share, 0.0) == pytest.approx(best)
-    assert covered([best], [0], threshold, share, 1.0) == threshold
-    assert covered([0.29, 0.1], [0b1111, 0b1111], threshold, share, 1.0) == 0.29
-    assert covered([], [], threshold, share, 1.0) == 0.0
+    third = covered([best, 0.4, 0.4], [0b0001, 0b0010, 0b1100], threshold, by_pairs, 1.0)
+    assert third == pytest.approx(1 / (1 + math.exp(-(least + above * 0.75))))
+    assert covered([best, 0.7], [0, 0b1111], threshold, by_pairs, 1.0) == pytest.approx(best)
+    assert covered([best], [0], threshold, by_pairs, 0.0) == pytest.approx(best)
+    assert covered([best], [0], threshold, by_pairs, 1.0) == threshold
+    assert covered([0.29, 0.1], [0b1111, 0b1111], threshold, by_pairs, 1.0) == 0.29
+    assert covered([], [], threshold, by_pairs, 1.0) == 0.0
 
 
 told = st.lists(st.tuples(shares, words), min_size=1, max_size=8)
@@ -124,7 +126,9 @@ def test_words_never_lower_it(
     """Nor does any order, and none is none by the best chunk alone."""
 
     def found(rows: list[tuple[float, int]]) -> float:
-        return covered([one for one, _ in rows], [said for _, said in rows], threshold, share, 1.0)
+        return covered(
+            [one for one, _ in rows], [said for _, said in rows], threshold, by_pairs, 1.0
+        )
 
     both = found([*some, *more])
     assert both == found([*more, *some, *some])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 
 import pytest
@@ -37,13 +38,27 @@ def test_words_are_told_by_their_beginnings(query: str, text: str, share: float)
 
 
 def test_words_of_several_texts_are_joined() -> None:
-    """And a query without words leaves none unsaid."""
-    words = QueryWords("cat map", EVEN)
-    both = words.found("a cat") | words.found("a map")
-    assert words.coverage(both) == words.share(both) == pytest.approx(1.0)
-    assert words.coverage(words.found("a dog")) == 0.0
+    """Of two, those are counted once that both say; a query without words leaves none unsaid."""
+    words = QueryWords("cat map sea sky", EVEN)
+    found = [words.found(text) for text in ("a cat", "a map and a cat", "sea, map", "a dog")]
+    assert words.share(found[0] | found[2]) == 0.75
+    assert words.by_pairs(found) == [0.75, 0.75, 0.75, 0.5]
+    assert words.by_pairs(found[:1]) == [0.25]
+    assert words.by_pairs([]) == []
     none = QueryWords("?!", EVEN)
-    assert (none.share(0), none.coverage(0)) == (0.0, 1.0)
+    assert (none.share(0), none.by_pairs([0, 0])) == (0.0, [1.0, 1.0])
+
+
+@given(found=st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=300), seed=st.randoms())
+def test_pairs_are_the_same_in_any_order(found: list[int], seed: random.Random) -> None:
+    """To the last bit, for as many words and texts as one likes, and as one by one."""
+    words = QueryWords(" ".join(f"w{n:03}" for n in range(40)), Rarity({"w003": 3, "w017": 60}, 80))
+    first = words.by_pairs(found)
+    assert first[0] == max(words.share(found[0] | one) for one in found)
+    order = seed.sample(range(len(found)), len(found))
+    assert words.by_pairs([found[place] for place in order]) == [first[place] for place in order]
+    more = words.by_pairs([*found, 2**40 - 1])
+    assert more == [1.0] * len(more)
 
 
 def test_scripts_without_spaces_are_told_by_pairs() -> None:

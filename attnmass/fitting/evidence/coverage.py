@@ -1,4 +1,4 @@
-"""How much it counts in evidence which of the query's words all candidates say together."""
+"""How much it counts in evidence which of the query's words two candidates say together."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Table:
             coverage: The exponent.
         """
         found = [one for one, mine in zip(self.found, some.tolist(), strict=False) if mine]
-        return covered(each[some].tolist(), found, threshold, self.words.coverage, coverage)
+        return covered(each[some].tolist(), found, threshold, self.words.by_pairs, coverage)
 
 
 def _features(masses: Floats, words: list[float]) -> Floats:
