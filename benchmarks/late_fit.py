@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--dtype", help="what the model computes in (default: its own)")
     parser.add_argument("--captures", type=Path, help="where captures are kept")
     arguments = parser.parse_args()
+    if arguments.captures is not None:
+        arguments.captures.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         scored = Scored((arguments.captures or Path(place)) / "scores.jsonl")
         some = (arguments.data, arguments.limit, arguments.candidates, scored)
