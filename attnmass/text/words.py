@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from attnmass.text.echo import UNSPACED, Echo
 
 # Letters that words are told by: in many languages as good as a stemmer that knows the language
@@ -96,6 +94,8 @@ class QueryWords:
         Args:
             found: What each says, as `found`.
         """
+        import numpy as np  # not above: profiles know how rare words are, and importing is light
+
         if not self._words or not found:
             return [1.0] * len(found)
         weights = np.array(self._weights, dtype=np.float64)
