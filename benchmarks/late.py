@@ -23,6 +23,7 @@ from attnmass import AttentionRanker
 from attnmass.fitting.metrics import interval
 from benchmarks import models, quality
 from benchmarks.data import SETS, test_part
+from benchmarks.late_ranker import results_of
 from benchmarks.metrics import ndcg_at_10
 
 METHOD = "attnmass, late"
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: results/late.json, or with the model")
     arguments = parser.parse_args()
     model = arguments.model
-    out = arguments.out or results_of(model)
+    out = arguments.out or results_of(model, RESULTS)
     warnings.simplefilter("ignore")
     ranker = AttentionRanker.from_pretrained(
         model, layout="late", profile=arguments.profile, memory_bytes=0, dtype=arguments.dtype
@@ -100,11 +101,6 @@ def write(
     out.write_text(
         json.dumps(about, separators=(",", ":")).replace("},{", "},\n{") + "\n", encoding="utf-8"
     )
-
-
-def results_of(model: str) -> Path:
-    """Where a model's results are."""
-    return RESULTS if model == quality.MODEL else RESULTS.with_name(f"late.{model}.json")
 
 
 def parallel(model: str) -> dict[tuple[str, int], float]:

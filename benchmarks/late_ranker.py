@@ -6,6 +6,7 @@ import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from attnmass import AttentionRanker
 from benchmarks.quality import MODEL
@@ -31,3 +32,13 @@ def late_ranker(
             dtype=arguments.dtype,
             **memory,  # type: ignore[arg-type]
         )
+
+
+def results_of(model: str, results: Path) -> Path:
+    """Where a model's results are.
+
+    Args:
+        model: Which.
+        results: Where those of the default model are.
+    """
+    return results if model == MODEL else results.with_name(f"{results.stem}.{model}.json")

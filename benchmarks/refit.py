@@ -9,6 +9,7 @@ from pathlib import Path
 from attnmass.fitting.subject import Subject, open_model
 from attnmass.profiles import HeadProfile, load_profile
 from benchmarks.heads import PROFILES
+from benchmarks.late_ranker import results_of
 from benchmarks.quality import MODEL
 
 FOLDS = 5
@@ -36,16 +37,17 @@ def asked(told: str | None, results: Path) -> Refit:
 
     Args:
         told: The module's docstring.
-        results: Where results go by default.
+        results: Where those of the default model go.
     """
     parser = argparse.ArgumentParser(description=(told or "").split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--captures", type=Path, default=Path("build/captures"), help="where kept")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--limit", type=int, help="queries of each set (default: all)")
-    parser.add_argument("--out", type=Path, default=results)
+    parser.add_argument("--out", type=Path, help="default: that of the model")
     parser.add_argument("--dtype", help="what the model computes in (default: its own)")
     arguments = parser.parse_args()
+    arguments.out = arguments.out or results_of(arguments.model, results)
     path = PROFILES / f"{arguments.model}.late.json"
     profile = load_profile(path)
     dtype = {} if arguments.dtype is None else {"dtype": arguments.dtype}

@@ -32,7 +32,7 @@ from attnmass.scoring.evidence import by_both, covered
 from attnmass.text.words import QueryWords
 from benchmarks.baselines import MiniLM
 from benchmarks.data import SETS, Labelled, parser, test_part
-from benchmarks.late_ranker import late_ranker
+from benchmarks.late_ranker import late_ranker, results_of
 from benchmarks.quality import MODEL
 
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
@@ -53,7 +53,9 @@ def main() -> None:
     made = parser(__doc__, RESULTS, limit=60)
     made.add_argument("--model", default=MODEL)
     made.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
+    made.set_defaults(out=None)
     arguments = made.parse_args()
+    arguments.out = arguments.out or results_of(arguments.model, RESULTS)
     warnings.simplefilter("ignore")
     minilm = MiniLM()
     found: dict[str, Any] = {"model": arguments.model, "limit": arguments.limit}

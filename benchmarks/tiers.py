@@ -31,8 +31,9 @@ from attnmass.models.sizes import full_depth
 from attnmass.profiles import packaged_profiles
 from benchmarks.data import SETS, query_and_chunks
 from benchmarks.heads import config_of
-from benchmarks.late import bytes_a_token, results_of
+from benchmarks.late import bytes_a_token
 from benchmarks.late_cost import fill
+from benchmarks.late_ranker import results_of
 from benchmarks.measure import in_a_process
 
 RESULTS = Path(__file__).parent / "results" / "tiers.json"
@@ -111,7 +112,7 @@ def ranked(name: str) -> dict[str, dict[str, list[float]]]:
     rows = json.loads((results / "models.json").read_text("utf-8")).get(name, {}).get("rows", [])
     if rows:
         found["parallel"] = by_set(rows)
-    late = results_of(name)
+    late = results_of(name, results / "late.json")
     if late.is_file():
         found["late"] = by_set(json.loads(late.read_text("utf-8"))["rows"])
     return found
