@@ -29,12 +29,12 @@ class Labelled:
     relevant: tuple[int, ...]
 
 
-def parser(told: str | None, results: Path, *, limit: int) -> argparse.ArgumentParser:
+def parser(told: str | None, results: Path | None, *, limit: int) -> argparse.ArgumentParser:
     """Arguments of what is measured on all sets.
 
     Args:
         told: The module's docstring.
-        results: Where results go by default.
+        results: Where results go by default; `None` where that depends on other arguments.
         limit: Queries of each set by default.
     """
     made = argparse.ArgumentParser(description=(told or "").split("\n")[0])

@@ -50,10 +50,9 @@ ECHOES = (
 
 def main() -> None:
     """Measure and store."""
-    made = parser(__doc__, RESULTS, limit=60)
+    made = parser(__doc__, None, limit=60)
     made.add_argument("--model", default=MODEL)
     made.add_argument("--pool", type=int, default=1000, help="chunks of other queries")
-    made.set_defaults(out=None)
     arguments = made.parse_args()
     arguments.out = arguments.out or results_of(arguments.model, RESULTS)
     warnings.simplefilter("ignore")
@@ -150,7 +149,7 @@ def measured(
 
 @dataclass(frozen=True)
 class Evidence:
-    """That of some chunks together: the best one's, and as far as words count, what all say.
+    """That of some chunks together: the best one's, and as far as words count, what two say.
 
     Attributes:
         each: What each chunk has.

@@ -24,6 +24,7 @@ from benchmarks import (
     scaling,
     selection,
     single,
+    tiers,
     trimming_report,
     unfitted,
 )
@@ -192,6 +193,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "quality": (quality_table, ("quality.json",)),
     "fits": (fits_table, tuple(f"fits/{path.name}" for path in sorted(FITS.glob("*.json")))),
     "models": (models.table, ("models.json",)),
+    "tiers": (tiers.report, ("tiers.json",)),
     "encoders": (encoders_table, ("encoders.json", "quality.json")),
     "joint": (joint_table, ("joint.json", "quality.json")),
     "why": (late_report.why, ("late_cost.json", "late.json", "quality.json", "relevance.json")),

@@ -58,9 +58,19 @@ def main() -> None:
             print(f"left as it was: {error}")
             continue
         RESULTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    shipped = {name: tier(found, ranked(name)) for name, found in known.items()}
+    shipped = rows(known)
     SHIPPED.write_text(json.dumps(shipped, indent=1) + "\n", encoding="utf-8")
     print(table(shipped))
+
+
+def report(known: dict[str, Any]) -> str:
+    """The table of raw results and of what each model ranked."""
+    return table(rows(known)) + "\n"
+
+
+def rows(known: dict[str, Any]) -> dict[str, Any]:
+    """What ships, of raw results."""
+    return {name: tier(found, ranked(name)) for name, found in known.items()}
 
 
 def measured(name: str, folder: Path) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class QueryWords:
         self._echo = Echo(query)
         # Whole numbers, whose sums are the same in any order.
         self._weights = [round(_WHOLE * weight / total) for weight in weights.values()]
+        self._total = max(1, sum(self._weights))
         self._words = [(one, _between_spaces(one)) for one in weights]
 
     def said(self, text: str) -> float:
@@ -83,7 +84,7 @@ class QueryWords:
     def share(self, found: int) -> float:
         """The share of the words by their rarity, in [0, 1]; never less for more words."""
         said = sum(weight for place, weight in enumerate(self._weights) if found >> place & 1)
-        return said / max(1, sum(self._weights))
+        return said / self._total
 
     def by_pairs(self, found: Sequence[int]) -> list[float]:
         """The share that each text says together with the one that adds most to it, in [0, 1].
@@ -94,20 +95,20 @@ class QueryWords:
         Args:
             found: What each says, as `found`.
         """
-        import numpy as np  # not above: profiles know how rare words are, and importing is light
-
         if not self._words or not found:
             return [1.0] * len(found)
+        import numpy as np  # not above: profiles know how rare words are, and importing is light
+
         weights = np.array(self._weights, dtype=np.float64)
-        said = np.array([[one >> place & 1 for place in range(len(weights))] for one in found])
-        said = said.astype(np.float64)
+        bits = [[one >> place & 1 for place in range(len(weights))] for one in found]
+        said = np.array(bits, dtype=np.float64)
         alone = said @ weights
         most: list[float] = []
         for start in range(0, len(found), _ROWS):
             rows = said[start : start + _ROWS]
             both = alone[start : start + _ROWS, None] + alone - (rows * weights) @ said.T
             most.extend(both.max(axis=1).tolist())
-        return [one / float(weights.sum()) for one in most]
+        return [one / self._total for one in most]
 
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:
