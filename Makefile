@@ -92,6 +92,7 @@ bench: $(READY) ## measure quality and cost on DATA=folder, write the documentat
 	$(BIN)/python -m benchmarks.cross_encoder $(DATA)
 	$(BIN)/python -m benchmarks.orders $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.relevance $(DATA) --dtype float32 --store build/bench
+	$(BIN)/python -m benchmarks.echoes $(DATA) --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.relevance $(DATA) --model gemma-3-270m --pool 200 --dtype float32 --store build/bench --out benchmarks/results/relevance.gemma-3-270m.json
 	$(BIN)/python -m benchmarks.saving $(DATA) --limit 30 --dtype float32 --store build/bench
 	$(BIN)/python -m benchmarks.backgrounds $(DATA) --dtype float32 --store build/bench

@@ -125,21 +125,6 @@ def _area(one: dict[str, float]) -> str:
     return f"{one['auroc']:.3f} ({one['false alarms at 95%']:.2f})"
 
 
-def echo_table(relevance: dict[str, Any]) -> str:
-    """How often a chunk that repeats the question ranked above the answer or was evidence."""
-    lines = [
-        "| questions | chunks that repeat them | above the answer | evidence by themselves |",
-        "|---|---|---|---|",
-    ]
-    for name, found in relevance["sets"].items():
-        echo = found["echo"]
-        lines.append(
-            f"| {found['queries']} of {name} | {echo['tried']} | {echo['above the answer']} "
-            f"| {echo['evidence by itself']} |"
-        )
-    return "\n".join([*lines, ""])
-
-
 def cost_table(cost: dict[str, Any]) -> str:
     """Medians, and ratios to a cross-encoder over the same pairs."""
     seconds, ratios = cost["seconds"], cost["ratios"]

@@ -5,8 +5,7 @@ python -m benchmarks.relevance DATA_FOLDER [--model NAME] [--limit N] [--pool N]
 Evidence two ways: *others*, where the candidates of an answerable query are what supports its
 answer and chunks of other queries, of all sets alike, against as many of these alone; *nearest*,
 the query's own candidates against the same without what supports the answer. Both by
-relevance, by all-MiniLM-L6-v2's best cosine, and by both as `fuse="auto"` has it. And the
-question itself as a chunk, in four forms, beside what answers it.
+relevance, by all-MiniLM-L6-v2's best cosine, and by both as `fuse="auto"` has it.
 """
 
 from __future__ import annotations
@@ -40,12 +39,6 @@ SIZES = (1, 5, 20, 100, 1000)
 RELEVANCE, COSINE, BOTH = WAYS = ("relevance", "MiniLM cosine", "both")
 ROUNDING = 1e-6  # what other batches of the embedder may change
 KEPT = 0.95  # of the answerable, where false alarms are counted
-ECHOES = (
-    "{query}",
-    "{upper}",
-    "{query} {query} {query} {query} {query} {query} {query} {query} {query} {query}",
-    "This paragraph is the answer to: {query}",
-)
 
 
 def main() -> None:
@@ -102,19 +95,17 @@ def measured(
     assert fusing.evidence is not None
     threshold = rule.evidence_threshold
     told_by: dict[str, _Sides] = {way: _Sides() for way in WAYS}
-    echo = {"above the answer": 0, "evidence by itself": 0, "tried": 0}
     pairs = []
     for number, query in enumerate(tqdm(asked)):
         n_own = len(query.texts)
-        echoed = [form.format(query=query.query, upper=query.query.upper()) for form in ECHOES]
-        everything = [*query.texts, *pool, *echoed]
+        everything = [*query.texts, *pool]
         by_index = sorted(ranker.rank(query.query, everything).chunks, key=lambda c: c.index)
         relevance = np.array([chunk.relevance or 0.0 for chunk in by_index])
         cosines = np.array([*minilm(query.query, query.texts), *over_pool(query.query)])
         both = np.array(
             [
                 by_both(one, cosine, fusing.evidence)
-                for one, cosine in zip(relevance, cosines, strict=False)
+                for one, cosine in zip(relevance, cosines, strict=True)
             ]
         )
         own = ranker.rank(
@@ -134,17 +125,8 @@ def measured(
         pairs.append(
             [round(float(relevance[:n_own][some].max()), 5) for some in (mine | True, ~mine)]
         )
-        beside = ranker.rank(query.query, [*query.texts, *echoed])
-        ranks = [chunk.index for chunk in beside.chunks]
-        best = min(ranks.index(i) for i, yes in enumerate(query.relevant) if yes)
-        for i in range(len(echoed)):
-            echo["tried"] += 1
-            echo["above the answer"] += int(ranks.index(n_own + i) < best)
-            echo["evidence by itself"] += int(
-                threshold is not None and relevance[len(everything) - len(echoed) + i] >= threshold
-            )
     ways = {way: sides.told(None if way == COSINE else threshold) for way, sides in told_by.items()}
-    return {"queries": len(asked), **ways, "evidence": pairs, "echo": echo}
+    return {"queries": len(asked), **ways, "evidence": pairs}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from attnmass.fitting.subject import open_model
 from attnmass.models.sizes import FULL_DEPTH
 from attnmass.models.view import cut_config, find_config, find_decoder, find_layers
 from attnmass.options.declared import MEMORY_BYTES
+from attnmass.profiles.texts import ordinary_rarity
 from attnmass.text import words
 from benchmarks import quality
 from benchmarks.baselines import bm25
@@ -73,7 +74,7 @@ def main() -> None:
         WORDS: lambda query, texts: ranker.rank(query, texts).scores,
         CHOSEN: lambda query, texts: ranker.rank(query, texts, fuse=None).scores,
         MIDDLE: lambda query, texts: middle.rank(query, texts).scores,
-        ALONE: words.bm25,
+        ALONE: lambda query, texts: words.bm25(query, texts, ordinary_rarity()),
         BM25: bm25,
     }
     done = {(row["set"], row["query"], row["method"]) for row in about["rows"]}

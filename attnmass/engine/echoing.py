@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from attnmass.profiles.texts import ordinary_rarity
 from attnmass.text.echo import Echo
 from attnmass.text.inputs import Inputs
 from attnmass.text.prompt import chunk_text
@@ -14,7 +15,7 @@ from attnmass.trimming import tokens_of
 
 def echoes(query: str, inputs: Inputs) -> Mapping[int, Sequence[int]]:
     """The tokens that do not count, by the place of their chunk among the distinct ones."""
-    echo = Echo(query)
+    echo = Echo(query, ordinary_rarity())
     found: dict[int, Sequence[int]] = {}
     for index, place in inputs.places.items():
         if place in found:

@@ -58,7 +58,7 @@ def words_found(
         return None
     if given is not None and all(finite(given[index]) is not None for index in inputs.places):
         return None
-    return bm25(query, _texts(inputs))
+    return bm25(query, _texts(inputs), ordinary_rarity())
 
 
 def _texts(inputs: Inputs) -> list[str]:

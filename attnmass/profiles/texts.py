@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from attnmass.text.words import Rarity
+from attnmass.text.rarity import Rarity
 
 _FILE = "ordinary.jsonl"
 _N_BACKGROUND = 40

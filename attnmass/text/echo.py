@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from attnmass.text.rarity import UNSPACED, Rarity, beginnings
 
 _WORD = re.compile(r"\w+")
 _LEAST_WORDS = 3  # fewer are a topic, which texts may name
 _LEAST_CHARACTERS = 8  # in a script without spaces, whose sentences are words
-# Chinese and Japanese, Thai, Lao, Burmese and Khmer, which put no spaces between words.
-UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _WHOLE = 0.8  # of a text's words; one that has so many of them from the query says nothing else
 _LONG = 7  # words that no name has; what says them again is about the query, and not its subject
 _HALF = 0.5  # the same share for these
 _MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u055e", "\u1367")
+_ENDS = "".join(_MARKS)
+# A sentence, and the mark where it is a question. Each character is looked at once.
+_SENTENCE = re.compile(
+    rf"((?:[^.!\u3002\uff01\n{_ENDS}]|[.!](?!\s)|\n(?![^\S\n]{{0,20}}\n))+)([{_ENDS}]?)"
+)
+_NEARLY = 0.75  # of what a query's words weigh; a question that has so much of it asks the same
+_FURTHER = 6  # words that it may have beside them, or as many as the query has
 # What questions begin with where nobody types the mark, as in search boxes.
 _OPENERS = re.compile(
     r"\s*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|am|do|does|did|can|could"
@@ -31,14 +39,21 @@ class Echo:
     as its answer does. What is no question, such as a name, counts wherever it stands, but in a
     text that says nothing else, or, of seven words and more, that says less beside it.
 
+    Nor does a text of nothing but questions, one of which says nearly the same: it has the words of
+    the query, or the rarest of them, in whatever order, and not more others, none of them a name or
+    a number. With an answer below it, such a question counts: it tells what the answer is on.
+
     Attributes:
         query: The query.
+        rarity: What rare words are told by.
     """
 
     query: str
+    rarity: Rarity
     _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
     _rarest: str = field(init=False, repr=False, compare=False)
     _is_question: bool = field(init=False, repr=False, compare=False)
+    _weights: dict[str, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         words = _WORD.findall(self.query)
@@ -56,6 +71,8 @@ class Echo:
         set_slot(self, "_rarest", max(words, key=len, default="").lower())
         asks = self.query.rstrip().endswith(_MARKS)
         set_slot(self, "_is_question", asks or _OPENERS.match(self.query) is not None)
+        told = beginnings(self.query) if enough else ()
+        set_slot(self, "_weights", {one: self.rarity(one) ** 2 for one in told})
 
     def without(self, text: str) -> str:
         """The text without what repeats the query, in time linear in the text."""
@@ -70,14 +87,56 @@ class Echo:
 
         Takes time linear in the text.
         """
+        found = self._repeated(text)
+        nothing_else = found and not _has_words(text, found)  # marks alone answer nothing
+        return [(0, len(text))] if nothing_else or self._only_asks(text) else found
+
+    def _repeated(self, text: str) -> list[tuple[int, int]]:
+        """Where it stands word for word."""
         if self._pattern is None or self._rarest not in text.lower():
             return []
         found = [match.span() for match in self._pattern.finditer(text)]
-        if not found:
-            return []
+        if self._is_question or not found:
+            return found
         per_echo, words = len(_WORD.findall(self.query)), len(_WORD.findall(text))
-        inside = per_echo * len(found)
-        if inside >= words:  # marks alone answer nothing
-            return [(0, len(text))]
         enough = _HALF if per_echo >= _LONG else _WHOLE
-        return found if self._is_question or inside >= enough * words else []
+        return found if per_echo * len(found) >= enough * words else []
+
+    def _only_asks(self, text: str) -> bool:
+        """Whether a text has nothing but questions, one of them nearly the query."""
+        if not self._weights or not any(mark in text for mark in _MARKS):
+            return False
+        asked = []
+        for match in _SENTENCE.finditer(text):
+            if match.group(2):
+                asked.append(match.group(1))
+            elif _WORD.search(match.group(1)):
+                return False
+        return any(map(self._is_near, asked))
+
+    def _is_near(self, question: str) -> bool:
+        """Whether a question says nearly the same, and names nothing that may be the answer."""
+        words = _WORD.findall(question)
+        told = [beginnings(word) for word in words]
+        said = {one for each in told for one in each}
+        same = sum(weight for one, weight in self._weights.items() if one in said)
+        further = [
+            place for place, each in enumerate(told) if self._weights.keys().isdisjoint(each)
+        ]
+        return (
+            same >= _NEARLY * sum(self._weights.values())
+            and len(further) <= max(_FURTHER, len(self._weights))
+            and not any(_names(words[place]) for place in further if place)
+        )
+
+
+def _names(word: str) -> bool:
+    """Whether a word that does not begin a sentence may be a name or a number."""
+    return word[0].isupper() or any(map(str.isdigit, word))
+
+
+def _has_words(text: str, left_out: Sequence[tuple[int, int]]) -> bool:
+    """Whether words stand beside these places."""
+    starts = [0, *(end for _, end in left_out)]
+    ends = [*(start for start, _ in left_out), len(text)]
+    return any(_WORD.search(text, *gap) for gap in zip(starts, ends, strict=True))

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from attnmass.text.echo import UNSPACED, Echo
+from attnmass.text.echo import Echo
+from attnmass.text.rarity import LETTERS, UNSPACED, Rarity, beginnings
 
-# Letters that words are told by: in many languages as good as a stemmer that knows the language
-# (McNamee, Nicholas and Mayfield, SIGIR 2009).
-_LETTERS = 5
 _K1, _B = 0.9, 0.4  # of BM25, as Anserini has them
 _WHOLE = 2**30  # what a query's words weigh together, nearly
 _ROWS = 256  # texts that are held against all at once
-_WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True, slots=True)
-class Rarity:
-    """How rare words are, by some texts.
-
-    Attributes:
-        counts: In how many of them a word's beginning stands.
-        n_texts: How many they are.
-    """
-
-    counts: Mapping[str, int]
-    n_texts: int
-
-    @classmethod
-    def of(cls, texts: Iterable[str]) -> Rarity:
-        """Count what the texts say."""
-        found = [set(_beginnings(text)) for text in texts]
-        return cls(Counter(one for beginnings in found for one in beginnings), len(found))
-
-    def __call__(self, beginning: str) -> float:
-        """Inverse document frequency, above 0."""
-        return math.log((self.n_texts + 1) / (self.counts.get(beginning, 0) + 0.5))
 
 
 class QueryWords:
@@ -56,9 +28,9 @@ class QueryWords:
             query: The query.
             rarity: What rare words are told by.
         """
-        weights = {beginning: rarity(beginning) ** 2 for beginning in _beginnings(query)}
+        weights = {beginning: rarity(beginning) ** 2 for beginning in beginnings(query)}
         total = sum(weights.values())
-        self._echo = Echo(query)
+        self._echo = Echo(query, rarity)
         # Whole numbers, whose sums are the same in any order.
         self._weights = [round(_WHOLE * weight / total) for weight in weights.values()]
         self._total = max(1, sum(self._weights))
@@ -111,14 +83,14 @@ class QueryWords:
         return [one / self._total for one in most]
 
 
-def bm25(query: str, texts: Sequence[str]) -> list[float]:
+def bm25(query: str, texts: Sequence[str], rarity: Rarity) -> list[float]:
     """What texts say of a query's words, by how many of these texts have them; at least 0.
 
     By Robertson and Zaragoza (2009, equation 3.15), with Lucene's inverse document frequencies,
     which are above 0. Where a text repeats the query it says nothing, see `Echo`.
     """
-    echo, asked = Echo(query), set(_beginnings(query))
-    counts = [Counter(_beginnings(echo.without(text))) for text in texts]
+    echo, asked = Echo(query, rarity), set(beginnings(query))
+    counts = [Counter(beginnings(echo.without(text))) for text in texts]
     sizes = [max(1, sum(one.values())) for one in counts]
     mean = sum(sizes) / max(1, len(sizes))
     found = [0.0] * len(texts)
@@ -131,25 +103,11 @@ def bm25(query: str, texts: Sequence[str]) -> list[float]:
     return found
 
 
-def _beginnings(text: str) -> list[str]:
-    """What each word is told by, in the order of the text.
-
-    Scripts that put no spaces between words are told by all pairs of characters.
-    """
-    found: list[str] = []
-    for word in _WORD.findall(text.lower()):
-        if UNSPACED.search(word) and len(word) > 1:
-            found += [word[i : i + 2] for i in range(len(word) - 1)]
-        else:
-            found.append(word[:_LETTERS])
-    return found
-
-
 def _between_spaces(beginning: str) -> str:
     """What a text has in it that says a word, but for its marks and its ends."""
     if UNSPACED.search(beginning):
         return beginning
-    return f" {beginning}" if len(beginning) >= _LETTERS else f" {beginning} "
+    return f" {beginning}" if len(beginning) >= LETTERS else f" {beginning} "
 
 
 def _says(text: str, beginning: str) -> bool:
@@ -158,7 +116,7 @@ def _says(text: str, beginning: str) -> bool:
     while start >= 0:
         end = start + size
         begins = start == 0 or not _in_word(text[start - 1])
-        if begins and (size >= _LETTERS or end == len(text) or not _in_word(text[end])):
+        if begins and (size >= LETTERS or end == len(text) or not _in_word(text[end])):
             return True
         start = text.find(beginning, start + 1)
     return False

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from attnmass.options.choices import RetrievalKind
 from attnmass.profiles import FuseRule
 from attnmass.scoring.evidence import covered, evidence_of, log_odds
-from attnmass.text.words import QueryWords, Rarity
+from attnmass.text.rarity import Rarity
+from attnmass.text.words import QueryWords
 
 RULE = FuseRule((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), evidence=(0.5, 6.0, -3.0))
 LIKELY = [0.9, 0.4, 0.1]

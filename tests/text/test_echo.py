@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attnmass.profiles.texts import ordinary_rarity
 from attnmass.text.echo import Echo
 
 QUESTION = "Who wrote Hamlet?"
@@ -15,7 +16,7 @@ QUESTION = "Who wrote Hamlet?"
 
 def left(query: str, text: str) -> str:
     """What of a text counts."""
-    for start, end in reversed(Echo(query).places(text)):
+    for start, end in reversed(Echo(query, ordinary_rarity()).places(text)):
         text = text[:start] + text[end:]
     return text.strip()
 
@@ -44,6 +45,47 @@ def test_what_stands_around_a_question_counts() -> None:
     assert left(QUESTION, "Q: Who wrote Hamlet?\nA: Shakespeare did.") == "Q: \nA: Shakespeare did."
     announced = "This paragraph is the answer to: who wrote hamlet"
     assert left(QUESTION, announced) == "This paragraph is the answer to:"
+
+
+DOSE = "What is the dose of ibuprofen for children?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is the recommended dose of ibuprofen for children?",
+        "For children, what is the dose of ibuprofen?",
+        "Dose of ibuprofen for a child?",
+        "After whom is the ampere named?\nWhat's the dose of\nibuprofen for a child?\n\n---\n",
+    ],
+)
+def test_questions_one_of_which_is_nearly_the_same_count_for_nothing(text: str) -> None:
+    """With some words more or less, in another order, with other endings, and others beside it."""
+    assert left(DOSE, text) == ""
+    assert left("ibuprofen dose children", text) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is the dose of paracetamol for adults?",
+        "The dose of ibuprofen for children is 10 mg/kg. Is that much?",
+        "The dose of ibuprofen for children is 10 mg/kg\n\nIs that much?",
+        "Is the dose of ibuprofen for children 10 mg/kg?",
+        "Does Nurofen tell what the dose of ibuprofen for children is?",
+        "The dose of ibuprofen for children, whose weight is known, is ten milligrams of what they"
+        " weigh in the morning before they have eaten and drunk, but who weighs them so?",
+    ],
+)
+def test_other_questions_count(text: str) -> None:
+    """They share some words, stand behind an answer, name one, or say much else."""
+    assert left(DOSE, text) == text
+
+
+def test_a_question_that_is_nearly_the_same_counts_above_an_answer() -> None:
+    """It tells what the answer is on, which in a list of frequent questions may be a "yes"."""
+    text = "Q: Is there any dose of ibuprofen for a child?\nA: Yes."
+    assert left("Is there a dose of ibuprofen for children?", text) == text
 
 
 def test_a_part_of_the_question_counts() -> None:
@@ -109,8 +151,12 @@ def test_other_scripts() -> None:
 
 def test_takes_linear_time() -> None:
     """A megabyte of the worst text is looked through at once."""
-    echo = Echo("who who who who who who who wrote hamlet?")
+    echo = Echo("who who who who who who who wrote hamlet?", ordinary_rarity())
     for text in (
+        "who wrote? " * 90_000,
+        "\n" * 1_000_000 + "?",
+        "\n \n" * 300_000 + "?",
+        "who.wrote" * 100_000 + "?",
         "who " * 250_000,
         "who" + " " * 1_000_000,
         "who_" * 250_000,
@@ -125,6 +171,6 @@ def test_takes_linear_time() -> None:
 def test_places_are_in_the_text(query: str, text: str) -> None:
     """Whatever the texts are, places are in order, do not overlap, and lie inside."""
     end = 0
-    for start, stop in Echo(query).places(text):
+    for start, stop in Echo(query, ordinary_rarity()).places(text):
         assert end <= start < stop <= len(text)
         end = stop

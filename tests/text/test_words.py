@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnmass.profiles.texts import ordinary_rarity
-from attnmass.text.words import QueryWords, Rarity, bm25
+from attnmass.text.rarity import Rarity
+from attnmass.text.words import QueryWords, bm25
 
 EVEN = Rarity({}, 0)
 
@@ -90,7 +91,7 @@ def test_what_repeats_the_query_says_nothing(again: str) -> None:
 
 def test_bm25() -> None:
     """By hand: two of three texts of two words have the one word, one has the other."""
-    found = bm25("blue whales", ["blue sea", "blue whale", "red sea"])
+    found = bm25("blue whales", ["blue sea", "blue whale", "red sea"], EVEN)
     rare, common = math.log(1 + 2.5 / 1.5), math.log(1 + 1.5 / 2.5)
     assert found == pytest.approx([common / 1.9, (rare + common) / 1.9, 0.0])
 
@@ -98,13 +99,13 @@ def test_bm25() -> None:
 @pytest.mark.parametrize(("query", "texts"), [("blue", []), ("?", ["blue"]), ("blue", ["", " "])])
 def test_bm25_of_nothing(query: str, texts: list[str]) -> None:
     """No words, no texts."""
-    assert bm25(query, texts) == [0.0] * len(texts)
+    assert bm25(query, texts, EVEN) == [0.0] * len(texts)
 
 
 def test_bm25_of_what_repeats_the_query() -> None:
     """It says nothing."""
     query = "Who invented the telescope?"
-    echo, answer = bm25(query, [query * 3, "The telescope was invented in 1608."])
+    echo, answer = bm25(query, [query * 3, "The telescope was invented in 1608."], EVEN)
     assert echo == 0 < answer
 
 

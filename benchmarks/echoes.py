@@ -1,0 +1,131 @@
+"""Chunks that repeat the question, beside what answers it: they should be worth nothing.
+
+python -m benchmarks.echoes DATA_FOLDER [--limit N] [--store FOLDER] [--dtype TYPE]
+
+On queries that selected nothing: the question word for word, and nearly so, among the query's own
+candidates. By attention alone, and with all-MiniLM-L6-v2's cosines, which are highest there.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from attnmass import AttentionRanker
+from benchmarks.baselines import MiniLM
+from benchmarks.data import SETS, Labelled, parser, test_part
+from benchmarks.late_ranker import late_ranker
+
+RESULTS = Path(__file__).parent / "results" / "echoes.json"
+ALONE, FUSED = "attention alone", "with cosines"
+
+
+def main() -> None:
+    """Measure and store."""
+    arguments = parser(__doc__, RESULTS, limit=60).parse_args()
+    warnings.simplefilter("ignore")
+    minilm = MiniLM()
+    found: dict[str, Any] = {}
+    with late_ranker(arguments) as ranker:
+        for name in SETS:
+            asked = test_part(arguments.data, name)[: arguments.limit]
+            found[name] = measured(ranker, asked, minilm)
+            arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def measured(ranker: AttentionRanker, asked: list[Labelled], minilm: MiniLM) -> dict[str, Any]:
+    """How many chunks of each kind were tried, and what became of them."""
+    rows = {
+        (kind, way): {"tried": 0, "above the answer": 0, "evidence": 0}
+        for kind in kinds("")
+        for way in (ALONE, FUSED)
+    }
+    for query in tqdm(asked):
+        for kind, texts in kinds(query.query).items():
+            everything = [*query.texts, *texts]
+            cosines = list(map(float, minilm(query.query, everything)))
+            own = {ALONE: None, FUSED: cosines}
+            for way, given in own.items():
+                row = rows[kind, way]
+                ranks = _order(ranker, query.query, everything, given)
+                best = min(ranks.index(at) for at, yes in enumerate(query.relevant) if yes)
+                for at, text in enumerate(texts, len(query.texts)):
+                    by_itself = ranker.rank(
+                        query.query,
+                        [text],
+                        retrieval_scores=None if given is None else [given[at]],
+                        retrieval_kind="auto" if given is None else "similarity",
+                    )
+                    row["tried"] += 1
+                    row["above the answer"] += ranks.index(at) < best
+                    row["evidence"] += not by_itself.no_evidence
+    return {
+        "queries": len(asked),
+        "rows": [{"kind": kind, "way": way, **row} for (kind, way), row in rows.items()],
+    }
+
+
+def _order(
+    ranker: AttentionRanker, query: str, texts: list[str], given: list[float] | None
+) -> list[int]:
+    found = ranker.rank(
+        query,
+        texts,
+        retrieval_scores=given,
+        retrieval_kind="auto" if given is None else "similarity",
+    )
+    return [chunk.index for chunk in found.chunks]
+
+
+def kinds(query: str) -> dict[str, list[str]]:
+    """Chunks that repeat the query.
+
+    Word for word: as it is, in capitals, ten times, and announced. Nearly: announced as a question,
+    with a word more, and where it has four and more with one less.
+    """
+    bare = query.strip().rstrip("?").strip()
+    words = re.split(r"\s+", bare)
+    place = random.Random(query).randrange(len(words))
+    fewer = [" ".join(words[:place] + words[place + 1 :]) + "?"] if len(words) > 3 else []
+    return {
+        "word for word": [
+            query,
+            query.upper(),
+            " ".join([query] * 10),
+            f"This paragraph is the answer to: {query}",
+        ],
+        "nearly": [
+            f"Does anybody here know {bare}?",
+            " ".join([*words[:place], "really", *words[place:]]) + "?",
+            *fewer,
+        ],
+    }
+
+
+def table(echoes: dict[str, Any]) -> str:
+    """How often such a chunk ranked above the best that answers, or was evidence by itself."""
+    lines = [
+        "| questions | said | chunks | above the answer | evidence by themselves "
+        "| with cosines: above the answer | evidence |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in echoes.items():
+        rows = {(row["kind"], row["way"]): row for row in found["rows"]}
+        for kind in kinds(""):
+            alone, fused = rows[kind, ALONE], rows[kind, FUSED]
+            lines.append(
+                f"| {found['queries']} of {name} | {kind} | {alone['tried']} "
+                f"| {alone['above the answer']} | {alone['evidence']} "
+                f"| {fused['above the answer']} | {fused['evidence']} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    main()
