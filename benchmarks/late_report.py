@@ -171,14 +171,14 @@ def why(
     ratio = cost["ratios"]["warm 2000 over cross-encoder"]
     mine = late["means"]["musique"]["late"][0]
     return (
-        f"- **Chunks are read once.** {late['bytes_a_token']:.0f} bytes of a token are kept, and a "
-        f"question over 2,000 kept chunks takes\n  {seconds:.2f} s on {cost['threads']} cores: "
-        f"{100 * ratio:.1f}% of the time of a cross-encoder of MiniLM-L6's size.\n"
+        f"- **Chunks are read once.** attnmass keeps {late['bytes_a_token']:.0f} bytes per token, and a "
+        f"question over 2,000 kept chunks\n  takes {seconds:.2f} s on {cost['threads']} cores: "
+        f"{100 * ratio:.1f}% of the time of a cross-encoder the size of MiniLM-L6.\n"
         "- **No model is trained.** On MuSiQue, where an answer takes several documents, nDCG@10 "
         f"is {mine:.2f};\n  all-MiniLM-L6-v2 has {others['MiniLM cosine']:.2f}, BM25 "
         f"{others['BM25']:.2f}.\n"
-        "- **It says when there is nothing.** Among 20 chunks of other questions evidence tells "
-        "the\n"
-        f"  answer with an area under ROC of {min(told):.2f} to {max(told):.2f} "
+        "- **It says when there is nothing.** Evidence tells whether the answer is among 20 chunks "
+        "from other\n"
+        f"  questions with an area under the ROC curve of {min(told):.2f} to {max(told):.2f} "
         "([what the numbers mean](docs/numbers.md#relevance)).\n"
     )
