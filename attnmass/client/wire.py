@@ -26,7 +26,7 @@ Count = Annotated[int, Ge(0)]
 
 
 class Wire(BaseModel):
-    """A part of an answer; what a later server adds is left aside."""
+    """A part of an answer; what a later server adds is ignored."""
 
     model_config = ConfigDict(
         extra="ignore", allow_inf_nan=False, strict=True, hide_input_in_errors=True
