@@ -30,7 +30,7 @@ _NONE: Any = object()
 
 
 def check_documents(documents: Sequence[Document]) -> None:
-    """Raise `TypeError` for what is no sequence of documents."""
+    """Raise `TypeError` for what is not a sequence of documents."""
     check_items("documents", documents, Document, instead="[Document(page_content=text)]")
 
 
@@ -159,7 +159,7 @@ def check_reader(template: Template) -> None:
 
 
 def check_document(document: Document) -> None:
-    """Raise `TypeError` for what is no document."""
+    """Raise `TypeError` for what is not a document."""
     if not isinstance(document, Document):
         raise TypeError(
             f"{type(document).__name__} is no Document: pass one, or call this for each of several"

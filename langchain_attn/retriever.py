@@ -214,7 +214,7 @@ def _first(found: Any, count: int) -> Sequence[Document]:
     """The first of what a retriever gave, which may be any runnable.
 
     Raises:
-        TypeError: If those are no documents.
+        TypeError: If those are not documents.
     """
     instead = "a retriever that gives a list of documents"
     check_items("what the retriever gave", found, Document, instead=instead)

@@ -29,18 +29,18 @@ Found = TypeVar("Found", bound=NodeWithScore | BaseNode)
 
 
 def check_nodes(nodes: Sequence[BaseNode]) -> None:
-    """Raise `TypeError` for what is no sequence of nodes without scores."""
+    """Raise `TypeError` for what is not a sequence of nodes without scores."""
     check_items("nodes", nodes, BaseNode, instead="[TextNode(text=text)]")
 
 
 def check_found(nodes: Sequence[NodeWithScore]) -> None:
-    """Raise `TypeError` for what is no sequence of nodes with scores."""
+    """Raise `TypeError` for what is not a sequence of nodes with scores."""
     instead = "[NodeWithScore(node=node)], as retrievers return them"
     check_items("nodes", nodes, NodeWithScore, instead=instead)
 
 
 def check_query(query_bundle: object) -> None:
-    """Raise `TypeError` for what is no query bundle; `None` is no query."""
+    """Raise `TypeError` for what is not a query bundle; `None` stands for no query."""
     if isinstance(query_bundle, str):
         raise TypeError("query_bundle must be a QueryBundle: pass a text as query_str=...")
     check_type("query_bundle", query_bundle, QueryBundle, optional="no query")

@@ -186,7 +186,7 @@ def read_scored(
     Args:
         told: The answer.
         query: What was asked.
-        chunks: What was sent; what is no text has the text `""`.
+        chunks: What was sent; what is not text has the text `""`.
         given: The retriever's scores.
         profile: The server's.
 

@@ -227,10 +227,10 @@ def _best_and_total(masses: Sequence[float], sizes: Sequence[float]) -> tuple[fl
 
 
 def check_number(name: str, value: float) -> None:
-    """Hold a number of a rule to what sums of products with it are finite.
+    """Hold a number of a rule to a range in which sums of products with it are finite.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is not a number.
         ValueError: If it is not finite, or beyond a million.
     """
     check_finite(name, value)

@@ -123,7 +123,7 @@ def from_bytes(data: bytes) -> KeyValues:
     """The entry that `to_bytes` wrote, in main memory.
 
     Raises:
-        ValueError: If the data is none: names, dimensions or counts of tokens are not an entry's.
+        ValueError: If it is not one: names, dimensions or counts of tokens are not an entry's.
     """
     try:
         tensors = load(data)
