@@ -35,21 +35,21 @@ def attribute(
     Args:
         result: What a chain returned: the question as `input`, `query` or `question`, the documents
             as `context`, `source_documents` or `documents`, and the answer, a text or a message, as
-            `answer`, `result` or `output`. Nothing of it is changed.
+            `answer`, `result` or `output`. Nothing in it is changed.
         query: What was asked, where that is not in `result`.
         rerank: Whose model reads, and with which `document_template`; default: `AttentionRerank()`.
         top_spans: As in `attnmass.AttentionRanker.attribute`.
         threshold: Likewise.
 
     Returns:
-        `Support.chunk` is the position in the documents, whose texts, as they are there, `start`
-        and `end` are of; `chunk_id` is the document's id, and `doc_start` and `doc_end` are set
+        `Support.chunk` is the position in the documents, and `start` and `end` are into their texts
+        as they are there; `chunk_id` is the document's id, and `doc_start` and `doc_end` are set
         where a `start_index` says where it begins.
 
     Raises:
         ValueError: If question, documents or answer are missing, or as
             `AttentionRanker.attribute`.
-        TypeError: If one of them is something else.
+        TypeError: If one of them is of another type.
         AttnMassError: If the model cannot be loaded or read.
 
     Example:

@@ -22,12 +22,12 @@ def cite(documents: Sequence[Document], *, marker: str | None = None) -> Cited:
         marker: As in `attnmass.results.citations.cite`.
 
     Returns:
-        The texts with markers, without metadata, and what each of them stands for. A source's
-        `chunk_id` is the document's id, and `metadata["source"]` where loaders put that.
+        The texts with markers, without metadata, and what each marker stands for. A source's
+        `chunk_id` is the document's id; it has a `metadata["source"]` where loaders put one.
 
     Raises:
         ValueError: If `marker` is malformed or looks like something in the texts.
-        TypeError: If there is something else than documents.
+        TypeError: If there is anything other than documents.
 
     Example:
         >>> cited = cite(rerank.compress_documents(documents, question))

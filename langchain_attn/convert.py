@@ -30,12 +30,12 @@ _NONE: Any = object()
 
 
 def check_documents(documents: Sequence[Document]) -> None:
-    """Raise `TypeError` for what is no sequence of documents."""
+    """Raise `TypeError` for what is not a sequence of documents."""
     check_items("documents", documents, Document, instead="[Document(page_content=text)]")
 
 
 def to_chunks(documents: Sequence[Document], template: Template) -> list[Chunk]:
-    """What the model reads of each document; of a blank one nothing, whatever the template.
+    """What the model reads of each document; nothing of a blank one, whatever the template.
 
     Raises:
         ValueError: If a document lacks a metadata key that the template names.
@@ -95,7 +95,7 @@ def to_document(
         chunk: What it became in `ranking`.
         ranking: The call's.
         rerank: Says what is written into the metadata.
-        separator: Stands where text was dropped; `None` if trimming was not asked for.
+        separator: What stands where text was dropped; `None` if trimming was not asked for.
     """
     result = copy_document(document)
     told = tell(rerank, ranking, chunk, chunk.index)
@@ -139,11 +139,11 @@ def details(document: Document) -> dict[str, Any]:
         document: A document.
 
     Returns:
-        Empty if nothing: only trimming, `add_scores` or `keep_retrieval_score` writes something.
-        Names are told in `AttentionRerank`.
+        Empty if nothing: only trimming, `add_scores` or `keep_retrieval_score` writes anything.
+        `AttentionRerank` explains the names.
 
     Raises:
-        TypeError: If it is no document.
+        TypeError: If it is not a document.
     """
     check_document(document)
     return dict(hidden.read(document.metadata))
@@ -159,7 +159,7 @@ def check_reader(template: Template) -> None:
 
 
 def check_document(document: Document) -> None:
-    """Raise `TypeError` for what is no document."""
+    """Raise `TypeError` for what is not a document."""
     if not isinstance(document, Document):
         raise TypeError(
             f"{type(document).__name__} is no Document: pass one, or call this for each of several"
@@ -168,7 +168,7 @@ def check_document(document: Document) -> None:
 
 @names_nearest
 def restore(document: Document) -> Document:
-    """What was passed to the reranker that gave this document, as far as that one changed it.
+    """What was passed to the reranker that returned this document, as far as it changed that.
 
     Args:
         document: From `AttentionRerank` or `AttentionRetriever`. If it was trimmed, with
@@ -176,12 +176,12 @@ def restore(document: Document) -> Document:
 
     Returns:
         A copy with the original text, `start_index` and `relevance_score`, and without what is
-        under `attnmass`, which has to fit the text: what was changed since, or never was of that
-        text, is left as it is. A `relevance_score` that another reranker wrote since is kept. What
-        no reranker of this package gave is copied.
+        under `attnmass`, which has to fit the text: what was changed since, or never belonged to
+        that text, is left as it is. A `relevance_score` that another reranker wrote since is kept.
+        What no reranker of this package returned is copied.
 
     Raises:
-        TypeError: If it is no document.
+        TypeError: If it is not a document.
         ValueError: If it was trimmed and its original text was not kept.
     """
     check_document(document)
@@ -205,9 +205,9 @@ def restore(document: Document) -> Document:
 
 
 def as_retrieved(document: Document) -> Document:
-    """The document, or what it was before this process trimmed it and nobody changed it since.
+    """The document, or what it was before this process trimmed it, if nobody changed it since.
 
-    Whoever masks names in a trimmed document, for one, does not get them back.
+    Whoever masks names in a trimmed document, for example, does not get them back.
     """
     trimmed = hidden.own_source_text(hidden.read(document.metadata), document.page_content)
     return document if trimmed is None else restore(document)

@@ -29,7 +29,7 @@ def rank_documents(
         rerank: How.
         documents: The candidates.
         query: The question.
-        config: Whose callbacks are told of trimming.
+        config: Its callbacks are told of trimming.
     """
     if not documents:
         return []

@@ -25,8 +25,8 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     r"""Ranks documents by the attention that a query pays them, keeps the best, and trims them.
 
     The model loads on first use and is shared by every adapter that names it with the same
-    options. Results are copies, equal to what came in, so that retrievers that put the results of
-    several calls together recognise duplicates. What a call found is in `last_ranking`, or with
+    options. Results are copies, equal to what came in, so that retrievers that combine the results
+    of several calls recognise duplicates. What a call found is in `last_ranking`, or with
     `add_scores` in the metadata: the score as `relevance_score`, and under `attnmass`, read by
     `details`, what it came from: `score`, `retrieval_score`, `rank_before` (position in the input,
     0-based), `n_tokens`, `model`, `evidence` and `no_evidence` of all documents together, and
@@ -36,20 +36,20 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     Documents are trimmed to their best spans (sentences, list items, tables, ...) if `max_tokens`,
     `keep_ratio` or `top_p` is set; `attnmass.Trim` says how the options combine. Documents of which
     nothing is kept are left out, blank ones too. A `start_index`, as text splitters write it, is
-    taken for the document's place in the one that it is part of; where the text got shorter it
-    names what is left if that is one slice of that document, else it is taken out. Under `attnmass`
+    taken as the document's place in the one that it is part of; where the text got shorter, it
+    names what is left if that is one slice of that document, else it is removed. Under `attnmass`
     there are then `spans`, the kept ones, each with `id`, `start` and `end` into the text before
     trimming, `place` in the text now, `doc_start` and `doc_end` where a `start_index` was there,
-    and `kind`; with `add_scores` also `score` and `reason`; further `n_dropped_spans` and `digest`,
+    and `kind`; with `add_scores` also `score` and `reason`; and `n_dropped_spans` and `digest`,
     of the text now. With `keep_original` there is what `restore` needs where the text got shorter:
     `original_text`, `separator`, `seal` and `original_start_index`.
 
-    A trimmed result that comes in again with the same query and options stays as it is; else
+    A trimmed result that comes in again with the same query and options stays as it is; otherwise
     documents that this process trimmed with `keep_original` are ranked, and trimmed if that is
     asked for, by their original text; what others wrote under `attnmass` is never read instead of
-    a text. Each trimming is told to callbacks as a custom event `attnmass_trim`. With `dry_run` all
-    documents come back ranked and whole, and the event tells what trimming would have left; with
-    `keep_ranking`, `last_ranking.saving` tells of which spans.
+    a text. Callbacks get each trimming as a custom event `attnmass_trim`. With `dry_run`, all
+    documents come back ranked and whole, and the event says what trimming would have left; with
+    `keep_ranking`, `last_ranking.saving` says which spans.
 
     Raises:
         ValidationError: On unknown fields and bad values; a `ValueError`.
@@ -59,11 +59,11 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
 
     document_template: str | None = option(
         None,
-        r"What the model reads of a document, over its metadata: '{title}\n{page_content}'",
+        r"What the model reads of a document, with its metadata: '{title}\n{page_content}'",
         unset="its text",
     )
     reader_template: str = option(
-        PLAIN, "What the reader gets of a document, which max_tokens counts, as document_prompt"
+        PLAIN, "What the reader gets of a document, like document_prompt; max_tokens counts it"
     )
     score_key: str = option(
         convert.SCORE_KEY, "The metadata key where the retriever's score is found"
@@ -84,7 +84,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         """Order documents by the attention that the query pays them.
 
         Args:
-            documents: The candidates; none of them is changed, no documents load no model.
+            documents: The candidates; none of them is changed. Without any, no model is loaded.
             query: The question.
             callbacks: Told of the call as one chain run with the class's name.
 
@@ -95,8 +95,8 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         Raises:
             ValueError: If the query is blank, a document lacks what a template names, `fuse` is
                 set and a document has no score under `score_key`, or no span fits `max_tokens`.
-            TypeError: If there is something else than documents, whatever `on_error` is.
-            AttnMassError: If the model cannot be loaded or its attention not read, or
+            TypeError: If there is anything other than documents, whatever `on_error` is.
+            AttnMassError: If the model cannot be loaded or its attention cannot be read, or
                 `NoEvidenceError` if that was asked for.
         """
         inputs = {"documents": documents, "query": query}
@@ -105,7 +105,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
     async def acompress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> list[Document]:
-        """`compress_documents` in a thread of the adapter's own, so that the event loop goes on.
+        """`compress_documents` in the adapter's own thread, so that the event loop keeps running.
 
         Args, returns, errors: as in `compress_documents`.
         """
@@ -113,7 +113,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         return await self.as_runnable().ainvoke(inputs, {"callbacks": callbacks})
 
     def warm(self, documents: Sequence[Document]) -> WarmResult:
-        """Read documents ahead, so that no query has to wait for it; see `AttentionRanker.warm`.
+        """Read documents ahead, so that no query has to wait for that; see `AttentionRanker.warm`.
 
         Args:
             documents: As they will be retrieved; what `document_template` names is read with them.
@@ -121,7 +121,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         Raises:
             ValueError: If there is no cache to keep them in, or a document lacks what
                 `document_template` names.
-            TypeError: If there is something else than documents.
+            TypeError: If there is anything other than documents.
             AttnMassError: If the model cannot be loaded or read.
         """
         convert.check_documents(documents)
@@ -131,7 +131,7 @@ class AttentionRerank(UsesRanker, BaseDocumentCompressor):
         return Template("document_template", self.document_template or PLAIN)
 
     async def awarm(self, documents: Sequence[Document]) -> WarmResult:
-        """`warm` in a thread of the adapter's own, so that the event loop goes on."""
+        """`warm` in the adapter's own thread, so that the event loop keeps running."""
         return await self._worker.run(self.warm, documents)
 
     def as_runnable(self) -> Runnable[dict[str, Any], list[Document]]:

@@ -32,17 +32,17 @@ class AttentionRetriever(Sound, BaseRetriever):
     """Fetches `fetch_k` documents from another retriever and returns the best `k` by attention.
 
     The wrapped retriever is not changed: a copy of it fetches `fetch_k` where it has a field `k` or
-    `search_kwargs`; what others give is cut to as many. Unless `rerank.fuse` is `None`, a vector
-    store is searched with scores: its own, else its relevance scores, whose scale is each store's.
-    Unless `rerank.retrieval_kind` says what they are, scores that rise from the best to the last
-    are taken for distances, and negated; a kind that contradicts the scores is an error.
+    `search_kwargs`; what others return is cut to that many. Unless `rerank.fuse` is `None`, a
+    vector store is searched with scores: its own, else its relevance scores, whose scale is each
+    store's own. Unless `rerank.retrieval_kind` says what they are, scores that rise from the best
+    to the last are taken as distances, and negated; a kind that contradicts the scores is an error.
 
     `invoke` and its like take `k` and `fetch_k` for one call, which fetches no fewer than `k`;
     other keywords go to the wrapped retriever. Where reranking fails and `rerank` passes documents
     through, the first `k` of them are returned.
 
-    Instead of `rerank` the fields of an `AttentionRerank` can be passed, such as `max_tokens=800`;
-    beside it `top_n`, which is `k`, LangChain's own word.
+    Instead of `rerank`, the fields of an `AttentionRerank` can be passed, such as `max_tokens=800`;
+    alongside it, `top_n`, which is `k`, LangChain's own word.
 
     Attributes:
         retriever: Any LangChain retriever, or another runnable from a query to documents.
@@ -214,7 +214,7 @@ def _first(found: Any, count: int) -> Sequence[Document]:
     """The first of what a retriever gave, which may be any runnable.
 
     Raises:
-        TypeError: If those are no documents.
+        TypeError: If those are not documents.
     """
     instead = "a retriever that gives a list of documents"
     check_items("what the retriever gave", found, Document, instead=instead)

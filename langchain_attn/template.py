@@ -23,7 +23,7 @@ class Template:
             template: Python's format syntax, as in `PromptTemplate`.
 
         Raises:
-            ValueError: If it is malformed or lacks `{page_content}` as it is.
+            ValueError: If it is malformed or lacks a plain `{page_content}`.
         """
         try:
             self._prompt = PromptTemplate.from_template(template)

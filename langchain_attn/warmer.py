@@ -16,8 +16,8 @@ from langchain_attn.rerank import AttentionRerank
 class AttentionWarmer(BaseDocumentTransformer):
     """Reads documents into the chunk cache of a reranker, and passes them on as they are.
 
-    Put it behind everything that changes text or metadata, before documents are stored. Where
-    queries are answered by another process the reranker needs a `store`.
+    Put it after everything that changes text or metadata, before documents are stored. Where
+    queries are answered by another process, the reranker needs a `store`.
     """
 
     def __init__(self, rerank: AttentionRerank | None = None) -> None:
@@ -42,7 +42,7 @@ class AttentionWarmer(BaseDocumentTransformer):
     def transform_documents(
         self, documents: Sequence[Document], **kwargs: Any
     ) -> Sequence[Document]:
-        """Read the documents; what is in the cache already is skipped.
+        """Read the documents; what is already in the cache is skipped.
 
         Args:
             documents: Not changed.
@@ -60,6 +60,6 @@ class AttentionWarmer(BaseDocumentTransformer):
     async def atransform_documents(
         self, documents: Sequence[Document], **kwargs: Any
     ) -> Sequence[Document]:
-        """`transform_documents` in a thread of the reranker's own."""
+        """`transform_documents` in the reranker's own thread."""
         await self.rerank.awarm(documents)
         return documents

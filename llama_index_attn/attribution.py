@@ -28,19 +28,19 @@ def attribute(
 
     Args:
         response: From a query or chat engine: what has a `response` and `source_nodes`. A stream
-            is read to its end. Nothing of it is changed.
+            is read to its end. Nothing in it is changed.
         query: What was asked.
         rerank: Whose model reads, and with which metadata; default: `AttentionRerank()`.
         top_spans: As in `attnmass.AttentionRanker.attribute`.
         threshold: Likewise.
 
     Returns:
-        `Support.chunk` is the position in `source_nodes`, whose texts, as they are there, `start`
-        and `end` are of; `chunk_id` is the node's id, and `doc_start` and `doc_end` are into its
-        parent's text, where the node's offsets name that.
+        `Support.chunk` is the position in `source_nodes`, and `start` and `end` are into their
+        texts as they are there; `chunk_id` is the node's id, and `doc_start` and `doc_end` are into
+        its parent's text, where the node's offsets name that.
 
     Raises:
-        TypeError: If `response` has no text or no source nodes, or something else is off.
+        TypeError: If `response` has no text or no source nodes, or something else is wrong.
         ValueError: As `AttentionRanker.attribute`.
         AttnMassError: If the model cannot be loaded or read.
 

@@ -35,7 +35,7 @@ def reserve(trim: Trim, nodes: Sequence[NodeWithScore]) -> int:
 
 
 def less(trim: Trim, taken: int) -> Trim:
-    """The same request with so many tokens less.
+    """The same request with this many tokens fewer.
 
     Raises:
         ValueError: If none are left and `on_empty` is `"raise"`.

@@ -23,12 +23,12 @@ def cite(nodes: Sequence[NodeWithScore | BaseNode], *, marker: str | None = None
         marker: As in `attnmass.results.citations.cite`.
 
     Returns:
-        The texts with markers, without metadata, and what each of them stands for. A source's
+        The texts with markers, without metadata, and what each marker stands for. A source's
         `chunk_id` is the node's id, its `parent_id` that of the node's source document.
 
     Raises:
         ValueError: If `marker` is malformed or looks like something in the texts.
-        TypeError: If there is something else than nodes.
+        TypeError: If there is anything other than nodes.
 
     Example:
         >>> cited = cite(rerank.postprocess_nodes(nodes, query_str=question))

@@ -29,18 +29,18 @@ Found = TypeVar("Found", bound=NodeWithScore | BaseNode)
 
 
 def check_nodes(nodes: Sequence[BaseNode]) -> None:
-    """Raise `TypeError` for what is no sequence of nodes without scores."""
+    """Raise `TypeError` for what is not a sequence of nodes without scores."""
     check_items("nodes", nodes, BaseNode, instead="[TextNode(text=text)]")
 
 
 def check_found(nodes: Sequence[NodeWithScore]) -> None:
-    """Raise `TypeError` for what is no sequence of nodes with scores."""
+    """Raise `TypeError` for what is not a sequence of nodes with scores."""
     instead = "[NodeWithScore(node=node)], as retrievers return them"
     check_items("nodes", nodes, NodeWithScore, instead=instead)
 
 
 def check_query(query_bundle: object) -> None:
-    """Raise `TypeError` for what is no query bundle; `None` is no query."""
+    """Raise `TypeError` for what is not a query bundle; `None` stands for no query."""
     if isinstance(query_bundle, str):
         raise TypeError("query_bundle must be a QueryBundle: pass a text as query_str=...")
     check_type("query_bundle", query_bundle, QueryBundle, optional="no query")
@@ -91,7 +91,7 @@ def to_node(
         ranking: The call's.
         place: Its position in the input.
         rerank: Says what is written into the metadata.
-        separator: Stands where text was dropped; `None` if trimming was not asked for.
+        separator: What stands where text was dropped; `None` if trimming was not asked for.
     """
     result = copy_node(found)
     _set(result, "score", chunk.score)
@@ -142,11 +142,11 @@ def details(found: NodeWithScore | BaseNode) -> dict[str, Any]:
         found: A node, with or without a score.
 
     Returns:
-        Empty if nothing: only trimming, `add_scores` or `keep_retrieval_score` writes something.
-        Names are told in `AttentionRerank`.
+        Empty if nothing: only trimming, `add_scores` or `keep_retrieval_score` writes anything.
+        `AttentionRerank` explains the names.
 
     Raises:
-        TypeError: If it is no node.
+        TypeError: If it is not a node.
     """
     _check_node(found)
     return dict(hidden.read(_node(found).metadata))
@@ -154,7 +154,7 @@ def details(found: NodeWithScore | BaseNode) -> dict[str, Any]:
 
 @names_nearest
 def restore(found: Found) -> Found:
-    """What was passed to the reranker that gave this node, as far as that reranker changed it.
+    """What was passed to the reranker that returned this node, as far as it changed that.
 
     Args:
         found: A node, with or without a score, from `AttentionRerank` or `AttentionRetriever`. If
@@ -162,13 +162,13 @@ def restore(found: Found) -> Found:
 
     Returns:
         A copy with the original text and offsets, and without what is under `"attnmass"`, which has
-        to fit the text: what was changed since, or never was of that text, is left as it is. Its
-        `embedding` is `None` where the text had been trimmed. With `add_scores` it has its
-        retrieval score again, but for a score that another postprocessor set since. What no
-        reranker of this package gave is copied.
+        to fit the text: what was changed since, or never belonged to that text, is left as it is.
+        Its `embedding` is `None` where the text had been trimmed. With `add_scores` it has its
+        retrieval score again, except where another postprocessor set a score since. What no
+        reranker of this package returned is copied.
 
     Raises:
-        TypeError: If it is no node.
+        TypeError: If it is not a node.
         ValueError: If it was trimmed and its original text was not kept.
     """
     _check_node(found)

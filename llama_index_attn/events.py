@@ -1,4 +1,4 @@
-"""What is told beside LlamaIndex's own events."""
+"""What is reported besides LlamaIndex's own events."""
 
 from __future__ import annotations
 

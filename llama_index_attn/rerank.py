@@ -28,9 +28,9 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
 
     The model loads on first use and is shared by every adapter that names it with the same options.
     Kept nodes are copies; their score is what they are ordered by, in [0, 1]: their share of the
-    attention, where `fuse` finds scores of a retriever the share by both, of a cross-encoder what
+    attention; where `fuse` finds a retriever's scores, the share by both; of a cross-encoder, what
     `rank_by` makes of its logit. All else is as it was, so that a node's hash is the same in every
-    call, and fusion and docstores recognise it. More of a call is in `last_ranking`, or with
+    call, and fusion and docstores recognise it. More about a call is in `last_ranking`, or with
     `add_scores` in the metadata under `"attnmass"`, hidden from the LLM and the embedder and read
     by `details`: `score`, `retrieval_score`, `rank_before` (position in the input, 0-based),
     `n_tokens`, `model`, `evidence` and `no_evidence` of all nodes together, `hidden_from` (what it
@@ -44,29 +44,29 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
     parent, else they are `None`. Under `"attnmass"` there are then `spans`, the kept ones, each
     with `id`, `start` and `end` into the text before trimming, `place` in the text now, `doc_start`
     and `doc_end` in the parent's where that is known, and `kind`; with `add_scores` also `score`
-    and `reason`; further `n_dropped_spans` and `digest`, of the text now. With `keep_original`
-    there is what `restore` needs where the text got shorter: `original_text`, `separator`, `seal`,
+    and `reason`; and `n_dropped_spans` and `digest`, of the text now. With `keep_original` there
+    is what `restore` needs where the text got shorter: `original_text`, `separator`, `seal`,
     `original_start_char_idx` and `original_end_char_idx`.
 
     `max_tokens` is a ceiling on what the LLM gets: each node with the metadata that it is shown,
     as its templates render it. A trimmed result that comes in again with the same query and
-    options stays as it is; else nodes that this process trimmed with `keep_original` are ranked,
-    and trimmed if that is asked for, by their original text; what others wrote under `"attnmass"`
-    is never read instead of a text.
+    options stays as it is; otherwise nodes that this process trimmed with `keep_original` are
+    ranked, and trimmed if that is asked for, by their original text; what others wrote under
+    `"attnmass"` is never read instead of a text.
 
-    With `dry_run` all nodes come back ranked and whole, and `AttentionTrimEvent` tells what
-    trimming would have left; with `keep_ranking`, `last_ranking.saving` tells of which spans.
+    With `dry_run`, all nodes come back ranked and whole, and `AttentionTrimEvent` says what
+    trimming would have left; with `keep_ranking`, `last_ranking.saving` says which spans.
 
     Images and other nodes without text are neither ranked nor counted in `top_n`, and never left
-    out: copies of them stay at their position in the list, and what metadata of them the LLM is
-    shown counts in `max_tokens`. Blank texts come last with score 0.0.
+    out: copies of them stay at their position in the list, and the metadata of them that the LLM
+    is shown counts in `max_tokens`. Blank texts come last with score 0.0.
 
-    `postprocess_nodes` raises `TypeError` for what is no node with a score, whatever `on_error` is,
-    `ValueError` for a blank query, with `fuse`, for nodes without a score, and where no span fits
-    `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError` if the model cannot be loaded or
-    read, and `CaptureError` if its attention has NaN; with `on_error="passthrough"` it warns
-    instead and returns all candidates as they came, whatever they take. Without a query it does the
-    same, and logs a warning. `NoEvidenceError` is raised whatever `on_error` is, and only
+    `postprocess_nodes` raises `TypeError` for what is not a node with a score, whatever `on_error`
+    is, `ValueError` for a blank query, with `fuse` for nodes without a score, and where no span
+    fits `max_tokens`, `WeightsNotFoundError` or `UnsupportedModelError` if the model cannot be
+    loaded or read, and `CaptureError` if its attention has NaN; with `on_error="passthrough"` it
+    warns instead and returns all candidates as they came, whatever they take. Without a query it
+    does the same, and logs a warning. `NoEvidenceError` is raised whatever `on_error` is, and only
     with `on_no_evidence="raise"`.
 
     Example:
@@ -92,14 +92,14 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         return "AttentionRerank"
 
     def warm(self, nodes: Sequence[BaseNode]) -> WarmResult:
-        """Read nodes ahead, so that no query has to wait for it; see `AttentionRanker.warm`.
+        """Read nodes ahead, so that no query has to wait for that; see `AttentionRanker.warm`.
 
         Args:
             nodes: As they will be retrieved: their metadata is read with them.
 
         Raises:
             ValueError: If there is no cache to keep them in.
-            TypeError: If there is something else than nodes without scores.
+            TypeError: If there is anything other than nodes without scores.
         """
         check_nodes(nodes)
         return self._warm_chunks(
@@ -107,7 +107,7 @@ class AttentionRerank(UsesRanker, BaseNodePostprocessor):
         )
 
     async def awarm(self, nodes: Sequence[BaseNode]) -> WarmResult:
-        """`warm` in a thread of the reranker's own, so that the event loop goes on."""
+        """`warm` in the reranker's own thread, so that the event loop keeps running."""
         return await self._worker.run(self.warm, nodes)
 
     def _postprocess_nodes(

@@ -44,16 +44,16 @@ class AttentionRetriever(BaseRetriever):
 
         Args:
             retriever: Where nodes come from. One with a `similarity_top_k` is asked for `fetch_k`
-                nodes; what others give is cut to as many.
+                nodes; what others return is cut to that many.
             rerank: What orders them; default: one built from `rerank_fields`.
             fetch_k: How many nodes are fetched.
             top_n: How many are returned; default: the reranker's own `top_n`. If reranking fails
-                under `on_error="passthrough"`, all that were fetched are.
+                under `on_error="passthrough"`, all that were fetched are returned.
             callback_manager: Default: the wrapped retriever's.
             **rerank_fields: Fields of `AttentionRerank`, instead of `rerank`.
 
         Raises:
-            TypeError: If `retriever` or `rerank` is none, or a count is no number.
+            TypeError: If `retriever` or `rerank` is not one, or a count is not a number.
             ValueError: If a field is unknown or invalid, if both `rerank` and fields of it are
                 given, or if `fetch_k` is smaller than `top_n`.
         """

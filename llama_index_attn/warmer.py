@@ -15,9 +15,9 @@ from llama_index_attn.rerank import AttentionRerank
 class AttentionWarmer(Sound, TransformComponent):
     """Reads nodes into the chunk cache of a reranker, and passes them on as they are.
 
-    Put it behind everything that changes text or metadata. With `num_workers`, or where queries are
-    answered by another process, the reranker needs a `store`. Nodes that the pipeline's own
-    cache knows do not come here; what is missing is then read by the first query that needs it.
+    Put it after everything that changes text or metadata. With `num_workers`, or where queries are
+    answered by another process, the reranker needs a `store`. Nodes that the pipeline's own cache
+    knows do not come here; what is missing is then read by the first query that needs it.
 
     Example:
         >>> rerank = AttentionRerank(store="chunks")
@@ -36,7 +36,7 @@ class AttentionWarmer(Sound, TransformComponent):
         return "AttentionWarmer"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """Read the nodes; what is in the cache already is skipped.
+        """Read the nodes; what is already in the cache is skipped.
 
         Args:
             nodes: What the pipeline made; not changed.
@@ -53,6 +53,6 @@ class AttentionWarmer(Sound, TransformComponent):
         return nodes
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """`__call__` in a thread of the reranker's own, so that the event loop goes on."""
+        """`__call__` in the reranker's own thread, so that the event loop keeps running."""
         await self.rerank.awarm(nodes)
         return nodes

@@ -78,20 +78,20 @@ class OfAdapters(BaseModel):
     )
     show_progress: bool = option(False, "Whether to show a progress bar while chunks are read")
     keep_ranking: bool = option(
-        False, "Whether last_ranking has the last call's, to draw a heat map"
+        False, "Whether last_ranking keeps the last call's ranking, to draw a heat map"
     )
     add_scores: bool = option(
         False,
-        "Whether metadata tell each call's scores; duplicates of several calls then differ, and "
+        "Whether metadata holds each call's scores; duplicates from several calls then differ, and "
         "are not merged",
     )
     keep_retrieval_score: bool = option(
         False,
-        "Whether metadata tell the retriever's score, which duplicates of several retrievers do "
+        "Whether metadata holds the retriever's score, which duplicates from several retrievers do "
         "not share",
     )
     keep_original: bool = option(
-        False, "Whether metadata of what was trimmed have its whole text, to restore it"
+        False, "Whether metadata of what was trimmed holds its whole text, to restore it"
     )
 
 
@@ -146,7 +146,7 @@ class RankerFields(
 
     # Wider than the core's, where no `top_n` is all.
     top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
-        "auto", "Keep the best so many; auto is 5, or all under max_tokens, None for all"
+        "auto", "Keep this many of the best; auto is 5, or all under max_tokens, None for all"
     )
 
     _ranker: Any = PrivateAttr(default=None)

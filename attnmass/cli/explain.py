@@ -44,7 +44,7 @@ class DrawOptions(ToldOptions):
         bool,
         _drawing(
             "--query-words",
-            help="Keep where each word of the question looked, to choose one in the page.",
+            help="Keep where each word of the question looked, to choose one on the page.",
         ),
     ] = False
     head: Annotated[
@@ -54,10 +54,10 @@ class DrawOptions(ToldOptions):
 
 
 def explain(*, common: DrawOptions, trimming: TrimOptions, asked: Asking) -> None:
-    """Draw the attention that a question pays chunks over their text.
+    """Draw the attention that a question pays chunks, over their text.
 
-    Chunks are read and ranked as by `attnmass rank`, and trimmed as by `attnmass trim` if an option
-    of that is given: kept sentences are marked then, and what was dropped says why.
+    Chunks are read and ranked as by `attnmass rank`, and trimmed as by `attnmass trim` if one of
+    its options is given: kept sentences are then marked, and what was dropped says why.
     """
     if asked.many:
         raise UsageError("explain draws one question", "leave out --queries and pass QUERY")

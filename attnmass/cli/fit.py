@@ -38,10 +38,10 @@ def fit(
 ) -> None:
     """Find the heads of a model that rank best, on a few dozen labelled queries or on texts alone.
 
-    Every head is read once for each query; what was read is kept, so that a run that was
-    interrupted goes on there. Queries are then split into folds, and heads are selected on some and
-    judged on the others. The profile is written if it is better there than the model's default
-    heads and than BM25; pass it by --profile, or put it into the model's folder as attnmass.json.
+    Every head is read once for each query; what was read is kept, so an interrupted run resumes
+    there. Queries are then split into folds, and heads are selected on some and judged on the
+    others. The profile is written if it is better there than the model's default heads and than
+    BM25; pass it with --profile, or put it in the model's folder as attnmass.json.
     """
     target = _check_target(common)
     labelled = read_labelled(data or (), reading, texts=texts)

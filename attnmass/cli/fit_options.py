@@ -24,7 +24,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         help='JSON Lines with {"query": ..., "chunks": [{"text": ..., "relevant": 1}, ...]}, plain '
-        "or .gz; a BEIR folder; or a file of queries for --qrels. Several weigh alike.",
+        "or .gz; a BEIR folder; or a file of queries for --qrels. Several are weighted equally.",
     ),
 ]
 
@@ -35,8 +35,8 @@ OwnData = Annotated[
         metavar="[DATA]...",
         help="Labelled queries: JSON Lines with "
         '{"query": ..., "chunks": [{"text": ..., "relevant": 1}, ...]}, plain or .gz; a BEIR '
-        "folder; or a file of queries for --qrels. Several weigh alike. Without, queries are made "
-        "of texts.",
+        "folder; or a file of queries for --qrels. Several are weighted equally. Without any, "
+        "queries are made from texts.",
     ),
 ]
 
@@ -45,8 +45,8 @@ OwnTexts = Annotated[
     _data(
         "--texts",
         metavar="PATH",
-        help="Make queries of these texts, too: a file, JSON Lines with a text in each, or a "
-        "folder; may be repeated. Without DATA: those that ship.",
+        help="Also make queries from these texts: a file, JSON Lines with a text per line, or a "
+        "folder; may be repeated. Default without DATA: those that ship.",
     ),
 ]
 
@@ -55,18 +55,18 @@ OwnTexts = Annotated[
 class DataOptions(Given):
     """How labelled queries are read."""
 
-    limit: Annotated[int | None, _data(min=1, help="Use the first so many of each file.")] = None
+    limit: Annotated[int | None, _data(min=1, help="Use this many of each file, the first.")] = None
     split: Annotated[
-        str | None, _data(metavar="NAME", help="Of a BEIR folder: train, dev, test.")
+        str | None, _data(metavar="NAME", help="Split of a BEIR folder: train, dev, test.")
     ] = None
     qrels: Annotated[
-        str | None, _data(metavar="FILE", help="Labels in TREC's format, for DATA.")
+        str | None, _data(metavar="FILE", help="Labels for DATA, in TREC's format.")
     ] = None
     corpus: Annotated[
         str | None,
         _data(
             metavar="FILE",
-            help="JSON Lines with the texts of --qrels; to fit without DATA, as --texts.",
+            help="JSON Lines with the texts of --qrels; to fit without DATA, the same as --texts.",
         ),
     ] = None
     run: Annotated[
@@ -76,24 +76,24 @@ class DataOptions(Given):
             help="Candidates in TREC's format, instead of BM25's; for --qrels and BEIR folders.",
         ),
     ] = None
-    candidates: Annotated[int | None, _data(min=2, help="How many of a run or of BM25.")] = None
+    candidates: Annotated[int | None, _data(min=2, help="How many of a run or BM25 to use.")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions(Given):
     """How heads are selected."""
 
-    max_heads: Annotated[int | None, _choice(min=1, help="Select no more.")] = None
+    max_heads: Annotated[int | None, _choice(min=1, help="Select no more heads than this.")] = None
     max_layer: Annotated[
-        int | None, _choice(min=0, help="Select from layers 0 to this one; all.")
+        int | None, _choice(min=0, help="Select from layers 0 to this one; default: all.")
     ] = None
     methods: Annotated[
         list[str] | None,
         _choice(
             "--method",
             metavar="NAME",
-            help="single, gold_mass, contrastive, stability, listwise; may be repeated; all. "
-            "Without DATA likelihood.",
+            help="single, gold_mass, contrastive, stability, listwise; may be repeated; default: "
+            "all, or without DATA likelihood.",
         ),
     ] = None
     folds: Annotated[int | None, _choice(min=3, help="Parts that queries are split into.")] = None
@@ -101,21 +101,22 @@ class FitOptions(Given):
         bool | None,
         _choice(
             "--rule/--no-rule",
-            help="Fit how mass is shared out by more heads, too; with DATA keep it if it helps.",
+            help="Also fit how more heads share out the mass; with DATA, keep it if it helps.",
         ),
     ] = None
     evidence: Annotated[
         bool | None,
         _choice(
             "--evidence/--no-evidence",
-            help="Fit how evidence is told, too, which reads each query three more times; yes.",
+            help="Also fit how evidence is told, which reads each query three more times; default: "
+            "yes.",
         ),
     ] = None
     captures: Annotated[
         str | None,
         _choice(
             metavar="FOLDER",
-            help="Keep what is captured here, for runs that go on where one was interrupted; "
+            help="Keep what is captured here, so that an interrupted run can be resumed; default: "
             "beside the converted models in the Hugging Face cache.",
         ),
     ] = None
@@ -138,12 +139,12 @@ class SaveOptions(ReportOptions):
         Path | None,
         out_file(
             "--out",
-            "Write the profile here, and the report beside it; only a report without.",
+            "Write the profile here, and the report beside it; without it, there is only a report.",
             panel=_OUTPUT,
         ),
     ] = None
     force: Annotated[
-        bool, _output("--force", help="Write it even if it is not better; it says so then.")
+        bool, _output("--force", help="Write it even if it is not better; it then says so.")
     ] = False
 
 

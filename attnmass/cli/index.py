@@ -41,16 +41,16 @@ def index(
     model: ModelOptions,
     store: StoreGroup,
 ) -> None:
-    """Read chunks into a store ahead, so that no question waits for them.
+    """Read chunks into a store ahead of time, so that no question waits for them.
 
     Files, folders, JSON Lines and stdin become chunks as for `attnmass rank`, which finds them by
     `--store FOLDER` if model, heads and the splitting of texts are the same. The layout is late
     unless --layout or a --profile says otherwise.
 
-    A run that was cut short goes on where it stopped: what is in the store is not read again.
+    A run that was cut short resumes where it stopped: what is in the store is not read again.
 
     With the folder of an object store as --shared-store, what is in the store is written there at
-    the end, many chunks in a file.
+    the end, many chunks to a file.
     """
     started = time.perf_counter()
     if store.store is None:

@@ -42,8 +42,8 @@ class IndexOptions(ToldOptions):
         bool,
         typer.Option(
             "--ray",
-            help="Let actors of a Ray cluster read, --jobs of them: of the one that RAY_ADDRESS "
-            "names, else of one on this machine.",
+            help="Let actors of a Ray cluster read, --jobs of them: the cluster is the one that "
+            "RAY_ADDRESS names, else one on this machine.",
         ),
     ] = False
     shards: Annotated[
@@ -52,7 +52,7 @@ class IndexOptions(ToldOptions):
             "--shards",
             metavar="N",
             min=1,
-            help="With --ray: write into folders for so many shards of a server on Ray.",
+            help="With --ray: write into folders for this many shards of a server on Ray.",
         ),
     ] = 1
     format: ListFormat = None

@@ -36,19 +36,19 @@ class LoadOptions(Given):
     but=("reading",),
     profile=Shown(
         metavar="FILE",
-        help="The heads to read, as JSON, or fit: find them by texts alone at first use, and keep "
-        "them; default: what ships.",
+        help="The heads to read, as JSON, or fit: find them from texts alone at first use, and "
+        "keep them; default: what ships.",
     ),
     fit_texts=Shown(
         metavar="PATH",
         kind=list[str],
-        help="A file or folder that --profile fit goes by; may be repeated; default: what is kept, "
+        help="A file or folder that --profile fit uses; may be repeated; default: what is kept, "
         "else texts that ship.",
     ),
     heads=Shown(
         metavar="L-H,...",
         kind=str,
-        help="Heads to read instead, weighed alike: 18-6,18-7 is heads 6 and 7 of layer 18.",
+        help="Heads to read instead, weighted equally: 18-6,18-7 is heads 6 and 7 of layer 18.",
     ),
 )
 class ModelOptions(Given):

@@ -18,7 +18,7 @@ ListFormat = Annotated[
     Literal["table", "tsv", "json"] | None,
     typer.Option("--format", "-f", help="table on a terminal, tsv into a pipe."),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error is from.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 
 # Columns of what was measured, and what they are called where it is kept.
@@ -30,11 +30,11 @@ def models(
     format: ListFormat = None,  # noqa: A002 - the option's name
     debug: Debug = False,
 ) -> None:
-    """The short names of models: what they are worth and cost, and where their weights are.
+    """The short names of models: how good they are, what they cost, and where their weights are.
 
-    Quality is the mean nDCG@10 on questions of nq, hotpotqa and musique that selected no head,
-    costs are of one core, for chunks of some 130 tokens. Any decoder can be named by a folder, a
-    GGUF file or a repository of the Hugging Face Hub, too.
+    Quality is the mean nDCG@10 on questions of nq, hotpotqa and musique that selected no head;
+    costs are for one core, with chunks of some 130 tokens. Any decoder can also be named by a
+    folder, a GGUF file or a repository of the Hugging Face Hub.
     """
     from attnmass.loading.sources import ALIASES, DEFAULT_MODEL
     from attnmass.loading.tiers import tiers

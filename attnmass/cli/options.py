@@ -30,12 +30,12 @@ def out_file(flag: str, said: str, *, panel: str) -> Any:
 
 
 Query = Annotated[
-    str | None, typer.Argument(metavar="QUERY", help="The question. Left out with --queries.")
+    str | None, typer.Argument(metavar="QUERY", help="The question; omit it with --queries.")
 ]
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATHS", help="Files, folders, or - for stdin, which is read if there are none."
+        metavar="PATHS", help="Files, folders, or - for stdin, which is read if none are given."
     ),
 ]
 
@@ -47,8 +47,8 @@ class ChunkOptions:
     input: Annotated[
         InputKind,
         _input(
-            help="What named files and stdin are. auto: JSON Lines if the name ends in .jsonl or "
-            ".ndjson, or if stdin begins with a JSON object; else text."
+            help="What the named files and stdin are. auto: JSON Lines if the name ends in .jsonl "
+            "or .ndjson, or if stdin begins with a JSON object; else text."
         ),
     ] = "auto"
     split: Annotated[
@@ -56,15 +56,15 @@ class ChunkOptions:
         _input(
             metavar="CHARS",
             min=1,
-            help="Split texts into chunks of whole sentences and blocks, of at most so many "
-            "characters unless one is longer. Without it a file is one chunk.",
+            help="Split texts into chunks of whole sentences and blocks, of at most this many "
+            "characters unless one is longer. Without it, a file is one chunk.",
         ),
     ] = None
     suffix: Annotated[
         list[str] | None,
         _input(
             metavar=".EXT",
-            help="In folders, read files of these suffixes, instead of the usual ones of texts; "
+            help="In folders, read files with these suffixes instead of the usual ones for texts; "
             "may be repeated.",
         ),
     ] = None
@@ -78,7 +78,7 @@ class InputOptions(ChunkOptions):
         str | None,
         _input(
             metavar="FILE",
-            help="JSON Lines with a question each, instead of QUERY: "
+            help="JSON Lines with a question per line, instead of QUERY: "
             '{"query": ..., "chunks": [...]}, or {"query": ...} for the chunks of PATHS.',
         ),
     ] = None
@@ -88,7 +88,9 @@ class InputOptions(ChunkOptions):
     Selecting,
     panel=_CHOICE,
     top_n=Shown("-n"),
-    on_no_evidence=Shown(help="Then keep the chunks, print none, or print none and end with 1."),
+    on_no_evidence=Shown(
+        help="Without evidence, keep the chunks, print none, or print none and exit with 1."
+    ),
 )
 class SelectionOptions(Given):
     """Which chunks are kept, and in which order."""
@@ -102,16 +104,17 @@ class SelectionOptions(Given):
     tokenizer=Shown(
         metavar="NAME",
         kind=str,
-        help="Count tokens as this folder or repository does, the reader's; default: the model's.",
+        help="Count tokens with the reader's tokenizer, from this folder or repository; default: "
+        "the model's.",
     ),
     must_keep=Shown(
         metavar="PATTERN",
         kind=list[str],
-        help="Keep spans with this whatever they score: a set (numbers, amounts, percentages, "
-        "dates, identifiers, error_codes, emails, urls, versions) or a regular expression; may be "
-        "repeated.",
+        help="Keep spans that have this, whatever they score: a set (numbers, amounts, "
+        "percentages, dates, identifiers, error_codes, emails, urls, versions) or a regular "
+        "expression; may be repeated.",
     ),
-    dry_run=Shown(alone=True, help="Only tell what would be saved and lost; chunks stay whole."),
+    dry_run=Shown(alone=True, help="Only report what would be saved and lost; chunks stay whole."),
     language=Shown(metavar="CODE"),
 )
 class TrimOptions(Given):
@@ -136,7 +139,7 @@ class ToldOptions:
     """How much is told beside results."""
 
     quiet: Annotated[bool, _output("--quiet", "-q", help="No notes, no progress.")] = False
-    debug: Annotated[bool, _output("--debug", help="Show where an error is from.")] = False
+    debug: Annotated[bool, _output("--debug", help="Show where an error comes from.")] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def profiles_list(
     format: ListFormat = None,  # noqa: A002 - the option's name
     debug: Debug = False,
 ) -> None:
-    """The head profiles that ship, with what they were measured at, and files with those kept."""
+    """The head profiles that ship, with their measured scores, and the files of those kept."""
     from attnmass.profiles import packaged_profiles
     from attnmass.profiles.kept import kept_profiles
 
@@ -43,7 +43,8 @@ def profiles_list(
 
 def profiles_show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As in the list, a model, or a file of your own.")
+        str,
+        typer.Argument(metavar="NAME", help="A name in the list, a model, or a file of your own."),
     ],
     format: Annotated[  # noqa: A002 - the option's name
         Literal["text", "json"],

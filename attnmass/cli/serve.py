@@ -27,11 +27,11 @@ def serve(
 ) -> None:
     """Answer rerank requests over HTTP, as Cohere, Jina, Voyage, TEI, vLLM and others do.
 
-    Clients of these need another address and nothing else. Every option can be set in the
-    environment instead: --queue-size by ATTNMASS_QUEUE_SIZE, --store by ATTNMASS_STORE.
-    API keys are read from --api-key-file, and from ATTNMASS_API_KEYS, separated by commas.
+    Clients of these need only another address. Every option can be set in the environment instead:
+    --queue-size by ATTNMASS_QUEUE_SIZE, --store by ATTNMASS_STORE. API keys are read from
+    --api-key-file, and from ATTNMASS_API_KEYS, separated by commas.
 
-    It ends with SIGTERM or Ctrl-C, once what it was asked before is answered.
+    It stops on SIGTERM or Ctrl-C, once it has answered what it was asked before.
     """
     options = _checked(serving)
     check_cache(cache)

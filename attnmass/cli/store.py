@@ -15,9 +15,11 @@ from attnmass.cli.models import Debug, ListFormat, write_list
 
 
 def store(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="As --store names it.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder that --store names.")
+    ],
     clear: Annotated[
-        bool, typer.Option("--clear", help="Remove all that is kept, then tell what is left.")
+        bool, typer.Option("--clear", help="Remove all that is kept, then show what is left.")
     ] = False,
     push: Annotated[
         str | None,
@@ -25,7 +27,7 @@ def store(
             "--push",
             metavar="URL",
             help="Write all that is kept to a folder of an object store, such as "
-            "s3://bucket/folder, but for what is there already.",
+            "s3://bucket/folder, except what is already there.",
         ),
     ] = None,
     pull: Annotated[
@@ -33,7 +35,7 @@ def store(
         typer.Option(
             "--pull",
             metavar="URL",
-            help="Fill FOLDER, which is made if it is not there, with what such a folder has.",
+            help="Fill FOLDER, which is created if it does not exist, with what such a folder has.",
         ),
     ] = None,
     format: ListFormat = None,  # noqa: A002 - the option's name
@@ -42,7 +44,7 @@ def store(
     """What a folder keeps of chunks that were read: how many, of how many tokens and bytes.
 
     Other processes may use the folder meanwhile. --push and --pull copy it to and from an object
-    store, or a folder that machines share, and tell what is here then.
+    store, or a folder that machines share, and then show what is here.
     """
     from attnmass.options.urls import check_shared
     from attnmass.store.disk import FILE_NAME, DiskStore

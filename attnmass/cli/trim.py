@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def trim(*, trimming: TrimOptions, asked: Asking, common: CommonOptions) -> None:
     """Keep the sentences and blocks that matter, verbatim, within a budget of tokens.
 
-    Chunks are read and ranked as by `attnmass rank`. Into a pipe goes the text that is left, as
+    Chunks are read and ranked as by `attnmass rank`. A pipe gets the text that is left, as
     --max-tokens counted it, ready for a prompt; --format json has every span with its offsets.
     """
     writer = Writer(common.format, trimmed=True, many=asked.many)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def profiles_verify(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As in the list, or a file of your own.")
+        str, typer.Argument(metavar="NAME", help="A name in the list, or a file of your own.")
     ],
     data: Data,
     *,
@@ -33,8 +33,8 @@ def profiles_verify(
 ) -> None:
     """Try a head profile on labelled queries that did not select its heads.
 
-    It holds if it ranks them better than the model's default heads and than BM25; else, or if it is
-    for another model, the command ends with 6.
+    It holds if it ranks them better than the model's default heads and than BM25; otherwise, or if
+    it is for another model, the command exits with 6.
     """
     label, profile = find_profile(name)
     labelled = read_labelled(data, reading, to_fit=False)

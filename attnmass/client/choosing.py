@@ -1,4 +1,4 @@
-"""The choice of chunks and spans by what a server told of them."""
+"""The choice of chunks and spans by what a server said about them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def chosen(scored: ScoredRanking, asked: Asked, least: float | None, call: Call 
     Args:
         scored: That one, best first.
         asked: What was asked for.
-        least: Less relevance than this is too little.
+        least: Relevance below this is too little.
         call: Trims; `None` where that was not asked for.
 
     Raises:

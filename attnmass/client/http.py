@@ -47,7 +47,7 @@ class Http:
             http_client: Sends requests instead of one with httpx's defaults.
 
         Raises:
-            ValueError: If the URL is none.
+            ValueError: If the URL is not one.
             ImportError: If httpx is missing.
         """
         self.url = check_url(url)
@@ -61,7 +61,7 @@ class Http:
         self._lock = ForkLock()
 
     def get(self, path: str) -> bytes:
-        """What is at a path; errors as `post` has them."""
+        """What is at a path; errors as in `post`."""
         return self._ask("GET", path, None)
 
     def post(self, path: str, body: Mapping[str, Any]) -> bytes:
@@ -70,7 +70,7 @@ class Http:
         Raises:
             ValueError: If the server says that the input cannot be right.
             CaptureError, UnsupportedModelError, MemoryError, RuntimeError: If the model failed, as
-                it does in this process.
+                they would be raised in this process.
             ServerError: If there is no answer, or none that fits.
         """
         return self._ask("POST", path, encoded(body))

@@ -38,7 +38,7 @@ _THREADS = 16  # calls that an event loop may have under way
 
 @names_nearest
 class RemoteRanker(Verbs):
-    """Ranks chunks by a model that `attnmass serve` has, as `AttentionRanker` does by its own.
+    """Ranks chunks by a model behind `attnmass serve`, as `AttentionRanker` does by its own.
 
     Queries and chunks go to the server, which sends back scores of chunks and of all their spans;
     what is kept of them is chosen here, with the reader's tokenizer and templates, so that results
@@ -64,19 +64,19 @@ class RemoteRanker(Verbs):
         Args:
             url: Its address, with the path that its routes are under, if any.
             api_key: Sent as `Authorization: Bearer`; default: `ATTNMASS_API_KEY` of the
-                environment. It is in no pickle.
+                environment. It is never pickled.
             timeout: Seconds that a call may take in all.
-            retries: How often a request is sent again within that time, where there is no
+            retries: How many times a request is sent again within that time, where there is no
                 connection or the server says that it is busy (429, 503), after the seconds that it
                 names.
-            traces: Whether rankings bring the attention that `Ranking.explain` draws.
+            traces: Whether rankings bring along the attention that `Ranking.explain` draws.
             http_client: Sends the requests, with its own certificates, proxies and headers, and
                 stays the caller's to close; default: one that takes these from the environment, as
-                httpx does. It is in no pickle.
+                httpx does. It is never pickled.
 
         Raises:
-            ValueError: If the URL is none, or an option is off.
-            TypeError: If an option is of another type.
+            ValueError: If `url` is not a URL, or an option is out of range.
+            TypeError: If an option is of the wrong type.
             ImportError: If httpx is missing.
         """
         self._settings = RemoteOptions(api_key=api_key, timeout=timeout, retries=retries)
@@ -116,12 +116,12 @@ class RemoteRanker(Verbs):
 
     @property
     def options(self) -> dict[str, Any]:
-        """How it reads beside, as `AttentionRanker.options`."""
+        """How else it reads, as `AttentionRanker.options`."""
         return dict(self._server.known().options)
 
     @property
     def stats(self) -> RankerStats:
-        """What the server's ranker did since it was loaded, for whoever asked."""
+        """What the server's ranker has done since it was loaded, for whoever asked."""
         return self._server.plain(RankerStats, "/v1/stats")
 
     @spanned
@@ -187,7 +187,7 @@ class RemoteRanker(Verbs):
         return self._server.attribution(asked, known, not_text)
 
     def attention(self, query: str, chunks: Sequence[str | Chunk]) -> NoReturn:
-        """Not told by a server.
+        """Not available from a server.
 
         Raises:
             UnsupportedModelError: Always.
@@ -195,7 +195,7 @@ class RemoteRanker(Verbs):
         not_served("attention")
 
     def inside(self, chunks: Sequence[str | Chunk], *, language: str | None = None) -> NoReturn:
-        """Not told by a server.
+        """Not available from a server.
 
         Raises:
             UnsupportedModelError: Always.

@@ -18,7 +18,7 @@ NO_EMBED_MODEL = (
 def documents(
     chunks: Sequence[Chunk], not_text: set[int], scores: Sequence[float | None] | None = None
 ) -> list[dict[str, Any]]:
-    """Chunks as the server takes them; a score that is no number counts as none, as it does here.
+    """Chunks as the server takes them; a score that is not finite counts as none, as it does here.
 
     Titles and what stands around texts are left out where there are none.
     """

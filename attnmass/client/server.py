@@ -43,13 +43,13 @@ class Server:
         self.close = self._http.close
 
     def plain(self, kind: type[Plain], path: str, body: Mapping[str, Any] | None = None) -> Plain:
-        """A dataclass of plain numbers; what else is in the answer is left aside."""
+        """A dataclass of plain numbers; whatever else is in the answer is ignored."""
         data = self._http.get(path) if body is None else self._http.post(path, body)
         with refused(self.url):
             return TypeAdapter(kind).validate_json(data)
 
     def known(self, digest: str | None = None) -> KnownRanker:
-        """What is known of the server's ranker; asked for anew where its digest is another."""
+        """What is known of the server's ranker; asked for anew where its digest is different."""
         with self._lock:
             told = self._told
         if told is None or (digest is not None and told.digest != digest):

@@ -26,7 +26,7 @@ Count = Annotated[int, Ge(0)]
 
 
 class Wire(BaseModel):
-    """A part of an answer; what a later server adds is left aside."""
+    """A part of an answer; what a later server adds is ignored."""
 
     model_config = ConfigDict(
         extra="ignore", allow_inf_nan=False, strict=True, hide_input_in_errors=True
@@ -186,7 +186,7 @@ def read_scored(
     Args:
         told: The answer.
         query: What was asked.
-        chunks: What was sent; what is no text has the text `""`.
+        chunks: What was sent; what is not text has the text `""`.
         given: The retriever's scores.
         profile: The server's.
 

@@ -33,7 +33,7 @@ _OF_RANKERS = {
 
 
 class RankOptions(TypedDict, total=False):
-    """The options of `AttentionRanker.rank`, which tells of them, for type checkers."""
+    """The options of `AttentionRanker.rank`, which explains them, for type checkers."""
 
     top_n: int | None
     min_relevance: float | Literal["auto"] | None

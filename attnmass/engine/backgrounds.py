@@ -1,4 +1,4 @@
-"""A ranker whose chunks are held against texts of one's own."""
+"""A ranker whose chunks are compared with texts of one's own."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _ASKED = 16  # sentences of the texts that tell where relevance lies beside them
 
 @names_nearest
 class Backgrounds(Sharding):
-    """An engine that can hold chunks against other texts than those that ship."""
+    """An engine that can compare chunks with texts other than those that ship."""
 
     @alone
     def with_background(self, texts: Iterable[str]) -> Self:
         """A ranker with this one's model, heads, options and store, and another background.
 
-        Relevance is told by a chunk's mass beside a background of ordinary text. Beside a sample of
+        Relevance comes from a chunk's mass beside a background of ordinary text. Beside a sample of
         your own corpus, a chunk has to stand out from what you have on the subject anyway. Since
-        mass beside other texts is another number, the rule's constants are moved so that chunks
-        which do not answer have the relevance that they had before, on average over sentences of
+        mass beside other texts is a different number, the rule's constants are moved so that chunks
+        that do not answer have the relevance that they had before, on average over sentences of
         the texts that are asked as questions. This ranker is left as it is; `profile.to_json()` of
         the new one is a file that `profile=` takes.
 
         Args:
-            texts: Chunks of the corpus, at least 8 different ones; of more than 80 a sample is
+            texts: Chunks of the corpus, at least 8 different ones; from more than 80 a sample is
                 taken, the same for the same texts.
 
         Raises:
             UnsupportedModelError: If the layout has no background, or the profile no rule for
                 relevance.
             ValueError: If there are too few texts.
-            TypeError: If they are no strings.
+            TypeError: If they are not strings.
         """
         rule, layout = self._profile.relevance, self._layout
         if rule is None or not isinstance(layout, HoldsAgainst):

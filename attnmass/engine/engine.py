@@ -57,7 +57,7 @@ class Engine(Stays):
         tokenizer: Any = None,
         **options: Unpack[RankerOptions],
     ) -> None:
-        """Prepare a loaded model; nothing of it or of the tokenizer is changed.
+        """Prepare a loaded model; neither it nor the tokenizer is changed.
 
         Args:
             model: A transformers decoder or encoder-decoder, such as the one that a pipeline
@@ -68,52 +68,52 @@ class Engine(Stays):
 
         Options:
             - `profile`: The heads to read: a profile, the path of one, or `"fit"`, which fits one
-              without labels, minutes once for a model, and keeps it in the Hugging Face cache.
-              Default: the one that ships for the model or was fitted so, else heads that are
-              chosen by a few sentences of ordinary text, which takes seconds and is kept likewise,
-              with a warning; where none stand out, all heads of its middle layers.
-            - `fit_texts`: What `profile="fit"` goes by: files, folders or texts. Default: what is
-              kept for the model, whatever it was fitted on, else texts in English that ship.
-            - `heads`: `(layer, head)` pairs, 0-based, weighed alike, instead of a profile; `"all"`
-              is every head, which in the joint layout is in-context re-ranking as published.
+              without labels, in minutes, once for a model, and keeps it in the Hugging Face cache.
+              Default: the one that ships for the model or was fitted in this way, else heads chosen
+              by a few sentences of ordinary text, which takes seconds and is also kept, with a
+              warning; where none stand out, all heads of its middle layers.
+            - `fit_texts`: What `profile="fit"` uses: files, folders or texts. Default: what is
+              kept for the model, whatever it was fitted on, else the English texts that ship.
+            - `heads`: `(layer, head)` pairs, 0-based, weighted equally, instead of a profile;
+              `"all"` is every head, in the joint layout in-context re-ranking as published.
             - `layout`: How chunks and query are laid out; default: the profile's, else the one that
               suits the kind of model, which for decoders is `"late"` where a late profile ships or
               was fitted and `"parallel"` elsewhere, and for encoders `"pointwise"`. `"joint"`, for
               decoders, puts all chunks in one context, in which their order matters.
             - `rank_by`: `"attention"`; `"logit"`, of an encoder with a sequence classification head
               of one label, such as a `CrossEncoder`: scores are then the sigmoids of its logits,
-              and attention trims; or `"both"`: ordered by their z-scores, weighed alike, with the
-              same scores as `"logit"`. Default: by the logit where there is one.
-            - `reading`: What only one layout has, which is then the default: a `JointReading` with
-              `max_context_tokens`, the bound on a context, prompt and query included, beyond which
-              chunks are read in overlapping contexts whose scores are merged, and `second_pass`,
-              which reads the chunks in reverse order, too, scores them by the mean, and tells by
-              `Ranking.stability` how alike the two are; or a `PointwiseReading` with `direction`,
-              which way attention of encoders is read (see `attnmass.layouts.pointwise`; default:
-              the profile's), and `cross`, how encoder-decoders are.
+              and attention trims; or `"both"`: ordered by their z-scores, weighted equally, with
+              the same scores as `"logit"`. Default: by the logit where there is one.
+            - `reading`: Options of one layout alone, which is then the default: a `JointReading`
+              with `max_context_tokens`, the bound on a context, prompt and query included, beyond
+              which chunks are read in overlapping contexts whose scores are merged, and
+              `second_pass`, which also reads the chunks in reverse order, scores them by the mean,
+              and reports in `Ranking.stability` how alike the two are; or a `PointwiseReading` with
+              `direction`, which way encoders' attention is read (see `attnmass.layouts.pointwise`;
+              default: the profile's), and `cross`, how encoder-decoders are read.
             - `max_batch_tokens`: Tokens in one forward pass, padding included; default: 1,024 on a
               CPU, where more was slower, and 16,384 elsewhere.
             - `batch_size`: Chunks in one forward pass; default: as `max_batch_tokens` allows.
             - `max_chunk_tokens`: Longer chunks are split into overlapping windows; default: the
               model's own limit.
-            - `store`: Folder where what was read of chunks is kept beyond the process, for all
+            - `store`: Folder that keeps what was read from chunks beyond the process, for all
               processes that name the folder; default: none. (`cache_dir`, where models are loaded
               by name, is the Hub's cache of weights.)
             - `store_bytes`: Bound on the folder's files; `None` for no bound; default: 10 GiB.
-            - `shared_store`: URL of a Redis behind it, for all machines that name that: what is in
-              neither memory nor folder is looked for there, and what is read is kept there, too.
-              Or that of a folder of an object store, by fsspec, which is looked at alike, and
-              filled by `attnmass index` alone. What cannot be asked in time is a miss.
+            - `shared_store`: URL of a Redis behind it, for all machines that name it: what is in
+              neither memory nor folder is looked for there, and what is read is also kept there.
+              Or the URL of a folder of an object store, through fsspec, which is searched in the
+              same way, and filled only by `attnmass index`. What cannot be asked in time is a miss.
             - `store_format`: Keep it as `"float16"`, `"bfloat16"` or `"int8"`, in fewer bytes and
               less exactly; default: in the model's dtype.
             - `memory_bytes`: Bound on what is kept of it in memory, so that later calls need not
-              read chunks again; it lies where the model is. 0 keeps nothing, `None` everything;
+              read chunks again; it is held where the model is. 0 keeps nothing, `None` everything;
               default: 1 GiB.
             - `progress`: Whether to show a progress bar while chunks are read.
 
         Raises:
             ValueError: If options contradict each other or do not fit the model, or too few
-                questions can be made of `fit_texts`.
+                questions can be made from `fit_texts`.
             TypeError: If there is no tokenizer.
             UnsupportedModelError: If the model's attention cannot be read, or could not be proved,
                 or none of its heads stands out for `profile="fit"`.
@@ -165,7 +165,7 @@ class Engine(Stays):
         name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
         **options: Unpack[LoadingOptions],
     ) -> Self:
-        """Load a model by name, no more of it than the heads need.
+        """Load a model by name, and no more of it than the heads need.
 
         Args:
             name_or_path: A folder, a GGUF file, a short name (`smollm2-135m`, or
@@ -174,12 +174,12 @@ class Engine(Stays):
             **options: The constructor's, and see below.
 
         Options:
-            - `device`: Where it runs; default: the best there is (CUDA, MPS, XPU, CPU).
+            - `device`: Where it runs; default: the best available (CUDA, MPS, XPU, CPU).
             - `dtype`: `"float32"`, `"bfloat16"`, `"float16"`, or `"auto"`, the fastest that the
-              device does well.
+              device handles well.
             - `revision`: Branch, tag or commit on the Hub.
             - `cache_dir`: The Hub's cache; weights converted from GGUF are kept there too.
-            - `local_files_only`: Never ask the Hub.
+            - `local_files_only`: Never contact the Hub.
             - `profile`: As in the constructor; default: an `attnmass.json` (or, with `layout`,
               `attnmass.LAYOUT.json`) next to the model, before what ships.
             - `rank_by`: As in the constructor; without a logit no classification head is loaded.
@@ -224,10 +224,10 @@ class Engine(Stays):
     def from_generator(
         cls, generator: Any, *, tokenizer: Any = None, **options: Unpack[RankerOptions]
     ) -> Self:
-        """Read the heads of the model that a pipeline generates with, which is in memory already.
+        """Read the heads of the model that a pipeline generates with, which is already in memory.
 
-        Nothing of the generator is changed, and what it generates is what it generated before, also
-        while the ranker is used from another thread.
+        Nothing in the generator is changed, and it generates what it generated before, even while
+        the ranker is used from another thread.
 
         Args:
             generator: LlamaIndex's `HuggingFaceLLM`, LangChain's `HuggingFacePipeline` or
@@ -250,9 +250,9 @@ class Engine(Stays):
 
     @property
     def options(self) -> dict[str, Any]:
-        """How the model is read beside its heads, as the constructor's parameters have it.
+        """How the model is read besides its heads, by the names of the constructor's parameters.
 
-        These are `layout`, `rank_by`, and `reading`, `None` where the layout has nothing its own.
+        These are `layout`, `rank_by`, and `reading`, `None` where the layout has none of its own.
         """
         return {
             "layout": self._profile.layout,

@@ -1,4 +1,4 @@
-"""What a model is asked beside rankings."""
+"""What a model is asked besides rankings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WARM_AT_ONCE = 128  # chunks between which other threads get their turn
 
 @names_nearest
 class Looker(Backgrounds):
-    """Looks at chunks, and makes no ranking of that; `AttentionRanker` is built on it."""
+    """Looks at chunks without making a ranking of that; `AttentionRanker` is built on it."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -42,7 +42,7 @@ class Looker(Backgrounds):
 
     @property
     def stats(self) -> RankerStats:
-        """What this ranker did since it was built; a call that goes on is counted in part."""
+        """What this ranker has done since it was built; a call in progress is counted in part."""
         cache, folder, shared = self._cache, self._cache.folder, self._cache.lasting.shared
         return RankerStats(
             calls=int(self._tally["calls"]),
@@ -75,7 +75,7 @@ class Looker(Backgrounds):
     ) -> WarmResult:
         """Read chunks into the cache, such as while an index is built, so that `rank` finds them.
 
-        Chunks that are in the cache already are skipped, so that a run that was cut short goes on
+        Chunks that are already in the cache are skipped, so that a run that was cut short resumes
         where it stopped. Other threads may rank in between.
 
         Args:
@@ -168,12 +168,12 @@ class Looker(Backgrounds):
     ) -> tuple[Inside, ...]:
         """See which tokens and sentences of a chunk look at which others, each chunk on its own.
 
-        The heads are weighed as they are for what a sentence leans on (`HeadProfile.context`). The
+        The heads are weighted as they are for what a sentence leans on (`HeadProfile.context`). The
         memory that it takes grows with the square of a chunk's tokens.
 
         Args:
             chunks: As in `rank`.
-            language: ISO 639-1 code for the split into sentences; default: by script.
+            language: ISO 639-1 code of the language, to split into sentences; default: by script.
 
         Returns:
             One for each chunk, in input order, those that were not read included.

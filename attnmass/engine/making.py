@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class RankerOptions(TypedDict, total=False):
-    """The options of `AttentionRanker`, which tells of them, for type checkers."""
+    """The options of `AttentionRanker`, which explains them, for type checkers."""
 
     profile: HeadProfile | str | Path | None
     fit_texts: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None

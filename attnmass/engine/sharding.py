@@ -45,7 +45,7 @@ class LockedShard:
         return self
 
     def __reduce__(self) -> NoReturn:
-        """It goes into no pickle, as its ranker, see `Stays`."""
+        """It cannot be pickled, like its ranker, see `Stays`."""
         refuse(type(self))
 
     @property

@@ -27,7 +27,7 @@ def refuse(kind: type) -> NoReturn:
 
 
 class Stays:
-    """Goes into no pickle; `copy.copy` shares all that there is."""
+    """Cannot be pickled; `copy.copy` shares all that there is."""
 
     def __copy__(self) -> Self:
         made = object.__new__(type(self))

@@ -1,4 +1,4 @@
-"""The verbs of a ranker, the same wherever its model is: those that rank all ask `rank_batch`."""
+"""The verbs of a ranker, the same wherever its model is: those that rank all call `rank_batch`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Verbs:
 
         Args:
             query: The question; never truncated.
-            chunks: Texts, or `Chunk`s with titles. Those that are empty, blank or no text are not
+            chunks: Texts, or `Chunk`s with titles. Those that are empty, blank or not text are not
                 scored: they come last with score 0.0.
             **options: See below.
 
@@ -62,29 +62,30 @@ class Verbs:
             - `top_n`: How many of the best to keep; default: all.
             - `min_relevance`: Keep only chunks, and where `trim` asks for spans only spans, of at
               least this relevance, in [0, 1]. `"auto"`, the default, is the profile's where `trim`
-              has `max_tokens`, which is a ceiling and no quota; else all are kept, as by `None`.
+              has `max_tokens`, which is a ceiling, not a quota; else all are kept, as with `None`.
             - `retrieval_scores`: The retriever's score of each chunk: for the result, for `fuse`,
               and, if they are cosines that are fused, for evidence.
-            - `fuse`: `"auto"`, the default, orders by attention and the retriever's order, weighed
-              as the profile has it, where every chunk has a finite retrieval score. A number in
-              [0, 1] is the share of the retriever's in a blend; 0.5 is the sum of the two
-              z-scores, of the retriever's score and of the logarithm of attention's. `None` is
-              attention alone. Without scores `"auto"` is that, too, but by heads that nobody
-              fitted, beside which the query's words count.
+            - `fuse`: `"auto"`, the default, orders by attention and the retriever's order, weighted
+              as the profile says, where every chunk has a finite retrieval score. A number in
+              [0, 1] is the retriever's share in a blend; 0.5 is the sum of the two z-scores, of
+              the retriever's score and of the logarithm of attention's. `None` is attention alone.
+              Without scores, so is `"auto"`, except with heads that nobody fitted, beside which
+              the query's words count.
             - `retrieval_kind`: What these scores are: `"similarity"`, higher is better;
               `"distance"` or `"rank"`, lower is better; `"auto"`, the default, takes scores that
-              only rise down the list for distances, unless attention has the same order; where
-              `fuse` is a number it takes all scores for similarities.
+              only rise down the list as distances, unless attention has the same order; where
+              `fuse` is a number it takes all scores as similarities.
             - `order`: How kept chunks are ordered: best first by `"score"`, as in the `"input"`, or
               `"best_last"`, next to a question that follows them.
             - `evidence_threshold`: Evidence below this counts as none; default: the profile's.
-            - `on_no_evidence`: What to do then: `"keep"` the chunks all the same, return none
+            - `on_no_evidence`: What to do then: `"keep"` the chunks anyway, return none
               (`"empty"`), or `"raise"`.
-            - `trim`: Keep only some spans of the chunks, by the same forward pass; see `Trim`.
-            - `render`: For trimming to a budget: what the reader gets of a chunk, called with its
-              input index and its kept text. Default: its title on a line, then the text.
+            - `trim`: Keep only some spans of the chunks, from the same forward pass; see `Trim`.
+            - `render`: For trimming to a budget: gives what the reader gets of a chunk, and is
+              called with its input index and its kept text. Default: its title on a line, then the
+              text.
             - `query_words`: Also keep where each token of the query looked, for
-              `Ranking.explain`; by the same forward pass.
+              `Ranking.explain`; from the same forward pass.
             - `batch_size`: As in the constructor, for this call.
             - `progress`: Likewise.
 
@@ -168,10 +169,10 @@ class Verbs:
             query: As in `rank`.
             chunks: As in `rank`, as the answer's author got them.
             answer: The answer, whoever wrote it; never truncated.
-            top_spans: How many spans to tell for each sentence, at most.
+            top_spans: How many spans to report for each sentence, at most.
             threshold: Support below this, in [0, 1], counts as none; default: the profile's, if it
                 has one.
-            language: ISO 639-1 code for the split into sentences; default: by script.
+            language: ISO 639-1 code of the language, to split into sentences; default: by script.
             progress: As in the constructor, for this call.
 
         Returns:
@@ -199,7 +200,7 @@ class Verbs:
     async def arank(
         self, query: str, chunks: Sequence[str | Chunk], **options: Unpack[RankOptions]
     ) -> Ranking:
-        """`rank` in a worker thread of the ranker's own, so that the event loop goes on.
+        """`rank` in the ranker's own worker thread, so that the event loop keeps running.
 
         Args, returns, errors: as in `rank`.
         """

@@ -61,10 +61,10 @@ def fit_at_first_use(
 
     Heads are those of the layers that the default profile runs. What was fitted is kept in the
     user's cache folder for the model's state, layout, prompt and texts, and found again by every
-    process that has that model, however it was loaded. One process fits at a time, the others wait
-    for what it finds. After an interruption the next call goes on where it stopped.
+    process that has that model, however it was loaded. One process fits at a time; the others wait
+    for what it finds. After an interruption, the next call resumes where it stopped.
 
-    How long it is going to take is logged; a terminal shows bars.
+    How long it is going to take is logged; a terminal shows progress bars.
 
     Args:
         model: As `AttentionRanker` takes it; nothing of it is changed.
@@ -74,9 +74,9 @@ def fit_at_first_use(
             whatever texts, else one on the texts that ship.
 
     Raises:
-        DataError: If texts cannot be read, or too few queries can be made of them.
+        DataError: If texts cannot be read, or too few queries can be made from them.
         ImportError: If rank-bm25 is not installed.
-        UnsupportedModelError: If no heads stand out, as with random weights; nothing is kept then.
+        UnsupportedModelError: If no heads stand out, as with random weights; then nothing is kept.
     """
     check_installed()
     if is_untrained(unwrapped(model)):
@@ -105,7 +105,7 @@ def fit_at_first_use(
 def fit_by_name(
     documents: Sequence[Document], *, model: str = DEFAULT_MODEL, layout: str | None, **loading: Any
 ) -> HeadProfile:
-    """The same for a model that is loaded for it, and forgotten afterwards.
+    """The same for a model that is loaded for this, and forgotten afterwards.
 
     Args:
         documents: What to fit on.

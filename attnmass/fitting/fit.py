@@ -38,30 +38,30 @@ def fit_profile(
 ) -> FitResult:
     """Find the heads of a model that rank best, on labelled queries or on texts alone.
 
-    Without `data` no labels are needed: queries are made of texts, each a sentence that is taken
+    Without `data` no labels are needed: queries are made from texts, each a sentence that is taken
     out of a paragraph and asks for the rest of it (inverse cloze, see
     `attnmass.fitting.queries.cloze`).
-    With `data` and `texts` both are used, as sets that weigh alike.
+    With `data` and `texts`, both are used, as sets that are weighted equally.
 
     Every head is captured once for each query. Several methods then select heads on folds of the
     queries, and the simplest way within one standard error of the best is taken; what the result
-    is worth is told by queries that had no part in it.
+    is worth is measured on queries that had no part in it.
 
     Args:
         data: A file of JSON Lines with `{"query", "chunks": [{"text", "relevant", ...}]}`, plain or
-            gzip; a BEIR folder; several of them, weighed alike; the objects themselves, such as
-            the rows of a `datasets.Dataset`; or what `read_data`, which reads labels in TREC's
-            format, too, or `made_of` returned. Default: none.
-        texts: What queries are made of: a path, or several things: paths (`Path`), texts (`str`);
+            gzip; a BEIR folder; several of them, weighted equally; the objects themselves, such as
+            the rows of a `datasets.Dataset`; or what `read_data`, which also reads labels in TREC's
+            format, or `made_of` returned. Default: none.
+        texts: What queries are made from: a path, or several things: paths (`Path`), texts (`str`);
             files are text, or JSON Lines with a `text` in each. Default: where there is no `data`,
-            the texts in English that ship.
+            the English texts that ship.
         model: A name as in `AttentionRanker.from_pretrained`, or a model as in `AttentionRanker`.
-        tokenizer: Of a model that is loaded.
+        tokenizer: That of a model that is already loaded.
         layout: Default: the one that suits the kind of model; without `data`, `"late"` for
             decoders.
         selection: How heads are selected; default: `HeadSelection()`.
-        captures: Folder for what was captured, so that a run that was interrupted goes on there;
-            default: beside the converted models in the Hugging Face cache.
+        captures: Folder for what was captured, so that an interrupted run resumes there; default:
+            beside the converted models in the Hugging Face cache.
         progress: Whether to show a progress bar; default: on a terminal.
         **options: As in `AttentionRanker.from_pretrained`, such as `device` and `batch_size`.
 
@@ -72,7 +72,7 @@ def fit_profile(
         DataError: If the data cannot be used; names file and line.
         ImportError: If rank-bm25 is not installed.
         ValueError, AttnMassError: As `AttentionRanker.from_pretrained`.
-        TypeError: For an option that there is not; names the call that has it.
+        TypeError: For an option that does not exist here; names the call that has it.
     """
     chosen = HeadSelection() if selection is None else selection
     check_elsewhere(options)
@@ -108,12 +108,12 @@ def read_all(
     seed: int = 0,
     **options: Any,
 ) -> LabelledData:
-    """What a fit goes by: labelled queries, and such as are made of texts.
+    """What a fit uses: labelled queries, and queries made from texts.
 
     Args:
         data: As in `fit_profile`.
         texts: Likewise.
-        corpus: As in `read_data`; without data the same as paths of texts.
+        corpus: As in `read_data`; without data, the same as paths of texts.
         candidates: As in `read_data`; so are all others.
         limit: Likewise.
         seed: Likewise.

@@ -14,24 +14,24 @@ from attnmass.options.keywords import names_nearest
 @names_nearest
 @dataclass(frozen=True, slots=True)
 class HeadSelection:
-    """How heads are selected, and what is fitted beside them.
+    """How heads are selected, and what is fitted alongside them.
 
     Attributes:
-        max_heads: Select no more to give mass; a rule has up to 32, in the same layers.
+        max_heads: Select no more than this to give mass; a rule has up to 32, in the same layers.
         max_layer: Select from layers 0 to this one; default: all.
         methods: Which of `"single"`, `"gold_mass"`, `"contrastive"`, `"stability"` and
-            `"listwise"` take part, or `"likelihood"`; default: all of the five, or on queries that
-            are made of texts the last, which carries over best from these to real ones.
-        folds: Into how many parts queries are split.
-        rule: Whether to fit a `RankRule` over more heads of the same layers. With labels it is kept
-            where it is better by more than one standard error; without, queries cannot tell.
+            `"listwise"` take part, or `"likelihood"`; default: all five, or on queries made from
+            texts the last, which carries over best from these to real ones.
+        folds: How many parts queries are split into.
+        rule: Whether to fit a `RankRule` over more heads of the same layers. With labels, it is
+            kept where it is better by more than one standard error; without, queries cannot tell.
         evidence: Whether to fit how evidence is told, which reads each query three more times up to
             the last selected layer.
         seed: Of the folds and of the order of chunks.
 
     Raises:
-        ValueError: If a number is out of range, or a method is none.
-        TypeError: If a number is none.
+        ValueError: If a number is out of range, or a method is not one of these.
+        TypeError: If a number is not one.
     """
 
     max_heads: int = MOST_HEADS

@@ -73,7 +73,7 @@ def verify_profile(
     Raises:
         DataError: If the data cannot be used; names file and line.
         ImportError: If rank-bm25 is not installed.
-        ValueError: If the profile is for another model, or is none.
+        ValueError: If the profile is for another model, or is not one.
         AttnMassError: As `AttentionRanker.from_pretrained`.
     """
     check_elsewhere(options)

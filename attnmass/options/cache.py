@@ -1,4 +1,4 @@
-"""What a user says of the chunk cache; no torch in here, so that adapters can check it early."""
+"""What a user says about the chunk cache; no torch in here, so that adapters can check it early."""
 
 from __future__ import annotations
 

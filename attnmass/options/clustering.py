@@ -16,7 +16,7 @@ class Clustering(BaseModel):
     )
     replicas: int = option(1, "Processes that read queries and answer requests", ge=1)
     shard_timeout: int = option(
-        60, "Seconds that a request waits for a shard, also while one is rebuilt (503)", ge=1
+        60, "Seconds that a request waits for a shard, even while one is rebuilt (503)", ge=1
     )
 
 

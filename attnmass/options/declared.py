@@ -48,7 +48,7 @@ def option(
     """Declare an option.
 
     Args:
-        default: What counts where nothing is said.
+        default: The value where none is given.
         help: What it is for: one sentence, without the full stop.
         unset: What `None` stands for, where that is the default.
         path: Whether it is a path, which may then be passed as one, too.
@@ -72,17 +72,17 @@ class Loading(BaseModel):
         None, "Where the model runs: cpu, cuda, ...", unset="the best there is", pattern=DEVICE
     )
     dtype: Dtype = option(
-        "auto", "Number format of the model; auto is the fastest that the device does well"
+        "auto", "Number format of the model; auto is the fastest that the device handles well"
     )
     revision: str | None = option(None, "Branch, tag or commit on the Hub", unset="main")
     cache_dir: str | None = option(
-        None, "The Hub's cache, a folder with weights", unset="that of huggingface_hub", path=True
+        None, "The Hub's cache, a folder of weights", unset="that of huggingface_hub", path=True
     )
-    local_files_only: bool = option(False, "Never ask the Hub; so does HF_HUB_OFFLINE=1")
+    local_files_only: bool = option(False, "Never contact the Hub; HF_HUB_OFFLINE=1 does the same")
 
 
 class JointReading(Checked):
-    """What the layout `joint` alone has."""
+    """Options that only the layout `joint` has."""
 
     layout: Literal["joint"] = option("joint", "The layout that takes this")
     max_context_tokens: int | None = option(
@@ -92,19 +92,19 @@ class JointReading(Checked):
         ge=1,
     )
     second_pass: bool = option(
-        False, "Whether chunks are read in reverse order, too, and scored by the mean of both"
+        False, "Whether chunks are also read in reverse order and scored by the mean of both"
     )
 
 
 class PointwiseReading(Checked):
-    """What the layout `pointwise` alone has."""
+    """Options that only the layout `pointwise` has."""
 
     layout: Literal["pointwise"] = option("pointwise", "The layout that takes this")
     direction: Direction | None = option(
         None, "Which way an encoder's attention is read", unset="the head profile's"
     )
     cross: CrossOptions | None = option(
-        None, "How cross-attention of an encoder-decoder is read", unset="CrossOptions()"
+        None, "How an encoder-decoder's cross-attention is read", unset="CrossOptions()"
     )
 
 
@@ -113,25 +113,25 @@ class Reading(BaseModel, Generic[Profile]):
 
     profile: Profile | str | None = option(
         None,
-        "The head profile, which says what heads are read, or its file; fit finds heads by texts "
-        "alone at first use, and keeps them",
+        "The head profile, which says which heads are read, or its file; fit finds heads from "
+        "texts alone at first use, and keeps them",
         unset="what ships",
         path=True,
     )
     fit_texts: tuple[str, ...] | None = option(
-        None, "Files, folders or texts that profile='fit' goes by", unset="texts that ship"
+        None, "Files, folders or texts that profile='fit' uses", unset="texts that ship"
     )
     heads: tuple[tuple[int, int], ...] | Literal["all"] | None = option(
-        None, "(layer, head) pairs to read, weighed alike, instead of a profile's, or all"
+        None, "(layer, head) pairs to read, weighted equally, instead of a profile's, or all"
     )
     layout: LayoutName | None = option(
         None, "How chunks and query are laid out for the model", unset="as suits the model"
     )
     reading: JointReading | PointwiseReading | None = option(
-        None, "What only one layout has, for research", unset="the layout's own"
+        None, "Options that only one layout has, for research", unset="the layout's own"
     )
     rank_by: RankBy | None = option(
-        None, "What orders chunks", unset="a cross-encoder's logit, of others the attention"
+        None, "What chunks are ordered by", unset="a cross-encoder's logit, else the attention"
     )
     batch_size: int | None = option(
         None, "Chunks in one forward pass", unset="as max_batch_tokens allows", ge=1
@@ -141,7 +141,7 @@ class Reading(BaseModel, Generic[Profile]):
     )
     max_chunk_tokens: int | None = option(
         None,
-        "Tokens of a chunk above which it is read in overlapping windows",
+        "Tokens above which a chunk is read in overlapping windows",
         unset="the model's limit",
         ge=1,
     )
@@ -152,25 +152,25 @@ class Storing(BaseModel):
 
     store: str | None = option(
         None,
-        "Folder where what was read of chunks is kept beyond the process",
+        "Folder that keeps what was read from chunks beyond the process",
         unset="none",
         path=True,
     )
     store_bytes: int | None = option(
-        STORE_BYTES, "Bytes that store may take; None for no bound", ge=1
+        STORE_BYTES, "Bytes that store may take up; None for no bound", ge=1
     )
     shared_store: str | None = option(
         None,
-        "Behind the store: a Redis, redis://host:6379/0, where many machines keep what they read, "
-        "or a folder of an object store, s3://bucket/folder, which attnmass index fills",
+        "Behind the store: a Redis (redis://host:6379/0) where many machines keep what they read, "
+        "or a folder of an object store (s3://bucket/folder) that attnmass index fills",
         unset="none",
     )
     store_format: StoreFormat | None = option(
-        None, "Format to keep what was read in, smaller and less exact", unset="the model's"
+        None, "Format for keeping what was read, smaller and less exact", unset="the model's"
     )
     memory_bytes: int | None = option(
         MEMORY_BYTES,
-        "Bytes of memory to keep what was read of chunks in; 0 for none, None for no bound",
+        "Bytes of memory for keeping what was read from chunks; 0 for none, None for no bound",
         ge=0,
     )
 
@@ -189,42 +189,42 @@ class Remote(BaseModel):
         120.0, "Seconds that a call to the server may take in all", gt=0, allow_inf_nan=False
     )
     retries: int = option(
-        3, "How often a server that is busy or away is asked again within that time", ge=0
+        3, "How many times a busy or unreachable server is asked again within that time", ge=0
     )
 
 
 class Scoring(BaseModel):
-    """What chunks are scored by beside attention, and what is no evidence."""
+    """What chunks are scored by besides attention, and what counts as no evidence."""
 
     fuse: Share | Literal["auto"] | None = option(
         "auto",
-        "Share of the retriever's scores in the order, 0 to 1; auto is by a fitted rule where all "
+        "Share of the retriever's scores in the order, 0 to 1; auto uses a fitted rule where all "
         "candidates have a score, None for none",
     )
     retrieval_kind: RetrievalKind = option(
         "auto",
-        "What the retriever's scores are; auto recognises distances by their order, and only that: "
-        "in evidence distances between 0 and 1 have to be said",
+        "What the retriever's scores are; auto recognises distances by their order, and only for "
+        "the order: for evidence, distances between 0 and 1 have to be declared",
     )
     evidence_threshold: float | None = option(
-        None, "Evidence, 0 to 1, less of which is none", unset="the profile's", ge=0, le=1
+        None, "Evidence, 0 to 1, below which there is none", unset="the profile's", ge=0, le=1
     )
 
 
 class Selecting(Scoring):
-    """Which chunks are kept, and in which order; an option that leaves some out may be `None`."""
+    """Which chunks are kept, and in which order; options that leave some out may be `None`."""
 
-    top_n: int | None = option(None, "Keep the best so many", unset="all", ge=1)
+    top_n: int | None = option(None, "Keep this many of the best", unset="all", ge=1)
     min_relevance: Share | Literal["auto"] | None = option(
         "auto",
-        "Leave out chunks and spans of less relevance, 0 to 1; auto is the profile's under "
-        "max_tokens and else none, None for none",
+        "Leave out chunks and spans below this relevance, 0 to 1; auto is the profile's under "
+        "max_tokens and otherwise none, None for none",
     )
     order: Order = option(
         "score", "Order of what is kept: best first by score, as in the input, or best_last"
     )
     on_no_evidence: OnNoEvidence = option(
-        "keep", "Without evidence keep chunks, return none (empty), or raise a NoEvidenceError"
+        "keep", "Without evidence, keep chunks, return none (empty), or raise NoEvidenceError"
     )
 
 
@@ -232,7 +232,7 @@ class Trimming(BaseModel):
     """Which spans of the chunks are kept."""
 
     max_tokens: int | None = option(
-        None, "Trim to so many tokens, titles and metadata included", unset="no limit", ge=1
+        None, "Trim to this many tokens, titles and metadata included", unset="no limit", ge=1
     )
     keep_ratio: float | None = option(
         None,
@@ -251,36 +251,38 @@ class Trimming(BaseModel):
     min_keep: int = option(1, "Spans that are kept whatever keep_ratio and top_p say", ge=0)
     keep_titles: bool = option(True, "Whether the headings over a kept span are kept with it")
     neighbors: int = option(
-        0, "Spans before and after a kept one that are kept if there is room", ge=0
+        0, "Spans before and after a kept one that are also kept if there is room", ge=0
     )
     resolve_context: bool = option(
-        False, "Whether the earlier span that a kept one leans on is kept if there is room"
+        False, "Whether the earlier span that a kept one leans on is also kept if there is room"
     )
-    separator: str = option("…", "Stands where text was dropped")
+    separator: str = option("…", "What stands where text was dropped")
     on_empty: OnEmpty = option(
         "raise", "Where no span fits: an error, nothing (empty), or the best span's beginning (cut)"
     )
     must_keep: tuple[str, ...] = option(
         (),
-        "Patterns whose spans stay whatever they score: names of sets, such as amounts and dates, "
-        "and regular expressions",
+        "Patterns whose spans are kept whatever they score: names of sets, such as amounts and "
+        "dates, and regular expressions",
     )
     dry_run: bool = option(
-        False, "Whether to return chunks whole and only tell what would be saved and lost"
+        False, "Whether to return chunks whole and only report what would be saved and lost"
     )
     tokenizer: Any = option(
         None,
-        "Counts max_tokens, the reader's: a tokenizer, or a callable; never serialized",
+        "What counts max_tokens: the reader's tokenizer, or a callable; never serialized",
         unset="the model's, or in LlamaIndex its own",
         exclude=True,
     )
     language: str | None = option(
-        None, "ISO 639-1 code to split sentences by, else English", unset="a choice by script"
+        None,
+        "ISO 639-1 code of the language whose rules split sentences, English if it is unknown",
+        unset="a choice by script",
     )
     embed_model: Any = option(
         None,
-        "Embeds query and spans, whose cosine then has a part in span scores: a model of "
-        "sentence-transformers, LlamaIndex or LangChain; in no dump or pickle of an adapter",
+        "Embeds query and spans, whose cosine then counts in span scores: a model of "
+        "sentence-transformers, LlamaIndex or LangChain; never in an adapter's dumps or pickles",
         unset="attention alone",
         exclude=True,
         repr=False,

@@ -1,4 +1,4 @@
-"""What a user says of asking a server."""
+"""What a user says about asking a server."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from attnmass.options.declared import Selecting
 
 
 class Selection(Selecting, Checked):
-    """What a caller asked for beside the order.
+    """What a caller asked for besides the order.
 
     Attributes:
         retrieval_scores: One for each chunk, `None` where the caller passed none.

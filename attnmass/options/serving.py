@@ -11,40 +11,40 @@ from attnmass.options.declared import option
 class Serving(BaseModel):
     """How it is served over HTTP."""
 
-    host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 is every one of the machine")
-    port: int = option(8080, "Port to listen at; 0 is any that is free", ge=0)
+    host: str = option("127.0.0.1", "Address to listen on; 0.0.0.0 is all of the machine's")
+    port: int = option(8080, "Port to listen on; 0 is any that is free", ge=0)
     scores: Scores = option(
         "auto",
-        "Scores in answers: share of the attention, the same with the best at 1 (top1) or at the "
-        "evidence that there is, or relevance; auto is evidence where it is told, else top1",
+        "Scores in answers: share of the attention, the same scaled so that the best is 1 (top1) "
+        "or the evidence found, or relevance; auto is evidence where it is known, else top1",
     )
     served_name: str | None = option(None, "The model's name in answers", unset="its own")
     queue_size: int = option(
-        64, "Requests that may wait for the model; one more is told to come back (429)", ge=1
+        64, "Requests that may wait for the model; one more is told to come back later (429)", ge=1
     )
     batch_requests: int = option(
         16, "Requests over the same chunks that the model answers in one call", ge=1
     )
     request_timeout: int = option(
-        60, "Seconds after which a request that waits is given up (503)", ge=1
+        60, "Seconds after which a waiting request is given up (503)", ge=1
     )
     body_timeout: int = option(20, "Seconds that a request's body may take to arrive", ge=1)
     drain_timeout: int = option(
-        30, "Seconds that requests under way have to end after SIGTERM", ge=0
+        30, "Seconds that requests in progress have to finish after SIGTERM", ge=0
     )
-    max_body_bytes: int = option(32 << 20, "Bytes of one request's body (413)", ge=1)
+    max_body_bytes: int = option(32 << 20, "Bytes that one request's body may have (413)", ge=1)
     max_pending_bytes: int = option(
-        256 << 20, "Bytes of all bodies that are read or wait together (429)", ge=1
+        256 << 20, "Bytes that all bodies being read or waiting may have together (429)", ge=1
     )
-    max_documents: int = option(10_000, "Documents in one request (413)", ge=1)
+    max_documents: int = option(10_000, "Documents that one request may have (413)", ge=1)
     api_keys: str | None = option(
         None,
-        "API keys that are let in, separated by commas; from the environment only",
+        "API keys that are accepted, separated by commas; from the environment only",
         unset="everybody is let in",
         repr=False,
     )
     api_key_file: str | None = option(
-        None, "File with API keys, one in a line", unset="none", path=True
+        None, "File with API keys, one per line", unset="none", path=True
     )
     cors_origins: str | None = option(
         None, "Origins that browsers may call from, separated by commas", unset="none"

@@ -35,15 +35,15 @@ def choose_profile(
     A default is known by its `source`; with the model at hand there may be a better choice (see
     `attnmass.engine.unfitted`).
 
-    In the joint layout what is no profile has a null query subtracted, as in-context re-ranking
-    does; all heads of it are that algorithm as published (arXiv 2410.02642).
+    In the joint layout, what is not a profile has a null query subtracted, as in-context re-ranking
+    does; with all heads, that is the algorithm as published (arXiv 2410.02642).
 
     Args:
         config: The model's config (of its text part).
         layout: The layout that they are for.
-        profile: A profile, the path of one, or `"fit"`, for which the default stands until the
+        profile: A profile, the path of one, or `"fit"`, for which the default stands in until the
             model is at hand.
-        heads: `(layer, head)` pairs, weighed alike, or `"all"`.
+        heads: `(layer, head)` pairs, weighted equally, or `"all"`.
 
     Raises:
         ValueError: If both are given, the profile is of another layout or model, or the model has
@@ -107,8 +107,8 @@ def fitted_layout(config: Any) -> str | None:
 def packaged_profile(config: Any, layout: str) -> HeadProfile | None:
     """The profile that ships for a model with this config, or `None`.
 
-    A fitted one is known by the fingerprint. Of published lists of heads, whose authors do not say
-    that, the first is taken whose model's name is in what the model was loaded from.
+    A fitted one is known by the fingerprint. Of published lists of heads, whose authors give none,
+    the first is taken whose model's name is in what the model was loaded from.
     """
     wanted = fingerprint(config)
     shipped = packaged_profiles().values()
@@ -157,7 +157,7 @@ def _to_type(config: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DefaultProfile(HeadProfile):
-    """What stands for the profile of a model that has none, until heads are chosen for it.
+    """What stands in for the profile of a model that has none, until heads are chosen for it.
 
     Attributes:
         reach: The last layer that they may be chosen from, and that has to be in memory.

@@ -24,8 +24,9 @@ def load_profile(path: str | os.PathLike[str]) -> HeadProfile:
     """Read a profile from its JSON file.
 
     Raises:
-        ValueError: If there is no such file, or it is no profile; names the file and what is wrong.
-        TypeError: If that is no path.
+        ValueError: If there is no such file, or it is not a profile; names the file and what is
+            wrong.
+        TypeError: If that is not a path.
     """
     check_path("path", path)
     try:

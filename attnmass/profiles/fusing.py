@@ -1,4 +1,4 @@
-"""How attention is weighed against a retriever's scores, and against embeddings of spans."""
+"""How attention is weighted against a retriever's scores, and against embeddings of spans."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _OPTIONAL = ("evidence", "words")
 
 @dataclass(frozen=True, slots=True)
 class FuseRule:
-    """A conditional logit of what attention says and what a retriever says, by kind of its scores.
+    """A conditional logit of what attention and a retriever say, by the kind of its scores.
 
     A chunk's logit is `a * x + r * y`. `x` is the logarithm of its share of the attention, less the
     mean over the candidates, over the root of their variance and 0.25; `y` is the retriever's
     score, less the mean of the best 20, over their standard deviation. `(a, r)` were fitted for
-    each kind. So it does not matter on what scale scores are, but how far they stand apart counts.
-    Of ranks there is the order alone: `y` is `-log(rank)`, ranks from 1.
+    each kind. So the scale of scores does not matter, but how far they stand apart does. Ranks give
+    the order alone: `y` is `-log(rank)`, ranks from 1.
 
     Attributes:
         embedding: For cosines and other similarities in [-1, 1], and for distances.
         lexical: For scores such as BM25's, which go beyond 1.
         ranks: For ranks and sums of reciprocal ranks.
-        spans: What the cosine of a span's embedding and the query's weighs against the logarithm of
-            the span's score, at least 0; see `attnmass.trimming.embedding.with_cosines`.
+        spans: The weight of the cosine of a span's embedding and the query's against the logarithm
+            of the span's score, at least 0; see `attnmass.trimming.embedding.with_cosines`.
         evidence: A chunk's log-odds of evidence are the first times those of its relevance, plus
-            the second times its cosine, plus the third, and at most 1.5 from those of its
+            the second times its cosine, plus the third, and at most 1.5 away from those of its
             relevance: a logistic regression, whose constant is such that
-            `RelevanceRule.evidence_threshold` suits it. `None`: cosines have no part in evidence.
+            `RelevanceRule.evidence_threshold` suits it. `None`: cosines play no part in evidence.
         words: `(a, r)` where the caller has no scores, for the query's words by BM25. `None`: the
             order is by attention alone then.
 
     Raises:
-        TypeError: If a number is none.
+        TypeError: If a value is not a number.
         ValueError: If it is not finite, or `spans` is below 0.
     """
 

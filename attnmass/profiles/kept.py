@@ -14,7 +14,7 @@ _logger = getLogger(__name__)
 
 
 def kept_folder() -> Path:
-    """Where they are, each in a file of its own."""
+    """Where they are, each in its own file."""
     return cache_root(None) / "heads"
 
 

@@ -51,16 +51,16 @@ class HeadProfile:
         spans: How spans are scored; default: by the heads that rank chunks.
         evidence: How much was found; default: by the largest mass of a chunk alone, no threshold.
         relevance: How likely it is that a chunk holds evidence, by its mass beside the background;
-            for layout `"late"`. Where there is such a rule, it tells evidence, too.
-        fusing: How attention and a retriever's order are weighed where `fuse` is `"auto"`;
-            default: where heads were fitted as in those that ship on average, else attention
-            alone. And how a span's score and its embedding's cosine are.
-        background: The texts that chunks are held against for it; default: those that ship.
+            for layout `"late"`. Where there is such a rule, it also gives the evidence.
+        fusing: How attention and a retriever's order are weighted where `fuse` is `"auto"`;
+            default: where heads were fitted, as in the profiles that ship, on average; else
+            attention alone. Also how a span's score and its embedding's cosine are weighted.
+        background: The texts that chunks are compared with for it; default: those that ship.
         context: `(layer, head)` pairs that look from a sentence at the earlier one that it leans
             on; default: those that rank chunks.
         direction: Which way attention is read in the pointwise layout; default: the layout's own.
         null_query: Whether what a null query pays the chunks is subtracted, in the joint layout.
-        support_threshold: Less support than this in the chunks is none for a sentence of an answer,
+        support_threshold: For a sentence of an answer, support below this in the chunks is none,
             see `attnmass.results.support.AnswerSentence`; `None` where no data set one.
     """
 
@@ -106,22 +106,22 @@ class HeadProfile:
 
     @property
     def span_rule(self) -> SpanRule:
-        """`spans`, or what stands for it."""
+        """`spans`, or its default."""
         return self.spans or SpanRule(self.heads, self.weights)
 
     @property
     def cosine_weight(self) -> float:
-        """What a cosine weighs in the score of a span, `fusing.spans` or what stands for it."""
+        """The weight of a cosine in the score of a span, `fusing.spans` or its default."""
         return COSINE_WEIGHT if self.fusing is None else self.fusing.spans
 
     @property
     def fuse_rule(self) -> FuseRule | None:
-        """`fusing`, or what stands for it where heads were fitted; named heads count alone."""
+        """`fusing`, or its default where heads were fitted; named heads count alone."""
         return self.fusing or (ORDINARY if self.source in _FITTED else None)
 
     @property
     def background_texts(self) -> tuple[str, ...]:
-        """`background`, or what stands for it; none where there is no `relevance`."""
+        """`background`, or its default; none where there is no `relevance`."""
         return () if self.relevance is None else self.background or ordinary_texts()
 
     @property
@@ -164,7 +164,7 @@ class HeadProfile:
         """Equal weights over `(layer, head)` pairs.
 
         Raises:
-            TypeError: If they are none.
+            TypeError: If they are not such pairs.
             ValueError: As the constructor.
         """
         pairs = as_heads(heads)

@@ -16,8 +16,8 @@ from attnmass.profiles.rules import Head
 def published_lists() -> dict[str, dict[str, Any]]:
     """Fields of profiles, by name, such as `Llama-3.2-1B-Instruct.joint.qrhead-nq`.
 
-    All were selected by their authors in the joint layout, with prompts of their own and less a
-    null query; nothing was measured here.
+    All were selected by their authors in the joint layout, with prompts of their own and with a
+    null query subtracted; nothing was measured here.
     """
     found = {}
     papers = resources.files(__package__) / "data" / "papers"

@@ -19,29 +19,29 @@ class RelevanceRule:
 
     `relevance = sigmoid(bias + sum over heads of weight * log(m + 0.01) + words * w)`, where `m` is
     the mass of the chunk alone beside the background, and `w` the share of the query's words that
-    it says (Platt, 1999, for the calibration). No other candidate has a part in it. Spans are told
-    by the same sum over heads, with a scale, a weight of words and a bias of their own: a sentence
-    has less mass than its chunk, and says fewer words.
+    it says (Platt, 1999, for the calibration). No other candidate plays a part in it. The relevance
+    of spans comes from the same sum over heads, with a scale, a weight of words and a bias of their
+    own: a sentence has less mass than its chunk, and says fewer words.
 
     Attributes:
         heads: `(layer, head)`, 0-based.
         weights: One for each head, of either sign.
         bias: Constant.
-        span_scale: What the sum is multiplied with for a span.
+        span_scale: What the sum is multiplied by for a span.
         span_bias: Constant of spans.
-        min_relevance: Less than this is not worth its tokens in a budget, for chunks and spans, in
-            [0, 1]; `None` where no data set one.
+        min_relevance: Relevance below this is not worth its tokens in a budget, for chunks and
+            spans, in [0, 1]; `None` where no data set one.
         evidence_threshold: Where no chunk has as much, there is no evidence; `None` likewise.
-        words: Weight of the share of the query's words that a chunk says; 0: they have no part.
+        words: Weight of the share of the query's words that a chunk says; at 0 they play no part.
         span_words: The same for a span.
         coverage: How much it counts in evidence which of the query's words two chunks that pass
-            the threshold say together: an exponent, at least 0, of which 0 leaves them aside; see
+            the threshold say together: an exponent, at least 0, where 0 leaves them aside; see
             `attnmass.scoring.evidence.covered`.
 
     Raises:
-        ValueError: If a number is out of range, there is no head, one is there twice, weights
-            are not as many, or `coverage` has no threshold between 0 and 1.
-        TypeError: If a number is none.
+        ValueError: If a number is out of range, there is no head, one is there twice, there are
+            not as many weights, or `coverage` has no threshold between 0 and 1.
+        TypeError: If a value is not a number.
     """
 
     heads: tuple[Head, ...]
@@ -75,14 +75,14 @@ class RelevanceRule:
 
     @property
     def counts_words(self) -> bool:
-        """Whether words have a part in it."""
+        """Whether words play a part in it."""
         return self.words != 0 or self.span_words != 0 or self.coverage != 0
 
     def of_chunk(self, masses: Sequence[float], words: float = 0.0) -> float:
         """Relevance of a chunk, in [0, 1].
 
         Args:
-            masses: For each of `heads` the mass of the chunk beside the background, in [0, 1].
+            masses: For each of `heads`, the mass of the chunk beside the background, in [0, 1].
             words: The share of the query's words that the chunk says, see `QueryWords`.
         """
         return _sigmoid(self.logit(masses, words))

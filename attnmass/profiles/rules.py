@@ -1,4 +1,4 @@
-"""What a head profile holds beside the heads that rank chunks."""
+"""What a head profile holds besides the heads that rank chunks."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class RankRule:
         exponents: One for each head, of either sign.
 
     Raises:
-        ValueError: If there is no head, one is there twice, or exponents are not as many.
-        TypeError: If an exponent is no number.
+        ValueError: If there is no head, one is there twice, or there are not as many exponents.
+        TypeError: If an exponent is not a number.
     """
 
     heads: tuple[Head, ...]
@@ -93,7 +93,7 @@ class SpanRule:
     is the span's mass by all heads, weighted; or, with exponents, its share of its chunk:
     proportional to the product over all heads of `(m / mean + 0.02) ** exponent`, where `m` is the
     head's mass of the span and `mean` that of the chunk's spans. That is `RankRule` over the spans
-    of one chunk, so that no other chunk has a part in it.
+    of one chunk, so no other chunk plays a part in it.
 
     Attributes:
         heads: `(layer, head)`, 0-based; they may differ from those that rank chunks.
@@ -104,7 +104,7 @@ class SpanRule:
 
     Raises:
         ValueError: If a number is out of range.
-        TypeError: If an exponent is no number.
+        TypeError: If an exponent is not a number.
     """
 
     heads: tuple[Head, ...]
@@ -144,14 +144,14 @@ class EvidenceRule:
         tokens: Coefficient of their length.
         bias: Constant.
         length_exponent: As in `SpanRule`, for chunks.
-        threshold: Less than this is no evidence; `None` where no data set one.
+        threshold: Below this there is no evidence; `None` where no data set one.
         heads: `(layer, head)`, 0-based, that are looked at one by one.
         best_of: Coefficient of the best chunk for each of `heads`.
         total_of: Coefficient of all chunks together for each of `heads`.
 
     Raises:
         ValueError: If a number is out of range.
-        TypeError: If it is none.
+        TypeError: If a value is not a number.
     """
 
     best: float = 1.0
@@ -227,10 +227,10 @@ def _best_and_total(masses: Sequence[float], sizes: Sequence[float]) -> tuple[fl
 
 
 def check_number(name: str, value: float) -> None:
-    """Hold a number of a rule to what sums of products with it are finite.
+    """Hold a number of a rule to a range in which sums of products with it are finite.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is not a number.
         ValueError: If it is not finite, or beyond a million.
     """
     check_finite(name, value)

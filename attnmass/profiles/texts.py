@@ -1,4 +1,4 @@
-"""Ordinary text that ships: what every chunk is held against, and what models are fitted on."""
+"""Ordinary text that ships: what every chunk is compared with, and what models are fitted on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ordinary_documents() -> tuple[Document, ...]:
 
 @cache
 def ordinary_texts() -> tuple[str, ...]:
-    """One paragraph each of some of the documents, with its title: an ordinary background."""
+    """One paragraph from each of some documents, with its title: an ordinary background."""
     documents = ordinary_documents()
     step = len(documents) / min(_N_BACKGROUND, len(documents))
     chosen = [documents[int(i * step)] for i in range(min(_N_BACKGROUND, len(documents)))]

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 class AnswerExplanation(Drawn):
     """An answer's attention, drawn over its sentences and the chunks that they looked at.
 
-    The value of a notebook's cell shows it; `print` draws it in a terminal; `to_html` makes a file.
-    Its chunks are those that the answer looked at most first; those that were not read last.
+    As the value of a notebook's cell it is shown; `print` draws it in a terminal; `to_html` makes a
+    file. Its chunks begin with those that the answer looked at most, and end with those that were
+    not read.
 
     Attributes:
         answer: The answer.
-        sentences: The answer's, each with its support and the spans that it looked at; less than
-            `threshold` is none.
+        sentences: The answer's, each with its support and the spans that it looked at; support
+            below `threshold` is none.
     """
 
     answer: str

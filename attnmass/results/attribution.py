@@ -28,7 +28,7 @@ class Attribution:
         profile: The heads that were read.
         threshold: Of `AnswerSentence.supported`; `None` where none is known.
         notes: What a caller should know: chunks that were split or skipped, in sentences.
-        trace: The attention that it was made of; `None` on one that was put together by hand.
+        trace: The attention it was made from; `None` on one that was put together by hand.
     """
 
     query: str
@@ -51,7 +51,7 @@ class Attribution:
 
     @property
     def ranked(self) -> tuple[int, ...]:
-        """Input indices of the chunks, those that the answer looked at most first."""
+        """Input indices of the chunks, first the one that the answer looked at most."""
         return tuple(sorted(range(len(self.scores)), key=lambda index: -self.scores[index]))
 
     def explain(self) -> AnswerExplanation:

@@ -26,16 +26,16 @@ class Passage:
         text: The whole text, as it was before it was trimmed; with `places`, what is left of it.
         spans: `(id, start, end)` of what is kept of the whole text, in order; `None` is all of it
             as one span.
-        separator: Stands where text was dropped between two spans.
+        separator: What stands where text was dropped between two spans.
         places: Where each span begins in `text`, where that is what is left.
         chunk_id: The id that a framework gives the chunk.
         parent_id: The id of the document that the chunk is part of.
         offset: Where the text begins in that document.
-        metadata: What else is known of the chunk.
+        metadata: What else is known about the chunk.
 
     Raises:
-        TypeError: If the text is no string.
-        ValueError: If the spans are not in order, apart, and inside the text.
+        TypeError: If the text is not a string.
+        ValueError: If the spans are not in order, without overlap, and inside the text.
     """
 
     text: str
@@ -128,7 +128,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """Text for a prompt, and where its parts are from.
+    """Text for a prompt, and where its parts come from.
 
     Attributes:
         text: The kept texts, joined by blank lines, with a marker after each span.
@@ -150,10 +150,10 @@ class Cited:
     def resolve(self, answer: str) -> tuple[Source, ...]:
         """The sources that an answer cites, in order of their first mention.
 
-        `[2], [3]`, `[2][3]` and `[2, 3]` are all read; numbers of no source are left out.
+        `[2], [3]`, `[2][3]` and `[2, 3]` are all read; numbers that no source has are left out.
 
         Raises:
-            TypeError: If the answer is no string.
+            TypeError: If the answer is not a string.
         """
         known = [n for n in self._numbers(answer) if 0 < n <= len(self.sources)]
         return tuple(self.sources[n - 1] for n in known)
@@ -162,7 +162,7 @@ class Cited:
         """The numbers in an answer that no source has, in order of their first mention.
 
         Raises:
-            TypeError: If the answer is no string.
+            TypeError: If the answer is not a string.
         """
         return tuple(n for n in self._numbers(answer) if not 0 < n <= len(self.sources))
 
@@ -176,8 +176,8 @@ def cite(passages: Iterable[Passage], *, marker: str | None = None) -> Cited:
     """Number the spans of texts in reading order.
 
     A marker follows its span after a space, or on a line of its own where the span has several.
-    Nothing in the texts is changed; where they have something that reads like a marker, as
-    Wikipedia's footnotes do, another marker is taken.
+    Nothing in the texts is changed; where they contain something that reads like a marker, as
+    Wikipedia's footnotes do, another marker is used.
 
     Args:
         passages: The texts, in the order that the reader gets them; blank ones are left out, and
@@ -187,7 +187,7 @@ def cite(passages: Iterable[Passage], *, marker: str | None = None) -> Cited:
 
     Raises:
         ValueError: If `marker` is malformed, or reads like something in the texts.
-        TypeError: If there is something else than passages.
+        TypeError: If there is anything other than passages.
     """
     check_type("marker", marker, str, optional="one that the texts do not have")
     if not isinstance(passages, str) and isinstance(passages, Iterable):
@@ -239,7 +239,7 @@ def ranked_passages(
         separator: The one that the texts were trimmed with.
 
     Raises:
-        TypeError, ValueError: If that is no ranking, or other chunks were ranked.
+        TypeError, ValueError: If that is not a ranking, or other chunks were ranked.
     """
     check_type("ranking", ranking, Ranking)
     check_items("chunks", chunks, (str, Chunk), instead="what was ranked")

@@ -31,7 +31,7 @@ class View:
     Attributes:
         label: What it is called.
         weights: One for each head of `Explanation.heads`, summing to 1.
-        group: What a menu has it under: what these heads are for.
+        group: What a menu lists it under: what these heads are for.
     """
 
     label: str
@@ -53,7 +53,7 @@ class Piece:
         mass: Likewise.
         by: Numbers, from 1, of the sentences of an answer that name it among their spans.
         relevance: As `score`.
-        number: Of a kept span the one that `cite` gives it, from 1.
+        number: The one that `cite` gives a kept span, from 1.
     """
 
     part: Part
@@ -114,7 +114,7 @@ class Drawn:
         views: Ways to look at them: all heads as chunks are ranked by them, as sentences are scored
             by them where that differs and there are such scores, then each head alone.
         chunks: In the order in which they are drawn.
-        threshold: What evidence or support was held to; `None` for nothing.
+        threshold: What evidence or support was compared with; `None` for nothing.
         notes: As in what is drawn.
     """
 
@@ -135,7 +135,7 @@ class Drawn:
         )
 
     def draw(self, how: str, **options: Any) -> Any:
-        """What the renderer of a name makes of it, such as one of your own.
+        """What the renderer of this name makes of it, such as one of your own.
 
         Args:
             how: `"html"`, `"dict"`, `"terminal"`, or what was registered, see
@@ -143,7 +143,7 @@ class Drawn:
             **options: The renderer's.
 
         Raises:
-            ValueError: If there is no such renderer; names those that there are.
+            ValueError: If there is no such renderer; names those that exist.
         """
         return renderer(self, how)(self, **options)
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class Explanation(Drawn):
     """A ranking's attention, drawn over its text.
 
-    The value of a notebook's cell shows it; `print` draws it in a terminal; `to_html` makes a file.
-    Its chunks are those that were kept in their new order, then those left out, best first.
+    As the value of a notebook's cell it is shown; `print` draws it in a terminal; `to_html` makes a
+    file. Its chunks are those that were kept, in their new order, then those left out, best first.
 
     Attributes:
-        query_words: `[start, end)` of each of its words, where `query_words=True` was asked for.
-        evidence: As in `Ranking`; it was held to `threshold`.
+        query_words: `[start, end)` of each word of the query, where `query_words=True` was asked
+            for.
+        evidence: As in `Ranking`; it was compared with `threshold`.
         no_evidence: Likewise.
         n_tokens_before: Likewise.
         n_tokens_after: Likewise.
@@ -49,7 +50,7 @@ class Explanation(Drawn):
         """Draw it in the terminal.
 
         Args:
-            console: Where to, a `rich.console.Console`; default: standard output.
+            console: Where to draw, a `rich.console.Console`; default: standard output.
             head: Look through this `(layer, head)` alone; default: all, weighted.
             query_word: Where this one of `query_words` looked, 0-based; default: all of them.
 
@@ -68,7 +69,7 @@ class Explanation(Drawn):
 
         Args:
             path: A file to write it to as well, in UTF-8.
-            top_n: Draw so many of the kept chunks, at most.
+            top_n: Draw at most this many of the kept chunks.
 
         Raises:
             ValueError: If `top_n` is less than 1.

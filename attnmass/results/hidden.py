@@ -26,7 +26,7 @@ _SECRET = secrets.token_bytes(32)
 
 
 def describe(ranking: Ranking, chunk: RankedChunk, *, place: int, model: str) -> dict[str, Any]:
-    """What one call found: it is another for the same chunk in the next.
+    """What one call found; the next call finds something else for the same chunk.
 
     Args:
         ranking: What the chunk is in.

@@ -10,11 +10,11 @@ from attnmass.text.lines import beginning, counted
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inside:
-    """Where the tokens and sentences of one chunk look inside it; the arrays cannot be written to.
+    """Where the tokens and sentences of one chunk look inside it; the arrays are read-only.
 
     Rows look, columns are looked at. A row sums to less than 1: the rest is on what stands around
-    the chunk, such as the prompt or special tokens. In a decoder no token looks at later ones. Of a
-    chunk that is too long for the model a token looks at those in its window alone.
+    the chunk, such as the prompt or special tokens. In a decoder no token looks at later ones. In a
+    chunk that is too long for the model, a token looks only at those in its window.
 
     Attributes:
         text: The chunk's own text.
@@ -23,11 +23,11 @@ class Inside:
         offsets: `[start, end)` of each token in characters into `read`, `[token, 2]`.
         by_head: Attention of each head, `[head, token, token]`.
         heads: These heads, `(layer, head)`.
-        tokens: Their weighed mean, `[token, token]`.
+        tokens: Their weighted mean, `[token, token]`.
         spans: `[start, end)` of each sentence (heading, list item, table, ...) into `text`.
         sentences: The mean over the tokens of a sentence, summed over those of another, a token
-            over its end by its share of characters, `[sentence, sentence]`; zeros for one without
-            tokens.
+            that crosses its end by its share of characters, `[sentence, sentence]`; zeros for one
+            without tokens.
         skipped: Why the chunk was not read, which leaves nothing in the arrays, else `None`.
     """
 
@@ -49,7 +49,7 @@ class Inside:
         )
 
     def leans_on(self, sentence: int) -> int | None:
-        """The other sentence that one looks at most, `None` where it looks at no other.
+        """The other sentence that this one looks at most, `None` where it looks at no other.
 
         Raises:
             IndexError: If there is no such sentence.

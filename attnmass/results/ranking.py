@@ -1,4 +1,4 @@
-"""Chunks in order, with all that is known of how they came to be."""
+"""Chunks in order, with all that is known about how they came to be."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Timings:
 class Ranking:
     """Chunks in order of the attention that one query paid them.
 
-    `print` tells of the best in a few lines, a notebook shows a table, `explain` draws a heat map.
+    `print` shows the best in a few lines, a notebook shows a table, `explain` draws a heat map.
 
     Attributes:
         query: The query.
@@ -51,20 +51,20 @@ class Ranking:
         timings: Seconds by stage. In `AttentionRanker.rank_batch` the queries share one set.
         notes: What a caller should know, in sentences: chunks that were split or skipped, the best
             span that a budget left no room for, what a dry run found.
-        evidence: How much was found, in [0, 1]. The relevance of the best chunk, and where the
+        evidence: How much was found, in [0, 1]: the relevance of the best chunk, or where the
             retriever's scores are fused, what both say of it (`FuseRule.evidence`); where it
-            passes, less for the query's words that no chunk which passes says
-            (`RelevanceRule.coverage`). Where no relevance is known, by all masses
+            passes, less for the query's words that no chunk that passes says
+            (`RelevanceRule.coverage`). Where no relevance is known, it comes from all masses
             (`HeadProfile.evidence`).
-        no_evidence: Whether that is less than the threshold, so that the answer is likely not here.
+        no_evidence: Whether that is below the threshold, so that the answer is likely not here.
         dropped: Chunks that are not kept, best first, each with its reason.
         n_tokens_before: Tokens of all chunks as the reader would get them, counted with the
             reader's tokenizer; `None` where trimming was not asked for.
-        n_tokens_after: The same of what is kept.
-        trace: The attention that it was made of; `None` on a ranking that was put together by hand.
+        n_tokens_after: The same for what is kept.
+        trace: The attention it was made from; `None` on a ranking that was put together by hand.
         stability: Where the chunks were read in two orders, the rank correlation (Kendall's tau-b)
             of the two results, in [-1, 1]: the lower, the more the order of the chunks matters.
-        saving: In a dry run what trimming would have saved and lost; else `None`.
+        saving: In a dry run, what trimming would have saved and lost; else `None`.
     """
 
     query: str
@@ -106,7 +106,7 @@ class Ranking:
     def with_places(self, place: Callable[[int], tuple[str | None, int | None]]) -> Ranking:
         """The same with each chunk's id, and its place in the document that it is part of.
 
-        Its `explain` tells of them.
+        Its `explain` shows them.
 
         Args:
             place: From the input index of a chunk to its id and to where its text begins.
@@ -120,8 +120,8 @@ class Ranking:
         """All of it but the attention, in JSON's types.
 
         `chunks` have their `rank`, from 1, and their `text`; those in `dropped` have a reason
-        instead. Where trimming was asked for they have `spans`. A retrieval score that JSON has no
-        word for, such as NaN, is `None`. Of the head profile there are model, layout and heads.
+        instead. Where trimming was asked for, they have `spans`. A retrieval score that JSON cannot
+        express, such as NaN, is `None`. Of the head profile there are model, layout and heads.
         """
         data: dict[str, Any] = renderer(self, "dict")(self)
         return data

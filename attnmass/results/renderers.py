@@ -14,7 +14,7 @@ _sources: list[Callable[[], object]] = []
 def renders(kind: type, name: str) -> Callable[[Renderer], Renderer]:
     """Register a function as what makes `name`, such as `"html"`, of things of this kind.
 
-    Of two of one kind and name the later one counts.
+    Of two for the same kind and name, the later one counts.
     """
 
     def register(function: Renderer) -> Renderer:

@@ -1,4 +1,4 @@
-"""What trimming would have saved and lost, told by a dry run."""
+"""What trimming would have saved and lost, reported by a dry run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Saving:
 
     Attributes:
         n_tokens_before: Tokens of all chunks whole, counted with the reader's tokenizer.
-        n_tokens_after: The same of what would be kept.
+        n_tokens_after: The same for what would be kept.
         chunks: What would be kept, as `Ranking.chunks` would have it.
-        dropped: What would not, each chunk and each of its spans with its reason.
+        dropped: What would not be kept, each chunk and each of its spans with its reason.
         error: What would be raised instead; then nothing would be saved.
     """
 

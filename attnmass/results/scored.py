@@ -1,4 +1,4 @@
-"""A ranking with the scores of all spans, for who chooses among them elsewhere."""
+"""A ranking with the scores of all spans, for whoever chooses among them elsewhere."""
 
 from __future__ import annotations
 

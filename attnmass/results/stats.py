@@ -11,7 +11,7 @@ class WarmResult:
 
     Attributes:
         read: How many chunks the model read.
-        skipped: How many were in the cache already.
+        skipped: How many were already in the cache.
         unreadable: How many have nothing to read: blank, or no text.
         evicted: How many entries had to leave the cache folder, or memory where there is no folder,
             to make room, or were too large to be kept: above 0, the bound is too small for all of
@@ -26,7 +26,7 @@ class WarmResult:
 
 @dataclass(frozen=True, slots=True)
 class RankerStats:
-    """What a ranker did since it was built.
+    """What a ranker has done since it was built.
 
     Attributes:
         calls: How often chunks were ranked, looked at or warmed.
@@ -41,7 +41,7 @@ class RankerStats:
         encode_seconds: Time spent on reading chunks, from the cache or by the model.
         query_seconds: Time spent on the queries' passes.
         folder_trouble: Why the folder could not be used the last time that it could not; `None`
-            where it always could. Rankings go on without it.
+            where it always could. Rankings continue without it.
         shared_hits: How many windows were found in the shared store.
         shared_misses: How many were asked for there and not found, for whatever reason.
         shared_failures: How often it could not be asked, or did not keep what it was given.

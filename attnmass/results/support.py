@@ -15,7 +15,7 @@ class Support:
         end: One past its last character.
         text: The span, verbatim.
         kind: What it is, see `attnmass.text.segmentation.Segment`.
-        score: What spans are ordered by over all chunks, as in `attnmass.Span`; in [0, 1].
+        score: What spans are ordered by across all chunks, as in `attnmass.Span`; in [0, 1].
         mass: Share of the attention of the sentence's tokens that it got, by the heads that score
             spans.
         id: The same for the same place in the same text, as in `attnmass.Span`.

@@ -1,4 +1,4 @@
-"""The attention that a result was made of, as plain arrays: what its `explain` draws."""
+"""The attention that a result was made from, as plain arrays: what its `explain` draws."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class ChunkTrace:
         offsets: `[start, end)` of each token in characters into `read`, `[token, 2]`.
         masses: Attention of each head of `HeadProfile.all_heads`, averaged over the query's tokens,
             `[head, token]`.
-        rows: The same of each of the query's tokens, `[query token, head, token]`, where
-            `query_words` asked for it, see `QueryAttention.rows`; in an `AnswerTrace` of each
+        rows: The same for each of the query's tokens, `[query token, head, token]`, where
+            `query_words` asked for it, see `QueryAttention.rows`; in an `AnswerTrace`, for each
             sentence of the answer, `[sentence, head, token]`.
     """
 
@@ -41,14 +41,14 @@ class ChunkTrace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """Attention from one query; the arrays cannot be written to.
+    """Attention from one query; the arrays are read-only.
 
     Attributes:
-        chunks: What was passed in, in input order; what is no text has the text `""`.
+        chunks: What was passed in, in input order; what is not text has the text `""`.
         scored: By input index, of the chunks that were scored.
         query_offsets: `[start, end)` of each of the query's tokens in characters into the query,
             `[query token, 2]`.
-        threshold: Less evidence than this was none; `None` where there was no threshold.
+        threshold: Evidence below this counted as none; `None` where there was no threshold.
         places: The id of a chunk, and where its text begins in the document that it is part of, by
             input index, where an adapter knows them.
     """
@@ -62,10 +62,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnswerTrace:
-    """Attention from one answer; the arrays cannot be written to.
+    """Attention from one answer; the arrays are read-only.
 
     Attributes:
-        chunks: What was passed in, in input order; what is no text has the text `""`.
+        chunks: What was passed in, in input order; what is not text has the text `""`.
         scored: By input index, of the chunks that were read: `masses` are averaged over all of the
             answer's tokens.
         skipped: Why the others were not read, by input index.

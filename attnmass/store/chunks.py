@@ -56,9 +56,9 @@ class ChunkCache:
 
     @property
     def evictions(self) -> int:
-        """How many entries are not where they last longest any more: the folder, else memory.
+        """How many entries are no longer where they last longest: the folder, else memory.
 
-        In a folder those count, too, that are too large for it.
+        In a folder, those that are too large for it count too.
         """
         return self.lasting.evictions if self.folder is not None else self.memory_evictions
 
@@ -81,7 +81,7 @@ class ChunkCache:
             key: From `entry_key`.
             device: Where an entry from the folder is put, if there is room.
             fits: Whether an entry from the folder is one of the model's. A checksum tells what is
-                damaged, and not what somebody else wrote under this key.
+                damaged, but not what somebody else wrote under this key.
         """
         if not self.is_on:
             return None

@@ -21,7 +21,7 @@ class Copied:
 
     Attributes:
         values: How many.
-        there: How many were there already.
+        there: How many were already there.
         bytes: Of what was written, or read.
     """
 
@@ -31,12 +31,12 @@ class Copied:
 
 
 def push(folder: DiskStore, objects: ObjectStore) -> Copied:
-    """Write what a folder has into files of an object store, but for what is there already.
+    """Write what a folder has into files of an object store, except what is already there.
 
-    Cut short, it leaves whole files, and goes on there the next time.
+    Cut short, it leaves whole files, and resumes there the next time.
 
     Raises:
-        OSError: If the folder cannot be read, or the object store not be asked or written.
+        OSError: If the folder cannot be read, or the object store cannot be asked or written.
     """
     before, there, values = objects.bytes_written, 0, 0
 
@@ -60,10 +60,10 @@ def push(folder: DiskStore, objects: ObjectStore) -> Copied:
 
 
 def pull(objects: ObjectStore, folder: DiskStore) -> Copied:
-    """Fill a folder with all that an object store has, but for what is there already.
+    """Fill a folder with all that an object store has, except what is already there.
 
     Raises:
-        OSError: If the object store cannot be asked, or the folder not be written.
+        OSError: If the object store cannot be asked, or the folder cannot be written.
     """
     before, there, values = objects.bytes_read, 0, 0
     failures = objects.failures

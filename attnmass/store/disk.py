@@ -1,10 +1,10 @@
 """Values on disk, by key: one SQLite file that processes share, bounded to the byte.
 
 Why SQLite: it comes with Python, and threads, processes, kills and full disks are what it was made
-for and is tested with. LMDB would read a little faster, but out of memory that is mapped from the
-file: there a value may change after its checksum was compared, and a file that somebody cuts off
+for and is tested with. LMDB would read a little faster, but from memory that is mapped from the
+file: there a value may change after its checksum was compared, and a file that somebody truncates
 ends the process that reads it (SIGBUS). Files of our own, one for each value, had to be listed to
-find the oldest, and were what this replaces. SQLite copies what it reads; thousands of values come
+find the oldest, and are what this replaces. SQLite copies what it reads; thousands of values come
 at some GB/s, which is not what a query waits for.
 
 What is done inside a transaction is in `attnmass.store.statements`.
@@ -42,16 +42,16 @@ class DiskStore:
     """Values by key in a folder, the least recently used of which go first.
 
     Threads may share a store, and processes the folder, if its file system has locks that work: not
-    every network has. A store that is copied or pickled opens the file again, as does a child
+    every network's has. A store that is copied or pickled opens the file again, as does a child
     process.
 
-    Trouble never reaches who reads or writes. What cannot be read is a miss, what cannot be written
-    is not kept, and a warning is logged once: of a folder that cannot be written, a full disk, a
-    lock that another process keeps. A damaged value is a miss and is removed. A damaged file is
-    emptied, if it says that it is a store, and left alone if it does not.
+    Trouble never reaches whoever reads or writes. What cannot be read is a miss, what cannot be
+    written is not kept, and a warning is logged once: about a folder that cannot be written, a full
+    disk, a lock that another process holds. A damaged value is a miss and is removed. A damaged
+    file is emptied if it says that it is a store, and left alone if it does not.
 
     A kill at any point leaves the values as they were before a `write` or after it. A power failure
-    may take the last ones.
+    may lose the last ones.
 
     When `write` returns, the file and all that SQLite puts beside it take at most the bound, unless
     another process is writing. During a write a journal comes beside the file, of about the size of
@@ -66,7 +66,7 @@ class DiskStore:
     """
 
     def __init__(self, folder: Path, limit: int | None, patience: float = _PATIENCE) -> None:
-        """Use a folder, which is made when something is first written, for its owner only.
+        """Use a folder, which is created when something is first written, for its owner only.
 
         Args:
             folder: Where the file is, or will be.
@@ -75,8 +75,8 @@ class DiskStore:
             patience: Seconds to wait for other processes.
 
         Raises:
-            ValueError: If what is under the file's name is no file, belongs to another program, or
-                was written by another version. It is left alone.
+            ValueError: If what is under the file's name is not a file, belongs to another program,
+                or was written by another version. It is left alone.
         """
         folder = folder.absolute()  # the same wherever the process goes meanwhile
         self.folder = folder
@@ -195,7 +195,7 @@ class DiskStore:
                 return
 
     def about(self) -> bytes | None:
-        """What `tell` said of the values; `None` where nothing was said, or it is damaged.
+        """What `tell` said about the values; `None` where nothing was said, or it is damaged.
 
         Raises:
             OSError: If the store cannot be used.
@@ -205,7 +205,7 @@ class DiskStore:
             return self._run(statements.about)
 
     def tell(self, change: Callable[[bytes | None], bytes]) -> None:
-        """Say something of the values that stays beside them, until the store is cleared.
+        """Say something about the values that stays beside them until the store is cleared.
 
         Args:
             change: Gets what was said before, and gives what is said from now on, in at most 4 KiB.
@@ -231,7 +231,7 @@ class DiskStore:
             self._uses.noted()
 
     def stats(self) -> StoreStats:
-        """What the store holds and did. It reads a line for each value, and no value.
+        """What the store holds and has done. It reads a line for each value, and no value.
 
         Raises:
             OSError: If the store cannot be used.

@@ -1,4 +1,4 @@
-"""What a store keeps under a key, and what it says of itself: plain frozen data."""
+"""What a store keeps under a key, and what it says about itself: plain frozen data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """What a store holds, whoever wrote it, and what this object did.
+    """What a store holds, whoever wrote it, and what this object has done.
 
     Attributes:
         entries: How many values there are.

@@ -22,7 +22,7 @@ class Quantized(KeyValues):
     """Keys and values as 8-bit integers, which scales turn back into numbers.
 
     Keys have outliers in few channels and values have none, so keys get one scale for each channel
-    of a head, and values one for each token (as KIVI, arXiv 2402.02750, section 3).
+    of a head, and values one for each token (as in KIVI, arXiv 2402.02750, section 3).
 
     Attributes:
         key_scales: One `[kv_head, 1, dim]` for each of the keys.
@@ -56,7 +56,7 @@ class Quantized(KeyValues):
 
 
 def pack(states: KeyValues, store_format: str | None) -> KeyValues:
-    """What is kept of `states`: tensors that own their memory and nothing beside it.
+    """What is kept of `states`: tensors that own their memory and nothing besides it.
 
     Args:
         states: What a window left, perhaps as slices of a batch.
@@ -123,7 +123,7 @@ def from_bytes(data: bytes) -> KeyValues:
     """The entry that `to_bytes` wrote, in main memory.
 
     Raises:
-        ValueError: If the data is none: names, dimensions or counts of tokens are not an entry's.
+        ValueError: If it is not one: names, dimensions or counts of tokens are not an entry's.
     """
     try:
         tensors = load(data)

@@ -15,7 +15,7 @@ def scope_digest(**parts: object) -> bytes:
     """What all entries of one model, layout and profile have in common.
 
     Args:
-        **parts: What keys and values depend on beside the chunk; JSON can write each.
+        **parts: What keys and values depend on besides the chunk; JSON can write each.
     """
     said = json.dumps({"storage_version": STORAGE_VERSION, **parts}, sort_keys=True)
     return hashlib.sha256(said.encode()).digest()

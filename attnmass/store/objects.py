@@ -1,9 +1,9 @@
 """Values at rest in a folder that fsspec reaches: an object store, or files that machines share.
 
 Many values lie in each file, see `attnmass.store.packs`, and no file is ever changed, so nobody has
-to lock anything. Queries read; who has read a corpus writes, see `attnmass.store.copying`. Whatever
-goes wrong in reading is a miss: a store that is gone, slow or refuses, and files that are cut off,
-damaged or foreign.
+to lock anything. Queries read; whoever has read a corpus writes, see `attnmass.store.copying`.
+Whatever goes wrong in reading is a miss: a store that is gone, slow or refuses, and files that are
+cut off, damaged or foreign.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _AT_ONCE = 32  # ranges in one call of fsspec, which asks for them side by side 
 class ObjectStore(Counted, Guarded):
     """Values by key in files of a folder; threads may share it, and a forked process begins anew.
 
-    Where values are is kept in memory, some 300 bytes for each. Trouble may also be with a file.
+    Where the values are is kept in memory, some 300 bytes for each. Trouble may also concern a
+    file.
     """
 
     def __init__(self, url: str, patience: float = _PATIENCE) -> None:
@@ -92,7 +93,7 @@ class ObjectStore(Counted, Guarded):
             return {key for key in keys if key in self._places}
 
     def keys(self) -> list[str]:
-        """Of all values, as they lie in files, so that neighbours are read together."""
+        """Those of all values, as they lie in files, so that neighbours are read together."""
         with self.lock:
             self._listed = float("-inf")
             with self._asked():

@@ -3,7 +3,7 @@
 A file of its own for each value would be a request for each. The head comes first, so that one
 request for the beginning of a file tells all that is in it, and any values are a request for a
 range. What a head says is believed no further than its checksum and the file's size go, and a value
-not without the checksum that the store's own file has, too.
+only with the checksum that the store's own file also has.
 """
 
 from __future__ import annotations

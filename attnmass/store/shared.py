@@ -1,4 +1,4 @@
-"""Values in a Redis that many machines share: asked in pipelines, and never waited for long.
+"""Values in a Redis that many machines share: asked for in pipelines, and never waited for long.
 
 Whatever goes wrong there is a miss: a server that is stopped, slow, full, or of another kind, and a
 value that is damaged or foreign, by the same checksum as in the store's own file.
@@ -34,7 +34,7 @@ _LARGEST = 64 << 20  # bytes of a value; larger ones would hold others up
 class SharedStore(Counted):
     """Values by key in a Redis; threads may share it, and a forked process connects anew.
 
-    What is evicted when is the server's own matter (`maxmemory-policy`).
+    What is evicted, and when, is up to the server (`maxmemory-policy`).
     """
 
     def __init__(self, url: str) -> None:

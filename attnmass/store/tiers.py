@@ -39,14 +39,14 @@ class Shared(Protocol):
         """Which values are there, without reading them."""
 
     def write(self, items: Mapping[str, Entry]) -> None:
-        """Keep values, as far as there is room and time, or none, if they come another way."""
+        """Keep values, as far as there is room and time, or none if they come in another way."""
 
 
 class Tiers:
     """The folder first, then what is shared; what is found there comes into the folder.
 
     A server gets all that is written. Files of an object store have many values each, and are
-    written by who has read a corpus, see `attnmass.store.copying`.
+    written by whoever has read a corpus, see `attnmass.store.copying`.
 
     Attributes:
         folder: `None` where there is none.

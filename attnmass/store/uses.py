@@ -1,4 +1,4 @@
-"""When values of a store were used, noted without a transaction for each reading."""
+"""When values of a store were used, noted without a transaction for each read."""
 
 from __future__ import annotations
 

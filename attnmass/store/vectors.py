@@ -18,7 +18,7 @@ _AT_ONCE = 500  # values that are read from the folder together
 
 
 class VectorCache:
-    """A `ChunkCache` as layouts see it that keep key vectors.
+    """A `ChunkCache` as layouts that keep key vectors see it.
 
     What a chunk has is found under a key of its tokens, the model, the heads and the prompt. One
     thread at a time may use it.
@@ -47,7 +47,7 @@ class VectorCache:
         """What is there, by key; each counts as a hit or a miss.
 
         Args:
-            sizes: The number of tokens under each key. What has another is none.
+            sizes: The number of tokens under each key. What has another number is not returned.
             device: Where vectors from the folder are put, if there is room.
         """
         cache = self._cache

@@ -1,7 +1,7 @@
-"""What a store says of itself: which models wrote into it, and in which layouts.
+"""What a store says about itself: which models wrote into it, and in which layouts.
 
 Values are found by digests, from which nobody could tell. This is for people, and for a reader that
-would like to read as was written; no value is found, or not found, by it.
+would like to read as was written; it decides nothing about which values are found.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_written(store: DiskStore) -> tuple[Written, ...]:
 
 
 def note_written(store: DiskStore, model: str, layout: str) -> None:
-    """Note who is going to write into a store, which is made if it is not there.
+    """Note who is going to write into a store, which is created if it does not exist.
 
     Raises:
         OSError: If it cannot be written.

@@ -1,4 +1,4 @@
-"""A chunk, and what tells a text and a place in it from others."""
+"""A chunk, and what distinguishes a text and a place in it from others."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Chunk:
         title: A line put before the text for the model to read; its tokens count as the chunk's.
         before: What the model reads between title and text, as it is: counted, never trimmed.
         after: What it reads after the text, likewise.
-        metadata: What else is known of it, which comes back with its result; the model reads none
-            of it, and chunks that differ in nothing else are equal.
+        metadata: What else is known about it, which comes back with its result; the model reads
+            none of it, and chunks that differ in nothing else are equal.
 
     Raises:
-        TypeError: If title, `before` or `after` is no string, or `metadata` no mapping. A `text`
-            that is no string is taken, and not scored.
+        TypeError: If title, `before` or `after` is not a string, or `metadata` not a mapping. A
+            `text` that is not a string is accepted, and not scored.
     """
 
     text: str

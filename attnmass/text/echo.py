@@ -35,17 +35,18 @@ class Echo:
     """One query, to be found in texts.
 
     A question that stands in a text word for word, in whatever case and punctuation, does not
-    count there, and what stands around it does: so an entry of a list of frequent questions counts
-    as its answer does. What is no question, such as a name, counts wherever it stands, but in a
-    text that says nothing else, or, of seven words and more, that says less beside it.
+    count there, and what stands around it does: so an entry in a list of frequent questions counts
+    as its answer does. What is not a question, such as a name, counts wherever it stands, except in
+    a text that says nothing else or, for a query of seven words or more, says less besides it.
 
-    Nor does a text of nothing but questions, one of which says nearly the same: it has the words of
-    the query, or the rarest of them, in whatever order, and not more others, none of them a name or
-    a number. With an answer below it, such a question counts: it tells what the answer is on.
+    Nor does a text of nothing but questions count if one of them says nearly the same: it has the
+    words of the query, or the rarest of them, in whatever order, and not more others, none of them
+    a name or a number. With an answer below it, such a question counts: it says what the answer is
+    about.
 
     Attributes:
         query: The query.
-        rarity: What rare words are told by.
+        rarity: How rare words are.
     """
 
     query: str

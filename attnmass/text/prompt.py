@@ -1,4 +1,4 @@
-"""What is written around chunks and query, cut into the pieces that are tokenized apart."""
+"""What is written around chunks and query, cut into pieces that are tokenized separately."""
 
 from __future__ import annotations
 

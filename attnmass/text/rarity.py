@@ -1,4 +1,4 @@
-"""What words are told by, whatever their endings, and how rare they are."""
+"""What words are recognised by, whatever their endings, and how rare they are."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _WORD = re.compile(r"\w+")
 
 
 def beginnings(text: str) -> list[str]:
-    """What each word is told by, in the order of the text.
+    """What each word is recognised by, in the order of the text.
 
-    Scripts that put no spaces between words are told by all pairs of characters.
+    In scripts that put no spaces between words, that is all pairs of characters.
     """
     found: list[str] = []
     for word in _WORD.findall(text.lower()):
@@ -32,11 +32,11 @@ def beginnings(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Rarity:
-    """How rare words are, by some texts.
+    """How rare words are, judged by some texts.
 
     Attributes:
         counts: In how many of them a word's beginning stands.
-        n_texts: How many they are.
+        n_texts: How many there are.
     """
 
     counts: Mapping[str, int]

@@ -26,7 +26,7 @@ class QueryWords:
 
         Args:
             query: The query.
-            rarity: What rare words are told by.
+            rarity: How rare words are.
         """
         weights = {beginning: rarity(beginning) ** 2 for beginning in beginnings(query)}
         total = sum(weights.values())
@@ -43,7 +43,7 @@ class QueryWords:
     def found(self, text: str) -> int:
         """Which words a text says, a bit for each; those of several texts are joined by `|`.
 
-        Where it repeats the query it says nothing, see `Echo`. Takes time linear in the text.
+        Where it repeats the query, it says nothing, see `Echo`. Takes time linear in the text.
         """
         text = self._echo.without(text).lower()
         found = 0
@@ -65,7 +65,7 @@ class QueryWords:
         bit in any order.
 
         Args:
-            found: What each says, as `found`.
+            found: What each says, from `found`.
         """
         if not self._words or not found:
             return [1.0] * len(found)
@@ -86,8 +86,8 @@ class QueryWords:
 def bm25(query: str, texts: Sequence[str], rarity: Rarity) -> list[float]:
     """What texts say of a query's words, by how many of these texts have them; at least 0.
 
-    By Robertson and Zaragoza (2009, equation 3.15), with Lucene's inverse document frequencies,
-    which are above 0. Where a text repeats the query it says nothing, see `Echo`.
+    From Robertson and Zaragoza (2009, equation 3.15), with Lucene's inverse document frequencies,
+    which are above 0. Where a text repeats the query, it says nothing, see `Echo`.
     """
     echo, asked = Echo(query, rarity), set(beginnings(query))
     counts = [Counter(beginnings(echo.without(text))) for text in texts]
