@@ -53,7 +53,7 @@ class Ranking:
             span that a budget left no room for, what a dry run found.
         evidence: How much was found, in [0, 1]: the relevance of the best chunk, or where the
             retriever's scores are fused, what both say of it (`FuseRule.evidence`); where it
-            passes, less for the query's words that no chunk that passes says
+            passes, lowered for words of the query that no two chunks that pass say together
             (`RelevanceRule.coverage`). Where no relevance is known, it comes from all masses
             (`HeadProfile.evidence`).
         no_evidence: Whether that is below the threshold, so that the answer is likely not here.
