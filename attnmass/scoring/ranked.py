@@ -56,8 +56,8 @@ class RankedChunk:
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.
         share: What it gets of the query's attention on all chunks, as the head profile shares that
-            out (`HeadProfile.ranking`); without such a rule, its `mass`, or 0 where that is below
-            0. It depends on the other candidates; copies of a text each get what the text gets.
+            out (`HeadProfile.ranking`); without such a rule, its `mass`; 0 where that is negative.
+            It depends on the other candidates; copies of a text each get what the text gets.
         relevance: Probability that it holds evidence on the query, by its mass beside a fixed
             background: it depends on the query, the chunk and the model, and nothing else. 0.0 if
             skipped; `None` where the profile has no rule for it (`HeadProfile.relevance`).

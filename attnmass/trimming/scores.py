@@ -42,7 +42,7 @@ def span_masses(tokens: TokenMass, spans: Spans) -> tuple[Floats, Floats]:
 
     A token counts for the spans that it lies in by its share of characters there, so that spans
     that cover the text have all its mass between them, and several tokens of one character all
-    count where that character is. A token of no characters, which tokenizers give that leave white
+    count where that character is. A token of no characters, as from tokenizers that leave white
     space out of their offsets, counts where the character before it is.
 
     Returns:
