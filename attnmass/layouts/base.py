@@ -195,7 +195,7 @@ class Layout(Protocol):
 
         Raises:
             UnsupportedModelError: If the attention cannot be read, or is not the model's own.
-            ValueError: If an option is out of range.
+            ValueError: If an option is invalid.
         """
 
     def attend(

@@ -97,7 +97,7 @@ class JointLayout:
 
         Raises:
             ValueError: If there is a cache folder, which would always stay empty, or an option is
-                out of range.
+                invalid.
         """
         check_count("max_context_tokens", max_context_tokens, 1, optional="the model's own limit")
         check_type("second_pass", second_pass, bool)
