@@ -1,4 +1,4 @@
-"""What chunks left behind, kept for later queries: in memory, and in a folder if wanted."""
+"""What chunks left behind, kept for later queries: in memory, and if wanted in a folder."""
 
 from __future__ import annotations
 
