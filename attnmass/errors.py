@@ -1,4 +1,4 @@
-"""The errors that attnmass raises beside `ValueError` and `TypeError` for bad arguments."""
+"""The errors that attnmass raises besides `ValueError` and `TypeError` for bad arguments."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class UnsupportedModelError(AttnMassError):
 
 
 class WeightsNotFoundError(AttnMassError):
-    """No weights were found for a name, or none that are whole; names the places and what to do."""
+    """No weights were found for a name, or no complete ones; names the places and what to do."""
 
 
 class OutOfMemoryError(AttnMassError, MemoryError):
-    """Memory ran out over the least that is read at once; says what to pass for less."""
+    """Memory ran out on the least that can be read at once; says what to pass to need less."""
 
 
 class CaptureError(AttnMassError):

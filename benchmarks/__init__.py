@@ -1,1 +1,1 @@
-"""Scripts that select heads and measure quality and cost; nothing here is installed."""
+"""Scripts that select heads and measure quality and cost; nothing in here is installed."""

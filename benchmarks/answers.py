@@ -1,16 +1,16 @@
-"""What trimming is for: how often a reader's answer is right, and what it had to read for it.
+"""What trimming is for: how often a reader's answer is right, and how much it had to read for it.
 
 python -m benchmarks.answers DATA_FOLDER [--model NAME] [--int8] [--limit N] [--store FOLDER]
 
-A local model answers questions that selected nothing and whose candidates say the answer. The
-candidates come in the order of all-MiniLM-L6-v2's cosines, as a retriever hands them over, and the
-reader gets nothing, the first of them whole, MiniLM's best sentences of all, or what trimming
-leaves of all. An answer is right where it contains a gold answer in whole words, both normalised.
-Seconds are of the processor, in one thread: to choose what is read (chunks are in the store by
-then, cosines are not counted), and to read it and answer. What was answered is kept after each
-question, and a second run goes on from there. `--int8` takes less time. So do
-MALLOC_MMAP_THRESHOLD_=4294967296 and MALLOC_TRIM_THRESHOLD_=8589934592 in the environment, with
-which glibc keeps memory for the next layer: set both in all runs of one table, or in none.
+A local model answers questions that selected nothing and whose candidates contain the answer. The
+candidates come in the order of all-MiniLM-L6-v2's cosines, as from a retriever, and the reader gets
+nothing, the first of them whole, MiniLM's best sentences of all, or what trimming leaves of all. An
+answer is right if it contains a gold answer in whole words, both normalised. Seconds are processor
+time, in one thread: to choose what is read (chunks are already in the store, cosines are not
+counted), and to read it and answer. What was answered is kept after each question, and a second run
+resumes from there. `--int8` takes less time. So does setting MALLOC_MMAP_THRESHOLD_=4294967296 and
+MALLOC_TRIM_THRESHOLD_=8589934592 in the environment, which makes glibc keep memory for the next
+layer: set both in all runs of one table, or in none.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _asked(folder: Path, limit: int) -> list[tuple[str, int, Answered]]:
-    """Set, number in it, and what is asked: one of each set in turn, so that any start is fair."""
+    """Set, number in it, and what is asked: one of each set in turn, so any first part is fair."""
     asked = []
     for name in SETS:
         items = filter(_is_said, read_answers(folder, name)[N_FIT[name] :])
@@ -101,7 +101,7 @@ def _write(path: Path, about: Row) -> None:
 def answered(
     item: Answered, ranker: AttentionRanker, minilm: MiniLM, reader: Reader
 ) -> Iterator[Row]:
-    """What is said of one question by each method."""
+    """What is answered to one question by each method."""
     cosines = minilm(item.query, item.texts)
     ranks = order(cosines)
     texts = [item.texts[i] for i in ranks]
@@ -133,7 +133,7 @@ def _ways(
     count: TokenCounter,
     sentences: Sentences,
 ) -> dict[str, Callable[[], Sequence[str]]]:
-    """By method what chooses the texts that are read."""
+    """By method, what chooses the texts that are read."""
 
     def trimmed(budget: int) -> Sequence[str]:
         found = ranker.trim(
@@ -151,7 +151,7 @@ def _ways(
 
 
 class Sentences:
-    """Sentences of all texts by their cosine to the query, as many as fit into a budget."""
+    """Sentences of all texts by their cosine with the query, as many as fit into a budget."""
 
     def __init__(
         self, texts: Sequence[str], query: str, minilm: MiniLM, count: TokenCounter
@@ -170,7 +170,7 @@ class Sentences:
     def __call__(self, budget: int) -> list[str]:
         """What is kept of the texts, the one with the best sentence first.
 
-        What does not fit is passed over, and shorter ones fill the rest.
+        A sentence that does not fit is passed over, and shorter ones fill the rest.
         """
         kept: dict[int, list[tuple[int, int]]] = {}
         for rank in self._ranks:
@@ -185,7 +185,7 @@ class Sentences:
 
 
 def table(about: Row) -> str:
-    """Right answers, what is left of them, tokens and seconds by method; sets weigh alike."""
+    """Right answers, what is left of them, tokens and seconds by method; sets count equally."""
     rows = about["rows"]
     names = [name for name in SETS if any(row["set"] == name for row in rows)]
     columns = ["right", "answer is in it", "tokens", "seconds", *(f"{n}: right" for n in names)]

@@ -1,6 +1,6 @@
 """Whether an answer looks at what supports it: gold answers as texts, on unseen queries.
 
-Support is measured with the supporting chunks there, and with other queries' chunks in their place.
+Support is measured with the supporting chunks, and with other queries' chunks in their place.
 
 python -m benchmarks.attribution DATA_FOLDER [--limit N] [--fit]
 """
@@ -79,7 +79,7 @@ def measure(ranker: AttentionRanker, folder: Path, name: str, numbers: range) ->
 
 
 def table(results: dict[str, Any]) -> str:
-    """How often a supporting chunk is first, and how well support tells that one is there."""
+    """How often a supporting chunk is first, and how well support shows that one is there."""
     rows = results["rows"]
     sets = [name for name in SETS if any(row["set"] == name for row in rows)]
     lines = [

@@ -1,9 +1,9 @@
-"""Relevance beside ordinary text, and beside a sample of the corpus that is asked.
+"""Relevance beside ordinary text, and beside a sample of the corpus that is searched.
 
 python -m benchmarks.backgrounds DATA_FOLDER [--limit N] [--store FOLDER]
 
-Evidence as in `benchmarks.relevance`, at 20 candidates; the sample is of chunks of queries that are
-not asked, and the others are chunks of the same set that are not in it.
+Evidence is as in `benchmarks.relevance`, at 20 candidates; the sample is of chunks of queries that
+are not asked, and the others are chunks of the same set that are not in it.
 """
 
 from __future__ import annotations

@@ -23,12 +23,12 @@ from benchmarks.icr import token_attention
 
 
 def bm25(query: str, texts: Sequence[str]) -> list[float]:
-    """BM25 as profiles are held against it."""
+    """BM25, as profiles are compared with it."""
     return [float(score) for score in candidates_bm25(query, texts)]
 
 
 def bm25_over(corpus: Sequence[str]) -> Callable[[str], list[float]]:
-    """The same of a query with every text of a corpus, which is indexed once."""
+    """The same for a query and every text of a corpus, which is indexed once."""
     index = Index(corpus)
     return lambda query: [float(score) for score in index(query)]
 

@@ -1,10 +1,10 @@
 """What shards on Ray cost: a query over up to 100,000 chunks in 4 of them, time and memory.
 
 `python -m benchmarks.cluster --out benchmarks/results/cluster.json` measures, and `--draw` draws
-`docs/cluster.svg` of the last result. Key vectors are random, of the
-shape that the default model's profile keeps, since reading so many chunks would take hours and the
-product does not care what the numbers are. All else is what `attnmass.serving.ray` runs: handles of
-Ray Serve, one deployment for each shard, placing by hash, scatter, gather, and the exact merge.
+`docs/cluster.svg` from the last result. Key vectors are random, of the shape that the default
+model's profile keeps, since reading so many chunks would take hours and the product does not care
+what the numbers are. Everything else is what `attnmass.serving.ray` runs: handles of Ray Serve, one
+deployment for each shard, placing by hash, scatter, gather, and the exact merge.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _unread() -> NoReturn:
 
 
 def chunks(n_chunks: int) -> list[KnownTokens]:
-    """The first so many chunks: digests without a text."""
+    """The first `n_chunks` chunks: digests without a text."""
     digests = np.random.default_rng(0).bytes(32 * n_chunks)
     return [KnownTokens(digests[32 * i : 32 * i + 32], TOKENS, _unread) for i in range(n_chunks)]
 

@@ -123,7 +123,7 @@ def forget(ranker: AttentionRanker) -> None:
 
 
 def check(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> None:
-    """Make sure that warm is warm and that cold is cold, or no number here means what it says."""
+    """Make sure that warm is warm and cold is cold, or no number here means what it says."""
     forget(ranker)
     for expected in (0, len(set(texts))):
         before = ranker.stats
@@ -134,7 +134,7 @@ def check(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> None:
 
 
 def without_capture(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> None:
-    """The same passes, up to the same layer, but no row of attention is recomputed."""
+    """The same passes, up to the same layer, but without recomputing any row of attention."""
     original = ForwardPass.record
 
     def nothing(self: ForwardPass, layer: int, q: torch.Tensor, *_: Any, **__: Any) -> None:

@@ -1,8 +1,8 @@
 """What runs the default model's layers fastest on a CPU, as ratios in one run.
 
-The same layers over the same batch of tokens as reading chunks has, in each runtime that is
+The same layers over the same batch of tokens as in reading chunks, in each runtime that is
 installed (`pip install --group cpu-study`), and how far their result is from float32's. What takes
-minutes to prepare (compilation, conversion) is told apart.
+minutes to prepare (compilation, conversion) is reported separately.
 
 python -m benchmarks.cpu DATA_FOLDER [--repeats N]
 """
@@ -36,7 +36,7 @@ Run = Callable[[], object]
 
 
 def main() -> None:
-    """Prepare every runtime that is there, run them in turns, and store medians and ratios."""
+    """Prepare every runtime that is there, run them in turn, and store medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--repeats", type=int, default=9)
@@ -117,7 +117,7 @@ def distance(found: Tensor, expected: Tensor) -> float:
 
 
 def eager(dtype: torch.dtype) -> Callable[[Layers, Tensor], Run]:
-    """Torch as it is."""
+    """Plain torch."""
 
     def prepare(layers: Layers, ids: Tensor) -> Run:
         model = copy.deepcopy(layers).to(dtype)
@@ -157,7 +157,7 @@ class Int8Linear(nn.Module):
 
 
 def weight_only_int8(layers: Layers, ids: Tensor) -> Run:
-    """Torch's int8 kernel for weights alone, with bfloat16 activations."""
+    """Torch's weight-only int8 kernel, with bfloat16 activations."""
     model = copy.deepcopy(layers).to(torch.bfloat16)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):

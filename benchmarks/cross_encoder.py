@@ -1,12 +1,13 @@
-"""A cross-encoder trained on labelled questions, beside the attention of a model that never was.
+"""A cross-encoder trained on labelled questions, beside the attention of a model that was not.
 
 python -m benchmarks.cross_encoder DATA_FOLDER [--limit N] [--epochs N]
 
-No package that we know carries the weights of a trained cross-encoder, so all-MiniLM-L6-v2 becomes
-one with sentence-transformers, as who has labelled questions would do instead of `attnmass fit`:
-once on the very queries that the shipped late profile was fitted on, and once on all queries of nq
-and hotpotqa_paragraphs that are not judged on. musique gives none. Binary cross-entropy, each
-relevant chunk against four drawn from the query's others. It needs `pip install datasets`.
+No package that we know of carries the weights of a trained cross-encoder, so all-MiniLM-L6-v2 is
+turned into one with sentence-transformers, as somebody with labelled questions would do instead of
+`attnmass fit`: once on the very queries that the shipped late profile was fitted on, and once on
+all queries of nq and hotpotqa_paragraphs that it is not judged on. musique gives none. Training
+uses binary cross-entropy, each relevant chunk against four drawn from the query's others. It needs
+`pip install datasets`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from benchmarks.data import SETS, Labelled, fit_part, test_part
 from benchmarks.metrics import ndcg_at_10, recall_at_2
 
 RESULTS = Path(__file__).parent / "results" / "cross_encoder.json"
-NEGATIVES = 4  # of each relevant chunk
+NEGATIVES = 4  # for each relevant chunk
 FEW, ALL = "trained on the profile's queries", "trained on all queries that are not judged"
 
 
@@ -88,7 +89,7 @@ def main() -> None:
 
 
 def trained(queries: Sequence[Labelled], epochs: int) -> tuple[CrossEncoder, int]:
-    """all-MiniLM-L6-v2 with a head for one label, trained, and on how many pairs."""
+    """all-MiniLM-L6-v2 with a head for one label, trained, and the number of training pairs."""
     pairs: dict[str, list[Any]] = {"query": [], "text": [], "label": []}
     draw = random.Random(0)
     for query in queries:

@@ -1,9 +1,9 @@
-"""A cross-encoder of MiniLM-L6's size behind FastAPI: what `attnmass serve` is measured beside.
+"""A cross-encoder of MiniLM-L6's size behind FastAPI, to measure `attnmass serve` against.
 
 python -m benchmarks.cross_served
 
-Prints where it listens. One request after the other is scored, in one thread beside the server's,
-in float32; its weights are random: what it costs, not what it finds.
+Prints where it listens. Requests are scored one after the other, in one thread besides the
+server's, in float32; its weights are random: this shows what it costs, not what it finds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def made() -> FastAPI:
 
 @contextmanager
 def crossed() -> Iterator[str]:
-    """The server in a process of its own; gives its address."""
+    """The server in its own process; gives its address."""
     command = [sys.executable, "-m", "benchmarks.cross_served"]
     root = Path(__file__).parents[1]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
@@ -62,7 +62,7 @@ def crossed() -> Iterator[str]:
 
 
 def main() -> None:
-    """Listen at a free port of this machine, and serve."""
+    """Listen on a free port of this machine, and serve."""
     app = made()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)

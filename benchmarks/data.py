@@ -1,4 +1,4 @@
-"""Labelled queries, read from a folder of JSON Lines files (one query with its chunks a line)."""
+"""Labelled queries, read from a folder of JSON Lines files (one query with its chunks per line)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 SETS = ("hotpotqa_paragraphs", "musique", "nq")
 
-# The first so many queries of a set may select heads; the others, and musique whole, only test.
+# The first this many queries of a set may select heads; the others, and all of musique, only test.
 N_FIT = {"hotpotqa_paragraphs": 150, "nq": 150, "musique": 0}
 
 
@@ -30,7 +30,7 @@ class Labelled:
 
 
 def parser(told: str | None, results: Path | None, *, limit: int) -> argparse.ArgumentParser:
-    """Arguments of what is measured on all sets.
+    """Arguments for what is measured on all sets.
 
     Args:
         told: The module's docstring.
@@ -75,7 +75,7 @@ def test_part(folder: Path, name: str) -> list[Labelled]:
 
 
 def query_and_chunks(folder: Path, count: int) -> tuple[str, list[str]]:
-    """A query and so many chunks of 300 to 900 characters, as retrievers give them, none twice."""
+    """A query and `count` chunks of 300 to 900 characters, as retrievers give them, none twice."""
     queries = [
         query
         for name in ("nq", "musique", "hotpotqa_paragraphs")

@@ -2,10 +2,10 @@
 
 python -m benchmarks.deep DATA_FOLDER [--limit N] [--corpus-of N] [--store FOLDER]
 
-BM25 and all-MiniLM-L6-v2's cosines each hand over their first 20, 100, 500 passages and all there
+BM25 and all-MiniLM-L6-v2's cosines each supply their first 20, 100 and 500 passages and all there
 are, for queries that selected nothing. Each list is taken as it is, reordered by the shipped late
-profile alone, and by both as `fuse="auto"` has it. All passages were read before: what is timed is
-a warm call.
+profile alone, and by both as with `fuse="auto"`. All passages were read beforehand: what is timed
+is a warm call.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main() -> None:
 def passages(
     queries: Sequence[Labelled], asked: Sequence[Labelled], corpus_of: int | None
 ) -> list[str]:
-    """The distinct candidates of so many queries, those that are asked among them."""
+    """The distinct candidates of that many queries, including those that are asked."""
     others = [query for query in queries if query not in asked]
     used = [*asked, *others][:corpus_of] if corpus_of else list(queries)
     return list(dict.fromkeys(text for query in used for text in query.texts))
@@ -98,7 +98,7 @@ def measured(
     query: Labelled,
     corpus: Sequence[str],
 ) -> list[Row]:
-    """By first stage, depth and order: where what is relevant ended, and how long that took."""
+    """By first stage, depth and order: where what is relevant ended up, and how long that took."""
     right = {text for text, yes in zip(query.texts, query.relevant, strict=True) if yes}
     rows: list[Row] = []
     for stage, first in stages.items():
@@ -114,7 +114,7 @@ def measured(
                 query.query, texts, retrieval_scores=[float(scores[i]) for i in given]
             )
             took = time.perf_counter() - started
-            # The same call tells what attention alone would have ordered by.
+            # The same call also says what attention alone would have ordered by.
             alone = sorted(fused.chunks, key=lambda chunk: (-chunk.share, chunk.index))
             for order, seen, cost in (
                 ("first stage", texts, seconds),
@@ -153,7 +153,7 @@ def _of_set(name: str, found: dict[str, Any]) -> str:
             shown = "the whole corpus" if depth is None else f"its first {depth}"
             for order in ("attention", "fused"):
                 if depth is None and order == "attention" and stage != FIRST_STAGES[0]:
-                    continue  # the whole corpus is the same whoever hands it over
+                    continue  # the whole corpus is the same whoever supplies it
                 rows = [row for row in mine if (row["depth"], row["order"]) == (depth, order)]
                 lines.append(
                     f"| {stage} | {shown} | {' | '.join([_ORDER[order], *_cells(rows)])} |"
@@ -174,7 +174,7 @@ def _of_set(name: str, found: dict[str, Any]) -> str:
 
 
 def _held(rows: Sequence[Row], stage: str) -> str:
-    """Which share of what is relevant a first stage hands over, by depth."""
+    """What share of what is relevant a first stage supplies, by depth."""
     return ", ".join(
         f"{statistics.fmean(rank is not None for row in mine for rank in row['ranks']):.3f}"
         for depth in DEPTHS

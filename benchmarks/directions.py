@@ -1,7 +1,7 @@
 """Which way to read an encoder's attention: query to chunk, back, or both; on queries that may fit.
 
-Heads are selected on one half of the queries of each set and measured on the other, and the other
-way round, so that no query is measured with heads that it selected.
+Heads are selected on one half of the queries of each set and measured on the other, and vice versa,
+so that no query is measured with heads that it selected.
 
 python -m benchmarks.directions DATA_FOLDER [--model NAME] [--limit N]
 """

@@ -1,9 +1,9 @@
-"""Chunks that repeat the question, beside what answers it: they should be worth nothing.
+"""Chunks that repeat the question, next to what answers it: they should be worth nothing.
 
 python -m benchmarks.echoes DATA_FOLDER [--limit N] [--store FOLDER] [--dtype TYPE]
 
 On queries that selected nothing: the question word for word, and nearly so, among the query's own
-candidates. By attention alone, and with all-MiniLM-L6-v2's cosines, which are highest there.
+candidates, ranked by attention alone, and with all-MiniLM-L6-v2's cosines, which are highest there.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def kinds(query: str) -> dict[str, list[str]]:
     """Chunks that repeat the query.
 
     Word for word: as it is, in capitals, ten times, and announced. Nearly: announced as a question,
-    with a word more, and where it has four and more with one less.
+    with one word more, and, where it has four or more, with one less.
     """
     bare = query.strip().rstrip("?").strip()
     words = re.split(r"\s+", bare)

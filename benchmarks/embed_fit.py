@@ -1,12 +1,12 @@
-"""Fits how much a cosine of embeddings weighs in the scores of spans, for the late profile.
+"""Fits the weight of a cosine of embeddings in the scores of spans, for the late profile.
 
 python -m benchmarks.embed_fit DATA_FOLDER [--store FOLDER] [--dtype NAME]
 
-A conditional logit of the logarithm of a span's score as it ships and of all-MiniLM-L6-v2's cosine,
-the spans of a query competing: on the documents of `benchmarks.single` that may fit, and on the
-queries with labelled sentences of HotpotQA that `benchmarks.span_fit` is fitted on. Both sets weigh
-alike. Only the order of spans counts, so that what is written into the profile is the weight of the
-cosine over that of the logarithm.
+A conditional logit of the logarithm of a span's score, as shipped, and of all-MiniLM-L6-v2's
+cosine, with the spans of a query competing: on the documents of `benchmarks.single` that may fit,
+and on the HotpotQA queries with labelled sentences that `benchmarks.span_fit` is fitted on. Both
+sets are weighted equally. Only the order of spans counts, so what is written into the profile is
+the weight of the cosine over that of the logarithm.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from benchmarks.spans import AttentionSpans, Spans
 
 RESULTS = Path(__file__).parent / "results" / "embed_fit.json"
 
-# Two weights, and hundreds of spans: nothing has to hold them back.
+# Two weights, and hundreds of spans: no penalty is needed.
 logit = partial(single.conditional_logit, penalty=0.0)
 
 Asked = tuple[str, Sequence[str], Spans, Sequence[int]]
@@ -87,7 +87,7 @@ def documents(folder: Path) -> Iterator[Asked]:
 
 
 def labelled(folder: Path) -> Iterator[Asked]:
-    """Queries with labelled sentences of several chunks that may fit."""
+    """Queries with labelled sentences in several chunks that may fit."""
     for one in read_sentences(folder)[: SENTENCES[1]]:
         yield one.query, one.texts, one.spans, one.relevant
 

@@ -1,4 +1,4 @@
-"""nDCG@10 of an encoder's attention, all heads and its profile's, on queries that chose nothing.
+"""nDCG@10 of an encoder's attention, by all heads and by its profile's, on unseen queries.
 
 python -m benchmarks.encoders DATA_FOLDER [--model NAME] [--limit N]
 """

@@ -1,4 +1,4 @@
-"""Queries with their evidence and with it taken away."""
+"""Queries with their evidence, and with it removed."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def shaped(pair: Pair, shape: str, seed: int = 0) -> Pair:
     """A pair as a pipeline of another kind would have fetched it.
 
     Pipelines differ in how many chunks they fetch and how long these are, and attention is shared
-    by all of them: what evidence is fitted on has to differ too.
+    by all of them: what evidence is fitted on has to differ, too.
 
     Args:
-        pair: As it is in the set.
+        pair: The pair as it is in the set.
         shape: `"as fetched"`; `"half"` of the candidates; `"few"`, up to five of them, the
             supporting ones among them; `"joined"` two by two; or `"long"`, each in the middle of
             other queries' chunks.
-        seed: Of what is drawn.
+        seed: For what is drawn.
     """
     draw = random.Random(f"{seed}-{shape}-{pair.query}")
     places = range(len(pair.relevant))
@@ -103,7 +103,7 @@ def shaped(pair: Pair, shape: str, seed: int = 0) -> Pair:
 
 
 def _some(pair: Pair, count: int, draw: random.Random) -> list[tuple[int, ...]]:
-    """Places of so many candidates, or of all that support the answer if these are more."""
+    """Places of `count` candidates, or of all that support the answer if these are more."""
     needed = [place for place, label in enumerate(pair.relevant) if label]
     others = [place for place, label in enumerate(pair.relevant) if not label]
     draw.shuffle(others)
@@ -128,7 +128,7 @@ def auroc(present: Sequence[float], absent: Sequence[float]) -> float:
 
 
 def threshold_that_keeps(present: Sequence[float], share: float = 0.95) -> float:
-    """The largest threshold at which so many of the answerable queries are still answered."""
+    """The largest threshold at which `share` of the answerable queries are still answered."""
     return float(np.quantile(present, 1 - share, method="lower"))
 
 

@@ -16,7 +16,7 @@ from benchmarks.data import SETS
 from benchmarks.metrics import interval
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
-# A few queries with nothing else on the machine; the long run of quality.json may share it.
+# A few queries with nothing else running on the machine; the long run of quality.json may share it.
 TIMES = Path(__file__).parent / "results" / "times.json"
 PICTURE = Path(__file__).parents[1] / "docs" / "quality_and_time.svg"
 
@@ -31,7 +31,7 @@ SHOWN = {
     "attnmass, chunks cached": ("attnmass, chunks cached", "tab:cyan", "o"),
     "attnmass + MiniLM": ("attnmass + MiniLM, nothing cached", "tab:blue", "P"),
 }
-# Scores are the same whether chunks were cached, and fewer queries were asked that way.
+# Scores are the same whether or not chunks were cached, and fewer queries were asked that way.
 SAME_QUALITY = {"attnmass, chunks cached": "attnmass"}
 
 

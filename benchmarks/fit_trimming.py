@@ -1,13 +1,13 @@
 """Fit how a model's profile scores spans and evidence, and what sentences lean on.
 
-Sentences are not labelled in the sets that may fit, so labels stand in for them: in a supporting
+Sentences are not labelled in the sets that may fit, so substitutes serve as labels: in a supporting
 chunk, a sentence that says the answer, or (HotpotQA) names the other supporting chunk. Span heads:
-forward selection with equal weights by the area under ROC inside supporting chunks, which the
-choice of the chunk does not confound. Length exponent and chunk share: what keeps most of
-HotpotQA's labels within budgets, since its labels lie in several chunks. Evidence: logistic
-regression of candidates with the supporting chunks and without them, as they are, fewer, and
-longer; the threshold answers 95% of the answerable queries of each set on average. Context: the
-head that most often picks the labelled antecedent, on every second article.
+forward selection with equal weights by the area under ROC inside supporting chunks, which is not
+confounded by the choice of the chunk. Length exponent and chunk share: what keeps most of
+HotpotQA's labels within budgets, since its labels are in several chunks. Evidence: logistic
+regression on candidates with and without the supporting chunks, as they are, fewer, and longer; the
+threshold answers 95% of the answerable queries of each set on average. Context: the head that most
+often picks the labelled antecedent, on every second article.
 
 python -m benchmarks.fit_trimming DATA_FOLDER [--model NAME] [--layout NAME] [--limit N]
                                   [--only PART ...]
@@ -50,9 +50,9 @@ CANDIDATES = 16  # best single heads that take part
 LEAST_GAIN = 0.001  # area under ROC that one more head has to bring
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-VARIED_QUERIES = 60  # of each set, that are also read in the other shapes
-FIRST_LAYER = 4  # heads below it tell nothing of evidence
-EVIDENCE_C = 0.1  # how weak the penalty is; a larger one brought more heads and little else
+VARIED_QUERIES = 60  # of each set, which are also read in the other shapes
+FIRST_LAYER = 4  # heads below it say nothing about evidence
+EVIDENCE_C = 0.1  # how weak the penalty is; a larger number brought more heads and little else
 PARTS = ("spans", "evidence", "context")
 FITTED = tuple(name for name in SETS if N_FIT[name])
 
@@ -64,8 +64,8 @@ class Captured:
     Attributes:
         masses: `[head, span]`, over all chunks.
         counts: Tokens of each span.
-        chunks: Which chunk each span is of.
-        chunk_masses: By the profile's chunk heads, `[span]`.
+        chunks: Which chunk each span is in.
+        chunk_masses: Masses by the profile's chunk heads, `[span]`.
         labels: 1 for each span that stands in for a supporting one.
     """
 
@@ -120,7 +120,7 @@ def fit_spans(model: str, profile: HeadProfile, folder: Path, limit: int | None)
     }
 
     def inside(chosen: Sequence[int]) -> float:
-        """Area under ROC inside supporting chunks, the sets weighed alike."""
+        """Area under ROC inside supporting chunks, with sets weighted equally."""
         return float(
             np.mean([np.mean(_inside(part, chosen, profile)) for part in captured.values()])
         )
@@ -213,7 +213,7 @@ def _within_budgets(one: Captured, heads: Sequence[int], rule: SpanRule) -> floa
 
 
 def fit_evidence(model: str, profile: HeadProfile, folder: Path, limit: int | None) -> EvidenceRule:
-    """Logistic regression over each query's shapes, with the supporting chunks and without.
+    """Logistic regression over each query's shapes, with and without the supporting chunks.
 
     Every head up to the last one that is read anyway is a candidate; the L1 penalty keeps few.
     """
@@ -233,7 +233,7 @@ def fit_evidence(model: str, profile: HeadProfile, folder: Path, limit: int | No
 
 
 def _telling(model: str, profile: HeadProfile, heads: Sequence[Head]) -> AttentionRanker:
-    """A ranker whose evidence has the masses of so many heads."""
+    """A ranker whose evidence has the masses of all these heads."""
     blank = EvidenceRule(
         length_exponent=0.25,
         heads=tuple(heads),
@@ -272,7 +272,7 @@ def evidence_rule(
 
 
 def _rule_of(heads: Sequence[Head], weights: Floats, bias: float) -> EvidenceRule:
-    """The rule of what the regression left above zero."""
+    """The rule with what the regression left above zero."""
     own, best_of, total_of = weights[:4], weights[4 : 4 + len(heads)], weights[4 + len(heads) :]
     used = [i for i in range(len(heads)) if best_of[i] or total_of[i]]
     best, total, chunks, tokens = (round(float(value), 4) for value in own)
@@ -304,7 +304,7 @@ def _features(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> Feat
 
 
 def fit_context(model: str, profile: HeadProfile) -> tuple[Head, ...]:
-    """The head that picks most antecedents; deeper ones than are read anyway do not take part."""
+    """The head that picks most antecedents; heads deeper than are read anyway do not take part."""
     heads = _heads_up_to(model, profile.last_layer)
     ranker = _reading(model, profile, heads)
     right = picks_of_heads(ranker, fit_items()).mean(axis=0)
@@ -318,7 +318,7 @@ def _heads_up_to(model: str, layer: int) -> list[Head]:
 
 
 def _reading(model: str, profile: HeadProfile, heads: Sequence[Head]) -> AttentionRanker:
-    """A ranker that reads heads as the profile's are read."""
+    """A ranker that reads heads in the same way as the profile's."""
     reading = None if profile.direction is None else PointwiseReading(direction=profile.direction)
     return AttentionRanker.from_pretrained(
         model, heads=heads, layout=profile.layout, reading=reading

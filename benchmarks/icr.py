@@ -14,7 +14,7 @@ def token_attention(
     """The query's mean attention on the texts in one context, by a plain forward pass.
 
     Args:
-        model: A model whose attention is eager; of a causal one the decoder is enough.
+        model: A model whose attention is eager; for a causal one, the decoder is enough.
         tokenizer: Its tokenizer.
         query: The query.
         texts: The texts.

@@ -3,9 +3,9 @@
 python -m benchmarks.late DATA_FOLDER [--limit N] [--model NAME --out FILE]
 
 Queries are those that selected nothing; the parallel layout's values are those of
-`benchmarks.quality`, or for another model than the default of `benchmarks.models`. Where that has
-not run for a model, late stands alone. What was ranked is kept after each query, and a second run
-with the same heads goes on from there.
+`benchmarks.quality`, or, for a model other than the default, of `benchmarks.models`. Where that has
+not been run for a model, late stands alone. What was ranked is kept after each query, and a second
+run with the same heads resumes from there.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def write(
     rows: list[dict[str, Any]],
     known: dict[tuple[str, int], float],
 ) -> None:
-    """Store what was measured so far."""
+    """Store what has been measured so far."""
     about = {
         "heads": [list(head) for head in ranker.profile.all_heads],
         "rule": rule_of(ranker),
@@ -117,7 +117,7 @@ def parallel(model: str) -> dict[tuple[str, int], float]:
 def means(
     rows: list[dict[str, Any]], name: str, known: dict[tuple[str, int], float]
 ) -> dict[str, list[float]]:
-    """Mean, and its interval by bootstrap, of each layout and of their difference, of a set."""
+    """Mean, and its bootstrap interval, of each layout and of their difference, for a set."""
     mine = [row for row in rows if row["set"] == name]
     late = np.array([row["ndcg@10"] for row in mine])
     one_set = np.zeros(len(mine), dtype=np.int64)
@@ -132,7 +132,7 @@ def means(
 
 
 def bytes_a_token(ranker: AttentionRanker) -> float:
-    """What is kept of a token, in the store's own bytes."""
+    """What is kept for a token, in the store's own bytes."""
     layout = ranker._layout
     (tokens,) = ranker._plain.content(["The river runs through the city. " * 20])
     held = layout._chunks.read([tokens], ranker._options, lambda _: None)  # type: ignore[attr-defined]

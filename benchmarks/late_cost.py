@@ -2,9 +2,10 @@
 
 python -m benchmarks.late_cost DATA_FOLDER [--repeats N] [--most N]
 
-Of the first 200 chunks the vectors are the model's; beyond, and for chunks from the store on disk,
-they are random numbers of the same shape, since what they are changes no time and reading them
-would take hours. A cross-encoder's time for more than 200 chunks is that for 200, times as many.
+For the first 200 chunks, the vectors are the model's; beyond that, and for chunks from the store on
+disk, they are random numbers of the same shape, since their values do not change the time and
+reading them would take hours. A cross-encoder's time for more than 200 chunks is that for 200,
+scaled up to their number.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def check(ranker: AttentionRanker, query: str, texts: Sequence[str]) -> None:
 
 
 def from_disk(folder: Path, query: str, most: int) -> Mapping[int, list[float]]:
-    """Seconds over chunks that lie in the store on disk alone, its pages in the system's cache."""
+    """Seconds over chunks that are only in the store on disk, its pages in the system's cache."""
     _, known = query_and_chunks(folder, 2000)
     copies = -(-most // len(known))
     texts = [f"{number}: {text}" for number in range(copies) for text in known][:most]

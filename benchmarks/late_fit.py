@@ -3,10 +3,11 @@
 python -m benchmarks.late_fit DATA_FOLDER --out FILE.json [--model NAME] [--max-layer N]
     [--limit N] [--candidates N] [--captures FOLDER]
 
-The first 150 queries of nq and of hotpotqa_paragraphs, and the first 25 of hotpotqa_sentences,
-which are of HotpotQA too and are counted with it; large models on fewer queries and candidates.
-Sentences of nq are labelled by whether the answer's words stand in them, in the paragraph that has
-the answer. Two retrievers tell how their order is weighed: all-MiniLM-L6-v2 and BM25.
+It uses the first 150 queries of nq and of hotpotqa_paragraphs, and the first 25 of
+hotpotqa_sentences, which are from HotpotQA too and are counted with it; large models use fewer
+queries and candidates. Sentences of nq are labelled by whether the answer's words are in them, in
+the paragraph that has the answer. Two retrievers show how their order is weighted: all-MiniLM-L6-v2
+and BM25.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from benchmarks.quality import MODEL
 
 SENTENCES = ("hotpotqa_sentences", 25)
 Query = dict[str, Any]
-LAST_LAYER = 18  # of 30: where the heads of the parallel layout's profile end, too
+LAST_LAYER = 18  # of 30: where the heads of the parallel layout's profile also end
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 class Scored:
-    """What two retrievers score chunks with, kept in a file, since it takes minutes."""
+    """Two retrievers' scores of chunks, kept in a file, since they take minutes."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -74,7 +75,7 @@ class Scored:
         self._minilm: MiniLM | None = None
 
     def __call__(self, query: dict[str, Any]) -> dict[str, Any]:
-        """The query, each of its chunks with the scores."""
+        """The query, with the scores for each of its chunks."""
         chunks, name = query["chunks"], str(query["id"])
         if name not in self._known:
             self._minilm = self._minilm or MiniLM()
@@ -91,7 +92,7 @@ class Scored:
 def nq(
     folder: Path, limit: int | None, candidates: int | None, scored: Callable[[Query], Query]
 ) -> Iterator[dict[str, Any]]:
-    """Queries of Natural Questions, their sentences labelled."""
+    """Queries of Natural Questions, with their sentences labelled."""
     for query in rows(folder, "nq", at_most(limit, N_FIT["nq"]), candidates, scored):
         answer = query["answer"].lower()
         for chunk in query["chunks"]:
@@ -124,7 +125,7 @@ def at_most(limit: int | None, count: int) -> int:
 def rows(
     folder: Path, name: str, count: int, candidates: int | None, scored: Callable[[Query], Query]
 ) -> Iterator[dict[str, Any]]:
-    """The first queries of a set, with scores; of each all that is relevant, and some others."""
+    """The first queries of a set, with scores; for each, all that is relevant, and some others."""
     with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
         for _, line in zip(range(count), lines, strict=False):
             query = scored(json.loads(line))

@@ -1,4 +1,4 @@
-"""The default model, or another, in the layout `late`, as most benchmarks of it open it."""
+"""The default model, or another, in the layout `late`, as most of its benchmarks open it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def late_ranker(
     """Open it.
 
     Args:
-        arguments: With `store`, `None` for one that is gone afterwards, and `dtype`.
+        arguments: With `store`, `None` for one that is removed afterwards, and `dtype`.
         model: Which.
         memory_bytes: What it may keep in memory; default: the ranker's own.
     """

@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results" / "cross_encoder.json"
 
 Values = dict[str, dict[str, list[float]]]
 
-# What each was trained on, by how it is shown.
+# What each was trained on, by the name it is shown under.
 TRAINED = {
     "attnmass": "heads and weights of a language model, chosen on 325 questions",
     "attnmass + MiniLM": "the same, and what MiniLM was",
@@ -51,7 +51,7 @@ def short_ranking_table(orders: dict[str, Any]) -> str:
 
 
 def _values(orders: dict[str, Any]) -> Values:
-    """nDCG@10 by method and set, one value a query; all methods have the same queries."""
+    """nDCG@10 by method and set, one value per query; all methods have the same queries."""
     names = {
         "attnmass + MiniLM": "minilm fused",
         "attnmass + BM25": "bm25 fused",
@@ -109,7 +109,7 @@ def evidence_table(relevance: dict[str, Any]) -> str:
 
 
 def _ways(found: dict[str, Any]) -> tuple[str, str, str]:
-    """What told evidence: the retriever, relevance, both."""
+    """What evidence was told by: the retriever, relevance, both."""
     retriever = next(name for name in found if name.endswith("cosine"))
     return retriever, "relevance", "both"
 

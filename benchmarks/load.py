@@ -2,11 +2,11 @@
 
 python -m benchmarks.load [--seconds N] [--clients N] [--model NAME] [--dtype D]
 
-`attnmass serve` runs in a process of its own, with bounds on memory and store that are reached
-soon, so that what grows then is neither. Clients ask each route in turns, by chance, over texts
-that were read before and new ones; some send what cannot be right, some hang up. Without `--model`
-it is a tiny model, which answers so many requests that what each leaves behind would be seen.
-Results are kept for each dtype.
+`attnmass serve` runs in its own process, with bounds on memory and store that are soon reached, so
+that what grows after that is neither. Clients ask each route at random, over texts that were read
+before and new ones; some send invalid requests, some hang up. Without `--model`, it is a tiny
+model, which answers so many requests that anything each leaves behind would show. Results are kept
+for each dtype.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RESULTS = Path(__file__).parent / "results" / "load.json"
 PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "serve.md"
 BEGIN, END = "<!-- load -->\n", "<!-- /load -->\n"
 BOUNDS = ("--memory-bytes", str(4 << 20), "--store-bytes", str(16 << 20))
-KNOWN = 400  # texts that are asked over again and again
+KNOWN = 400  # texts that are asked about again and again
 SAMPLE = 1.0  # seconds between samples of memory
 SETTLED = 1 / 3  # of the time, after which memory should grow no more
 BUSY = (429, 503)
@@ -52,7 +52,7 @@ class Seen:
     Attributes:
         took: Seconds of requests that were answered, by kind.
         statuses: How many requests ended with which status, by kind; `left` is one that hung up.
-        wrong: What no answer should be.
+        wrong: Answers that should not have been.
     """
 
     took: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -85,7 +85,7 @@ def main() -> None:
 def run(
     seconds: float, clients: int, dtype: str, model: str | None = None, seed: int = 0
 ) -> dict[str, Any]:
-    """What came of it, as it is stored."""
+    """The outcome, as it is stored."""
     load = [os.getloadavg()]
     seen = Seen()
     with ExitStack() as stack:
@@ -124,7 +124,7 @@ def run(
 
 
 def memory_of(samples: Sequence[tuple[float, int]]) -> dict[str, Any]:
-    """Bytes at the beginning and the end, and how much a minute they grow once all is settled.
+    """Bytes at the beginning and the end, and how much they grow per minute once all is settled.
 
     Args:
         samples: Seconds since the beginning, and resident bytes.
@@ -146,7 +146,7 @@ def memory_of(samples: Sequence[tuple[float, int]]) -> dict[str, Any]:
 async def _asked(
     server: Process, seen: Seen, seconds: float, clients: int, seed: int
 ) -> list[tuple[float, int]]:
-    """Ask by so many clients at once; samples of memory meanwhile."""
+    """Ask with that many clients at once; returns samples of memory taken meanwhile."""
     limits = httpx.Limits(max_connections=clients + 2)
     samples: list[tuple[float, int]] = []
     started = time.monotonic()
@@ -197,10 +197,10 @@ async def _one(client: httpx.AsyncClient, numbers: random.Random, seen: Seen) ->
 
 
 def request(numbers: random.Random) -> tuple[str, str, dict[str, Any] | None, int | None]:
-    """A request by chance: its kind, path and body, and how many scores its answer has."""
+    """A random request: its kind, path and body, and how many scores its answer has."""
     documents = [_text(numbers.randrange(KNOWN)) for _ in range(numbers.randint(1, 20))]
     if numbers.random() < 0.1:
-        documents.append(_text(KNOWN + numbers.randrange(10**9)))  # that nobody has read
+        documents.append(_text(KNOWN + numbers.randrange(10**9)))  # which has not been read yet
     query = f"When does train {numbers.randrange(10**6)} to the {numbers.choice(PLACES)} leave?"
     count, asked = len(documents), {"query": query, "documents": documents}
     kinds: list[tuple[int, str, str, dict[str, Any] | None, int | None]] = [
@@ -259,12 +259,12 @@ def _tiny(folder: Path) -> Path:
 
 
 def page(found: dict[str, dict[str, Any]]) -> str:
-    """What the page says of all of them."""
+    """What the page says about all of them."""
     return "\n".join(render(told) for _, told in sorted(found.items(), reverse=True))
 
 
 def render(told: dict[str, Any]) -> str:
-    """What the page says of it."""
+    """What the page says about it."""
     memory = {
         name: value / 2**20 for name, value in told["memory"].items() if isinstance(value, int)
     }

@@ -1,4 +1,4 @@
-"""How time and memory are taken: in turns, in pairs, and in processes of their own."""
+"""How time and memory are measured: in turns, in pairs, and in separate processes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def interleaved(
     Args:
         calls: What is measured.
         repeats: How often.
-        before: What is done before a call of that name, and not measured.
+        before: What is done before a call of that name, without being measured.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(repeats + 1):
@@ -43,7 +43,7 @@ def interleaved(
 
 
 def paired(above: Sequence[float], below: Sequence[float]) -> float:
-    """Median of the ratios of runs that followed each other."""
+    """Median of the ratios of consecutive runs."""
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
@@ -53,7 +53,7 @@ def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
 
 
 def in_a_process(measure: Callable[..., Result], *arguments: object) -> Result:
-    """Run a measurement in a process of its own, whose memory is nobody else's."""
+    """Run a measurement in a separate process, whose memory it does not share."""
     pool = multiprocessing.get_context("spawn").Pool(1)
     try:
         return pool.apply(measure, arguments)
@@ -71,9 +71,9 @@ def in_an_interpreter(code: str) -> dict[str, Any]:
 
 
 def growth(call: Callable[[], object]) -> tuple[int, int]:
-    """How many bytes a call raises the process's memory at its peak, and when it is over.
+    """By how many bytes a call raises the process's memory, at its peak and when it is over.
 
-    The kernel's high-water mark still has the loading in it, so it is reset first.
+    The kernel's high-water mark still includes loading, so it is reset first.
     """
     Path("/proc/self/clear_refs").write_text("5")
     before = _resident()
@@ -91,7 +91,7 @@ def store(results: dict[str, Any], path: Path) -> None:
 
 
 def rounded(values: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Seconds as they are stored."""
+    """Seconds rounded as they are stored."""
     return {name: [round(value, 4) for value in listed] for name, listed in values.items()}
 
 

@@ -21,26 +21,26 @@ class Interval:
 
 
 def ndcg_at_10(relevant: Sequence[int], scores: Sequence[float]) -> float:
-    """Normalised discounted cumulative gain of the ten best; ties count as their average."""
+    """Normalised discounted cumulative gain of the ten best; ties count by their average."""
     return float(ndcg_score([list(relevant)], [list(scores)], k=10))
 
 
 def ndcg_of_ranks(ranks: Sequence[int | None], k: int = 10) -> float:
-    """The same of a list in which what is relevant has these places, from 1; `None`: it has none.
+    """The same for a list in which what is relevant has these places, from 1; `None`: it has none.
 
-    What the list lacks counts in the best order there could be.
+    What the list lacks still counts in the best possible order.
     """
     gained = sum(1 / math.log2(1 + rank) for rank in ranks if rank is not None and rank <= k)
     return gained / sum(1 / math.log2(1 + best) for best in range(1, min(k, len(ranks)) + 1))
 
 
 def recall_of_ranks(ranks: Sequence[int | None], k: int) -> float:
-    """Share of what is relevant, of at most `k`, that has a place among the first `k`."""
+    """Share of what is relevant, counting at most `k`, that has a place among the first `k`."""
     return sum(rank is not None and rank <= k for rank in ranks) / min(k, len(ranks))
 
 
 def recall_at_2(relevant: Sequence[int], scores: Sequence[float]) -> float:
-    """Share of the supporting chunks, of at most two, that are among the two best."""
+    """Share of the supporting chunks, counting at most two, that are among the two best."""
     best = sorted(range(len(scores)), key=lambda i: -scores[i])[:2]
     return sum(relevant[i] for i in best) / min(2, sum(relevant))
 
@@ -58,7 +58,7 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def cell(values: Sequence[float], *, count: bool = True) -> str:
-    """A mean with its interval, and the number of queries, as tables show it."""
+    """A mean with its interval and the number of queries, as tables show it."""
     if not values:
         return ""
     found = interval(values)

@@ -23,11 +23,11 @@ from benchmarks.heads import config_of
 from benchmarks.metrics import cell, ndcg_at_10
 
 RESULTS = Path(__file__).parent / "results" / "models.json"
-FIRST = "smollm2-135m"  # whose time the others' are held against
+FIRST = "smollm2-135m"  # whose time the others' are compared with
 
 
 def main() -> None:
-    """Measure one model after the other, query by query; what was measured before stays."""
+    """Measure one model after the other, query by query; what was measured earlier stays."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder with the JSON Lines files")
     parser.add_argument("--models", nargs="+", default=[FIRST, "gemma-3-270m"])

@@ -1,10 +1,10 @@
-"""What fusing with a retriever is worth, query by query, beside attention's and its own order.
+"""What fusing with a retriever is worth, query by query, next to attention's and its own order.
 
 python -m benchmarks.orders DATA_FOLDER [--limit N] [--store FOLDER]
 
 Queries that selected nothing, by all-MiniLM-L6-v2's cosines and by BM25, each alone and fused as
-`fuse="auto"` has it, their candidates handed over best first, as retrievers do. What is known
-already is kept after each query, and a second run with the same profile goes on from there.
+with `fuse="auto"`, with their candidates in order, best first, as retrievers return them. What is
+already known is kept after each query, and a second run with the same profile resumes from there.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def rules_of(ranker: AttentionRanker) -> dict[str, Any]:
-    """What makes the orders."""
+    """What determines the orders."""
     ranking, fusing = ranker.profile.ranking, ranker.profile.fusing
     assert ranking is not None
     assert fusing is not None

@@ -9,7 +9,7 @@ import numpy as np
 
 CHUNKS = 10**8
 QUERIES = 1000  # a second
-CANDIDATES = (20, 100, 500)  # of each, from a first stage
+CANDIDATES = (20, 100, 500)  # for each, from a first stage
 TOKENS = 130  # of a chunk
 
 
@@ -17,16 +17,17 @@ def table(cost: dict[str, Any], tiers: dict[str, Any], cluster: dict[str, Any]) 
     """Bytes, cores and network by number of candidates.
 
     Args:
-        cost: Of `benchmarks.late_cost`: a warm query over 20 and over 2,000 chunks, all cores busy.
-        tiers: Of `benchmarks.tiers`: what reading takes on one core.
-        cluster: Of `benchmarks.cluster`: what goes over the wire.
+        cost: From `benchmarks.late_cost`: a warm query over 20 and over 2,000 chunks, all cores
+            busy.
+        tiers: From `benchmarks.tiers`: what reading takes on one core.
+        cluster: From `benchmarks.cluster`: what goes over the wire.
     """
     tier = tiers["smollm2-135m"]
     few, many = (
         float(np.median(cost["seconds"][name])) * cost["threads"]
         for name in ("warm 20", "warm 2000")
     )
-    a_chunk = (many - few) / 1980  # core seconds of the product, and of what is made of it
+    a_chunk = (many - few) / 1980  # core seconds for the product, and for what is made from it
     a_query = few - 20 * a_chunk
     back = cluster["bytes_sent_per_chunk"]
     bytes_kept = CHUNKS * TOKENS * tier["bytes_a_token"]

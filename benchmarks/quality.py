@@ -1,4 +1,4 @@
-"""What attention and its rivals rank, and in which time, on queries that chose nothing.
+"""How attention and its rivals rank, and how long they take, on queries that chose nothing.
 
 python -m benchmarks.quality DATA_FOLDER [--limit N] [--icr-queries N]
 """
@@ -26,7 +26,7 @@ RESULTS = Path(__file__).parent / "results" / "quality.json"
 MODEL = "smollm2-135m"
 
 BLENDED = {"attnmass", "MiniLM cosine"}
-BLENDS = {  # as `fuse` does, by the share of the cosine
+BLENDS = {  # as with `fuse`, by the share of the cosine
     "attnmass + MiniLM": 0.5,
     "attnmass + MiniLM, fuse=0.3": 0.3,
     "attnmass + MiniLM, fuse=0.7": 0.7,

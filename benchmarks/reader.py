@@ -1,4 +1,4 @@
-"""A local model that answers questions from the texts before them."""
+"""A local model that answers questions from the texts given before them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Reader:
         return said.strip().partition("\n")[0], ids.shape[1]
 
     def _prompt(self, query: str, context: str) -> torch.Tensor:
-        """The tokens of what is asked, `[1, token]`; in a chat where the model knows them."""
+        """The tokens of what is asked, `[1, token]`; as a chat if the model has a template."""
         before = f"{context}\n\n" if context else ""
         if self.tokenizer.chat_template is None:
             return self._ids(f"{before}Question: {query}\nAnswer:")
@@ -75,11 +75,11 @@ class Reader:
 
 
 class Int8Linear(nn.Module):
-    """A linear layer as LLM.int8() multiplies without outliers: vector-wise absmax scales.
+    """A linear layer that multiplies as LLM.int8() without outliers: vector-wise absmax scales.
 
     Weights have a scale for each output, activations one for each token (Dettmers et al.,
-    arXiv 2208.07339, section 2.1, "vector-wise"). FBGEMM multiplies, whose activations have seven
-    bits, so that no sum of two products is more than AVX2 holds.
+    arXiv 2208.07339, section 2.1, "vector-wise"). FBGEMM does the multiplying, with activations of
+    seven bits, so that no sum of two products exceeds what AVX2 holds.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -89,7 +89,8 @@ class Int8Linear(nn.Module):
         scale = weight.abs().amax(1).double() / 127
         zeros = torch.zeros_like(scale, dtype=torch.long)
         with warnings.catch_warnings():
-            # Such tensors will go, and `torch._int_mm` is 40 times slower here without VNNI.
+            # Such tensors will be removed, but `torch._int_mm` is 40 times slower here without
+            # VNNI.
             warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
             quantized = torch.quantize_per_channel(weight, scale, zeros, 0, torch.qint8)
         self._weight = torch.ops.quantized.linear_prepack(quantized, None)
@@ -98,7 +99,7 @@ class Int8Linear(nn.Module):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """The product with `[..., input]`, in float32."""
         scale = states.abs().amax(-1, keepdim=True).clamp_min(1e-8)
-        # Rows in [-1, 1]: the one scale that FBGEMM takes for all of them is then each one's own.
+        # Rows in [-1, 1]: the one scale that FBGEMM uses for all of them is then each row's own.
         made: torch.Tensor = torch.ops.quantized.linear_dynamic(
             states / scale, self._weight, reduce_range=True
         )

@@ -1,4 +1,4 @@
-"""A part of a late profile that is fitted anew: what is asked for, and the model."""
+"""Refitting a part of a late profile: what is asked for, and the model."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What relevance tells, on queries that selected nothing.
+"""How much relevance tells, on queries that selected nothing.
 
 python -m benchmarks.relevance DATA_FOLDER [--model NAME] [--limit N] [--pool N] [--store FOLDER]
 
-Evidence two ways: *others*, where the candidates of an answerable query are what supports its
-answer and chunks of other queries, of all sets alike, against as many of these alone; *nearest*,
-the query's own candidates against the same without what supports the answer. Both by
-relevance, by all-MiniLM-L6-v2's best cosine, and by both as `fuse="auto"` has it.
+Evidence is judged in two ways: *others*, where the candidates of an answerable query are what
+supports its answer and chunks of other queries, from all sets alike, against as many of these
+alone; *nearest*, the query's own candidates against the same without what supports the answer. Both
+are by relevance, by all-MiniLM-L6-v2's best cosine, and by both as with `fuse="auto"`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from benchmarks.quality import MODEL
 RESULTS = Path(__file__).parent / "results" / "relevance.json"
 SIZES = (1, 5, 20, 100, 1000)
 RELEVANCE, COSINE, BOTH = WAYS = ("relevance", "MiniLM cosine", "both")
-ROUNDING = 1e-6  # what other batches of the embedder may change
+ROUNDING = 1e-6  # what different batches of the embedder may change
 KEPT = 0.95  # of the answerable, where false alarms are counted
 
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def others(queries: list[Labelled], asked: list[Labelled], count: int) -> list[str]:
-    """Distinct chunks that are no candidates of those asked."""
+    """Distinct chunks that are not candidates of the queries asked."""
     taken = {text for query in asked for text in query.texts}
     texts = [text for query in queries for text in query.texts if text not in taken]
     found = list(dict.fromkeys(texts))
@@ -131,10 +131,10 @@ def measured(
 
 @dataclass(frozen=True)
 class Evidence:
-    """That of some chunks together: the best one's, and as far as words count, what two say.
+    """Evidence of some chunks together: the best one's, and as far as words count, what two say.
 
     Attributes:
-        each: What each chunk has.
+        each: The evidence of each chunk.
         said: Which of the query's words it says.
         words: The query's.
         threshold: That of evidence.
@@ -149,7 +149,7 @@ class Evidence:
 
     @classmethod
     def of(cls, query: str, texts: list[str], each: Values, rule: RelevanceRule) -> Evidence:
-        """By what each of some texts has, and as the rule counts words."""
+        """From what each of some texts has, counting words as the rule does."""
         words = QueryWords(query, ordinary_rarity())
         said = [words.found(text) for text in texts]
         return cls(each, said, words, rule.evidence_threshold, rule.coverage)
@@ -164,7 +164,7 @@ class Evidence:
 
 
 class _Sides:
-    """Evidence of candidates with an answer and without, gathered query by query."""
+    """Evidence of candidates with and without an answer, gathered query by query."""
 
     def __init__(self) -> None:
         self._others: dict[int, tuple[list[float], list[float]]] = {}

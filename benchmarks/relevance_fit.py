@@ -1,9 +1,9 @@
-"""Fits anew what a late profile tells relevance and evidence by; nothing else of it changes.
+"""Refits what a late profile tells relevance and evidence by; nothing else in it changes.
 
 python -m benchmarks.relevance_fit DATA_FOLDER [--captures FOLDER] [--model NAME] [--dtype NAME]
 
-The queries are those of `benchmarks.late_fit`, and so are the two retrievers, of which cosines have
-a part in evidence. Only heads that the profile reads anyway take part.
+The queries are those of `benchmarks.late_fit`, and so are the two retrievers, of which the cosines
+play a part in evidence. Only heads that the profile reads anyway take part.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from attnmass.fitting.reports import facts
 from benchmarks.late_fit import Scored, hotpotqa, nq, written
 from benchmarks.refit import FOLDS, asked
 
-RESULTS = Path(__file__).parent / "results" / "relevance_fit.json"  # of the default model
+RESULTS = Path(__file__).parent / "results" / "relevance_fit.json"  # for the default model
 
 
 def main() -> None:
-    """Fit, and write the rules into the profile and what folds said of them into `--out`."""
+    """Fit, and write the rules into the profile and what folds said about them into `--out`."""
     refit = asked(__doc__, RESULTS)
     arguments, path = refit.arguments, refit.path
     profile, subject = refit.profile, refit.subject
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def told(found: dict[str, Any]) -> str:
-    """What folds said of the rule, and its reliability diagram."""
+    """What folds said about the rule, and its reliability diagram."""
     threshold = (
         "The threshold of evidence, chosen so that a silenced answer costs as much as four missed "
         f'"none", silences {found["silenced"]:.1%} of the answerable queries and lets '

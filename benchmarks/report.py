@@ -50,7 +50,7 @@ METHODS = {  # by how they are shown
 
 
 def main() -> None:
-    """Replace what stands between markers in README and docs, of what was measured."""
+    """Replace what is between markers in README and docs, for what was measured."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for name, (table, files) in TABLES.items():
@@ -129,7 +129,7 @@ def _heads(heads: list[list[int]]) -> str:
 
 
 def encoders_table(encoders: dict[str, Any], quality: dict[str, Any]) -> str:
-    """nDCG@10 of an encoder's attention, beside what else scores the same queries."""
+    """nDCG@10 of an encoder's attention, next to what else scores the same queries."""
     names = {
         "profile": f"{encoders['model']}, its profile",
         "mass alone": "the same, mass alone",
@@ -147,7 +147,7 @@ def late_table(late: dict[str, Any], quality: dict[str, Any]) -> str:
 
 
 def unlabelled_table(unlabelled: dict[str, Any], late: dict[str, Any]) -> str:
-    """nDCG@10 of heads that were fitted on texts alone, beside those that ship."""
+    """nDCG@10 of heads that were fitted on texts alone, next to those that ship."""
     names = {"attnmass, late": "fitted without labels"}
     shipped = {"attnmass, late": "shipped, fitted with labels"}
     return _beside(unlabelled["rows"], names, late["rows"], shipped)
@@ -165,7 +165,7 @@ def _beside(
     other_rows: list[dict[str, Any]],
     other_names: dict[str, str],
 ) -> str:
-    """nDCG@10 of methods, shown as `names` says, and of others on the queries that rows have."""
+    """nDCG@10 of methods, shown under `names`, and of others on the queries that rows have."""
     measured = {(row["set"], row["query"]) for row in rows}
     sets = [name for name in SETS if name in {row["set"] for row in rows}]
     lines = [f"| nDCG@10 | {' | '.join(sets)} |", f"|---{'|---' * len(sets)}|"]

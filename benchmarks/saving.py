@@ -2,10 +2,9 @@
 
 python -m benchmarks.saving DATA_FOLDER [--limit N] [--store FOLDER]
 
-Queries that selected nothing and whose candidates say the answer, in the order of
-all-MiniLM-L6-v2's cosines, as a retriever hands them over. Beside budgets: the first five chunks
-whole, and chunks of at least the highest cosine that keeps 95% of the answers of queries that may
-select.
+Queries that selected nothing and whose candidates contain the answer, in the order of
+all-MiniLM-L6-v2's cosines, as from a retriever. Besides budgets: the first five chunks whole, and
+chunks of at least the highest cosine that keeps 95% of the answers of queries that may select.
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ def measured(
 
 def best_threshold(folder: Path, minilm: MiniLM) -> float:
     """The highest cosine that keeps 95% of the answers of queries that may select."""
-    needed = []  # by query the highest cosine of a chunk that says the answer
+    needed = []  # by query, the highest cosine of a chunk that says the answer
     for name in SETS:
         for item in read_answers(folder, name)[: min(CHOOSING, N_FIT[name])]:
             scores = [

@@ -21,7 +21,7 @@ from benchmarks.measure import exponent, growth, in_a_process, paired, store
 RESULTS = Path(__file__).parent / "results" / "scaling.json"
 
 SIZES = (20, 50, 100, 200, 500, 1000, 2000)
-BOUNDS = (1, 64 << 20, 256 << 20, 1 << 30)  # bytes; into the first nothing fits
+BOUNDS = (1, 64 << 20, 256 << 20, 1 << 30)  # bytes; nothing fits into the first
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def rounded_rows(rows: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Seconds as they are stored."""
+    """Seconds rounded as they are stored."""
     return [[round(value, 4) for value in row] for row in rows]
 
 
@@ -72,7 +72,7 @@ def medians(rows: Sequence[Sequence[float]]) -> list[float]:
 def grow(
     query: str, texts: Sequence[str], sizes: Sequence[int], repeats: int
 ) -> tuple[list[list[float]], list[list[float]]]:
-    """Seconds of ranking so many chunks, nothing kept and everything there, `[size][repeat]`."""
+    """Seconds of ranking that many chunks, with nothing or everything kept, `[size][repeat]`."""
     forgetful = AttentionRanker.from_pretrained("smollm2-135m", memory_bytes=0)
     ranker = AttentionRanker.from_pretrained("smollm2-135m", memory_bytes=None)
     forgetful.rank(query, texts[:20])
@@ -92,7 +92,7 @@ def grow(
 def fill(query: str, texts: Sequence[str], bound: int) -> dict[str, int]:
     """Bytes that the process grows while all texts are read ahead, and what the cache says."""
     ranker = AttentionRanker.from_pretrained("smollm2-135m", memory_bytes=bound)
-    ranker.rank(query, [texts[0]])  # what a first pass allocates is no part of the cache
+    ranker.rank(query, [texts[0]])  # what a first pass allocates is not part of the cache
     peak, after = growth(lambda: ranker.warm(texts))
     return {"peak": peak, "after": after, "counted": ranker.stats.memory_bytes}
 

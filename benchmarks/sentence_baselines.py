@@ -29,7 +29,7 @@ class SentenceScorer(Protocol):
         Args:
             query: The question.
             texts: The candidates.
-            spans: For each text its sentences, `[start, end)` in characters.
+            spans: For each text, its sentences, `[start, end)` in characters.
         """
 
 
@@ -58,15 +58,15 @@ class LlamaIndexOptimizer:
     The class cuts every node on its own to `int(n * percentile_cutoff)` of its n sentences, the
     most similar ones; sentences of two nodes never compete. A sentence's score is therefore how
     small the percentile may be at which it is still kept, the same in every node: `1 - rank / n`.
-    The ranks are the class's own: it is run once, our sentences handed in through `tokenizer_fn`,
-    with `percentile_cutoff=1` and no neighbours, and writes all sentences of a node back in the
-    order of similarity, from which the ranks are read.
+    The ranks are the class's own: it is run once, with our sentences passed in through
+    `tokenizer_fn`, with `percentile_cutoff=1` and no neighbours, and returns all sentences of a
+    node in order of similarity, from which the ranks are read.
 
-    Where `int(n * percentile_cutoff)` is 0 the class keeps the whole node. For a node of one
-    sentence that is so at every percentile below 1, so it scores 1; for longer nodes it would make
-    the tightest cutoffs keep the most, and is left out. So are, in the class's favour, its default
-    of one neighbour on either side, and the copies of a sentence that two neighbours bring along.
-    (The other mode, `threshold_cutoff`, is the plain cosine, and fails where a node has no
+    Where `int(n * percentile_cutoff)` is 0, the class keeps the whole node. For a node of one
+    sentence, that is so at every percentile below 1, so it scores 1; for longer nodes, it would
+    make the tightest cutoffs keep the most, and is left out. So are, in the class's favour, its
+    default of one neighbour on either side, and the copies of a sentence that two neighbours bring
+    along. (The other mode, `threshold_cutoff`, is the plain cosine, and fails where a node has no
     sentence above it.)
     """
 
@@ -76,12 +76,12 @@ class LlamaIndexOptimizer:
     def __call__(self, query: str, texts: Sequence[str], spans: Spans) -> list[list[float]]:
         """See `SentenceScorer`."""
         sentences = [_slices(text, each) for text, each in zip(texts, spans, strict=True)]
-        filled = [index for index, each in enumerate(sentences) if each]  # it fails on others
+        filled = [index for index, each in enumerate(sentences) if each]  # it fails on empty ones
         queue = iter([sentences[index] for index in filled])
         optimizer = SentenceEmbeddingOptimizer(
             embed_model=self._embedding,
             percentile_cutoff=1.0,
-            tokenizer_fn=lambda _: next(queue),  # it asks once a node, in order
+            tokenizer_fn=lambda _: next(queue),  # it asks once per node, in order
             context_before=0,
             context_after=0,
         )
@@ -103,16 +103,16 @@ class LlamaIndexOptimizer:
 class RagCompressAttention:
     """`AttentionScorer` of the PyPI package ragcompress, with the default model.
 
-    The class itself runs, on all sentences of all candidates as its `Compressor` would hand them
-    over, and with a model loaded as it loads one from a name: `AutoModel`, eager attention. (A
-    name cannot say which file of a folder is the GGUF.) In its own pipeline the title line would
-    be part of a chunk's first sentence; our sentences are without.
+    The class itself runs, on all sentences of all candidates as its `Compressor` would pass them,
+    and with a model loaded as it loads one from a name: `AutoModel`, eager attention. (A name
+    cannot say which file in a folder is the GGUF.) In its own pipeline, the title line would be
+    part of a chunk's first sentence; our sentences do not have it.
 
-    It reads the last layer alone, and puts nothing before the first sentence, so with a model whose
-    tokenizer sets no first token that sentence has the attention sink and scores 1 whatever it
+    It reads only the last layer, and puts nothing before the first sentence, so with a model whose
+    tokenizer adds no first token, that sentence has the attention sink and scores 1 whatever it
     says. Transformers keeps all layers' attention for it: memory grows with the square of the
-    tokens, about 1 GB in float32 for 1,000. Beyond 4,096 tokens it cuts the query off and scores
-    all 0.
+    number of tokens, about 1 GB in float32 for 1,000. Beyond 4,096 tokens, it cuts the query off
+    and scores everything 0.
     """
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
@@ -144,8 +144,8 @@ class RagCompressAttention:
 class AllHeads:
     """Attention in our parallel layout, of all heads of all layers.
 
-    Mass over the square root of the length, without the chunk's: of the ways that were tried the
-    one that is best for them. The profile's own would be far worse.
+    Mass over the square root of the length, without the chunk's: of the ways that were tried, the
+    best one for them. The profile's own would be far worse.
     """
 
     def __init__(self, dtype: str = "auto") -> None:
@@ -185,13 +185,13 @@ def _flat(texts: Sequence[str], spans: Spans) -> list[str]:
 
 
 def _nest(scores: Sequence[float], spans: Spans) -> list[list[float]]:
-    """Scores of all sentences, text after text, put back under their texts."""
+    """Scores of all sentences, text after text, regrouped by text."""
     left = iter(scores)
     return [[next(left) for _ in each] for each in spans]
 
 
 def _order(text: str, sentences: Sequence[str], left: Iterable[int]) -> list[int] | None:
-    """In which order the sentences that are left make up a text, spaces between them."""
+    """The order in which the sentences that are left make up a text, with spaces between them."""
     rest = list(left)
     if not rest:
         return [] if not text else None

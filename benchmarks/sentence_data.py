@@ -1,7 +1,7 @@
 """Queries with labelled sentences, and queries with the string that answers them.
 
-Both are read from the folder of JSON Lines files, the chunks of each query shuffled as `read_set`
-shuffles them.
+Both are read from the folder of JSON Lines files, with the chunks of each query shuffled as in
+`read_set`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class LabelledSentences:
     Attributes:
         query: The question.
         texts: What the candidates say; the title line comes first and is in no sentence.
-        sentences: For each text its sentences in order: `[start, end)` in characters, and whether
+        sentences: For each text, its sentences in order: `[start, end)` in characters, and whether
             the sentence supports the answer.
     """
 
@@ -33,7 +33,7 @@ class LabelledSentences:
 
     @property
     def spans(self) -> tuple[tuple[Span, ...], ...]:
-        """For each text its sentences, without labels."""
+        """For each text, its sentences, without labels."""
         return tuple(tuple((start, end) for start, end, _ in each) for each in self.sentences)
 
     @property
@@ -57,7 +57,7 @@ class Answered:
     Attributes:
         query: The question.
         texts: What the candidates say, title line included.
-        answers: Strings of which any one is the answer.
+        answers: Strings any one of which is the answer.
     """
 
     query: str

@@ -1,4 +1,4 @@
-"""How well scores find the supporting sentences, and whether trimming leaves the answer.
+"""How well scores find the supporting sentences, and whether trimming leaves the answer in.
 
 Each function takes one query; `benchmarks.metrics.interval` gives the mean over queries.
 """
@@ -21,7 +21,7 @@ def auc(relevant: Sequence[int], scores: Sequence[float]) -> float:
     """Area under ROC over all sentences of one query; ties count half.
 
     Raises:
-        ValueError: If all sentences, or none, are relevant: there is no such area.
+        ValueError: If all sentences, or none, are relevant: then there is no such area.
     """
     if len(set(relevant)) != 2:
         raise ValueError("the area under ROC needs relevant sentences and others")
@@ -32,14 +32,14 @@ def kept(scores: Sequence[float], tokens: Sequence[int], percent: int) -> list[i
     """The best sentences that fit into a share of the tokens of all sentences, best first.
 
     Sentences are taken from the best down, ties in input order, up to the first that would exceed
-    the bound; that one is left out, and so is everything below it. So what a tighter bound keeps
-    is always part of what a wider one keeps, and long sentences are paid for by who ranks them
-    first; packing shorter ones into the rest would measure the packing too.
+    the bound; that one is left out, and so is everything below it. So what a tighter bound keeps is
+    always part of what a wider one keeps, and whoever ranks long sentences first pays for it;
+    packing shorter ones into the rest would also measure the packing.
 
     Args:
         scores: One for each sentence.
         tokens: Length of each sentence.
-        percent: The bound, in percent of the sum of `tokens`, itself allowed.
+        percent: The bound, in percent of the sum of `tokens`, inclusive.
     """
     bound = percent * sum(tokens)
     best: list[int] = []
@@ -66,7 +66,7 @@ def share_kept(
 
 
 def normalize(text: str) -> str:
-    """Lower case, without ASCII punctuation and articles, white space single.
+    """Lower-cased, without ASCII punctuation and articles, with single white space.
 
     The definition of SQuAD's evaluation script (Rajpurkar et al., arXiv 1606.05250).
     """
@@ -77,10 +77,10 @@ def normalize(text: str) -> str:
 def has_answer(texts: Sequence[str], answers: Sequence[str]) -> bool:
     """Whether one of the texts says one of the answers, both normalised, in whole words.
 
-    Whole words because contexts are long and some answers are short: "14" is not in "1492".
+    Whole words, because contexts are long and some answers are short: "14" is not in "1492".
 
     Raises:
-        ValueError: If nothing of an answer is left when it is normalised.
+        ValueError: If nothing of an answer is left after it is normalised.
     """
     wanted = [normalize(answer) for answer in answers]
     if not all(wanted):
@@ -96,7 +96,7 @@ def answer_survives(
 
     Args:
         before: The candidates.
-        after: The text that is kept of each candidate that is.
-        answers: Any one will do.
+        after: The kept text of each candidate that is kept.
+        answers: Any one of them will do.
     """
     return has_answer(after, answers) if has_answer(before, answers) else None

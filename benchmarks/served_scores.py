@@ -1,11 +1,12 @@
-"""What thresholds of clients make of the scores that `attnmass serve` may give.
+"""What clients' thresholds make of the scores that `attnmass serve` may give.
 
 python -m benchmarks.served_scores DATA_FOLDER [--limit N]
 
 Queries that selected nothing, each with its own candidates, and with as many chunks of other
-queries, among which nothing answers it. For each way to score: nDCG@10 of the order, and at the
-thresholds that clients come with (RAGFlow 0.2, Dify 0.5) the share of what supports the answer that
-is kept, of the other candidates, and of the requests without an answer that anything is left of.
+queries, among which nothing answers it. For each way to score: nDCG@10 of the order, and, at the
+thresholds that clients come with (RAGFlow 0.2, Dify 0.5), the share that is kept of what supports
+the answer and of the other candidates, and the share of the requests without an answer for which
+anything is left.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a request over HTTP costs beside a call in the process, and how many are answered.
+"""What a request over HTTP costs compared with a call in the process, and how many are answered.
 
 python -m benchmarks.serving DATA_FOLDER [--seconds N]
 
 Chunks are warm: the server has read them before. Clients send one request after the other, each
-with another query. In `alike` all of them ask over the same chunks in the same order, so that those
-which wait share a call; in `apart` each client has an order of its own, so that none do. A
+with a different query. In `alike`, all of them ask about the same chunks in the same order, so that
+those that wait share a call; in `apart`, each client has its own order, so that none do. A
 cross-encoder is asked the same (`benchmarks.cross_served`). Server and clients share the machine's
 cores.
 """
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def material(folder: Path) -> tuple[list[str], list[str]]:
-    """Queries, and as many different texts as are asked for at most."""
+    """Queries, and as many different texts as are asked about at most."""
     rows = read_set(folder, "nq")
     texts = dict.fromkeys(text for row in rows for text in row.texts)
     return [row.query for row in rows], list(texts)[: max(CHUNKS)]
@@ -120,7 +120,7 @@ def material(folder: Path) -> tuple[list[str], list[str]]:
 async def measured(
     url: str, queries: Sequence[str], texts: list[str], clients: int, *, apart: bool, seconds: float
 ) -> dict[str, Any]:
-    """Requests a second, and how long each took, with so many clients at once."""
+    """Requests per second, and how long each took, with that many clients at once."""
     took: list[float] = []
     refused = 0
     limits = httpx.Limits(max_connections=clients)
@@ -150,7 +150,7 @@ async def measured(
 def in_turns(
     server: Process, ranker: AttentionRanker, queries: Sequence[str], texts: list[str], repeats: int
 ) -> dict[str, Any]:
-    """A call in this process and a request in turns, so that what else runs hits both alike."""
+    """A call in this process and a request in turn, so that what else runs affects both alike."""
     took: dict[str, list[float]] = {"in_process": [], "served": []}
     cpu = {"in_process": 0.0, "served": 0.0}
     ranker.rank(queries[0], texts)

@@ -1,15 +1,15 @@
-"""Single documents of some ten sentences, of which one says the answer: who finds it.
+"""Single documents of some ten sentences, one of which says the answer: which method finds it.
 
 python -m benchmarks.single DATA_FOLDER [--limit N] [--store FOLDER]
 
 A document is the passage that answers, without its title, among other candidates of the query that
 do not say the answer, until there are ten sentences. Queries are those that selected nothing and
-whose document says the answer in one sentence only, which is the one to be found. Beside what ships
-stands what a conditional logit over the same heads would give, the sentences competing for each row
-of the query, with and without MiniLM's cosine; it is fitted on documents of the part of `nq` that
-may select. What ships stands there by its heads' weights alone, too, and with MiniLM's cosine as
-`embed_model` has it. All but what is fitted here are also asked for HotpotQA's labelled sentences,
-which are of ten chunks a query.
+whose document says the answer in one sentence only, which is the one to be found. Next to what
+ships is what a conditional logit over the same heads would give, with the sentences competing for
+each row of the query, with and without MiniLM's cosine; it is fitted on documents from the part of
+`nq` that may select. What ships is also shown by its heads' weights alone, and with MiniLM's cosine
+as with `embed_model`. Everything except what is fitted here is also tested on HotpotQA's labelled
+sentences, which come from ten chunks per query.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ PENALTY = 0.003  # of squared weights, against the mean loss over documents
 BY_WEIGHTS = "attnmass by weights"
 EMBEDDED = "attnmass + MiniLM"
 LOGIT = "a logit over heads"
-FITTED = {  # by method the columns that a logit weighs
+FITTED = {  # by method, the columns that a logit weights
     LOGIT: ("heads",),
     f"{LOGIT} + MiniLM": ("heads", "cosine"),
 }
@@ -90,7 +90,7 @@ def documents(folder: Path, name: str, part: slice) -> Iterator[Document]:
 
 
 def _document(item: Answered, relevant: Sequence[int], number: int) -> Document | None:
-    """The document of a query; `None` where not one sentence alone says the answer."""
+    """The document of a query; `None` where the answer is not in exactly one sentence."""
     if not all(map(normalize, item.answers)):
         return None
     bodies = [text.partition("\n")[2] for text in item.texts]
@@ -124,7 +124,7 @@ class Scorers:
         self._weights: dict[str, Floats] = {}
 
     def fit(self, items: Sequence[Document]) -> dict[str, list[float]]:
-        """Weigh what is to be weighed, and tell the weights."""
+        """Fit the weights that are to be fitted, and return them."""
         found = [self._features(item) for item in tqdm(items, desc="to fit")]
         labels = [np.array(item.relevant, dtype=bool) for item in items]
         for method, names in FITTED.items():
@@ -151,7 +151,7 @@ class Scorers:
     def of_several(
         self, query: str, texts: Sequence[str], spans: Spans
     ) -> dict[str, list[list[float]]]:
-        """The same of several chunks, by what was not fitted here, `[chunk][span]`."""
+        """The same for several chunks, by what was not fitted here, `[chunk][span]`."""
         shipped, weighted, cosines, words = (
             scorer(query, texts, spans)
             for scorer in (self._shipped, self._weighted, self._minilm, self._bm25)
@@ -191,13 +191,13 @@ def conditional_logit(
     counting: Sequence[float] | None = None,
     penalty: float = PENALTY,
 ) -> Floats:
-    """Weights `[column]` by which the labelled one of each item's rows is likeliest.
+    """Weights `[column]` under which the labelled one of each item's rows is likeliest.
 
     Args:
         items: `[row, column]` each.
         labels: `[row]` each.
-        counting: How much each item counts; default: all alike.
-        penalty: Of squared weights.
+        counting: How much each item counts; default: all equally.
+        penalty: That on squared weights.
     """
     counted = np.ones(len(items)) if counting is None else np.asarray(counting)
     shares = (counted / counted.sum()).tolist()

@@ -1,12 +1,12 @@
-"""Fits anew how a late profile scores sentences, by labels and by single documents.
+"""Refits how a late profile scores sentences, by labels and by single documents.
 
 python -m benchmarks.span_fit DATA_FOLDER [--captures FOLDER] [--model NAME] [--dtype NAME]
 
-The labelled sentences are of the queries of `benchmarks.late_fit`, several chunks each: 25 of nq
-and 25 of HotpotQA. Beside them stand the documents of `benchmarks.single` that may fit: of some ten
-sentences each, of which one says the answer. The three sets weigh alike. Only heads that the
-profile reads anyway take part, so that no more is kept of a token; nothing else of the profile
-changes.
+The labelled sentences come from the queries of `benchmarks.late_fit`, several chunks each: 25 of nq
+and 25 of HotpotQA. To these are added the documents of `benchmarks.single` that may fit: of some
+ten sentences each, one of which says the answer. The three sets are weighted equally. Only heads
+that the profile reads anyway take part, so that no more is kept for a token; nothing else in the
+profile changes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from benchmarks.refit import FOLDS, asked
 
 RESULTS = Path(__file__).parent / "results" / "span_fit.json"
 MOST = 8  # heads by weights
-NQ = 25  # queries, of twenty candidates each, as many as HotpotQA has with labels
+NQ = 25  # queries, with twenty candidates each, as many as HotpotQA has with labels
 
 
 def main() -> None:
-    """Fit, and write the rule into the profile and what folds said of it into `--out`."""
+    """Fit, and write the rule into the profile and what folds said about it into `--out`."""
     refit = asked(__doc__, RESULTS)
     arguments, path = refit.arguments, refit.path
     profile, subject = refit.profile, refit.subject

@@ -19,7 +19,7 @@ Spans = Sequence[Sequence[tuple[int, int]]]
 
 
 class AttentionSpans:
-    """Span scores as `AttentionRanker` orders spans by, for spans that somebody else cut."""
+    """The scores that `AttentionRanker` orders spans by, for spans cut elsewhere."""
 
     def __init__(self, ranker: AttentionRanker, rule: SpanRule | None = None) -> None:
         """Score by a rule; default: the profile's."""
@@ -48,7 +48,7 @@ def _of_rule(by_head: npt.NDArray[np.float64], rule: SpanRule) -> npt.NDArray[np
 def shared_out(
     attention: Sequence[torch.Tensor], profile: HeadProfile, heads: Sequence[Head]
 ) -> list[float]:
-    """Scores of chunks from the attention `[head, token]` of each, as a ranking has them."""
+    """Scores of chunks from the attention `[head, token]` of each, as in a ranking."""
     return chunk_scores(QueryAttention(tuple(attention), torch.zeros(0)), profile, heads)[0]
 
 

@@ -1,11 +1,12 @@
-"""What each model that ships a profile is worth and costs: the table of `attnmass models`.
+"""The quality and cost of each model with a shipped profile: the table of `attnmass models`.
 
 python -m benchmarks.tiers DATA_FOLDER [--models NAME ...]
 
 Quality is that of `benchmarks.late` and `benchmarks.models`, on queries that selected nothing.
-Times are of one thread, in seconds of a core: what the process was given, so that others on the
-machine do not count. Indexing is timed on some chunks; of many warm chunks the vectors are random,
-as in `benchmarks.late_cost`. Models whose weights are not on this machine stay as they were.
+Times are for one thread, in seconds of a core: what the process was given, so that others on the
+machine do not count. Indexing is timed on some chunks; for many warm chunks, the vectors are
+random, as in `benchmarks.late_cost`. Models whose weights are not on this machine stay as they
+were.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from benchmarks.measure import in_a_process
 RESULTS = Path(__file__).parent / "results" / "tiers.json"
 SHIPPED = Path(__file__).parents[1] / "attnmass" / "loading" / "tiers.json"
 MODELS = ("smollm2-135m", "gemma-3-270m", "qwen2.5-coder-1.5b")
-READ = 40  # chunks by which indexing is timed
+READ = 40  # chunks that indexing is timed on
 SIZES = (20, 200, 2000)  # warm chunks
 REPEATS = 5
 
@@ -64,17 +65,17 @@ def main() -> None:
 
 
 def report(known: dict[str, Any]) -> str:
-    """The table of raw results and of what each model ranked."""
+    """The table from raw results and from what each model ranked."""
     return table(rows(known)) + "\n"
 
 
 def rows(known: dict[str, Any]) -> dict[str, Any]:
-    """What ships, of raw results."""
+    """What ships, from raw results."""
     return {name: tier(found, ranked(name)) for name, found in known.items()}
 
 
 def measured(name: str, folder: Path) -> dict[str, Any]:
-    """Times and sizes of one model, in a process of its own."""
+    """Times and sizes of one model, in a separate process."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     query, chunks = query_and_chunks(folder, max(SIZES))
@@ -109,7 +110,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
 
 
 def seconds_of(call: Callable[[], object]) -> float:
-    """What a call takes of a core."""
+    """Seconds of a core that a call takes."""
     started = time.process_time()
     call()
     return time.process_time() - started

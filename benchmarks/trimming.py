@@ -1,4 +1,4 @@
-"""What trimming keeps and what evidence tells, on queries and articles that chose nothing.
+"""What trimming keeps and what evidence shows, on queries and articles that chose nothing.
 
 python -m benchmarks.trimming DATA_FOLDER [--limit N] [--only PART ...]
 """
@@ -37,8 +37,8 @@ from benchmarks.spans import AttentionSpans, Spans
 RESULTS = Path(__file__).parent / "results" / "trimming.json"
 
 BUDGETS = (800, 400, 200)
-SLOW_QUERIES = 10  # of ragcompress, which takes up to a minute for one on two cores
-SHAPED_QUERIES = 15  # of each set, that are also asked in the other shapes
+SLOW_QUERIES = 10  # for ragcompress, which takes up to a minute for one on two cores
+SHAPED_QUERIES = 15  # of each set, which are also asked in the other shapes
 EVIDENCE_SETS = ("hotpotqa_paragraphs", "hotpotqa_sentences", "musique", "nq")
 MODEL = "smollm2-135m"
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def sentences(ranker: AttentionRanker, folder: Path, limit: int | None) -> Iterator[Row]:
-    """Area under ROC and shares kept of labelled supporting sentences; no query of it fitted."""
+    """Area under ROC and shares kept of labelled supporting sentences; no such query fitted."""
     scorers: dict[str, SentenceScorer] = {
         "attnmass": AttentionSpans(ranker),
         "all heads": AllHeads(),
@@ -138,7 +138,7 @@ def _cut(texts: tuple[str, ...]) -> Spans:
 def _packed(
     texts: tuple[str, ...], scores: list[list[float]], budget: int, count: TokenCounter
 ) -> list[str]:
-    """The same choice of the same spans by somebody else's scores."""
+    """The same choice of the same spans by another method's scores."""
     candidates = [
         Candidate(text, segment(text), mine, mine, lambda kept: kept)
         for text, mine in zip(texts, scores, strict=True)

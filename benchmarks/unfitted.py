@@ -1,11 +1,11 @@
-"""What a model that nobody has fitted ranks like, query by query, its own profile hidden.
+"""How a model that nobody has fitted ranks, query by query, with its own profile hidden.
 
 python -m benchmarks.unfitted DATA_FOLDER [--model NAME] [--first LAYERS] [--layout NAME]
 
-By heads that are chosen in seconds from the texts that ship, with the query's words and without, by
+By heads that are chosen in seconds from the texts that ship, with and without the query's words, by
 all heads of the middle layers, and by BM25, over the same candidates of queries that selected
 nothing. Set HF_HOME to an empty folder, or what was fitted earlier is found. What was ranked is
-kept after each query, and a second run goes on from there.
+kept after each query, and a second run resumes from there.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
         about = {"layout": chosen.layout, "heads": heads, "rows": [], "seconds": round(seconds, 1)}
     found[told] = about
     ranker = subject.ranker(profile=chosen, memory_bytes=MEMORY_BYTES)
-    # By its heads: for the default profile a ranker would choose some, too.
+    # By its heads: for the default profile, a ranker would also choose some.
     middle = subject.ranker(heads=subject.default.heads)
     ways: dict[str, Callable[[str, Sequence[str]], Sequence[float]]] = {
         WORDS: lambda query, texts: ranker.rank(query, texts).scores,
@@ -78,7 +78,7 @@ def main() -> None:
         BM25: bm25,
     }
     done = {(row["set"], row["query"], row["method"]) for row in about["rows"]}
-    # A few of each set, then more, so that a run that is cut off has as many of all.
+    # A few of each set, then more, so that a run that is cut off has as many of each.
     sets = {name: test_part(arguments.data, name)[: arguments.limit] for name in SETS}
     for number in tqdm(range(arguments.limit)):
         for name, queries in sets.items():
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def cut(model: Any, n_layers: int) -> None:
-    """Leave a decoder its first layers, so that it is another model, of which nothing is known."""
+    """Leave a decoder its first layers, so that it is a new model, about which nothing is known."""
     config = find_config(model)
     decoder = find_decoder(model)
     name, layers = find_layers(decoder)
@@ -132,7 +132,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def write(path: Path, found: dict[str, Any]) -> None:
-    """Store what was measured so far."""
+    """Store what has been measured so far."""
     text = json.dumps(found, separators=(",", ":")).replace("},{", "},\n{")
     path.write_text(f"{text}\n", encoding="utf-8")
 

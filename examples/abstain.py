@@ -1,4 +1,4 @@
-"""Say "not in here": a threshold from questions whose answers are known to be there or not."""
+"""Say "not in here", by a threshold from questions whose answers are known to be there or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logging.disable_progress_bar()
 
 ANSWERABLE = "Where does the aardvark live?"
 
-# A dozen of each are better; those that are asked below are not among them.
+# A dozen of each would be better; the questions asked below are not among them.
 IN_HERE = (
     "What is an abacus used for?",
     "Who was the first to step onto the lunar surface?",
@@ -30,7 +30,7 @@ NOT_IN_HERE = (
 
 
 def halfway(there: list[float], not_there: list[float]) -> float:
-    """Evidence between those of two kinds of questions; a share, so its log-odds are averaged."""
+    """Evidence halfway between two kinds of questions; it is a share, so log-odds are averaged."""
 
     def log_odds(share: float) -> float:
         share = min(max(share, 1e-6), 1 - 1e-6)

@@ -20,7 +20,7 @@ QUESTIONS = (
     "Who coined the term albedo?",
 )
 
-OPENING_QUESTIONS = (  # that the beginnings of articles answer
+OPENING_QUESTIONS = (  # which the beginnings of articles answer
     "Who invented the theory of relativity?",
     "After whom is the ampere named?",
 )
@@ -38,7 +38,7 @@ def read_articles() -> list[dict[str, str]]:
 
 
 def read_openings() -> list[dict[str, str]]:
-    """The same with the first paragraphs of each article only, which is less to read."""
+    """The same with only the first paragraphs of each article, which is less to read."""
     return [
         {**article, "text": "\n\n".join(article["text"].split("\n\n")[:2])}
         for article in read_articles()
@@ -55,7 +55,7 @@ def text_generator() -> Any:
     files = {} if source.gguf is None else {"gguf_file": source.gguf}
     tokenizer = AutoTokenizer.from_pretrained(source.name, **files)
     model = AutoModelForCausalLM.from_pretrained(source.name, dtype="float32", **files)
-    # Said here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
+    # Set here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
     return pipeline(
         "text-generation", model=model, tokenizer=tokenizer, max_new_tokens=60, do_sample=False
     )
@@ -75,7 +75,7 @@ def show_cited(
     places: Sequence[tuple[int, str, int | None, int | None]],
     evidence: float,
 ) -> None:
-    """Print what is left for a question, and from where in which article each number is."""
+    """Print what is left for a question, and where in which article each number is from."""
     console = Console()
     console.rule(f"[bold]{question}")
     console.print(f"evidence {evidence:.3f}", style="italic", highlight=False)

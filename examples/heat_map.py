@@ -19,7 +19,7 @@ N_PARAGRAPHS = 2  # of each article
 
 
 def main() -> None:
-    """Write the page, and say in the terminal what it shows of the best article."""
+    """Write the page, and say in the terminal what it shows for the best article."""
     page = Path(sys.argv[1] if len(sys.argv) > 1 else "heat_map.html")
     chunks = [
         Chunk("\n\n".join(article["text"].split("\n\n")[:N_PARAGRAPHS]), title=article["title"])

@@ -18,7 +18,7 @@ TEMPLATE = "{title}\n{page_content}"
 
 
 def main() -> None:
-    """Ask, and print the tool's calls, where their text is from, and the agent's answer."""
+    """Ask, and print the tool's calls, where their text comes from, and the agent's answer."""
     rerank = AttentionRerank(
         top_n=3, max_tokens=120, document_template=TEMPLATE, reader_template=TEMPLATE
     )

@@ -1,4 +1,4 @@
-"""LangChain: the model that answers also reranks, and tells what its answer rests on."""
+"""LangChain: the model that answers also reranks, and shows what its answer rests on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def generator() -> ChatHuggingFace:
     files = {} if source.gguf is None else {"gguf_file": source.gguf}
     tokenizer = AutoTokenizer.from_pretrained(source.name, **files)
     model = AutoModelForCausalLM.from_pretrained(source.name, dtype="float32", **files)
-    # Said here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
+    # Set here, since `HuggingFacePipeline` forgets its `pipeline_kwargs` when it is invoked.
     pipe = pipeline(
         "text-generation", model=model, tokenizer=tokenizer, max_new_tokens=60, do_sample=False
     )

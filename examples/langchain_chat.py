@@ -1,4 +1,4 @@
-"""LangChain: ask a corpus in Qdrant; of 500 chunks 120 tokens are read, cited, or none at all."""
+"""LangChain: ask a corpus in Qdrant; of 500 chunks, 120 tokens are read and cited, or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logging.set_verbosity_error()
 
 
 def open_store(rerank: AttentionRerank) -> QdrantVectorStore:
-    """The articles in chunks, embedded; what is not in the store yet is read."""
+    """The articles in chunks, embedded; what is not yet in the store is read."""
     client = QdrantClient(":memory:")
     client.create_collection("articles", VectorParams(size=384, distance=Distance.COSINE))
     embeddings = HuggingFaceEmbeddings(model_name=embedding_model())
@@ -46,7 +46,7 @@ def main() -> None:
         store=str(folder / "attention"),
         document_template="{title}\n{page_content}",
         max_tokens=BUDGET,
-        order="best_last",  # a small model heeds most what it read last
+        order="best_last",  # a small model heeds what it read last the most
         on_no_evidence="empty",
         keep_ranking=True,
         show_progress=True,

@@ -1,4 +1,4 @@
-"""LangChain: a server in place of Cohere, by its own integration, and with trimming by ours."""
+"""LangChain: a server in place of Cohere, by LangChain's integration, with trimming by ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logging.set_verbosity_error()
 
 
 def main() -> None:
-    """Print a question's best chunks, then the sentences of them that matter."""
+    """Print a question's best chunks, then the sentences in them that matter."""
     retriever = open_retriever()
     question = QUESTIONS[0]
     with served() as url:

@@ -1,4 +1,4 @@
-"""LangChain: 200 tokens of evidence, with numbers to cite, and how much there is."""
+"""LangChain: 200 tokens of evidence, with numbers to cite, and how much evidence there is."""
 
 from __future__ import annotations
 

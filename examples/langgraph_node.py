@@ -19,7 +19,7 @@ RERANK = AttentionRerank(top_n=3, max_tokens=150, document_template="{title}\n{p
 
 
 class State(TypedDict, total=False):
-    """What the nodes hand on."""
+    """What the nodes pass on."""
 
     question: str
     documents: list[Document]
@@ -27,18 +27,18 @@ class State(TypedDict, total=False):
 
 
 async def retrieve(state: State) -> State:
-    """Documents of a question."""
+    """Retrieve documents for a question."""
     return {"documents": await RETRIEVER.ainvoke(state["question"])}
 
 
 async def trim(state: State) -> State:
-    """Those that the question looks at, cut to what it looks at; the event loop goes on."""
+    """Keep those that the question looks at, cut to what it looks at; the event loop goes on."""
     kept = await RERANK.acompress_documents(state["documents"], state["question"])
     return {"documents": list(kept)}
 
 
 def number(state: State) -> State:
-    """The text for a prompt, with a number after each span."""
+    """Make the text for a prompt, with a number after each span."""
     return {"context": cite(state["documents"]).text}
 
 

@@ -21,7 +21,7 @@ logging.set_verbosity_error()
 def lookup_tool() -> QueryEngineTool:
     """A tool that gives the agent trimmed text to answer from."""
     retriever = AttentionRetriever(open_index().as_retriever(), fetch_k=20, top_n=3, max_tokens=120)
-    synthesizer = ContextOnly(llm=ScriptedLLM())  # gives what was found, and asks no LLM
+    synthesizer = ContextOnly(llm=ScriptedLLM())  # returns what was found, and asks no LLM
     engine = RetrieverQueryEngine(retriever, synthesizer)
     return QueryEngineTool.from_defaults(
         engine, name="look_up", description="Finds what the articles say about a question."
@@ -29,7 +29,7 @@ def lookup_tool() -> QueryEngineTool:
 
 
 async def main() -> None:
-    """Ask, and print the tool's calls, where their text is from, and the agent's answer."""
+    """Ask, and print the tool's calls, where their text comes from, and the agent's answer."""
     agent = FunctionAgent(tools=[lookup_tool()], llm=ScriptedLLM(), streaming=False)
     for question in OPENING_QUESTIONS:
         print(question)

@@ -1,4 +1,4 @@
-"""LlamaIndex: ask a corpus in Qdrant; of 500 chunks 120 tokens are read, cited, or none at all."""
+"""LlamaIndex: ask a corpus in Qdrant; of 500 chunks, 120 tokens are read and cited, or none."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TEMPLATE = PromptTemplate(
 
 
 def open_index(rerank: AttentionRerank) -> VectorStoreIndex:
-    """The articles in chunks, embedded; what is not in the store yet is read."""
+    """The articles in chunks, embedded; what is not yet in the store is read."""
     articles = [
         Document(text=each["text"], metadata={"title": each["title"]}) for each in read_articles()
     ]
     nodes = SentenceSplitter(chunk_size=128, chunk_overlap=0).get_nodes_from_documents(articles)
     index = VectorStoreIndex.from_vector_store(
-        # Qdrant in the process has no index of payloads, and warns when it is asked for one.
+        # In-process Qdrant has no payload index, and warns when it is asked for one.
         QdrantVectorStore("articles", client=QdrantClient(":memory:"), index_doc_id=False),
         embed_model=HuggingFaceEmbedding(model_name=embedding_model()),
     )
@@ -46,7 +46,7 @@ def main() -> None:
         store=str(folder / "attention"),
         top_n=BEST,
         max_tokens=BUDGET,
-        order="best_last",  # a small model heeds most what it read last
+        order="best_last",  # a small model heeds what it read last the most
         on_no_evidence="empty",
         keep_ranking=True,
         show_progress=True,

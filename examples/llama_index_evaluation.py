@@ -23,7 +23,7 @@ LABELLED = Path(__file__).parent / "data" / "labelled.jsonl"
 
 
 class AnswerIsThere(BaseEvaluator):
-    """Whether the contexts say the answer; no model judges it."""
+    """Whether the contexts contain the answer; no model judges it."""
 
     def _get_prompts(self) -> PromptDictType:
         return {}
@@ -45,7 +45,7 @@ class AnswerIsThere(BaseEvaluator):
 
 
 def main() -> None:
-    """Print tokens and answers left for each way to choose from 20 chunks."""
+    """Print the tokens and answers left by each way to choose from 20 chunks."""
     retriever = open_whole_index().as_retriever(similarity_top_k=20)
     asked = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
     fetched = [retriever.retrieve(each["question"]) for each in asked]

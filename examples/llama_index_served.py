@@ -1,4 +1,4 @@
-"""LlamaIndex: a server in place of TEI, by its own integration, and with trimming by ours."""
+"""LlamaIndex: a server in place of TEI, by LlamaIndex's integration, with trimming by ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logging.set_verbosity_error()
 
 
 def main() -> None:
-    """Print a question's best chunks, then the sentences of them that matter."""
+    """Print a question's best chunks, then the sentences in them that matter."""
     retriever = open_index().as_retriever(similarity_top_k=20)
     question = QUESTIONS[0]
     before = {each.node_id: n for n, each in enumerate(retriever.retrieve(question), start=1)}

@@ -1,4 +1,4 @@
-"""LlamaIndex: a workflow with a step that trims, while the event loop goes on with other work."""
+"""LlamaIndex: a workflow with a step that trims while the event loop goes on with other work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Asked(StartEvent):
 
 
 class Retrieved(Event):
-    """What the index has on it."""
+    """What the index has on the question."""
 
     question: str
     nodes: list[NodeWithScore]
@@ -40,13 +40,13 @@ class LookUp(Workflow):
 
     @step
     async def retrieve(self, asked: Asked) -> Retrieved:
-        """From the index."""
+        """Retrieve from the index."""
         nodes = await self._retriever.aretrieve(asked.question)
         return Retrieved(question=asked.question, nodes=nodes)
 
     @step
     async def trim(self, found: Retrieved) -> StopEvent:
-        """In a thread of the reranker's own: loading the model does not stop the loop either."""
+        """Trim in the reranker's own thread: loading the model does not stop the loop either."""
         nodes = await self._rerank.apostprocess_nodes(found.nodes, query_str=found.question)
         return StopEvent(result=nodes)
 

@@ -18,7 +18,7 @@ SERVER = Path(__file__).with_name("mcp_server.py")
 
 
 async def main(question: str) -> None:
-    """Print the tool, what it keeps of articles, and what it says to a call that is wrong."""
+    """Print the tool, what it keeps of articles, and what it says to an invalid call."""
     command = StdioServerParameters(
         command=sys.executable, args=[str(SERVER)], env=dict(os.environ)
     )

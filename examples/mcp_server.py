@@ -55,11 +55,11 @@ async def rank_and_trim(
 ) -> Evidence:
     """Keep the sentences of passages that a question looks at, verbatim and with offsets."""
     chunks = [Chunk(each.text, title=each.source) for each in passages]
-    try:  # both in threads: the first call loads the model, all share it
+    try:  # both in threads: the first call loads the model, and all share it
         ranker = await to_thread.run_sync(shared_ranker, MODEL)
         found = await ranker.arank(question, chunks, top_n=top_n, trim=Trim(max_tokens=max_tokens))
     except (AttnMassError, ValueError) as error:
-        raise ToolError(str(error)) from error  # for the caller to read and mend
+        raise ToolError(str(error)) from error  # for the caller to read and fix
     kept = [
         Kept(
             source=passages[chunk.index].source,

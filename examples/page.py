@@ -1,4 +1,4 @@
-"""A page to try it: paste texts, ask, and see where the question looked and what is kept.
+"""A page to try it out: paste texts, ask, and see where the question looked and what is kept.
 
 streamlit run examples/page.py --server.address=127.0.0.1 --browser.gatherUsageStats=false
 """
@@ -15,12 +15,12 @@ from attnmass import AttentionRanker, Chunk
 
 @st.cache_resource(show_spinner="Loading the model")
 def open_ranker() -> AttentionRanker:
-    """One for all who look at the page; it lets one query in at a time."""
+    """One for all who look at the page; it handles one query at a time."""
     return AttentionRanker.from_pretrained("smollm2-135m")
 
 
 def read_chunks(pasted: str) -> list[Chunk]:
-    """What was pasted, at lines of three dashes and more; the articles where nothing was."""
+    """What was pasted, split at lines of three or more dashes; the articles if nothing was."""
     if pasted.strip():
         return [
             Chunk(text.strip()) for text in re.split(r"(?m)^---+[ \t]*$", pasted) if text.strip()
@@ -48,7 +48,7 @@ def main() -> None:
     after.metric("Tokens kept", f"{ranking.n_tokens_after:,}")
     if ranking.no_evidence:
         st.warning("Nothing here seems to answer that.")
-    # Texts are escaped in it, and its policy lets no script run but its own.
+    # Texts are escaped in it, and its policy lets only its own script run.
     st.iframe(ranking.explain().to_html(), height=900)
 
 

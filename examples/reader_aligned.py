@@ -1,4 +1,4 @@
-"""The model that answers also says what to give it; what it generates is not changed by that."""
+"""The model that answers also chooses what it is given; that does not change what it generates."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ logging.set_verbosity_error()
 
 
 def generate(generator: Any, context: str, question: str) -> str:
-    """What the pipeline's own model makes of it."""
+    """What the pipeline's own model answers."""
     turn = {"role": "user", "content": f"{context}\n\nAnswer in one sentence: {question}"}
     (found,) = generator([turn], max_new_tokens=30, do_sample=False, return_full_text=False)
     return str(found["generated_text"])
 
 
 def main() -> None:
-    """Answer from ten articles, from what the model itself picks of them, and once more."""
+    """Answer from ten articles, from what the model itself picks from them, and once more."""
     generator = text_generator()
     question = OPENING_QUESTIONS[1]
     articles = [each for each in read_openings() if each["title"].startswith("A")][16:26]

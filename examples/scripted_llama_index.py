@@ -1,4 +1,4 @@
-"""An LLM that calls tools by a script, so that the example with an agent always does the same."""
+"""An LLM that calls tools by a script, so that the agent example always does the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ScriptedLLM(FunctionCallingLLM, CustomLLM):
 
     @property
     def metadata(self) -> types.LLMMetadata:
-        """That it can call tools."""
+        """Says that it can call tools."""
         return types.LLMMetadata(is_chat_model=True, is_function_calling_model=True)
 
     def chat(self, messages: Sequence[ChatMessage], **options: Any) -> ChatResponse:

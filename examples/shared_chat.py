@@ -13,13 +13,13 @@ from attnmass.results.attribution import Attribution
 from attnmass.results.citations import Cited
 
 PROMPT = "{context}\n\nAnswer in one sentence: {question}"
-FETCHED = 500  # chunks, of a good thousand
+FETCHED = 500  # chunks, out of a good thousand
 BEST = 2  # of them, which are trimmed
 BUDGET = 120  # tokens, which the generator reads
 
 
 def arguments(program: str) -> tuple[Iterator[str], Path]:
-    """The questions, and the folder that keeps what was read; the second start is quick."""
+    """The questions, and the folder that keeps what was read, so that a second start is quick."""
     parser = argparse.ArgumentParser(description="Ask the articles in examples/data.")
     parser.add_argument("questions", nargs="*", help="default: the lines of stdin")
     parser.add_argument("--folder", type=Path, default=Path("build", program))
@@ -51,7 +51,7 @@ def show(question: str, ranking: Ranking, cited: Cited, answer: Attribution | No
 
 
 def _numbered(answer: Attribution, cited: Cited) -> str:
-    """The answer, and behind each sentence the number of the span that it looked at most."""
+    """The answer, and after each sentence the number of the span that it looked at most."""
     parts = []
     for sentence in answer.sentences:
         numbers = [

@@ -18,7 +18,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 
 def open_retriever() -> VectorStoreRetriever:
-    """Finds 20 chunks of the beginnings of articles; they know their title and their place."""
+    """Finds 20 chunks from the beginnings of articles, with their title and place."""
     documents = [
         Document(each["text"], metadata={"title": each["title"]}) for each in read_openings()
     ]

@@ -22,7 +22,7 @@ def index_of(
     overlap: int = 20,
     show_progress: bool = False,
 ) -> VectorStoreIndex:
-    """Articles in chunks that know their title and their place."""
+    """Articles in chunks, with their title and place."""
     return VectorStoreIndex.from_documents(
         [Document(text=each["text"], metadata={"title": each["title"]}) for each in articles],
         transformations=[SentenceSplitter(chunk_size=chunk_size, chunk_overlap=overlap)],
@@ -47,7 +47,7 @@ class SmallLLM(CustomLLM):
     _generator: Any = PrivateAttr()
 
     def __init__(self, generator: Any = None) -> None:
-        """Load it, unless it is there."""
+        """Load it, unless it is given."""
         generator = text_generator() if generator is None else generator
         super().__init__(
             messages_to_prompt=lambda messages: _prompt(generator, messages),

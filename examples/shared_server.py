@@ -1,4 +1,4 @@
-"""What the examples with a server share: `attnmass serve`, started and ended."""
+"""What the examples with a server share: starting and ending `attnmass serve`."""
 
 from __future__ import annotations
 

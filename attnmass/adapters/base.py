@@ -1,4 +1,4 @@
-"""How an adapter of a framework gets at its ranker; no framework and no torch in here."""
+"""How a framework's adapter gets its ranker; no framework and no torch in here."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ class UsesRanker(RankerFields):
 
     @classmethod
     def from_ranker(cls, ranker: AttentionRanker | RemoteRanker, **fields: Any) -> Self:
-        """Use a ranker that you have already.
+        """Use a ranker that you already have.
 
         It is never serialized: what is unpickled, or used after `release`, loads the model that
         `model` names, by default the one that the ranker's head profile names, and reads it in the
-        same way: the same head profile, layout and `options`.
+        same way, with the same head profile, layout and `options`.
 
         Args:
             ranker: The ranker.
-            **fields: Other fields, but none that says how a model is loaded.
+            **fields: Other fields, except those that say how a model is loaded.
 
         Raises:
             ValueError: If a field is unknown, invalid, or says how a model is loaded.
@@ -81,15 +81,15 @@ class UsesRanker(RankerFields):
         fit_texts: str | Path | Sequence[str | Path] | None = None,
         **fields: Any,
     ) -> Self:
-        """Use a model that is in memory already, such as the one that a pipeline generates with.
+        """Use a model that is already in memory, such as the one that a pipeline generates with.
 
         Args:
             model: A transformers model, or a `CrossEncoder`.
-            tokenizer: Its fast tokenizer, unless it brings one; not the field of that name, the
+            tokenizer: Its fast tokenizer, unless it brings its own; not the field of that name, the
                 reader's, which can be set on what is returned.
             heads: `(layer, head)` pairs to read, 0-based.
             profile: A head profile, the path of one, or `"fit"`, instead of `heads`.
-            fit_texts: What `profile="fit"` goes by, as in `AttentionRanker`.
+            fit_texts: What `profile="fit"` fits on, as in `AttentionRanker`.
             **fields: As in `from_ranker`, and those that say how the model is read, and where what
                 was read is kept.
 
@@ -109,7 +109,7 @@ class UsesRanker(RankerFields):
 
     @classmethod
     def from_generator(cls, generator: Any, *, tokenizer: Any = None, **options: Any) -> Self:
-        """Use the very model that a pipeline generates with; nothing of it is changed.
+        """Use the very model that a pipeline generates with; nothing in it is changed.
 
         Args:
             generator: As in `AttentionRanker.from_generator`.
@@ -133,7 +133,7 @@ class UsesRanker(RankerFields):
         fields: dict[str, Any],
         refused: Iterable[str],
     ) -> Self:
-        """An adapter of a ranker whose `refused` fields are settled."""
+        """An adapter around a ranker, which settles the `refused` fields."""
         settled = settled_by(ranker)
         if clash := [name for name in refused if name in fields]:
             raise ValueError(f"the ranker is loaded already: leave out {', '.join(clash)}")
@@ -146,7 +146,7 @@ class UsesRanker(RankerFields):
         """The ranking of the last call, for its `explain`; `None` without `keep_ranking`.
 
         Its indices count the candidates that have text. A call that had nothing to rank leaves the
-        one before; of calls in several threads it is that of the last to end. It is not serialized.
+        one before; with calls in several threads, it is that of the last to end. Not serialized.
         """
         return self._last_ranking if self.keep_ranking else None
 
@@ -154,7 +154,7 @@ class UsesRanker(RankerFields):
     def stats(self) -> RankerStats | None:
         """What its ranker has done since it was built, for all that share it; `None` before.
 
-        A server is asked for what its ranker did.
+        A server is asked what its ranker has done.
         """
         ranker = self._load() if is_url(self.model) else self._ranker
         if ranker is None:
@@ -164,7 +164,7 @@ class UsesRanker(RankerFields):
     def release(self) -> None:
         """Forget the model; the next use loads it again by its name.
 
-        One that was loaded by name is forgotten for all that share it.
+        A model that was loaded by name is forgotten for all that share it.
         """
         if self._ranker is None:
             release(self.model)
@@ -182,7 +182,7 @@ class UsesRanker(RankerFields):
 
         Raises:
             ValueError: Naming the option and what to set instead.
-            TypeError: If `tokenizer` or `embed_model` is none.
+            TypeError: If `tokenizer` or `embed_model` is not one.
         """
         if self.profile is not None and self.heads is not None:
             raise ValueError("pass profile or heads, not both")
@@ -202,10 +202,10 @@ class UsesRanker(RankerFields):
         return self
 
     def _trim(self, default: Callable[[], Any] = lambda: None) -> Trim | None:
-        """What is asked of trimming, `None` where it is not asked for.
+        """What is asked of trimming; `None` where it is not asked for.
 
         Args:
-            default: Gives what counts where no `tokenizer` is set; `None` is the ranking model's.
+            default: Gives the counter where no `tokenizer` is set; `None` is the ranking model's.
         """
         if all(getattr(self, name) is None for name in TRIM_FIELDS):
             return None
@@ -255,7 +255,7 @@ class UsesRanker(RankerFields):
         Args:
             query: The query.
             results: In order.
-            n_tokens: What they take, which also tells one tokenizer from another.
+            n_tokens: How many tokens they take, which also tells one tokenizer from another.
         """
         settle(self._request(query, results, n_tokens))
 
@@ -265,25 +265,25 @@ class UsesRanker(RankerFields):
         results: Sequence[Settled],
         count: Callable[[], int | None],
     ) -> bool:
-        """Whether the candidates are what this very call would give, for it gave them.
+        """Whether the candidates are what this very call would give, since it gave them before.
 
         Args:
             query: The query.
             results: As in `_settle`.
-            count: Gives what they take, as in `_settle`.
+            count: Gives how many tokens they take, as in `_settle`.
         """
         if not results or not all(isinstance(written, str) for *_, written in results):
-            return False  # candidates that nobody trimmed yet, of the same texts perhaps
+            return False  # candidates not trimmed yet, perhaps of the same texts
         return is_settled(self._request(query, results, count()))
 
     def _request(self, query: str, results: Sequence[Settled], n_tokens: int | None) -> str:
         options = self.model_dump(exclude=NO_MATTER)
-        if self.embed_model is not None:  # what it tells of itself may be anything
+        if self.embed_model is not None:  # what it says about itself may be anything
             options["embed_model"] = number_of(self.embed_model)
         return digest_of(query, options, self._load(), results, n_tokens)
 
     def _or_untouched(self, rank: Callable[[], Result], untouched: Result) -> Result:
-        """What `rank` gives; where it fails, under `on_error="passthrough"`, the candidates.
+        """What `rank` gives; where it fails, with `on_error="passthrough"`, the candidates.
 
         That there is no evidence is an answer, not a failure, and is raised all the same.
         """

@@ -16,7 +16,7 @@ def copied(value: Any, memo: dict[int, Any] | None = None) -> Any:
     try:
         return copy.deepcopy(value, {} if memo is None else dict(memo))
     except Exception:
-        # Not just TypeError: what is in there may say in its own way that it does not want to.
+        # Not just TypeError: what is in there may refuse in its own way.
         if type(value) is dict:
             return {copied(key, memo): copied(each, memo) for key, each in value.items()}
         if type(value) in (list, tuple, set, frozenset):

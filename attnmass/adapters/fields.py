@@ -1,4 +1,4 @@
-"""The options as fields of an adapter, mixed in beside the base class of its framework."""
+"""The options as fields of an adapter, mixed in alongside the base class of its framework."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _PATHS = [
     if told(declared, "format") == "path"
 ]
 
-# LlamaIndex's field of whom to tell of calls.
+# LlamaIndex's field for whom to tell about calls.
 _TOLD = "callback_manager"
 
 # Calls that an event loop may have under way with a server, which answers many.
@@ -56,7 +56,7 @@ _THREADS = 16
 # What is kept where nothing is said.
 N_BEST = 5
 
-# What users set, told first, and of that first what most of them set.
+# What users set, listed first, starting with what most of them set.
 COMMON = (
     *("model", "top_n", "max_tokens", "keep_ratio", "device", "store"),
     *("fuse", "min_relevance", "order", "evidence_threshold", "on_no_evidence"),
@@ -66,7 +66,7 @@ COMMON = (
 
 
 def _line(name: str, said: str | None) -> str:
-    """What `help` says of a field."""
+    """What `help` says about a field."""
     return fill(f"{name}: {said}", 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
 
 
@@ -98,7 +98,7 @@ class OfAdapters(BaseModel):
 class Sound(BaseModel):
     """Checks what is assigned; an assignment that is refused leaves an object as it was.
 
-    Errors say nothing of what was passed, which may be a key.
+    Errors say nothing about what was passed, which may be a key.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
@@ -111,13 +111,13 @@ class Sound(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check_names(cls, data: Any) -> Any:
-        """Name the field that is nearest to one that there is not."""
+        """For a field that does not exist, name the nearest one."""
         if isinstance(data, Mapping):
             check_names(cls, data, cls._names())
         return data
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set a field if all fields may be what they then are together, else leave it as it was.
+        """Set a field if all fields are then valid together, else leave it as it was.
 
         Raises:
             ValidationError: As the constructor; pydantic itself would keep what it refused.
@@ -141,10 +141,10 @@ class RankerFields(
 ):
     """Every option as a field.
 
-    Its docstring tells of the fields of each subclass that has one of its own.
+    The docstring of each subclass that has its own is extended with its fields.
     """
 
-    # Wider than the core's, where no `top_n` is all.
+    # Wider than the core's, where no `top_n` means all.
     top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
         "auto", "Keep this many of the best; auto is 5, or all under max_tokens, None for all"
     )
@@ -157,19 +157,19 @@ class RankerFields(
 
     @property
     def _worker(self) -> Worker:
-        """What async calls run in: by where the model is now, whatever was refused before."""
+        """What async calls run in, by where the model is now, whatever value was refused before."""
         return self._there if is_url(self.model) else self._here
 
     @property
     def _n_best(self) -> int | None:
-        """`top_n` as a number; a budget is for all candidates to compete for."""
+        """`top_n` as a number; all candidates compete for a budget."""
         if self.top_n != "auto":
             return self.top_n
         return N_BEST if self.max_tokens is None else None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Tell of the fields in the docstring, for `help`."""
+        """Describe the fields in the docstring, for `help`."""
         super().__pydantic_init_subclass__(**kwargs)
         if doc := cls.__dict__.get("__doc__"):
             told = {name: info.description for name, info in cls.model_fields.items()}
@@ -228,7 +228,7 @@ class RankerFields(
         return as_reading(value)
 
     def __eq__(self, other: object) -> bool:
-        """Whether all options are equal; what was loaded, and who is told of it, do not count."""
+        """Whether all options are equal; what was loaded, and who is told of it, does not count."""
         if not isinstance(other, RankerFields) or type(other) is not type(self):
             return NotImplemented
         names = [name for name in type(self).model_fields if name != _TOLD]
@@ -246,7 +246,7 @@ class RankerFields(
         return super(RankerFields, light).__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """The copy shares the ranker, the caller's objects, and who is told of calls."""
+        """The copy shares the ranker, the caller's objects, and who is told about calls."""
         listener = getattr(self, _TOLD, None)
         mine = (getattr(self, name) for name in OBJECTS)
         shared = (self._ranker, self._counted, self._last_ranking, *mine, listener)

@@ -23,7 +23,7 @@ class RagResult:
 
     Attributes:
         documents: As they were retrieved, best first.
-        ranking: Of these documents, `index` being the place in `documents`.
+        ranking: That of these documents; `index` is the place in `documents`.
     """
 
     documents: tuple[Chunk, ...]
@@ -42,18 +42,18 @@ class RagSearch:
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any, retriever: Any, **options: Any) -> None:
-        """Prepare a RAG model; nothing of it is changed.
+        """Prepare a RAG model; nothing in it is changed.
 
         Args:
             model: A `RagSequenceForGeneration` or `RagTokenForGeneration`.
             tokenizer: Its `RagTokenizer`.
             retriever: A `RagRetriever` (which needs the packages `datasets` and `faiss-cpu`), or
-                whatever has its method `retrieve`.
-            **options: Of `AttentionRanker`.
+                anything that has its method `retrieve`.
+            **options: Those of `AttentionRanker`.
 
         Raises:
-            UnsupportedModelError: If it is no RAG model.
-            TypeError: If the retriever is none.
+            UnsupportedModelError: If it is not a RAG model.
+            TypeError: If the retriever is not one.
             ValueError: As in `AttentionRanker`.
         """
         if not callable(getattr(retriever, "retrieve", None)):
@@ -66,7 +66,7 @@ class RagSearch:
         self.ranker = AttentionRanker(model, tokenizer, **options)
 
     def retrieve(self, question: str, *, n_docs: int = 5) -> tuple[list[Chunk], list[float]]:
-        """Documents, and the question encoder's score of each, its inner product with theirs.
+        """Documents, and the question encoder's score for each, its inner product with theirs.
 
         Args:
             question: The question.
@@ -95,9 +95,9 @@ class RagSearch:
         Args:
             question: The question.
             n_docs: How many documents to retrieve.
-            prior: Share of the question encoder's scores in the order, in [0, 1], as `fuse` of
+            prior: Share of the question encoder's scores in the order, in [0, 1], as `fuse` in
                 `AttentionRanker.rank`; default: the generator's attention alone.
-            **options: Of `AttentionRanker.rank`.
+            **options: Those of `AttentionRanker.rank`.
 
         Raises:
             ValueError: As in `retrieve` and `AttentionRanker.rank`.

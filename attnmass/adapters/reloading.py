@@ -1,4 +1,4 @@
-"""What an adapter keeps so that it can be loaded again: of a profile, and of a tokenizer."""
+"""What an adapter keeps of a profile and of a tokenizer, so that it can be loaded again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from attnmass.options.checks import check_type
 from attnmass.profiles import HeadProfile, packaged_profiles
 
-# Fields of a head profile that only tell about it. Its model is a field of the adapter as well.
+# Fields of a head profile that only describe it. Its model is a field of the adapter as well.
 _ABOUT = {"fingerprint", "prompt_version", "source", "fitted_on", "measured", "direction"}
 
 _logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def settled_by(ranker: object) -> dict[str, Any]:
     """The fields that a ranker settles, so that what is unpickled has one like it.
 
     Raises:
-        TypeError: If it is no ranker.
+        TypeError: If it is not a ranker.
     """
     from attnmass.client.remote import RemoteRanker
     from attnmass.ranker import AttentionRanker
@@ -53,7 +53,7 @@ def settled_by(ranker: object) -> dict[str, Any]:
 
 
 def light_tokenizer(tokenizer: Any) -> Any:
-    """The tokenizer for a pickle, `None` where it does not go into one."""
+    """The tokenizer for a pickle; `None` where it cannot be pickled."""
     try:
         pickle.dumps(tokenizer)
     except Exception as error:
@@ -66,7 +66,7 @@ def light_tokenizer(tokenizer: Any) -> Any:
 
 
 def warn_of_embed_model(embed_model: object) -> None:
-    """Log that an embedding model is in no pickle, since it may hold weights or a key."""
+    """Log that an embedding model is left out of the pickle, since it may hold weights or a key."""
     if embed_model is not None:
         _logger.warning(
             "embed_model stays behind, a pickle of this reranker scores spans by attention alone "

@@ -1,4 +1,4 @@
-"""Adapters whose model a server has: which fields they have, and what asks it."""
+"""Adapters whose model is on a server: which fields they have, and what asks it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REMOTE_FIELDS = names_of(Remote)
 
-# Of what is done where the model is: how it is loaded and read, and told of meanwhile.
+# Of what is done where the model is: how it is loaded and read, and what is reported meanwhile.
 _THERE = (*LOADING_FIELDS, "batch_size", "show_progress")
 
 
@@ -51,12 +51,12 @@ def check_fields(adapter: RankerFields) -> None:
 
 
 def model_name(model: str, ranking: Ranking) -> str:
-    """What a result says it was ranked by: of a server the model that it has, not where it is."""
+    """What a result says it was ranked by: for a server, the model that it has, not its address."""
     return ranking.profile.model if is_url(model) else model
 
 
 def options_of(adapter: RankerFields) -> dict[str, Any]:
-    """The options of an adapter's ranker, which asks a server or has its model here."""
+    """The options of an adapter's ranker, whether it asks a server or has its model here."""
     if not is_url(adapter.model):
         return {name: getattr(adapter, name) for name in LOADING_FIELDS}
     asked = {name: getattr(adapter, name) for name in REMOTE_FIELDS}
@@ -67,7 +67,7 @@ def remote_ranker(url: str, options: dict[str, Any]) -> RemoteRanker:
     """A ranker that asks a server.
 
     Raises:
-        ValueError: As `RemoteRanker`, or if an option is of a model in this process.
+        ValueError: As `RemoteRanker`, or if an option is for a model in this process.
     """
     from attnmass.client.remote import RemoteRanker
 

@@ -1,4 +1,4 @@
-"""Which results this process gave last, so that one that comes in again stays as it is."""
+"""Which results this process gave last, so that one that comes back in stays as it is."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def digest_of(
     results: Sequence[Settled],
     n_tokens: int | None,
 ) -> str:
-    """What stands for one call: what was asked, of which heads, and what came of it.
+    """What stands for one call: what was asked, of which heads, and what came out of it.
 
-    Results in it and not just options: two results of one request may be too much together.
+    It covers results and not just options: two results of one request may be too much together.
     """
     how = [ranker.profile.to_json(), ranker.options]
     asked = json.dumps([query, options, how, results, n_tokens], sort_keys=True, default=str)
@@ -44,10 +44,10 @@ def digest_of(
 
 
 def settle(digest: str) -> None:
-    """Remember a result; of very many the first are forgotten.
+    """Remember a result; of very many, the earliest are forgotten.
 
-    Not in the results' metadata: there it would be another one for the same chunk in each call, and
-    anybody could write it.
+    Not in the results' metadata: there it would differ for the same chunk in each call, and anybody
+    could write it.
     """
     with _guard:
         _given[digest] = None
@@ -65,8 +65,8 @@ def is_settled(digest: str) -> bool:
 def number_of(one: object) -> int:
     """A number that stands for an object of the caller's, and never for another one.
 
-    Its address does not: once it is gone another may have that. What cannot be told to be gone
-    has a new number each time, so that nothing is settled by it.
+    Its address would not do: once the object is gone, another may have it. An object that cannot be
+    known to be gone gets a new number each time, so that nothing is settled by it.
     """
     with _guard:
         found = _numbered.get(id(one))

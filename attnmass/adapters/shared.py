@@ -24,7 +24,7 @@ class _Slot:
 
     Attributes:
         lock: Held while one is loaded.
-        rankers: By the name that was given and the options.
+        rankers: By the name that was given, and the options.
     """
 
     lock: ForkLock = field(default_factory=ForkLock)
@@ -44,12 +44,12 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker 
 
     Args:
         name: As in `AttentionRanker.from_pretrained`, or the URL of a server.
-        **options: Its options; other options are another ranker, with a cache of its own, over the
-            same weights where they run in the same layers, dtype and place. Each must be hashable,
-            so heads are a tuple of pairs.
+        **options: Its options; other options mean another ranker, with its own cache, over the same
+            weights where they run in the same layers, dtype and place. Each must be hashable, so
+            heads are a tuple of pairs.
 
     Raises:
-        TypeError: If an option is not hashable, or the name is none.
+        TypeError: If an option is not hashable, or the name is not one.
         AttnMassError: As `AttentionRanker.from_pretrained`; the next call tries again.
     """
     place, name, key = _keys(name, options)
@@ -77,7 +77,7 @@ def shared_ranker(name: str = DEFAULT_MODEL, **options: Any) -> AttentionRanker 
 
 
 def ranker_in_memory(name: str, **options: Any) -> AttentionRanker | RemoteRanker | None:
-    """What `shared_ranker` would return at once, `None` where it would have to load a model.
+    """What `shared_ranker` would return at once; `None` where it would have to load a model.
 
     Args, errors: as in `shared_ranker`.
     """
@@ -88,9 +88,9 @@ def ranker_in_memory(name: str, **options: Any) -> AttentionRanker | RemoteRanke
 
 
 def _keys(name: str, options: dict[str, Any]) -> tuple[str, str, _Key]:
-    """The place of a model, the name that it is loaded by, and what tells one of its rankers.
+    """The place of a model, the name that it is loaded by, and what tells its rankers apart.
 
-    That is the name, and the options that are not the defaults.
+    The last is the name, and the options that are not the defaults.
     """
     from attnmass.loading.sources import ALIASES, place_of
     from attnmass.options.declared import defaults_of
@@ -103,7 +103,7 @@ def _keys(name: str, options: dict[str, Any]) -> tuple[str, str, _Key]:
     told = [(name, value) for name, value in options.items() if value != defaults.get(name)]
     name = place if place in ALIASES else name
     key = (name, *sorted(told, key=lambda item: item[0]))
-    hash(key)  # or there is a TypeError, before anything is put down
+    hash(key)  # raises TypeError if it cannot, before anything is stored
     return place, name, key
 
 
@@ -119,7 +119,7 @@ def _made(name: str, options: dict[str, Any]) -> AttentionRanker | RemoteRanker:
 
 @names_nearest
 def release(name: str | None = None) -> int:
-    """Forget shared rankers; their memory is free when this returns, unless somebody holds them.
+    """Forget shared rankers; their memory is free when this returns, unless something holds them.
 
     Args:
         name: Only those of this model, in whatever spelling; default: all.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def tell(rerank: RankerFields, ranking: Ranking, chunk: RankedChunk, place: int) -> dict[str, Any]:
-    """What is known of a candidate that stood at `place`, as far as the reranker is to tell it."""
+    """What is known of a candidate that stood at `place`, as far as the reranker is to say it."""
     if rerank.add_scores:
         model = model_name(rerank.model, ranking)
         return hidden.describe(ranking, chunk, place=place, model=model)

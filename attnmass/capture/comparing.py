@@ -1,4 +1,4 @@
-"""What the proofs at load share: how attention is held against what it has to be."""
+"""What the proofs at load share: how attention is compared with what it has to be."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ EAGER = "its eager attention over the same tokens"
 OTHER_ORDER = "the same chunks in another order"
 
 _HALF = (torch.float16, torch.bfloat16)
-COARSE = 0.5  # where rounding alone moves attention that far, it is still the same attention
+COARSE = 0.5  # where rounding alone moves attention this far, it is still the same attention
 
 _ADVICE = "pass a model from the documentation's table of families"
 
 
 class Proved(Protocol):
-    """What a reader of any kind tells of itself."""
+    """What a reader of any kind says about itself."""
 
     config: Any
     heads: tuple[tuple[int, int], ...]
@@ -30,7 +30,7 @@ class Proved(Protocol):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """That of the weights."""
 
 
 def compare(
@@ -42,7 +42,7 @@ def compare(
     kind: str = "attention",
     tolerance: float | None = None,
 ) -> None:
-    """Hold attention `[head, key]` against what it has to be.
+    """Compare attention `[head, key]` with what it has to be.
 
     Args:
         reader: What read it.

@@ -1,4 +1,4 @@
-"""What every reader of attention has: a view of a model, and the heads that are read in it."""
+"""What every attention reader has: a view of a model, and the heads that are read in it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Head = tuple[int, int]
 class ViewReader:
     """Reads selected heads in a view of a model.
 
-    Nothing of the model that is passed in is written to: the view shares its weights. One thread at
-    a time may use a reader, and asks it to `follow` the model first.
+    Nothing in the model that is passed in is modified: the view shares its weights. One thread at a
+    time may use a reader, and must first ask it to `follow` the model.
 
     Attributes:
         config: The model's own.
@@ -45,7 +45,7 @@ class ViewReader:
         self._n_tokens = embeddings_of(self._view)
 
     def proved(self, proof: Callable[[Self], None]) -> Self:
-        """Run a proof now, and again whenever the model has changed so that its view is a new one.
+        """Run a proof now, and again whenever a change in the model requires a new view.
 
         Args:
             proof: Raises an error where what is read is not the model's own.
@@ -58,10 +58,10 @@ class ViewReader:
         return self
 
     def follow(self) -> None:
-        """Follow what became of the model since the last call; to be called before every use.
+        """Follow changes in the model since the last call; to be called before every use.
 
         Raises:
-            UnsupportedModelError: If it became what cannot be followed.
+            UnsupportedModelError: If it changed in a way that cannot be followed.
         """
         self._state.follow(self._renew)
 
@@ -72,7 +72,7 @@ class ViewReader:
 
     def _renew(self) -> None:
         n_tokens = embeddings_of(self._view)
-        if n_tokens < self._n_tokens:  # the tokenizer was held against the ones before
+        if n_tokens < self._n_tokens:  # the tokenizer was checked against the previous ones
             raise UnsupportedModelError(
                 f"the model knows {n_tokens} tokens now, and knew {self._n_tokens} when the ranker "
                 "was built: build a new ranker, with a tokenizer that has no others"
@@ -86,13 +86,13 @@ class ViewReader:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        """Around every pass: the model is where it was, and nothing outside reaches into it."""
+        """Around every pass: the model is where it was, and nothing from outside affects it."""
         if self.device != self._home:
             raise UnsupportedModelError(
                 f"the model was moved from {self._home} to {self.device} after the ranker was "
                 "built: build a new ranker"
             )
-        # Not in inference mode: what a layer makes of itself when it first runs is the caller's.
+        # Not in inference mode: what a layer creates for itself when it first runs is the caller's.
         with undisturbed(), torch.no_grad():
             yield
 
@@ -108,7 +108,7 @@ class ViewReader:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """That of the weights."""
         dtype: torch.dtype = next(self._view.parameters()).dtype
         return dtype
 
@@ -116,8 +116,8 @@ class ViewReader:
         """Raise `UnsupportedModelError` if a layer with selected heads recorded nothing.
 
         Args:
-            recorded: The layers that did.
-            model: What the layers are of.
+            recorded: The layers that recorded something.
+            model: The model that the layers belong to.
             what: What such a layer lacks, and what to do about it.
         """
         missing = set(self._by_layer) - set(recorded)
@@ -126,7 +126,7 @@ class ViewReader:
 
 
 def check_finite(found: Tensor, what: str, dtype: torch.dtype) -> None:
-    """Raise `CaptureError` for NaN and infinite values: `what` says of what, with its verb."""
+    """Raise `CaptureError` for NaN and infinite values; `what` says in what, with its verb."""
     if not torch.isfinite(found).all():
         raise CaptureError(
             f"{what} NaN or infinite values in {dtype}: "
@@ -148,7 +148,7 @@ def by_layer(heads: Iterable[Head]) -> dict[int, list[int]]:
 
 
 def in_order(recorded: Mapping[int, Tensor], heads: Sequence[Head], dim: int = 1) -> Tensor:
-    """What was recorded by layer, the layer's heads along `dim`, in the order of `heads`."""
+    """What was recorded by layer, with the layer's heads along `dim`, in the order of `heads`."""
     known = by_layer(heads)
     each = [recorded[layer].select(dim, known[layer].index(head)) for layer, head in heads]
     return torch.stack(each, dim=dim)

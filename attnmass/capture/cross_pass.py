@@ -1,7 +1,7 @@
-"""One forward pass of an encoder-decoder's view, and the functions that transformers asks for it.
+"""One forward pass of an encoder-decoder's view, and the functions that transformers calls in it.
 
-As `forward` and `interface` are for decoders: the attention function asks the pass that is active
-in its thread what to look at, and what to record.
+The counterpart of `forward` and `interface` for decoders: the attention function asks the pass that
+is active in its thread what to look at, and what to record.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class CrossAttention:
 
     Attributes:
         weights: Attention averaged over the rows, `[query, head, key]`; sums to 1 over the keys.
-        logs: Its logarithm averaged over the rows, likewise: the scores before the softmax, but for
-            a number that all keys of a head share.
-        each: The same of single tokens, where that was asked for, `[query, token, head, key]`.
+        logs: Its logarithm averaged over the rows, likewise: the scores before the softmax, up to a
+            number that all keys of a head share.
+        each: The same for single tokens, where that was asked for, `[query, token, head, key]`.
     """
 
     weights: Tensor
@@ -50,16 +50,16 @@ class CrossPass:
 
     Attributes:
         rows: Weights of the rows whose attention is averaged, `[batch, group, token]`.
-        heads: The selected heads by the number of the layer.
+        heads: The selected heads by layer number.
         cross: The cross-attention modules of layers that look at `past`, by `id`, to their layer.
         inside: The encoder's modules that are recorded, by `id`, to the layer.
-        past: What the chunks left, in one row; every row of the batch looks at all of it.
+        past: What the chunks left behind, in one row; every row of the batch looks at all of it.
         last_layer: The layer after which nothing is needed.
-        kept_heads: Which KV heads `past` has of the last layer, `None` for all.
+        kept_heads: Which KV heads of the last layer `past` has; `None` for all.
         key_block: Keys that are looked at together; `None` for all.
         recorded: Mean attention of the selected heads by layer, `[batch, selected, group, key]`,
             fp32.
-        logs: Mean logarithm of the attention, likewise, of the decoder only.
+        logs: Mean logarithm of the attention, likewise, for the decoder only.
     """
 
     rows: Tensor
@@ -80,7 +80,7 @@ class CrossPass:
             layer: Number of the decoder's layer.
             query: `[batch, head, token, dim]`.
             key: Any of the layer's keys, `[batch, kv_head, any, dim]`, for shape and dtype.
-            rule: How the family makes scores of products.
+            rule: How the family makes scores from products.
 
         Returns:
             `[batch, token, head, dim]`, the same as over one sequence of all states.
@@ -174,7 +174,7 @@ def attention_function(
 
 
 def full_mask(*args: Any, **kwargs: Any) -> Tensor | None:
-    """What views name as their mask: always written out, so that no rule is left implicit."""
+    """What views name as their mask: always written in full, so that no rule is left implicit."""
     kwargs |= {"allow_is_causal_skip": False}
     return sdpa_mask(*args, **kwargs)
 

@@ -27,7 +27,7 @@ class Sight:
         groups: Attention averaged over the tokens of each group, `[group, head, token]`.
         to_watched: Share of each token's attention that the watched ones get, `[head, token]`;
             no tokens where none are watched.
-        logit: What the classification head says of the passage, `None` where it is not asked.
+        logit: What the classification head says about the passage; `None` where it is not asked.
         to_each: Share of each token's attention that each of the watched ones gets,
             `[watched, head, token]`.
     """
@@ -53,8 +53,8 @@ class EncoderReader(ViewReader):
         """Build the view.
 
         Args:
-            model: A transformers encoder, with or without a head, or what wraps one.
-            heads: `(layer, head)`, 0-based, as a checked profile has them.
+            model: A transformers encoder, with or without a head, or something that wraps one.
+            heads: `(layer, head)`, 0-based, as in a checked profile.
             with_logit: Whether to run the one-label classification head that it has.
 
         Raises:
@@ -87,8 +87,8 @@ class EncoderReader(ViewReader):
     def max_tokens(self) -> int | None:
         """Tokens that the model takes at once, or `None` for no limit.
 
-        Families that count positions from behind the padding's (RoBERTa, MPNet) take fewer than
-        they have positions.
+        Families that count positions from after the padding's (RoBERTa, MPNet) take fewer tokens
+        than they have positions.
         """
         for name, module in self._view.named_modules():
             if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
@@ -98,7 +98,7 @@ class EncoderReader(ViewReader):
         return int(limit) if limit else None
 
     def look(self, passages: Sequence[Passage]) -> list[Sight]:
-        """Read passages in one pass; shorter ones are filled up at their end, and unseen there.
+        """Read passages in one pass; shorter ones are padded at their end, where nothing is seen.
 
         Args:
             passages: At least one, each of at least one token.
@@ -163,7 +163,7 @@ class EncoderReader(ViewReader):
         return [float(row) for row in output.logits[:, 0]]
 
     def _hook(self, layer_module: nn.Module, layer: int) -> None:
-        """Ask a layer's attention for its weights, read them, and let go of them."""
+        """Ask a layer's attention for its weights, read them, and release them."""
         telling = [m for m in layer_module.modules() if _tells_attention(m)]
         innermost = [
             m for m in telling if not any(c is not m and c in telling for c in m.modules())

@@ -18,11 +18,11 @@ from attnmass.models.state import ModelState
 
 
 class EncoderDecoder(ViewReader):
-    """An encoder-decoder, and what runs it; what is read of it is said above.
+    """An encoder-decoder, and what runs it; subclasses say what is read from it.
 
     Attributes:
-        hides_inside: Whether the encoder attends over blocks in code of its own (LongT5,
-            BigBird-Pegasus), which runs as it is: its states are read, where it looks is not.
+        hides_inside: Whether the encoder attends over blocks in its own code (LongT5,
+            BigBird-Pegasus), which runs as it is: its states are read, but not where it looks.
     """
 
     def __init__(self, state: ModelState, pair: Any, heads: Sequence[Head], path: str) -> None:
@@ -39,12 +39,12 @@ class EncoderDecoder(ViewReader):
 
     @property
     def encoder_limit(self) -> int | None:
-        """How many tokens the encoder knows positions of, `None` for no limit."""
+        """How many tokens the encoder has positions for; `None` for no limit."""
         return max_positions(self.config, "encoder")
 
     @property
     def decoder_limit(self) -> int | None:
-        """How many tokens the decoder knows positions of, `None` for no limit."""
+        """How many tokens the decoder has positions for; `None` for no limit."""
         return max_positions(self.config, "decoder")
 
     @property
@@ -63,7 +63,7 @@ class EncoderDecoder(ViewReader):
         return int(start)
 
     def _states(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """What the encoder makes of each run, `[row, token, dim]`, whatever others it is read with.
+        """What the encoder makes of each row, `[row, token, dim]`, whatever others it is read with.
 
         Encoders that attend over blocks lay them out by the length of the padded batch.
         """
@@ -97,7 +97,7 @@ class EncoderDecoder(ViewReader):
             )
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Ids filled up at their end, and 1 where they are not, `[row, token]` both."""
+        """Ids padded at their end, and 1 where they are not padding, `[row, token]` both."""
         longest = max(map(len, rows))
         ids = torch.tensor(
             [[*row, *[rows[0][0]] * (longest - len(row))] for row in rows], device=self.device
@@ -107,7 +107,7 @@ class EncoderDecoder(ViewReader):
         return ids, mask.long()
 
     def _cache(self, past: Sequence[KeyValues], n_rows: int) -> EncoderDecoderCache:
-        """What chunks left, as a family's own attention finds it."""
+        """What chunks left behind, in the form that a family's own attention expects."""
         caches = EncoderDecoderCache(DynamicCache(), DynamicCache())
         for layer in range(self.last_layer + 1):
             like = self._like(past[0].keys[layer], n_rows)
@@ -121,7 +121,7 @@ class EncoderDecoder(ViewReader):
         return caches
 
     def _like(self, stored: Tensor, batch: int) -> Tensor:
-        """An empty tensor of the shape and dtype that joined keys are to have."""
+        """An empty tensor of the shape and dtype for joined keys."""
         n_heads, _, n_dims = stored.shape
         return torch.empty(batch, n_heads, 0, n_dims, dtype=self.dtype, device=self.device)
 

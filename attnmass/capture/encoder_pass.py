@@ -25,9 +25,10 @@ class Passage:
 
     Attributes:
         ids: Token ids.
-        types: Token type of each, which models without such types do not get.
-        groups: Indices of tokens whose attention is averaged, for each group at least one.
-        watched: Indices of the tokens of which is told how much attention every token pays them.
+        types: Token type of each; models without such types do not get them.
+        groups: Indices of tokens whose attention is averaged, at least one for each group.
+        watched: Indices of the tokens for which is reported how much attention every token pays
+            them.
     """
 
     ids: tuple[int, ...]
@@ -37,7 +38,7 @@ class Passage:
 
 
 class Plan:
-    """Which rows of a passage's attention are needed, and what is made of them."""
+    """Which rows of a passage's attention are needed, and what is made from them."""
 
     def __init__(self, passage: Passage, device: torch.device) -> None:
         self.n_tokens = len(passage.ids)
@@ -60,9 +61,9 @@ class EncoderPass:
         plans: One for each row of the batch.
         layers: Layer number by the `id` of each module in the layers.
         heads: The selected heads, by layer.
-        stop: The layer after which nothing is needed, `None` where the whole model is.
-        groups: By layer, for each passage `[group, selected, token]`.
-        watched: By layer, for each passage `[selected, token, watched]`.
+        stop: The layer after which nothing is needed; `None` where the whole model is needed.
+        groups: By layer, for each passage, `[group, selected, token]`.
+        watched: By layer, for each passage, `[selected, token, watched]`.
     """
 
     plans: Sequence[Plan]
@@ -95,7 +96,7 @@ def attention_function(
     **_: object,
 ) -> tuple[Tensor, None]:
     """What views name as their attention; see `transformers.AttentionInterface`."""
-    # Views are in eval mode, so without dropout; what else differs fails the proof at load.
+    # Views are in eval mode, so there is no dropout; any other difference fails the proof at load.
     active = ACTIVE.get()
     layer = active.layers[id(module)]
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -124,9 +125,9 @@ def _rows(
     """The rows that a plan asks for, fp32, `[selected, row, token]`; padding is cut off.
 
     Args:
-        query: Of one passage, `[selected, token, dim]`.
+        query: That of one passage, `[selected, token, dim]`.
         key: Likewise.
-        mask: Of the batch, `[batch, 1, token, token]`, `True` where a token may look.
+        mask: That of the batch, `[batch, 1, token, token]`, `True` where a token may look.
         number: The passage's place in the batch.
         plan: What is asked for.
         scaling: Factor on the products.

@@ -1,4 +1,4 @@
-"""One forward pass of a view: what it may see, what it leaves, and what is recorded of it.
+"""One forward pass of a view: what it may see, what it leaves behind, and what is recorded.
 
 The pass is the meeting point of the hooks that transformers offers: the attention function, the
 mask function and the cache all ask the pass that is active in their thread.
@@ -25,7 +25,7 @@ ACTIVE: ContextVar[ForwardPass] = ContextVar("attnmass_forward_pass")
 
 
 class Tapped(Protocol):
-    """What takes vectors out of a pass, see `attnmass.capture.vectors`."""
+    """What extracts vectors from a pass, see `attnmass.capture.vectors`."""
 
     wanted: tuple[str, ...]
     turning: str
@@ -41,8 +41,8 @@ class StopForward(Exception):  # noqa: N818 - a signal, never seen by callers
 class passing:  # noqa: N801 - as in contextlib
     """Around a forward pass: the functions that transformers calls find its state in `active`.
 
-    A class, since a generator that an exception was thrown into holds it in a circle on Python
-    3.13.0, and with it whatever stands in the frames that it came through: the model.
+    A class, since on Python 3.13.0 a generator that an exception was thrown into holds it in a
+    reference cycle, and with it whatever is in the frames that it came through: the model.
     """
 
     def __init__(self, active: ContextVar[Any], state: object) -> None:
@@ -61,7 +61,7 @@ class passing:  # noqa: N801 - as in contextlib
 
 @dataclass
 class ForwardPass:
-    """What one forward pass sees and leaves. Used by one thread, once.
+    """What one forward pass sees and leaves behind. Used by one thread, once.
 
     Attributes:
         positions: Position of each new token, `[token]`; the same for every row of the batch.
@@ -74,14 +74,14 @@ class ForwardPass:
         last_layer: The layer after which nothing is needed.
         keep: Whether keys and values of the new tokens are kept.
         key_block: Past keys that are looked at together; `None` for all. Blocks need less memory
-            and give the same.
-        shifts: By how many positions each of `past` stands nearer to the new tokens in what they
-            may see, not in how far it is; none where it is empty.
+            and give the same result.
+        shifts: By how many positions each of `past` counts as nearer to the new tokens in what they
+            may see, though not in its distance; none where it is empty.
         kept_heads: Which KV heads of the last layer are kept, once it has run; `None` is all.
         keys: What `store` kept, by layer.
         values: Likewise.
         recorded: Mean attention of the selected heads by layer, `[segment, selected, key]`.
-        fused: How layers without anything special attend.
+        fused: How layers with nothing special about them attend.
         scratch: Memory that layers share, by kind.
         tap: Sees the selected layers' vectors, in a pass that is run for them.
     """
@@ -107,7 +107,7 @@ class ForwardPass:
         """Evaluate the model's own mask rule at positions, not at indices into a cache.
 
         Args:
-            mask_function: `(batch, head, query, key) -> allowed`, as transformers composes it
+            mask_function: `(batch, head, query, key) -> allowed`, as composed by transformers
                 (causal, sliding window, chunked).
 
         Returns:
@@ -161,7 +161,7 @@ class ForwardPass:
             key: New tokens' keys, `[batch, kv_head, token, dim]`.
             value: New tokens' values, likewise.
             mask: From `mask`, `[1, 1, token, key]`.
-            rule: How the family makes scores of products.
+            rule: How the family makes scores from products.
 
         Returns:
             `[batch, token, head, dim]`.
@@ -212,7 +212,7 @@ class ForwardPass:
         merged = OnlineSoftmax(query, value.shape[-1], rule)
         seen: list[Tensor] = []
         start = 0
-        for block in (*blocks(self.past, self.key_block), ()):  # the new tokens stand last
+        for block in (*blocks(self.past, self.key_block), ()):  # the new tokens come last
             keys = joined(block, key, layer, "keys", append=False) if block else key
             part = mask[..., start : start + keys.shape[2]]
             if read:

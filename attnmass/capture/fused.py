@@ -1,4 +1,4 @@
-"""Plain scaled dot-product attention, whichever way is fastest where the tensors are."""
+"""Plain scaled dot-product attention, in whichever way is fastest where the tensors are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_MOST_SCORES = 1 << 21  # of rows that are looked at together: what a processor's cache holds
+_MOST_SCORES = 1 << 21  # scores of rows that are processed together: what a processor's cache holds
 
 
 class Fused:
@@ -60,11 +60,11 @@ _BFLOAT16 = {torch.bfloat16}
 
 
 def _by_products(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scaling: float) -> Tensor:
-    """Two products with a softmax between, all in bfloat16, as eager attention has it.
+    """Two products with a softmax between, all in bfloat16, as in eager attention.
 
     On CPUs with bfloat16 instructions it takes a third of the time of torch's fused kernel, which
-    repacks keys for every few rows (`benchmarks/cpu.py`). Scores of a few rows at a time bound the
-    memory.
+    repacks keys for every few rows (`benchmarks/cpu.py`). Computing the scores of a few rows at a
+    time bounds the memory.
     """
     batch, n_heads, n_rows, _ = query.shape
     n_keys = key.shape[2]

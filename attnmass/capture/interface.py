@@ -99,7 +99,7 @@ AttentionMaskInterface.register(EAGER, additive_mask_by_position)
 
 
 def cached(model: Any, cache: Cache | None) -> dict[str, Cache]:
-    """A cache as the argument that a model takes it as: transformers 5.24 gave it another name."""
+    """A cache under the argument name that a model takes it by, which transformers 5.24 changed."""
     if cache is None:
         return {}
     known = inspect.signature(model.forward).parameters

@@ -25,7 +25,7 @@ from attnmass.errors import UnsupportedModelError
 from attnmass.models.view import find_config, find_decoder, shared_view
 
 _PREFIX, _CHUNK, _SHORT, _QUERY = 3, 6, 2, 3
-_LAYERS = 2  # that are proved in float32 at least: the second reads what the first wrote
+_LAYERS = 2  # that are proved in float32, at least: the second reads what the first wrote
 
 
 def prove(reader: Reader, model: nn.Module) -> None:
@@ -35,9 +35,9 @@ def prove(reader: Reader, model: nn.Module) -> None:
     attention gives over the three in one sequence; two chunks have to give the same in either
     order. Takes a few passes over a dozen tokens.
 
-    In half precision rounding alone can move attention further than a proof may allow: the biases
-    of Qwen2.5 give logits of which bfloat16 keeps the first digits only. Such a model is proved in
-    float32, on a copy of its first layers, and its own dtype has to come near.
+    In half precision, rounding alone can move attention further than a proof may allow: the biases
+    of Qwen2.5 give logits of which bfloat16 keeps only the first digits. Such a model is proved in
+    float32, on a copy of its first layers, and its own dtype has to come close.
 
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
@@ -88,7 +88,7 @@ def prove_encoder(reader: EncoderReader, model: nn.Module) -> None:
     """Compare a reader with eager attention of the same model, each of two passages on its own.
 
     Args:
-        reader: The reader to prove, which reads both side by side.
+        reader: The reader to prove, which reads both passages side by side.
         model: The model it was built from.
 
     Raises:
@@ -133,13 +133,13 @@ def first_heads(reader: Reader, model: nn.Module) -> list[Head]:
 
 
 def in_float32(reader: Reader, model: nn.Module) -> nn.Module:
-    """The first layers of a model, as many as have each kind of layer, in float32."""
+    """The first layers of a model, enough to include each kind of layer, in float32."""
     kinds = list(getattr(reader.config, "layer_types", None) or [])[: reader.last_layer + 1]
     n_layers = max([kinds.index(kind) + 1 for kind in kinds], default=1)
     n_layers = min(max(n_layers, _LAYERS), reader.last_layer + 1)
     view = shared_view(find_decoder(model), n_layers=n_layers, implementation="eager")
     copied = copy.deepcopy(view)
-    # transformers refuses this of what it read from a GGUF file, whose weights are floats by then.
+    # transformers refuses this for what it read from a GGUF file, whose weights are floats by then.
     plain = all(parameter.is_floating_point() for parameter in copied.parameters())
     return nn.Module.float(copied) if plain else copied.float()
 

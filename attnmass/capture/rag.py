@@ -26,7 +26,7 @@ class QuestionEncoder:
             model: A `RagModel`, `RagSequenceForGeneration` or `RagTokenForGeneration`.
 
         Raises:
-            UnsupportedModelError: If it is none.
+            UnsupportedModelError: If it is not one.
         """
         if not is_rag(model):
             raise UnsupportedModelError(
@@ -42,7 +42,7 @@ class QuestionEncoder:
     @alone
     @torch.no_grad()
     def __call__(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        """The vector that documents are looked up by, `[1, dim]`.
+        """The vector that documents are searched with, `[1, dim]`.
 
         Args:
             ids: Tokens of the question, special ones included.
@@ -56,4 +56,4 @@ class QuestionEncoder:
 
 
 def _nothing() -> None:
-    """A copy of it all needs no proof."""
+    """A copy of the whole needs no proof."""

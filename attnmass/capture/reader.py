@@ -30,7 +30,7 @@ class Reader(ViewReader):
     """A transformers decoder, cut after the last selected head; see also `ViewReader`.
 
     Attributes:
-        kept_heads: Which KV heads of the last layer `read` keeps the keys of: those that selected
+        kept_heads: The KV heads of the last layer whose keys `read` keeps: those that selected
             heads read, known after the first pass. `None` is all, as eager attention needs them.
     """
 
@@ -39,7 +39,7 @@ class Reader(ViewReader):
 
         Args:
             model: A transformers decoder, with or without its language-model head.
-            heads: `(layer, head)`, 0-based, as a checked profile has them.
+            heads: `(layer, head)`, 0-based, as in a checked profile.
 
         Raises:
             UnsupportedModelError: If the model's attention cannot be read.
@@ -65,22 +65,22 @@ class Reader(ViewReader):
     def max_positions(self) -> int | None:
         """How many positions the model knows in its first regime, or `None` for no limit.
 
-        Some rotary embeddings turn all vectors of a pass in another way once its longest position
-        is beyond what the model was first trained on (longrope, dynamic NTK): what a chunk leaves
-        would depend on the longest chunk beside it. Longer chunks are read in windows instead.
+        Some rotary embeddings rotate all vectors of a pass differently once its longest position is
+        beyond what the model was first trained on (longrope, dynamic NTK): what a chunk leaves
+        would depend on the longest chunk next to it. Longer chunks are read in windows instead.
         """
         known = (getattr(self.config, "max_position_embeddings", None), first_regime(self.config))
         return min((int(limit) for limit in known if limit), default=None)
 
     @property
     def reach(self) -> int | None:
-        """Within how many positions all layers that run see each other, `None` for no bound."""
+        """Within how many positions tokens see each other in all layers run; `None`: no bound."""
         return reach(self.config, self.last_layer + 1)
 
     def read(
         self, rows: Sequence[Sequence[int]], start: int = 0, past: Sequence[KeyValues] = ()
     ) -> list[KeyValues]:
-        """Run runs of tokens side by side, and keep the keys and values that each leaves.
+        """Run sequences of tokens side by side, and keep the keys and values that each leaves.
 
         Args:
             rows: Token ids, each at least one.
@@ -88,8 +88,8 @@ class Reader(ViewReader):
             past: What comes before, shared by the rows.
 
         Returns:
-            For each run keys by layer, and values likewise but for the last layer, where nothing
-            reads them. Of the last layer's keys only the heads in `kept_heads`.
+            For each row, keys by layer, and values likewise except for the last layer, where
+            nothing reads them. The last layer's keys are only those of the heads in `kept_heads`.
         """
         ids, positions = side_by_side(rows, start, self.device)
         state = ForwardPass(positions, self.last_layer, past, heads=self._by_layer, keep=True)
@@ -112,13 +112,13 @@ class Reader(ViewReader):
         Args:
             ids: `[token]`.
             positions: `[token]`.
-            past: What the tokens may look at beside themselves.
-            rows: For each group of tokens that is averaged, such as a query, their indices.
+            past: What the tokens may look at besides themselves.
+            rows: For each group of tokens that is averaged, such as a query, the tokens' indices.
             segments: Segment number of each token; segments do not see each other.
             key_block: Past keys that are looked at together, fewer of them in less memory; default:
                 all. A family that is read from its own eager attention looks at all.
-            shifts: For each of `past` by how many positions it stands nearer as far as windows of
-                attention are concerned; default: none.
+            shifts: For each of `past`, by how many positions it counts as nearer as far as windows
+                of attention are concerned; default: none.
 
         Returns:
             Attention averaged over each group of rows, fp32, `[group, head, key]`, keys being the
@@ -143,7 +143,7 @@ class Reader(ViewReader):
             self._view(
                 input_ids=ids,
                 position_ids=state.positions[None].expand_as(ids),
-                # Without a mask, positions that start again would be taken for packed sequences.
+                # Without a mask, positions that start over would be taken for packed sequences.
                 attention_mask=None if eager else torch.ones_like(ids),
                 use_cache=eager,
                 **interface.cached(self._view, interface.PassCache() if eager else None),
@@ -182,7 +182,7 @@ def side_by_side(
 ) -> tuple[Tensor, Tensor]:
     """Ids of a batch, `[row, token]`, and positions that its rows share, `[token]`, from `start`.
 
-    Shorter rows are filled up at their end, with what no token before it sees.
+    Shorter rows are padded at their end, where no token before it sees the padding.
     """
     longest = max(map(len, rows))
     ids = [[*row, *[row[0]] * (longest - len(row))] for row in rows]
@@ -200,7 +200,7 @@ def _attention_weights(output: Any, n_tokens: int) -> Tensor | None:
 
 
 def _check_positions(decoder: nn.Module) -> None:
-    """Refuse models whose sense of distance cannot be told that chunks share positions."""
+    """Refuse models whose notion of distance cannot be told that chunks share positions."""
     name = type(decoder).__name__
     takes_positions = "position_ids" in inspect.signature(decoder.forward).parameters
     if getattr(decoder.config, "alibi", False) or not takes_positions:

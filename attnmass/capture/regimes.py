@@ -1,4 +1,4 @@
-"""Up to which length a model attends in one and the same way, as its config tells."""
+"""Up to what length a model attends in one and the same way, going by its config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def first_regime(config: Any) -> int | None:
 
 
 def reach(config: Any, n_layers: int) -> int | None:
-    """Within how many positions all of the first layers see each other, `None` for no bound.
+    """Within how many positions tokens see each other in all of the first layers; `None`: no bound.
 
     Layers with sliding windows, or attention in pieces, do not see further.
     """

@@ -1,4 +1,4 @@
-"""Rotary embeddings as modules of transformers are told of them."""
+"""Rotary embeddings, as transformers' modules are given them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EMBEDDINGS: Final = "position_embeddings"  # what transformers calls the rotatio
 
 
 def rotary_attention(layer: nn.Module) -> nn.Module | None:
-    """The one module of a layer that is told how to turn its vectors, if there is one."""
+    """The one module of a layer that is told how to rotate its vectors, if there is one."""
     found = [
         module
         for module in layer.modules()

@@ -1,4 +1,4 @@
-"""How families make attention of queries and keys, at once or key block by key block."""
+"""How families make attention from queries and keys, at once or key block by key block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ScoreRule:
-    """How a family makes scores of the products of queries and keys.
+    """How a family makes scores from the products of queries and keys.
 
     Attributes:
         scaling: Factor on the products.
@@ -28,7 +28,7 @@ class ScoreRule:
     def handed(
         cls, query: Tensor, scaling: float | None, beside: Mapping[str, object]
     ) -> ScoreRule:
-        """The rule of what a family hands to its attention function beside its tensors."""
+        """The rule in what a family passes to its attention function besides its tensors."""
         softcap, sinks = beside.get("softcap"), beside.get("s_aux")
         return cls(
             scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
@@ -47,7 +47,7 @@ class ScoreRule:
         return ScoreRule(self.scaling, self.softcap, sinks)
 
     def weights(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-        """Softmax attention in fp32, `[batch, head, row, key]`, as eager attention has it.
+        """Softmax attention in fp32, `[batch, head, row, key]`, as in eager attention.
 
         Args:
             query: `[batch, head, row, dim]`.
@@ -64,7 +64,7 @@ class ScoreRule:
         return torch.cat([scores, shared], dim=-1).softmax(dim=-1)[..., :-1]
 
     def scores(self, query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-        """What the softmax is taken of, fp32, sinks left out; arguments as in `weights`."""
+        """What the softmax is applied to, fp32, without sinks; arguments as in `weights`."""
         scores = (query @ key.transpose(2, 3)).float() * self.scaling
         if self.softcap is not None:
             scores = self.softcap * torch.tanh(scores / self.softcap)
@@ -75,7 +75,7 @@ class OnlineSoftmax:
     """Attention over keys that come in parts (Milakov and Gimelshein, arXiv 1805.02867, alg. 3)."""
 
     def __init__(self, query: Tensor, n_dims: int, rule: ScoreRule) -> None:
-        """Nothing is seen yet but learned sinks; `query` is `[batch, head, token, dim]`."""
+        """Nothing is seen yet except learned sinks; `query` is `[batch, head, token, dim]`."""
         shape = query.shape[:3]
         if rule.sinks is None:
             self._best = query.new_full((*shape, 1), -math.inf, dtype=torch.float32)

@@ -45,7 +45,7 @@ class CrossReader(EncoderDecoder):
 
         Args:
             model: A transformers encoder-decoder, with or without its language-model head.
-            heads: `(layer, head)` of the decoder, 0-based, as a checked profile has them.
+            heads: `(layer, head)` of the decoder, 0-based, as in a checked profile.
             keeps_values: See the class.
 
         Raises:
@@ -85,15 +85,15 @@ class CrossReader(EncoderDecoder):
 
     @torch.no_grad()
     def read(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
-        """Run runs of tokens through the encoder, each on its own, and keep what decoders look at.
+        """Run sequences of tokens through the encoder, each on its own; keep what decoders look at.
 
         Args:
             rows: Token ids, each at least one.
 
         Returns:
-            For each run the cross-attention keys of each layer that runs, `[kv_head, token, dim]`,
-            and values likewise but for the last layer, unless `keeps_values`. Where the family
-            goes through the interface the last layer has only the heads that are read.
+            For each row, the cross-attention keys of each layer that runs, `[kv_head, token, dim]`,
+            and values likewise, except for the last layer unless `keeps_values`. Where the family
+            goes through the interface, the last layer has only the heads that are read.
         """
         _, mask = self._padded(rows)
         states = self._states(rows)
@@ -125,20 +125,21 @@ class CrossReader(EncoderDecoder):
         value_norm: bool = False,
         key_block: int | None = None,
     ) -> CrossAttention:
-        """Run queries through the decoder over the states of all chunks joined.
+        """Run queries through the decoder over the joined states of all chunks.
 
         Args:
             rows: What the decoder reads for each query, its first token included.
-            lengths: Over how many of the last tokens of each attention is averaged.
-            by_token: How many of the last tokens of each are told one by one, too; default: none.
-            past: What chunks left, see `read`; which come first plays no part.
-            value_norm: Weigh attention by the norm of the values, as shares of the sum.
+            lengths: Over how many of the last tokens of each query attention is averaged.
+            by_token: How many of the last tokens of each query are also reported one by one;
+                default: none.
+            past: What chunks left, see `read`; their order plays no part.
+            value_norm: Weight attention by the norm of the values, as shares of the sum.
             key_block: Keys that are looked at together, fewer of them in less memory; default: all.
                 A family that is read from its own eager attention looks at all.
 
         Returns:
-            Attention of the query's rows, the keys being those of `past` one after the other; of
-            single tokens zeros behind those of a query that has fewer of them.
+            Attention of the query's rows, the keys being those of `past` one after the other; for
+            single tokens, zeros after those of a query that has fewer of them.
         """
         ids, _ = self._padded(rows)
         n_groups = 1 + max(by_token, default=0)
@@ -183,18 +184,18 @@ class CrossReader(EncoderDecoder):
     ) -> list[Tensor]:
         """See where groups of tokens look inside the encoder.
 
-        The decoder's head `(layer, head)` stands for the encoder's at the same share of the depth
-        and with the same number; where the encoder has fewer heads, they are counted again.
+        The decoder's head `(layer, head)` stands for the encoder's at the same fraction of the
+        depth and with the same number; where the encoder has fewer heads, counting starts over.
 
         Args:
             rows: Token ids, each at least one.
-            groups: For each run the token indices of each group.
+            groups: For each row, the token indices of each group.
 
         Returns:
-            For each run the attention averaged over each group, fp32, `[group, head, token]`.
+            For each row, the attention averaged over each group, fp32, `[group, head, token]`.
 
         Raises:
-            UnsupportedModelError: If it `hides_inside`.
+            UnsupportedModelError: If the encoder `hides_inside`.
         """
         if self.hides_inside:
             raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""What tokens leave behind for later passes, and how it is put before new tokens."""
+"""What tokens leave behind for later passes, and how it is placed before new tokens."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class KeyValues:
-    """Keys and values that a run of tokens left behind, by layer.
+    """Keys and values that a sequence of tokens left behind, by layer.
 
     Attributes:
-        keys: One `[kv_head, token, dim]` for each layer that runs; of the last layer only the heads
-            that the selected heads read, see `Reader.kept_heads`.
-        values: Likewise, but for the last layer, whose values nothing reads.
+        keys: One `[kv_head, token, dim]` for each layer that runs; for the last layer, only the
+            heads that the selected heads read, see `Reader.kept_heads`.
+        values: Likewise, except for the last layer, whose values nothing reads.
         positions: Position of each token, `[token]`.
     """
 
@@ -56,12 +56,12 @@ def by_row(
     positions: Tensor,
     rows: Sequence[Sequence[int]],
 ) -> list[KeyValues]:
-    """What each row of a batch left, without what filled it up.
+    """What each row of a batch left behind, without padding.
 
     Args:
         keys: By layer, `[row, kv_head, token, dim]`.
         values: Likewise.
-        positions: Of the longest row's tokens, `[token]`.
+        positions: Those of the longest row's tokens, `[token]`.
         rows: Their token ids.
     """
     return [
@@ -75,7 +75,7 @@ def by_row(
 
 
 def blocks(past: Sequence[KeyValues], most: int | None) -> Iterator[Sequence[KeyValues]]:
-    """The past in runs of at most so many tokens; `None` is all in one."""
+    """The past in runs of at most `most` tokens; `None` is all in one."""
     block: list[KeyValues] = []
     for part in past:
         if most is not None and block and sum(map(len, block)) + len(part) > most:
@@ -99,10 +99,10 @@ def joined(
 
     Args:
         past: At least one, the same for each row of the batch.
-        new: The new tokens' own, `[batch, kv_head, token, dim]`; the result is like it.
-        layer: Of which layer.
+        new: The new tokens' own, `[batch, kv_head, token, dim]`; the result has the same form.
+        layer: Which layer.
         kind: `"keys"` or `"values"`.
-        append: Whether the new ones follow.
+        append: Whether the new ones follow the past.
         out: The result of an earlier call, which this one may overwrite.
     """
     batch, n_heads, n_new, n_dims = new.shape

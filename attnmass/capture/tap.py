@@ -1,4 +1,4 @@
-"""What one pass takes out of the layers with selected heads: their vectors."""
+"""What one pass extracts from the layers with selected heads: their vectors."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Captured(Exception):  # noqa: N818 - a signal, never seen by callers
 
 @dataclass
 class Tap:
-    """What one pass takes out of the selected layers.
+    """What one pass extracts from the selected layers.
 
     Attributes:
-        wanted: Of `"keys"` and `"queries"` as they are at their tokens' own positions, `"near"` for
-            keys as at position 0 and `"far"` for queries as at the distance; nothing to learn the
-            model's shapes.
-        found: Of each kind by layer, `[batch, head, token, dim]`.
-        rules: By layer, how the family makes scores of products.
+        wanted: Which of `"keys"` and `"queries"`, as they are at their tokens' own positions,
+            `"near"` for keys as at position 0, and `"far"` for queries as at the distance; empty to
+            learn the model's shapes.
+        found: The vectors of each kind by layer, `[batch, head, token, dim]`.
+        rules: By layer, how the family makes scores from products.
         sizes: By layer, the number of heads and of KV heads.
-        n_dims: Of the longest vector.
-        turning: For which kind a module is called once more, as at another position.
+        n_dims: Dimensions of the longest vector.
+        turning: The kind for which a module is called once more, as at another position.
     """
 
     wanted: tuple[str, ...]

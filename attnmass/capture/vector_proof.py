@@ -18,10 +18,9 @@ def prove_vectors(reader: VectorReader, model: nn.Module) -> None:
     """Compare a reader's vectors with eager attention of the same model.
 
     `q . k` of a few tokens at their own positions, softmaxed, has to be the model's own eager
-    attention over them. Products of vectors that were turned to one distance have to be those of
-    tokens that stand so far apart, wherever these stand. All of these vectors come out of one pass,
-    and what readers ask for in passes of their own has to be the same. What `prove` proves is
-    proved before.
+    attention over them. Products of vectors that were rotated to one distance have to be those of
+    tokens that far apart, wherever these stand. All of these vectors come out of one pass, and what
+    readers ask for in separate passes has to be the same. What `prove` proves is proved beforehand.
 
     Raises:
         UnsupportedModelError: If attention differs; says where and by how much.
@@ -52,7 +51,7 @@ def prove_vectors(reader: VectorReader, model: nn.Module) -> None:
     gap = max(
         _difference(reader, (far[later], near[i]), (queries[later], keys[i])) for i, later in pairs
     )
-    # A rotation leaves distances alone, so all tokens moved together are what they were.
+    # A rotation preserves distances, so tokens that are all moved together give the same.
     for moved, there in asked:
         change = (moved - there[:_TOKENS]).norm(dim=-1)
         gap = max(gap, float((change / there[:_TOKENS].norm(dim=-1).clamp(min=1e-6)).max()))
@@ -90,7 +89,7 @@ def _compare_rows(
 def _difference(
     reader: VectorReader, turned: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]
 ) -> float:
-    """How far products are from each other, as a part of the vectors' lengths.
+    """How far products are from each other, as a fraction of the vectors' lengths.
 
     Args:
         reader: What read them.

@@ -1,9 +1,9 @@
-"""Query and key vectors of selected heads, out of one forward pass, at one distance where RoPE is.
+"""Query and key vectors of selected heads, from one forward pass, at one distance for RoPE.
 
-Rotary embeddings turn a vector by its position, and a product of two depends on their distance
-alone (Su et al., arXiv 2104.09864, equation 16). So a key that is turned as at position 0, and a
+Rotary embeddings rotate a vector by its position, and a product of two depends on their distance
+alone (Su et al., arXiv 2104.09864, equation 16). So a key that is rotated as at position 0, and a
 query as at position `distance`, meet as if every token stood equally far from the query, wherever
-it is in its chunk and in whichever window it was read. What the layers below compute is untouched:
+it is in its chunk and whichever window it was read in. What the layers below compute is unaffected:
 tokens are read at their own positions.
 """
 
@@ -26,14 +26,14 @@ from attnmass.capture.tap import OWN, Captured, Tap
 from attnmass.errors import UnsupportedModelError
 from attnmass.models.view import find_layers
 
-DISTANCE = 64  # tokens between a key and the query, where the model takes so many
+DISTANCE = 64  # tokens between a key and the query, where the model takes that many
 
 
 _NO_ATTENTION = "has no softmax attention to read: choose heads of other layers."
 
 
 class Vectors(NamedTuple):
-    """What one pass over a text gives of all its tokens, as `VectorReader` has it.
+    """What one pass over a text gives for all its tokens, in the form of `VectorReader`.
 
     Attributes:
         keys: Key vectors at their own positions, `[token, key_head, dim]`.
@@ -49,15 +49,15 @@ class Vectors(NamedTuple):
 
 
 class VectorReader(Reader):
-    """A reader that takes out what selected heads compare: query vectors and key vectors.
+    """A reader that extracts what selected heads compare: query vectors and key vectors.
 
     Attributes:
         key_heads: `(layer, kv_head)` of the key vectors, in their order in the results; heads of a
             grouped-query model share them.
-        key_of: For each of `heads` the index of its key head.
-        n_dims: Of a vector; shorter ones are filled up with zeros.
-        caps: For each of `heads` where its scores are soft-capped (Gemma 2), else `None`.
-        distance: Positions between every key and every query, `None` where a family has no rotary
+        key_of: For each of `heads`, the index of its key head.
+        n_dims: Dimensions of a vector; shorter ones are padded with zeros.
+        caps: For each of `heads`, where its scores are soft-capped (Gemma 2), else `None`.
+        distance: Positions between every key and every query; `None` where a family has no rotary
             embeddings and vectors are those of their tokens' own positions.
     """
 
@@ -99,7 +99,7 @@ class VectorReader(Reader):
 
     @property
     def sinks(self) -> Tensor | None:
-        """For each of `heads` the learned score of its sink (GPT-OSS), else `None`, `[head]`."""
+        """For each of `heads`, the learned score of its sink (GPT-OSS), `[head]`; else `None`."""
         rules = [(self._rules[layer], head) for layer, head in self.heads]
         if all(rule.sinks is None for rule, _ in rules):
             return None
@@ -108,10 +108,10 @@ class VectorReader(Reader):
     def keys(
         self, rows: Sequence[Sequence[int]], start: int = 0, past: Sequence[KeyValues] = ()
     ) -> list[Tensor]:
-        """Key vectors of runs of tokens that are read side by side; arguments as in `Reader.read`.
+        """Key vectors of sequences of tokens read side by side; arguments as in `Reader.read`.
 
         Returns:
-            For each run `[token, key_head, dim]`, fp32.
+            For each row, `[token, key_head, dim]`, fp32.
 
         Raises:
             CaptureError: If there are NaN or infinite values.
@@ -133,7 +133,7 @@ class VectorReader(Reader):
         Args:
             ids: `[token]`.
             positions: `[token]`.
-            past: What the tokens may look at beside themselves.
+            past: What the tokens may look at besides themselves.
             segments: As in `Reader.look`.
 
         Returns:
@@ -146,7 +146,7 @@ class VectorReader(Reader):
         return self._queries(self._tapped((kind,), ids[None], positions, past, segments)[kind])
 
     def vectors(self, ids: Tensor, positions: Tensor) -> Vectors:
-        """All that a proof needs, out of one pass.
+        """All that a proof needs, from one pass.
 
         Args:
             ids: `[token]`.
@@ -170,7 +170,7 @@ class VectorReader(Reader):
         return self._stacked([found[layer][:, head] for layer, head in self.key_heads])
 
     def _queries(self, found: Mapping[int, Tensor]) -> Tensor:
-        """What was found by layer, of a batch of one, as `[token, head, dim]`."""
+        """What was found by layer, for a batch of one, as `[token, head, dim]`."""
         return self._stacked(
             [
                 found[layer][0, head].float() * self._rules[layer].scaling

@@ -1,4 +1,4 @@
-"""What can be wrong with shards that lie elsewhere."""
+"""What can go wrong with shards that are elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from attnmass.errors import AttnMassError
 
 
 class ShardError(AttnMassError):
-    """A shard cannot answer what it was asked, such as one that runs another model."""
+    """A shard cannot answer what it was asked, for example because it runs another model."""
 
 
 class ShardUnavailableError(ShardError):

@@ -1,4 +1,4 @@
-"""What a cluster needs beside the core."""
+"""What a cluster needs besides the core."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from importlib.util import find_spec
 
 
 def check(*, serves: bool = False) -> None:
-    """Raise `ImportError` that says what to install, unless all is there that a cluster needs.
+    """Raise `ImportError` that says what to install, unless all that a cluster needs is there.
 
     Args:
-        serves: Whether it answers over HTTP, too.
+        serves: Whether it also answers over HTTP.
     """
     needed = {"ray": "ray", "pyarrow": "pyarrow"}
     if serves:

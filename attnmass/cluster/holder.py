@@ -1,4 +1,4 @@
-"""The side that has key vectors: what a shard in another process answers."""
+"""The side that has the key vectors: what a shard in another process answers."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class ShardHolder:
     """Keeps, reads and looks at chunks for rankers elsewhere; many threads may ask.
 
-    Nothing is remembered between two calls but what the store keeps, so whoever asks may ask again
-    after this process has died and another has taken its place.
+    Nothing is remembered between two calls except what the store keeps, so whoever asks may ask
+    again after this process has died and another has taken its place.
     """
 
     def __init__(self, ranker: AttentionRanker) -> None:
         """Serve what a ranker keeps.
 
         Args:
-            ranker: Whose model reads, and whose store keeps.
+            ranker: The ranker whose model reads, and whose store keeps.
 
         Raises:
             UnsupportedModelError: If its layout keeps no key vectors.
@@ -42,7 +42,7 @@ class ShardHolder:
         return self._shard.scope
 
     def stats(self) -> RankerStats:
-        """What is kept here; one request may look for a chunk twice, see `RemoteShard.counted`."""
+        """What is kept here; one request may look a chunk up twice, see `RemoteShard.counted`."""
         return self._ranker.stats
 
     def missing(self, wanted: Wanted) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ class ShardHolder:
         return tuple(place for place, keys in enumerate(self._find(wanted)) if keys is None)
 
     def read(self, wanted: Wanted) -> int:
-        """Read chunks that are not kept, whose ids came along; how many tokens that were.
+        """Read chunks that are not kept, whose ids came along; returns how many tokens that was.
 
         Raises:
             ShardError: If another model asks.
@@ -72,7 +72,7 @@ class ShardHolder:
 
     @alone
     def look(self, rows: Rows, wanted: Wanted, ignored: Mapping[int, Sequence[int]]) -> Seen:
-        """What chunks have for a query, of those that are kept, or whose ids came along.
+        """What chunks have for a query, for those that are kept or whose ids came along.
 
         Args:
             rows: The query.

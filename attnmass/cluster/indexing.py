@@ -35,9 +35,9 @@ class Counts:
         skipped: Chunks that were in the store.
         unreadable: Chunks that have nothing to read.
         failed: Chunks that could not be read.
-        evicted: Entries that had to leave the store.
-        tokens: That the model read.
-        seconds: That it took.
+        evicted: Entries that were evicted from the store.
+        tokens: Tokens that the model read.
+        seconds: Seconds that it took.
         trouble: Why the store could not be used.
     """
 
@@ -66,34 +66,34 @@ def index_dataset(
 ) -> Dataset:
     """Read the texts of a dataset into a store, on a pool of actors that each have the model.
 
-    As all of Ray Data it runs once its result is asked for. What is in the store already is not
-    read again, so that a run that was cut short goes on where it stopped. A row that cannot be read
-    is told in its own column, and no other is lost for it.
+    Like all of Ray Data, it runs once its result is asked for. What is already in the store is not
+    read again, so that a run that was cut short resumes where it stopped. A row that cannot be read
+    is reported in a column of its own, and no other row is lost because of it.
 
     Args:
         dataset: Any dataset with a column of texts.
-        store: Folder that all actors reach. With one shard it is what `store` is elsewhere, as for
-            `AttentionRanker`; with more it has a folder for each, `shard-0` and so on, as
+        store: Folder that all actors can reach. With one shard, it is what `store` is elsewhere, as
+            for `AttentionRanker`; with more, it has a folder for each, `shard-0` and so on, where
             `attnmass.serving.ray` looks for them.
-        column: The texts.
+        column: The column of texts.
         title: The column of titles, where chunks are ranked with them.
-        shards: Into how many parts chunks are placed, by a hash of their tokens.
-        actors: How many read.
+        shards: How many parts chunks are distributed over, by a hash of their tokens.
+        actors: How many actors read.
         batch_size: Rows that an actor gets at once.
-        counts: Whether to return what became of each batch, a row for each, see `Counts`, instead
-            of the dataset's rows.
+        counts: Whether to return, instead of the dataset's rows, one row for each batch that says
+            what became of it, see `Counts`.
         **options: `model` and the options of `AttentionRanker.from_pretrained`; `store_bytes` is
             for each shard, `shared_store` behind all of them.
 
     Returns:
         The dataset with a column `error` of texts, null where nothing went wrong; blank texts are
-        no error.
+        not an error.
 
     Raises:
         ImportError: If Ray is not installed.
-        TypeError: If there is no such option.
-        ValueError: If a number or an option is off, or the dataset has no such column, or an
-            `error` already.
+        TypeError: If an option does not exist.
+        ValueError: If a number or an option is invalid, or the dataset has no such column, or
+            already has an `error`.
     """
     check()
     for name, value in (("shards", shards), ("actors", actors), ("batch_size", batch_size)):
@@ -154,7 +154,7 @@ class Reader:
         self._counts = counts
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Read a batch; see `index_dataset` for what comes back."""
+        """Read a batch; see `index_dataset` for what is returned."""
         import pyarrow as pa
 
         chunks = _chunks(batch, self._text, self._title)
@@ -164,7 +164,7 @@ class Reader:
         return batch.append_column(ERROR, pa.array(errors, type=pa.string()))
 
     def read(self, chunks: Sequence[Chunk | None]) -> tuple[list[str | None], Counts]:
-        """Read chunks, `None` for what is no text; what is wrong with each, and counts."""
+        """Read chunks, `None` for what is not text; returns what is wrong with each, and counts."""
         started, before = time.perf_counter(), self._ranker.stats.tokens_encoded
         evicted = self._evictions
         errors: list[str | None] = ["not text" if chunk is None else None for chunk in chunks]
@@ -202,7 +202,7 @@ class Reader:
 
 
 def _chunks(batch: pa.Table, text: str, title: str | None) -> list[Chunk | None]:
-    """The chunk of each row, `None` where its text or title is none."""
+    """The chunk of each row; `None` where its text or title is not text."""
     texts = batch.column(text).to_pylist()
     titles = [None] * len(texts) if title is None else batch.column(title).to_pylist()
     return [

@@ -1,4 +1,4 @@
-"""The side that asks: a shard in another process, as `attnmass.layouts.shards.Shard` has it."""
+"""The side that asks: a shard in another process, as an `attnmass.layouts.shards.Shard`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SLICE = 64  # chunks that are read in one call, so that a call's time is bounded
 
 
 class Ask(Protocol):
-    """Calls a method of a `ShardHolder` elsewhere, again if it died meanwhile."""
+    """Calls a method of a `ShardHolder` elsewhere, again if that has died meanwhile."""
 
     def __call__(self, method: str, *args: Any) -> Any:
         """What the method returns, by its name.
@@ -38,7 +38,7 @@ class RemoteShard:
     """A shard that is asked; several threads may use it.
 
     Attributes:
-        hits: How many chunks queries found there, as `RankerStats` has it.
+        hits: How many chunks queries found there, as in `RankerStats`.
         misses: How many they did not find.
     """
 
@@ -47,7 +47,7 @@ class RemoteShard:
 
         Args:
             ask: Reaches the holder.
-            scope: Of the ranker that asks, see `KeepingShard.scope`; another one's is refused.
+            scope: That of the ranker that asks, see `KeepingShard.scope`; any other is refused.
         """
         self._ask = ask
         self._scope = scope
@@ -55,7 +55,7 @@ class RemoteShard:
         self.hits = self.misses = 0
 
     def counted(self, stats: RankerStats) -> RankerStats:
-        """What the holder counts, with hits and misses as queries from here had them."""
+        """What the holder counts, with hits and misses as seen by queries from here."""
         return replace(stats, hits=self.hits, misses=self.misses)
 
     def read(
@@ -101,9 +101,9 @@ class Asked:
     """Chunks that a shard is asked for.
 
     Attributes:
-        scope: Of the ranker that asks.
+        scope: That of the ranker that asks.
         chunks: The chunks.
-        digests: Of each, worked out once.
+        digests: The digest of each, computed once.
         options: Bounds on a forward pass and a window.
     """
 
@@ -114,12 +114,12 @@ class Asked:
 
     @classmethod
     def of(cls, scope: str, chunks: Sequence[Tokens], options: LayoutOptions) -> Asked:
-        """With what of the options is about reading."""
+        """Keep only what in the options is about reading."""
         plain = replace(options, query_rows=False, null_query=False, ignored=())
         return cls(scope, chunks, [chunk.digest for chunk in chunks], plain)
 
     def wanted(self, places: Sequence[int], *, with_ids: bool) -> Wanted:
-        """What is told of some of them, and whether they can be read from it."""
+        """What is sent about some of them; only with ids can they be read from it."""
         chunks = [self.chunks[i] for i in places]
         return Wanted(
             self.scope,
@@ -154,10 +154,10 @@ class RemoteHeld:
         return len(self._asked.chunks)
 
     def look(self, queries: Queries, ignored: Places) -> Tensor:
-        """See `Held.look`; what the holder has no more, it reads for it.
+        """See `Held.look`; what the holder no longer has, it reads for this.
 
         Raises:
-            ShardError: If it has no answer for some chunks.
+            ShardError: If the holder has no answer for some chunks.
         """
         rows, n_chunks = Rows.of(queries), len(self)
         n_rows, n_heads, _ = rows.vectors.shape
@@ -173,7 +173,7 @@ class RemoteHeld:
             left.difference_update(there)
 
         ask(range(n_chunks), with_ids=False)
-        for some in _sliced(sorted(left)):  # it died meanwhile, or has no room for them
+        for some in _sliced(sorted(left)):  # it has died meanwhile, or has no room for them
             ask(some, with_ids=True)
         if left:
             raise ShardError(f"a shard has no answer for {len(left)} of {n_chunks} chunks")
@@ -199,6 +199,6 @@ class RemoteHeld:
 
 
 def _sliced(places: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Places of chunks that are read in one call each."""
+    """Places of chunks, in slices that are read in one call each."""
     for start in range(0, len(places), SLICE):
         yield places[start : start + SLICE]

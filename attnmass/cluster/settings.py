@@ -1,4 +1,4 @@
-"""How a cluster is set up: which of one set of options is for whom."""
+"""How a cluster is set up: which option of one set is for which part."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from attnmass.options.declared import Loading, Reading, Storing
 from attnmass.options.renamed import what_then
 from attnmass.options.serving import Serving
 
-# Ray listens; a key in a file that is passed around would be none.
+# Ray listens; a key in a file that is passed around would not be secret.
 _NOT_HERE = {
     "host": "set http_options in Ray's config",
     "port": "set http_options in Ray's config",
     "drain_timeout": "set graceful_shutdown_timeout_s of the deployment in Ray's config",
     "api_keys": "set ATTNMASS_API_KEYS in the environment of Ray's nodes, or api_key_file",
 }
-_LAYOUT = "late"  # the one that leaves what shards can have
+_LAYOUT = "late"  # the one that leaves behind what shards can keep
 _OF_RANKER = (Loading, Reading[Any], Storing)
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """Options of a cluster, checked and apart.
+    """Options of a cluster, checked and separated.
 
     Attributes:
         cluster: How many processes there are.
-        ranker: What rankers are loaded with, their stores included.
+        ranker: What rankers are loaded with, including their stores.
         serving: How HTTP is answered.
     """
 
@@ -44,11 +44,11 @@ class ClusterSettings:
 
     @classmethod
     def of(cls, args: Mapping[str, Any]) -> ClusterSettings:
-        """Options by their names, as a config file has them.
+        """Options by their names, as in a config file.
 
         Raises:
             TypeError: If one is unknown, or of another type than is declared.
-            ValueError: If a value is off, or not for a cluster.
+            ValueError: If a value is invalid, or not for a cluster.
         """
         groups: tuple[type[BaseModel], ...] = (Clustering, *_OF_RANKER, Serving)
         declared = {name: group for group in groups for name in group.model_fields}
@@ -72,7 +72,7 @@ class ClusterSettings:
                 f"layout {ranker['layout']!r} cannot lie in shards: leave it out, or pass "
                 f"{_LAYOUT!r}"
             )
-        if isinstance(ranker.get("heads"), list):  # which is all that YAML has for pairs
+        if isinstance(ranker.get("heads"), list):  # all that YAML has for pairs
             ranker["heads"] = tuple(map(tuple, ranker["heads"]))
         return cls(ClusterOptions(**mine(Clustering)), ranker, checked(Serving, mine(Serving)))
 
@@ -82,14 +82,14 @@ class ClusterSettings:
         return shard_names(self.cluster.shards)
 
     def of_shard(self, name: str) -> tuple[str, dict[str, Any]]:
-        """A shard's model, and what it is loaded with: a folder of its own in the store."""
+        """A shard's model, and what it is loaded with: its own folder in the store."""
         model, options = self._loading()
         if options.get("store") is not None:
             options["store"] = str(Path(options["store"]) / name)
         return model, options
 
     def of_gateway(self) -> tuple[str, dict[str, Any]]:
-        """The same for who reads queries, and keeps nothing of chunks."""
+        """The same for the process that reads queries, and keeps nothing of chunks."""
         model, options = self._loading()
         kept = {name: value for name, value in options.items() if name not in Storing.model_fields}
         return model, {**kept, "memory_bytes": 0}

@@ -1,7 +1,7 @@
 """What goes between a ranker and a shard in another process: arrays and digests, never a text.
 
-Chunks go by their digests, and only those that a shard does not have by their token ids. A query
-goes as its vectors, which need no model to be looked at.
+Chunks are sent as digests, and as token ids only where a shard does not have them. A query is sent
+as its vectors, which can be looked at without a model.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Rows:
 
     Attributes:
         vectors: fp32, `[row, head, dim]`.
-        key_of: For each head the index of its key head.
-        caps: For each head where its scores are soft-capped.
+        key_of: For each head, the index of its key head.
+        caps: For each head, where its scores are soft-capped.
     """
 
     vectors: Floats
@@ -41,7 +41,7 @@ class Rows:
         return cls(queries.vectors.float().cpu().numpy(), queries.key_of, queries.caps)
 
     def queries(self, device: torch.device) -> Queries:
-        """The rows as `attnmass.masses.look` takes them, in memory of their own."""
+        """The rows as `attnmass.masses.look` takes them, in their own memory."""
         return Queries(torch.tensor(self.vectors, device=device), self.key_of, self.caps)
 
 
@@ -50,9 +50,9 @@ class Wanted:
     """Chunks that a shard is asked for.
 
     Attributes:
-        scope: Of the ranker that asks, see `KeepingShard.scope`.
-        digests: Of each chunk, 32 bytes one after the other.
-        sizes: Tokens of each chunk.
+        scope: That of the ranker that asks, see `KeepingShard.scope`.
+        digests: The digest of each chunk, 32 bytes each, one after the other.
+        sizes: How many tokens each chunk has.
         options: Bounds on a forward pass and a window.
         ids: The token ids of each chunk, one after the other; `None` where they are left out.
     """
@@ -64,7 +64,7 @@ class Wanted:
     ids: bytes | None = None
 
     def chunks(self) -> list[Tokens]:
-        """The chunks, to be read where their ids came along, else only to be found."""
+        """The chunks, to be read where their ids came along, else only to be looked up."""
         if self.ids is not None:
             ids = array("q", self.ids).tolist()
             ends = np.cumsum(self.sizes).tolist()

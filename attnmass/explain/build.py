@@ -1,4 +1,4 @@
-"""From a ranking to what is drawn of it."""
+"""From a ranking to what is drawn from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _GROUPS = {
     (False, False): "One head that does neither",
 }
 
-QueryLinks = tuple[Links, int]  # which tokens count for which of how many words
+QueryLinks = tuple[Links, int]  # which tokens count for which words, and how many words
 
 
 def explain(ranking: Ranking) -> Explanation:
@@ -37,7 +37,7 @@ def explain(ranking: Ranking) -> Explanation:
 
     Raises:
         ValueError: If it has no `trace`.
-        TypeError: If it is no ranking.
+        TypeError: If it is not a ranking.
     """
     check_type("ranking", ranking, Ranking)
     trace = ranking.trace
@@ -74,7 +74,7 @@ def explain(ranking: Ranking) -> Explanation:
 
 
 def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
-    """Ways to look at the heads of a profile, with that of scoring `sentences` or without."""
+    """Ways to look at the heads of a profile, with or without that of scoring `sentences`."""
     yield View("All heads, as they rank chunks", profile.chunk_weights, "Together")
     if sentences and profile.span_weights != profile.chunk_weights:
         yield View("All heads, as they score sentences", profile.span_weights, "Together")
@@ -106,7 +106,7 @@ def views(profile: HeadProfile, *, sentences: bool) -> Iterator[View]:
 
 def _query_words(query: str, trace: Trace) -> tuple[tuple[tuple[int, int], ...], Links | None]:
     """The query's words and their tokens; none where they were not told apart."""
-    first = next(iter(trace.scored.values()), None)  # they all have them, or none has
+    first = next(iter(trace.scored.values()), None)  # either all have them or none has
     if first is None or first.rows is None:
         return (), None
     bounds, links = find_words(query, trace.query_offsets)
@@ -148,13 +148,13 @@ def explained_chunk(
     """One chunk with the attention on its words.
 
     Args:
-        ranked: What is said of it.
+        ranked: What is said about it.
         place: See `ExplainedChunk`.
         source: What was passed in.
         found: The attention on it; `None` where it was not read.
-        text_pieces: Gives the pieces of its own text, which lies at `[start, end)` of what is read.
+        text_pieces: Gives the pieces of its own text, which lies at `[start, end)` in what is read.
         n_heads: How many heads were read.
-        rows: Makes of `ChunkTrace.rows`, brought to words, what `ExplainedChunk.rows` has; `None`
+        rows: Turns `ChunkTrace.rows`, brought to words, into what `ExplainedChunk.rows` has; `None`
             where that is not wanted.
     """
     title = source.title

@@ -1,4 +1,4 @@
-"""From an attribution to what is drawn of it."""
+"""From an attribution to what is drawn from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from attnmass.results.attribution import Attribution
     from attnmass.results.trace import AnswerTrace
 
-Cited = dict[tuple[int, int], tuple[int, ...]]  # by place in the chunk's text, who names it
+Cited = dict[tuple[int, int], tuple[int, ...]]  # by place in the text, which sentences name it
 
 
 def explain_answer(attribution: Attribution) -> AnswerExplanation:
@@ -22,7 +22,7 @@ def explain_answer(attribution: Attribution) -> AnswerExplanation:
 
     Raises:
         ValueError: If it has no `trace`.
-        TypeError: If it is no attribution.
+        TypeError: If it is not an attribution.
     """
     if not hasattr(attribution, "sentences"):
         raise TypeError(f"attribution must be an Attribution, not {attribution!r}")

@@ -1,4 +1,4 @@
-"""The page: one HTML file with its style and its script in it."""
+"""The page: one HTML file with its style and its script inside."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FRAME_HEIGHT = 640  # pixels
 
 
 def page(explanation: Explanation) -> str:
-    """An HTML page; nothing in it can act but its own script, by a content security policy."""
+    """An HTML page; a content security policy lets nothing in it act but its own script."""
     words = [shown(explanation.query[a:b]) for a, b in explanation.query_words]
     found = choices(explanation, len(words))
     rows = chunk_rows(explanation, found, _facts)
@@ -73,15 +73,15 @@ def render(
     chunks: Sequence[Mapping[str, Any]] = (),
     **about: Any,
 ) -> str:
-    """A page of what all pages have.
+    """A page, with what all pages have.
 
     Args:
         template: Which one.
         drawn: What is drawn.
         found: What can be chosen.
-        words: Where attention can be looked at from, in words: all together, then each.
-        chunks: What is copied as JSON of each chunk; nothing where it is not copied.
-        **about: What the template has of its own.
+        words: From where attention can be looked at, in words: all together, then each.
+        chunks: What is copied as JSON for each chunk; nothing where it is not copied.
+        **about: What only this template has.
     """
     style, script = _resource("page.css"), _resource("page.js")
     return (
@@ -116,7 +116,7 @@ def _summary(explanation: Explanation) -> str:
 
 
 def _reasons(explanation: Explanation) -> str:
-    """How many chunks are left out for what, most first."""
+    """How many chunks are left out for each reason, most first."""
     gone = [chunk.ranked.dropped for chunk in explanation.chunks if chunk.place is None]
     found = Counter(why_dropped(reason) for reason in gone).most_common()
     return ", ".join(f"{count:,} {why}" for why, count in found)
@@ -148,7 +148,7 @@ def chunk_rows(
     Args:
         drawn: What is drawn.
         found: What can be chosen, of which the first is what is shown first.
-        facts: Gives what is said beside a chunk's numbers.
+        facts: Gives what is said next to a chunk's numbers.
     """
     sheet = found.sheets["0.0"]
     best = max((chunk.ranked.score for chunk in drawn.chunks), default=0.0)
@@ -193,7 +193,7 @@ def _row(
 
 
 def width(value: float, largest: float) -> str:
-    """Of a bar, of 100."""
+    """The width of a bar, out of 100."""
     return f"{100 * value / largest:.1f}" if largest > 0 else "0"
 
 
@@ -224,7 +224,7 @@ def _parts(chunk: ExplainedChunk, runs: _Runs) -> list[dict[str, Any]]:
 
 
 def _goes_with(piece: Piece, last: dict[str, Any], read: str) -> bool:
-    """Whether a piece belongs to what was left out before: the same reason, or what is between."""
+    """Whether a piece belongs to what was left out before it: the same reason, or in between."""
     if piece.kept is None:
         return read[piece.start : piece.end].isspace()
     return piece.kept is False and piece.reason == last["reason"]
@@ -245,7 +245,7 @@ def span_anchor(chunk: int, start: int) -> str:
 
 
 class _Runs:
-    """Cuts pieces into words, which get an element each, and what is between them."""
+    """Cuts pieces into words, which get an element each, and what lies between them."""
 
     def __init__(
         self, chunk: ExplainedChunk, levels: Levels, shaded: npt.NDArray[np.bool_]
@@ -290,5 +290,5 @@ def environment() -> Environment:
 
 
 def _digest(text: str) -> str:
-    """As a content security policy names what is inline."""
+    """The digest by which a content security policy names what is inline."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

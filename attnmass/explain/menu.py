@@ -1,4 +1,4 @@
-"""What can be chosen on a page: which views of the heads, from where, and how a page holds it."""
+"""What can be chosen on a page: which views of the heads, from where, and how a page stores it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from attnmass.explain.sheets import Sheet, make_sheet
 if TYPE_CHECKING:
     from attnmass.results.drawn import Drawn
 
-HEADS_OF_A_KIND = 4  # that stand in a menu alone
+HEADS_OF_A_KIND = 4  # that are listed singly in a menu
 
-# What a page may take before single heads are told for all words together only; of that a word
-# takes so much with its element.
+# Bytes that a page may take before single heads are shown for all words together only, and how many
+# of these a word takes with its element.
 _PAGE_BYTES, _WORD_BYTES = 280_000, 20
 _ZEROS = re.compile("0{2,27}")
 
@@ -30,7 +30,7 @@ class Choices:
     Attributes:
         groups: The menu: names, and under each views by their index with their labels.
         sheets: By `view.row`, where row 0 is all rows together.
-        drawn: For each chunk which words are shaded in any of them, `[word]`.
+        drawn: For each chunk, which words are shaded in any of them, `[word]`.
         n_left_out: Single heads that are not in the menu.
     """
 
@@ -46,12 +46,12 @@ class Choices:
 
 
 def choices(drawn: Drawn, n_rows: int) -> Choices:
-    """The views that a page has: all of one kind together, of each kind the heaviest heads.
+    """The views that a page has: all heads of one kind together, and the heaviest of each kind.
 
     Args:
         drawn: What is drawn.
-        n_rows: From how many words of the query, or sentences of the answer, one can look. For
-            single heads these are left out where they would make a page too large.
+        n_rows: From how many words of the query, or sentences of the answer, attention can be
+            looked at. For single heads, these are left out where they would make a page too large.
     """
     groups = _groups(drawn)
     chosen = [index for _, views in groups for index, _ in views]
@@ -77,7 +77,7 @@ def _bytes_of(sheets: Mapping[str, Sheet]) -> int:
 
 
 def _groups(drawn: Drawn) -> tuple[tuple[str, tuple[tuple[int, str], ...]], ...]:
-    """Views by group, as they are met; of single heads those that weigh most."""
+    """Views by group, in the order they appear; of single heads, those with the largest weights."""
     n_together = len(drawn.views) - len(drawn.heads)
     kinds: dict[str, list[int]] = {}
     for index, view in enumerate(drawn.views):
@@ -106,7 +106,7 @@ def pack(levels: Sequence[npt.NDArray[np.uint8]]) -> str:
 def page_data(
     found: Choices, words: Sequence[str], chunks: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What the script needs: for every view levels, masses and the largest mass.
+    """What the script needs: for every view, levels, masses and the largest mass.
 
     Args:
         found: From `choices`.

@@ -73,11 +73,11 @@ def _score(explanation: Explanation) -> str:
 
 
 def chunk_numbers(explanation: Explanation) -> list[dict[str, Any]]:
-    """Of each chunk what the page copies as JSON, and tells of a span under the pointer.
+    """For each chunk, what the page copies as JSON, and shows for a span under the pointer.
 
-    `spans` have `[start, end, score, mass, relevance, number]` of each kept piece; a seventh is its
-    text where the page cannot show all of that as it is. One that is left out has the first three.
-    What is not known is not there.
+    `spans` have `[start, end, score, mass, relevance, number]` for each kept piece; a seventh is
+    its text where the page cannot show all of it as it is. A piece that is left out has the first
+    three. What is not known is missing.
     """
     return [_chunk(chunk) for chunk in explanation.chunks]
 

@@ -21,8 +21,8 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
     """See `Explanation.to_dict`.
 
     `chunks` have `words`, each with `start` and `end` into the chunk's `read`, its `mass` as chunks
-    are ranked, and its mass by each of `heads`; `by_query_word` has one for each of `query_words`,
-    if those were told apart. `pieces` say what `read` consists of.
+    are ranked, and its mass by each of `heads`; `by_query_word` has one mass for each of
+    `query_words`, if those were told apart. `pieces` say what `read` consists of.
     """
     n_query = len(explanation.query_words)
     return {
@@ -50,7 +50,8 @@ def answer_as_dict(explanation: AnswerExplanation) -> dict[str, Any]:
 
     `sentences` have their `spans`, best first, with `start` and `end` into the own text of a chunk
     (`chunk` is its `index`); `chunks` have `words` as those of a ranking, with the mass from each
-    sentence in `by_sentence`, and `pieces` that say `by` which sentences, from 1, they are named.
+    sentence in `by_sentence`, and `pieces` that say `by` which sentences, counted from 1, they are
+    named.
     """
     return {
         "query": explanation.query,
@@ -111,7 +112,7 @@ def _chunk(chunk: ExplainedChunk) -> dict[str, Any]:
 def _read(
     chunk: ExplainedChunk, weights: tuple[float, ...], rows: str, n_rows: int
 ) -> dict[str, Any]:
-    """What the model read of a chunk, with the mass of its words, also from each of some `rows`."""
+    """What the model read of a chunk, with the mass of its words, also from each of the `rows`."""
     masses = word_masses(chunk, weights)
     asked = [word_masses(chunk, weights, row) for row in range(n_rows)]
     return {

@@ -1,4 +1,4 @@
-"""Registers what draws; each renderer, with all that it needs, is imported when first used."""
+"""Registers the renderers; each one, with all that it needs, is imported when first used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnmass.results.explanation import Explanation
 from attnmass.results.ranking import Ranking
 from attnmass.results.renderers import renders
 
-# What is drawn, as what, and what does so: a module of this room, and what to call in it.
+# What is drawn, as what, and what draws it: a module of this folder, and what to call in it.
 RENDERERS: Final = (
     (Ranking, "explanation", "build:explain"),
     (Ranking, "text", "telling:ranking_lines"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from attnmass.results.drawn import Drawn, ExplainedChunk
 
 LEVELS = 9
-_MOST_WORDS = 4  # that are named beside a chunk
+_MOST_WORDS = 4  # that are named next to a chunk
 
 Levels = npt.NDArray[np.uint8]
 
@@ -24,8 +24,9 @@ class Sheet:
     """Everything that is shaded and measured in one view.
 
     Attributes:
-        largest: Mass of the word with most of it; white space, where heads like to rest, is none.
-        levels: For each chunk the shade of each word, 0 to `LEVELS`, `[word]`.
+        largest: Mass of the word with the most; white space, where heads like to rest, does not
+            count.
+        levels: For each chunk, the shade of each word, 0 to `LEVELS`, `[word]`.
         masses: Mass of each chunk.
     """
 
@@ -37,8 +38,8 @@ class Sheet:
 def make_sheet(drawn: Drawn, view: int = 0, row: int | None = None) -> Sheet:
     """Shade one view.
 
-    Shades go by the square root of a word's mass over the largest mass, so that small masses, which
-    are most of them, can be told apart.
+    Shades follow the square root of a word's mass over the largest mass, so that small masses, as
+    most are, can be told apart.
 
     Args:
         drawn: What is drawn.

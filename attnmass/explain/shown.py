@@ -40,14 +40,14 @@ def shown(text: str, *, overrides: bool = True) -> str:
 
     Args:
         text: Any `str`.
-        overrides: Whether to let characters pass that turn the direction of writing.
+        overrides: Whether to let through characters that turn the direction of writing.
     """
     text = _UNSHOWN.sub(_sign, text.replace("\r\n", "\n"))
     return text if overrides else _OVERRIDES.sub("\ufffd", text)
 
 
 def score_facts(ranked: RankedChunk) -> list[str]:
-    """What a chunk is ordered by, and beside it what is another number."""
+    """What a chunk is ordered by, and next to it any number that differs from it."""
     facts = [f"score {ranked.score:.4f}"]
     if ranked.share != ranked.score:
         facts.append(f"share {ranked.share:.4f}")
@@ -92,7 +92,7 @@ def answer_verdict(sentences: Sequence[AnswerSentence], threshold: float | None)
 def full_support(threshold: float | None) -> float:
     """The support at which a bar is full, whatever other sentences have: all there is.
 
-    Where there is a threshold, twice that, so that it stands in the middle of every bar.
+    Where there is a threshold, twice the threshold, so that it stands in the middle of every bar.
     """
     return min(1.0, 2 * threshold) if threshold else 1.0
 
@@ -128,7 +128,7 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _sign(found: re.Match[str]) -> str:
-    """Unicode has pictures of the old control characters, and none of the rest."""
+    """Unicode has pictures for the old control characters, and none for the rest."""
     point = ord(found[0])
     if point < 0x20:
         return chr(0x2400 + point)

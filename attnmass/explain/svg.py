@@ -1,4 +1,4 @@
-"""A ranking as one static picture, for places that show no pages: words, shades, bars."""
+"""A ranking as one static picture, for places that cannot show pages: words, shades, bars."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARGIN = 16
 _SIZE = 14  # of letters
 _MOST_LINES = 8  # of one chunk
 
-# How wide letters are, in parts of their size, about as Helvetica has them; other letters are 0.56.
+# How wide letters are, as fractions of their size, about as in Helvetica; other letters are 0.56.
 _WIDTHS = {
     letter: share
     for share, letters in (
@@ -65,7 +65,7 @@ class Word:
 def svg(explanation: Explanation, top_n: int = 3) -> str:
     """An SVG of the best chunks, as wide as `WIDTH`; see `Explanation.to_svg`.
 
-    Words are placed by estimated widths, and told to be as wide as that in whatever font there is.
+    Words are placed by estimated widths, and made to be that wide in whatever font there is.
     """
     sheet = make_sheet(explanation)
     every = list(zip(explanation.chunks, sheet.levels, strict=True))
@@ -133,7 +133,7 @@ def _row(
 
 
 def _words(chunk: ExplainedChunk, levels: Levels) -> Iterator[tuple[str, int, bool]]:
-    """Words of a chunk's own text with their levels; for what was left out its reason."""
+    """Words of a chunk's own text with their levels; for what was left out, the reason."""
     number, last = 0, ""
     for piece in chunk.pieces:
         out = piece.kept is False
@@ -154,7 +154,7 @@ def _words(chunk: ExplainedChunk, levels: Levels) -> Iterator[tuple[str, int, bo
 
 
 def _plain(text: str) -> Iterator[tuple[str, int, bool]]:
-    """A text without shades, white space and words by turns."""
+    """A text without shades, white space and words in turn."""
     start = 0
     for place in range(1, len(text) + 1):
         if place == len(text) or text[place].isspace() != text[start].isspace():
@@ -170,14 +170,14 @@ def _lines(
     most: int,
     stretch: float = 1.0,
 ) -> Iterator[Word]:
-    """Words on lines, mirrored where the first letter is of a script from right to left.
+    """Words on lines, mirrored where the first letter is of a right-to-left script.
 
     Args:
         words: White space and words with their levels, and whether they stand for what is left out.
         y: The first line's baseline.
         size: Of letters.
-        most: Lines; what does not fit is an ellipsis.
-        stretch: How much wider than others these letters are.
+        most: How many lines at most; what does not fit becomes an ellipsis.
+        stretch: How much wider these letters are than others.
     """
     x, line, whole = float(_MARGIN), 0, WIDTH - 2 * _MARGIN
     mirrored: bool | None = None
@@ -203,7 +203,7 @@ def _lines(
 
 
 def _side(text: str) -> str | None:
-    """From where a text is written, by its first letter; `None` where there is none."""
+    """From which side a text is written, by its first letter; `None` where there is none."""
     for char in text:
         kind = unicodedata.bidirectional(char)
         if kind in ("L", "R", "AL"):
@@ -218,7 +218,7 @@ def _clear(text: str) -> str:
 
 
 def _width(text: str, size: int) -> float:
-    """How wide a text is, about."""
+    """About how wide a text is."""
     return sum(_share(char) for char in text) * size
 
 

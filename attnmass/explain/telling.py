@@ -23,7 +23,7 @@ _COLUMNS = (
     *("n_tokens", "n_windows", "n_spans", "n_kept_spans", "skipped", "dropped", "text"),
 )
 
-_BEST = 5  # lines of a list; the rest is counted
+_BEST = 5  # lines of a list; the rest are counted
 
 
 def picked(one: object, *names: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def picked(one: object, *names: str) -> dict[str, Any]:
 
 
 def by_reason(chunks: Iterable[RankedChunk]) -> str:
-    """How many chunks were dropped for what, most first: `"40 top_n, 3 min_relevance"`."""
+    """How many chunks were dropped for each reason, most first: `"40 top_n, 3 min_relevance"`."""
     reasons = Counter(chunk.dropped or "dropped" for chunk in chunks)
     return ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
 
@@ -71,7 +71,7 @@ def _numbers(chunk: RankedChunk) -> str:
 
 
 def attribution_lines(attribution: Attribution) -> str:
-    """An attribution: its sentences, the support of each, and the span that it looked at most."""
+    """An attribution: its sentences, the support of each, and the span that each looked at most."""
     sentences = attribution.sentences
     head = (
         f"Attribution of {counted(len(sentences), 'sentence')} to "

@@ -1,6 +1,6 @@
 """The same in a terminal, with rich: shades where there are colours, brackets where there are none.
 
-Colours are those of the 256 that terminals agree on. Kept and left-out text has a sign of its own
+Colours come from the 256 that terminals agree on. Kept and left-out text have their own signs
 either way.
 """
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 Told = ParamSpec("Told")
 
-# Background of each level: black text on it has a contrast of at least 4.5, and it is on both light
-# and dark terminals another colour than the page's.
+# Background of each level: black text on it has a contrast of at least 4.5, and on light and dark
+# terminals alike it differs from the page's own colour.
 _SHADES = (None, 230, 229, 228, 222, 221, 220, 214, 208, 202)
 _BAR_WIDTH = 24
 _ELSEWHERE = "The texts of what was left out are on the page: to_html(), or --output FILE.html."
@@ -71,7 +71,7 @@ class Drawing:
 def printable(
     lines: Callable[Concatenate[Look, Told], Iterator[RenderableType]],
 ) -> Callable[Told, Drawing]:
-    """From what yields lines for a terminal that shows so much to what makes a `Drawing`."""
+    """From what yields lines for a terminal with a given `Look` to what makes a `Drawing`."""
 
     @wraps(lines)
     def draw(*told: Told.args, **options: Told.kwargs) -> Drawing:
@@ -90,7 +90,7 @@ def drawing(
     yield from _overview(explanation, sheet, view, query_word, look)
     best = max((chunk.ranked.score for chunk in explanation.chunks), default=0.0)
     out = False
-    whole = True  # of what is left out a few lines will do, but for the best if nothing is kept
+    whole = True  # a few lines will do for what is left out, except the best if nothing is kept
     for chunk, levels, mass in zip(explanation.chunks, sheet.levels, sheet.masses, strict=True):
         if chunk.place is None and not out:
             yield Rule("Left out", characters=look.rule)
@@ -132,7 +132,7 @@ def legend(
         drawn: What is drawn.
         sheet: How it is shaded.
         view: Index into its views.
-        source: Where attention is looked at from, in words.
+        source: From where attention is looked at, in words.
         signs: What signs in the text mean.
         look: What the terminal can show.
     """
@@ -164,7 +164,7 @@ def draw_chunk(
         chunk: The chunk.
         levels: The shade of each of its words.
         bar: What it is ordered by, or what it has of the attention.
-        facts: What is said beside that.
+        facts: What is said next to that.
         look: What the terminal can show.
         whole: Whether its text is drawn.
     """
@@ -187,7 +187,7 @@ def draw_chunk(
 
 
 def _text(chunk: ExplainedChunk, levels: Levels, look: Look) -> Text:
-    """The chunk's text, what was read around it included, but for its title."""
+    """The chunk's text, including what was read around it, except for its title."""
     text = Text()
     number = 0
     last: str | None = None
@@ -228,7 +228,7 @@ def _add_word(text: Text, word: str, level: int, look: Look, style: str = "") ->
 
 
 def bar(value: float, whole: float, look: Look) -> Text:
-    """A value as a bar, of a whole that is as long as bars get."""
+    """A value as a bar; `whole` is as long as bars get."""
     filled = round(_BAR_WIDTH * value / whole) if whole > 0 else 0
     return Text(look.bar * filled + look.rest * (_BAR_WIDTH - filled))
 

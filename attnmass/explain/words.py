@@ -47,17 +47,17 @@ def find_words(text: str, offsets: Integers, cuts: Iterable[int] = ()) -> tuple[
     """Cut a text into words and say which tokens count for them.
 
     A word is a run of letters, digits, their marks and apostrophes between them; a run of other
-    characters (punctuation, symbols, emoji) is one too. White space is one where a token is nothing
-    but white space. Where a script has no spaces, words end where tokens end.
+    characters (punctuation, symbols, emoji) is also a word. White space is a word where a token is
+    nothing but white space. Where a script has no spaces, words end where tokens end.
 
-    A token counts for the words that its characters are in, by their number, the white space around
-    it left out, so that all words together have all its mass.
+    A token counts for the words that its characters are in, in proportion to how many are in each,
+    leaving out the white space around it, so that all words together have all its mass.
 
     Args:
         text: What was tokenized.
         offsets: `[start, end)` of each token in characters into it, `[token, 2]`. A token of no
             characters counts where the character before it is.
-        cuts: Where no word goes on, such as the bounds of sentences.
+        cuts: Where no word may continue, such as the bounds of sentences.
 
     Returns:
         `[start, end)` of each word, in order, `[word, 2]`, and the links.
@@ -99,7 +99,7 @@ def by_word(masses: Floats, links: Links, n_words: int) -> Floats:
 
 
 def _cores(text: str, offsets: Integers) -> tuple[Integers, Integers]:
-    """Tokens without the white space around them, where there is more to them; never empty."""
+    """Tokens without the white space around them, unless they are nothing else; never empty."""
     space = np.array([char.isspace() for char in text], dtype=bool)
     solid = np.flatnonzero(~space)
     start = np.minimum(offsets[:, 0], len(text) - 1)
@@ -148,7 +148,7 @@ def _joins(char: str) -> bool:
 
 
 def _ends_unspaced(before: str, char: str) -> bool:
-    """Whether a token that begins with `char` is a word of its own, with no space before it."""
+    """Whether a token that begins with `char` is a separate word with no space before it."""
     return _unspaced(before) and _unspaced(char) and not _joins(char)
 
 

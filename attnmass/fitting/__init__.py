@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attnmass.fitting.selection import HeadSelection
     from attnmass.fitting.verify import Verification, verify_profile
 
-# Names that bring torch or numpy with them: imported when they are first asked for.
+# Names that bring in torch or numpy: imported when they are first asked for.
 _LAZY = {
     "FitReport": "reports.report",
     "FitResult": "reports.result",

@@ -10,10 +10,10 @@ class DataError(ValueError):
 
 
 class NotBetterError(AttnMassError):
-    """A profile that on held-out queries is not better than what there is without it.
+    """A profile that is no better on held-out queries than what there is without it.
 
     Attributes:
-        reasons: What it is not better than, and by how much, in sentences.
+        reasons: What it is no better than, and by how much, in sentences.
     """
 
     def __init__(self, reasons: tuple[str, ...]) -> None:

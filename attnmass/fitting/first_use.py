@@ -48,7 +48,7 @@ from attnmass.profiles.kept import kept_folder
 from attnmass.profiles.texts import Document, ordinary_documents
 
 _FIRST = 2  # queries by which the time is estimated
-_TRIED = 24  # queries by which is told whether any head stands out, before the others are read
+_TRIED = 24  # queries that show whether any head stands out, before the others are read
 _PASSES = 2  # over the chunks: one for the heads, one for relevance
 
 _logger = getLogger(__name__)
@@ -93,7 +93,7 @@ def fit_at_first_use(
         return known
     data = _queries(documents, texts)
     with _working_place(file) as place:
-        known = read_kept(file, config, default.layout, FIT)  # somebody else was faster
+        known = read_kept(file, config, default.layout, FIT)  # another process was faster
         if known is None:
             known = _fitted(model, tokenizer, default, data, place)
             told = "of the texts that ship" if texts is None else "of texts of one's own"
@@ -154,7 +154,7 @@ def _digest(documents: Sequence[Document]) -> str:
 
 @contextmanager
 def _working_place(file: Path) -> Iterator[Path]:
-    """A folder for what was read, for one process at a time; it goes once a fit has ended.
+    """A folder for what was read, for one process at a time; it is removed once a fit has ended.
 
     It stays after an interruption. Where nothing can be written it is a temporary one.
     """

@@ -148,7 +148,7 @@ def read_all(
 
 
 def captures_folder(captures: str | os.PathLike[str] | None, cache_dir: Any) -> Path:
-    """Where captures are kept: `captures`, else beside the models that were converted."""
+    """Where captures are kept: `captures`, else beside the converted models."""
     if captures is not None:
         return Path(os.fspath(captures))
     return converted.root(None if cache_dir is None else Path(cache_dir)) / "captures"

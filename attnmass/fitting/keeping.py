@@ -1,4 +1,4 @@
-"""Profiles that were found for a model, kept under what tells the model, and found again."""
+"""Profiles that were found for a model, kept under what identifies the model, and found again."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _logger = getLogger(__name__)
 
 
 def state_of(model: Any, default: HeadProfile) -> dict[str, Any]:
-    """Tells apart all that a choice of heads depends on, however the model was loaded.
+    """What identifies all that a choice of heads depends on, however the model was loaded.
 
     Args:
         model: As `AttentionRanker` takes it.
-        default: Its default profile; of a decoder no layer above its last one counts, which may not
-            even be loaded.
+        default: Its default profile; for a decoder, no layer above its last one counts, since it
+            may not even be loaded.
     """
     inner: Any = unwrapped(model)
     skipped: Sequence[Any] = ()
@@ -48,25 +48,25 @@ def state_of(model: Any, default: HeadProfile) -> dict[str, Any]:
 
 
 def name_of(state: Mapping[str, Any], **more: Any) -> str:
-    """What a file is called that is for a state of a model, and for what else it depends on."""
+    """The name of a file for a state of a model, and whatever else it depends on."""
     told = json.dumps({**state, **more}, sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def fitted_file(folder: Path, state: Mapping[str, Any], texts: str) -> Path:
-    """Where a whole fit is kept, which was made on some texts."""
+    """Where a whole fit on some texts is kept."""
     return folder / f"{name_of(state)}-{texts}.json"
 
 
 def newest(folder: Path, state: Mapping[str, Any], config: Any, layout: str) -> HeadProfile | None:
-    """The whole fit of a model that was kept last, on whatever texts."""
+    """The whole fit of a model that was kept most recently, on whatever texts."""
     files = [(_age(file), file) for file in folder.glob(f"{name_of(state)}-*.json")]
     found = (read_kept(file, config, layout, FIT) for _, file in sorted(files, reverse=True))
     return next((one for one in found if one is not None), None)
 
 
 def read_kept(file: Path, config: Any, layout: str, source: str) -> HeadProfile | None:
-    """What is kept, checked as any profile is; what is damaged or foreign is not there."""
+    """What is kept, checked as any profile is; what is damaged or foreign counts as missing."""
     try:
         found = load_profile(file)
         if found.prompt_version != PROMPT_VERSION or found.source != source:
@@ -79,7 +79,7 @@ def read_kept(file: Path, config: Any, layout: str, source: str) -> HeadProfile 
 
 
 def write_kept(file: Path, profile: HeadProfile) -> None:
-    """Keep it, whole or not at all; where that fails, do without."""
+    """Keep it, completely or not at all; where that fails, do without."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=file.parent, prefix=".")

@@ -26,15 +26,15 @@ class Interval:
     high: float
 
     def rounded(self) -> list[float]:
-        """The ends as files have them."""
+        """The ends, rounded as in files."""
         return [round(self.low, 3), round(self.high, 3)]
 
 
 def ndcg_at_10(relevant: Floats, scores: Floats, present: Bools) -> Floats:
-    """Normalised discounted cumulative gain of the ten best; ties count as their average.
+    """Normalised discounted cumulative gain of the ten best; ties count by their average.
 
     Args:
-        relevant: Labels, 0 or above, `[query, chunk]`; each query has one above 0.
+        relevant: Labels, 0 or above, `[query, chunk]`; each query has at least one above 0.
         scores: Higher is better, `[query, chunk]`.
         present: Where there is a chunk, and not padding, `[query, chunk]`.
 
@@ -68,7 +68,7 @@ def auc(labels: Bools, scores: Floats) -> Floats:
     """Area under ROC of each row of scores, ties counting half.
 
     Args:
-        labels: Which items are wanted, `[item]`; some are and some are not.
+        labels: Which items are wanted, `[item]`; some must be and some not.
         scores: `[..., item]`.
 
     Returns:
@@ -82,7 +82,7 @@ def auc(labels: Bools, scores: Floats) -> Floats:
 
 
 def auc_between(wanted: Floats, others: Floats) -> float:
-    """Area under ROC of scores against others, of which those count that are finite; 1 for none."""
+    """Area under ROC of scores against others, of which the finite ones count; 1 for none."""
     known = others[np.isfinite(others)]
     if not len(known):
         return 1.0
@@ -91,7 +91,7 @@ def auc_between(wanted: Floats, others: Floats) -> float:
 
 
 def query_weights(sets: Sequence[str] | Integers) -> Floats:
-    """A weight for each query so that sets weigh alike, `[query]`; they sum to 1."""
+    """A weight for each query, so that sets count equally, `[query]`; they sum to 1."""
     names, places, counts = np.unique(np.asarray(sets), return_inverse=True, return_counts=True)
     return np.asarray(1 / (len(names) * counts[places]))
 
@@ -101,7 +101,7 @@ def interval(values: Floats, sets: Sequence[str] | Integers | None = None) -> In
 
     Args:
         values: `[query]`.
-        sets: The set of each query; sets weigh alike. Default: all are one set.
+        sets: The set of each query; sets are weighted equally. Default: all are one set.
     """
     values = np.asarray(values, dtype=np.float64)
     places = np.zeros(len(values), dtype=np.int64)
@@ -119,7 +119,7 @@ def interval(values: Floats, sets: Sequence[str] | Integers | None = None) -> In
 
 
 def standard_error(values: Floats, sets: Integers) -> float:
-    """Of the mean over queries, sets weighed alike."""
+    """The standard error of the mean over queries, with sets weighted equally."""
     found = 0.0
     known = np.unique(sets)
     for one in known:

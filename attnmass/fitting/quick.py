@@ -3,13 +3,13 @@
 A few dozen sentences are taken out of the texts that ship, and each head is asked what share of its
 mass goes to the chunk that a sentence was taken out of. Those with the highest likelihood, the mean
 logarithm of that share (which is what a conditional logit model of one head is fitted by), are
-read, all weighed alike. A rule shares mass out, fitted as one on many more sentences is
+read, all weighted equally. A rule shares mass out, fitted as it would be on many more sentences
 (`attnmass.fitting.shares.made`): over all heads on the same key heads where chunks are read once
-for all queries, over all heads where each is read with the query. Where all are in one context
-(`joint`) there is none.
+for all queries, over all heads where each chunk is read with the query. Where all are in one
+context (`joint`), there is none.
 
-Such heads need not rank as well as BM25 does, so the order is by both: a retriever's scores weigh
-more than with heads that were fitted, and without any the query's words count (`UNFITTED`).
+Such heads may not rank as well as BM25 does, so the order is by both: a retriever's scores are
+weighted more than with fitted heads, and without any, the query's words count (`UNFITTED`).
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _A_DOCUMENT = 4  # sentences
 _QUERIES = 24
 _HEADS = 8
 _FOLDS = 3
-_ERRORS = 3.0  # standard errors over chance of a choice, on queries that did not make it
-# Where chunks are read once for all queries, all stand against all; else there are as few.
+_ERRORS = 3.0  # standard errors by which a choice must beat chance, on queries that did not make it
+# Where chunks are read once for all queries, all compete with all; else there are this few.
 _READ_ONCE = (LateLayout.name, ParallelLayout.name)
 _MORE_QUERIES = 48
 _FEW = 8
@@ -77,7 +77,7 @@ def choose_quickly(model: Any, tokenizer: Any, default: HeadProfile) -> HeadProf
 
     Returns:
         `None` where no heads stand out on queries that did not choose them, as with random weights,
-        or where a layer in between cannot be read; nothing is kept then.
+        or where a layer in between cannot be read; then nothing is kept.
     """
     if is_untrained(unwrapped(model)):
         return None
@@ -125,7 +125,7 @@ def _rule(
     if layout == JointLayout.name:
         return None
     wide = np.arange(len(heads))
-    if layout in _READ_ONCE:  # of those key heads that are kept anyway
+    if layout in _READ_ONCE:  # on those key heads that are kept anyway
         keys = [key_head_of(config, head) for head in heads]
         kept = {keys[i] for i in chosen}
         wide = np.array([i for i, key in enumerate(keys) if key in kept], dtype=np.int64)
@@ -151,7 +151,7 @@ def _captured(ranker: AttentionRanker, plain: PlainTokenizer, layout: str) -> Ar
 
 
 def as_arrays(queries: Sequence[LabelledQuery], captures: Sequence[Capture]) -> Arrays:
-    """What was captured of some queries, each of their chunks' mass beyond a null query's."""
+    """What was captured of some queries: the mass of each of their chunks, less a null query's."""
     masses = [np.maximum(one.beyond_null, 0.0) for one in captures]
     nothing = [np.zeros(len(query.chunks)) for query in queries]
     relevant = [query.relevant for query in queries]
@@ -165,10 +165,10 @@ def _likeliest(arrays: Arrays, rows: Integers) -> list[int]:
 
 
 def stands_out(arrays: Arrays) -> bool:
-    """Whether choices of heads rank queries that did not make them better than any order would.
+    """Whether heads rank queries that did not choose them better than a random order would.
 
-    By the share of the other chunks that a relevant one is before, which by chance is uniform: so
-    its mean has a known error, and few queries tell.
+    Judged by the share of the other chunks that a relevant one is ranked above, which is uniform by
+    chance: so its mean has a known error, and few queries are enough.
     """
     folds = split_folds(arrays.sets, _FOLDS, 0)
     before = np.zeros(len(folds))

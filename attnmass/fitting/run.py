@@ -61,7 +61,7 @@ class Run:
     folder: Path
     progress: bool | None
     most_key_heads: int = MOST_KEY_HEADS
-    reader: AttentionRanker | None = None  # over all heads; default: one of its own
+    reader: AttentionRanker | None = None  # over all heads; default: its own
 
     def __call__(self, selection: HeadSelection, methods: Sequence[str]) -> FitResult:
         """Capture, select, judge; the methods are those that take part."""
@@ -78,7 +78,7 @@ class Run:
         deepest = self.heads[-1][0] if max_layer is None else max_layer
         made = tuple(methods) == MADE
         allowed = self._allowed(qualities[False], folds, deepest, made=made)
-        # How few heads would do, queries that are made of texts do not tell.
+        # Queries that are made from texts do not show how few heads would do.
         crossed = CrossValidation(
             qualities, folds, allowed, most, methods, least=most if made else 1
         )
@@ -156,7 +156,7 @@ class Run:
         return capture_all(queries, look, store, desc=desc, progress=self.progress)
 
     def _qualities(self, captured: Sequence[Capture]) -> dict[bool, Quality]:
-        """What was captured as arrays, with the null query's mass subtracted and without."""
+        """What was captured, as arrays, with and without the null query's mass subtracted."""
         relevant = [query.relevant for query in self.data.queries]
         names = list(self.data.counts)
         sets = [names.index(name) for name in self.data.sets]
@@ -173,15 +173,15 @@ class Run:
         }
 
     def _up_to(self, layer: int, among: Integers | None = None) -> Integers:
-        """Indices of the heads up to a layer, of all or among some."""
+        """Indices of the heads up to a layer, among all or among some."""
         indices = range(len(self.heads)) if among is None else among.tolist()
         return np.array([i for i in indices if self.heads[i][0] <= layer], dtype=np.int64)
 
     def _allowed(self, quality: Quality, folds: Integers, deepest: int, *, made: bool) -> Integers:
-        """Indices of the heads that may be selected; where key vectors are kept, on few of them.
+        """Indices of the heads that may be selected; where key vectors are kept, on few key heads.
 
-        For queries that are made of texts these are the ones with the highest likelihood: by
-        elimination they are fitted to sentences, and carry over less to questions.
+        For queries that are made from texts, these are the ones with the highest likelihood: chosen
+        by elimination, they would be fitted to sentences, and carry over less to questions.
         """
         heads = self._up_to(deepest)
         if not keeps_vectors(self.subject.layout):
@@ -195,7 +195,7 @@ class Run:
         return np.array([head for head in heads if groups[head] in kept], dtype=np.int64)
 
     def _cutoffs(self, deepest: int) -> list[int]:
-        """Layers at which the curve over layers is taken."""
+        """Layers at which the curve over layers is evaluated."""
         points = np.linspace(0, deepest, min(_CUTOFFS, deepest + 1))
         return sorted({round(float(point)) for point in points})
 

@@ -59,7 +59,7 @@ class HeadSelection:
         return tuple(name for name in METHODS if name in named)
 
 
-# Options that read data or select heads, each with the call that has it.
+# Options that read data or select heads, each with the call that takes it.
 _ELSEWHERE = {
     **dict.fromkeys(("qrels", "run", "split"), "read_data(...), whose result is data here"),
     **dict.fromkeys(

@@ -31,14 +31,14 @@ _DECIDED = ("profile", "heads", "rank_by", "memory_bytes", "progress")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Subject:
-    """A model in memory and how it is read.
+    """A model in memory, and how it is read.
 
     Attributes:
         name: What profiles call it.
         model: All layers that may be read.
         tokenizer: Its tokenizer.
-        plain: The tokenizer's own copy.
-        config: The config that tells its layers.
+        plain: Our own copy of the tokenizer.
+        config: The config that states its layers.
         layout: How chunks and query are laid out.
         options: Options of rankers.
     """
@@ -63,11 +63,11 @@ class Subject:
 
     @property
     def default(self) -> HeadProfile:
-        """What is read of the model without a profile."""
+        """What is read from the model without a profile."""
         return default_profile(self.config, self.layout)
 
     def about(self, heads: Sequence[Head], weights: Sequence[float] = ()) -> dict[str, Any]:
-        """All that attention depends on beside query and chunks, and the weights of a mixture."""
+        """All that attention depends on besides query and chunks, and the weights of a mixture."""
         options = {name: value for name, value in self.options.items() if "batch" not in name}
         return {
             "model": identity(unwrapped(self.model)),
@@ -89,16 +89,16 @@ def open_model(
     profile: HeadProfile | None = None,
     **options: Any,
 ) -> Subject:
-    """Load a model with the layers that are read, or take one that is loaded.
+    """Load a model with the layers that are read, or take one that is already loaded.
 
     Args:
         model: A name, or a model as `AttentionRanker` takes it.
-        tokenizer: Of a model that is loaded.
+        tokenizer: That of a model that is already loaded.
         layout: Default: the profile's, else the one that suits the kind of model.
-        preferred: A layout that comes before that one, for models that can be read in it.
-        max_layer: The deepest layer that is read beside those of the default heads; default: all.
+        preferred: A layout that takes precedence over that one, for models that can be read in it.
+        max_layer: The deepest layer that is read besides those of the default heads; default: all.
         profile: Read its heads and the default ones, and no others.
-        **options: As `AttentionRanker.from_pretrained`, but for those that a fit decides.
+        **options: As `AttentionRanker.from_pretrained`, except those that a fit decides.
 
     Raises:
         TypeError: If an option is one of those.

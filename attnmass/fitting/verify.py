@@ -1,4 +1,4 @@
-"""Whether a profile holds what it promises, on labelled queries."""
+"""Whether a profile delivers what it promises, on labelled queries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Verification:
     Attributes:
         profile: The profile.
         model: The model that it was tried with.
-        data: Queries of each set.
+        data: How many queries each set has.
         scores: nDCG@10 of the profile, the mid-depth default and BM25.
         differences: By how much the profile is better than the other two.
         notes: What a reader should know, in sentences.
@@ -124,7 +124,7 @@ def _attention(ranker: AttentionRanker, query: LabelledQuery) -> QueryAttention:
 def _masses(
     found: QueryAttention, heads: Sequence[tuple[int, int]], profile: HeadProfile
 ) -> list[float]:
-    """What rankings by the profile have, from the attention of more heads than its own."""
+    """What rankings by the profile give, from the attention of more heads than its own."""
     if not profile.null_query:
         found = replace(found, null=None)
     return chunk_scores(found, profile, heads)[0]

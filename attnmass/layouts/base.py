@@ -1,4 +1,4 @@
-"""The one interface that every layout keeps."""
+"""The one interface that every layout implements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attnmass.text.tokens import PlainTokenizer, Tokens
 # Is told how many chunks have been read since the last call.
 Advance = Callable[[int], object]
 
-# For one chunk the token indices of each group of tokens.
+# For one chunk, the token indices of each group of tokens.
 Groups = Sequence[Sequence[int]]
 
 
@@ -25,12 +25,13 @@ class LayoutOptions:
 
     Attributes:
         max_batch_tokens: Tokens in one forward pass, padding included.
-        batch_size: Chunks in one forward pass, `None` for no bound beside `max_batch_tokens`.
+        batch_size: Chunks in one forward pass; `None` for no bound besides `max_batch_tokens`.
         max_chunk_tokens: A chunk of more tokens is split; `None` is the model's own limit.
-        overlap: Tokens that two windows of a split chunk share; in the late layout half of each is.
-        query_rows: Whether each of the query's tokens is told of, see `QueryAttention.rows`.
-        null_query: Whether what chunks get from a query without content is told, too.
-        ignored: For each query, for some chunks by their place the tokens that do not count, such
+        overlap: Tokens that two windows of a split chunk share; in the late layout, half of each is
+            shared.
+        query_rows: Whether each of the query's tokens is reported, see `QueryAttention.rows`.
+        null_query: Whether what chunks get from a query without content is also reported.
+        ignored: For each query, for some chunks by their place, the tokens that do not count, such
             as where a chunk repeats the question; empty where all count.
     """
 
@@ -63,7 +64,7 @@ class Beside(Protocol):
         """See above."""
 
     def parts(self, place: int, groups: Groups) -> Tensor:
-        """The same of groups of a chunk's tokens, `[group, head]`; 0 where a group has none.
+        """The same for groups of a chunk's tokens, `[group, head]`; 0 where a group has none.
 
         Args:
             place: Which chunk.
@@ -76,17 +77,17 @@ class QueryAttention:
     """Where the selected heads look from one query.
 
     Attributes:
-        chunks: For each chunk the attention on each of its tokens, averaged over the query's
+        chunks: For each chunk, the attention on each of its tokens, averaged over the query's
             tokens, `[head, token]`, fp32 on the CPU.
         context: Attention on everything else (template, instruction, the query itself), `[head]`.
         rows: What each of the query's tokens pays, where that was asked for and the layout can
-            tell: for each chunk `[query token, head, token]`. `chunks` is their mean, but where
-            several contexts are merged, and where `CrossOptions` read otherwise.
-        logits: What a classification head says of each chunk, where it was asked.
+            tell: for each chunk, `[query token, head, token]`. `chunks` is their mean, except where
+            several contexts are merged, and where `CrossOptions` reads differently.
+        logits: What a classification head says about each chunk, where it was asked.
         null: What the null query pays each chunk, as `chunks`, where that was asked for.
         passes: What this is the mean of, where the chunks were read in two orders.
         sums: What `chunks` sum to over their tokens, fp64, `[chunk, head]`, where the layout has
-            that without working out each token's.
+            that without computing each token's.
         beside: What chunks and spans get alone beside a background, where there is one.
     """
 
@@ -109,12 +110,12 @@ class QueryAttention:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredQuery:
-    """A query and what was answered.
+    """A query and its answer.
 
     Attributes:
         query: The query.
         answer: The answer, in the turn of the model that would give it.
-        groups: Indices of the answer's tokens that look as one, none of them empty.
+        groups: Indices of the answer's tokens that look as one, for each group; no group is empty.
     """
 
     query: Tokens
@@ -128,7 +129,7 @@ class LayoutResult:
 
     Attributes:
         queries: One for each query.
-        windows: Into how many windows each chunk was split, 1 where it was not.
+        windows: How many windows each chunk was split into; 1 where it was not.
         encode_seconds: Time spent on reading chunks.
         query_seconds: Time spent on the queries.
         tokens_encoded: Tokens of chunks that the model read for this; the others were in the cache.
@@ -148,7 +149,7 @@ class WarmCounts:
     """What a layout did to fill its cache.
 
     Attributes:
-        chunks: How many chunks were not, or not wholly, in the cache.
+        chunks: How many chunks were missing from the cache, wholly or in part.
         tokens_encoded: Tokens that the model read.
         encode_seconds: Time spent on them.
     """
@@ -159,7 +160,7 @@ class WarmCounts:
 
 
 class Layout(Protocol):
-    """Turns tokens of chunks and queries into attention, and knows nothing of scores.
+    """Turns tokens of chunks and queries into attention, and knows nothing about scores.
 
     Attributes:
         name: What users call it.
@@ -186,14 +187,15 @@ class Layout(Protocol):
         Args:
             model: The caller's, not to be changed.
             tokenizer: The model's, for its templates.
-            plain: The tokenizer's own copy.
+            plain: Our own copy of the tokenizer.
             heads: What is read, `(layer, head)` in the order of the results.
-            cache: Where what chunks leave is kept between calls, if the layout leaves anything.
+            cache: Where what chunks leave behind is kept between calls, if they leave anything in
+                this layout.
             **own: The options in `takes`.
 
         Raises:
             UnsupportedModelError: If the attention cannot be read, or is not the model's own.
-            ValueError: If an option is off.
+            ValueError: If an option is invalid.
         """
 
     def attend(
@@ -233,11 +235,11 @@ class Layout(Protocol):
 
         Args:
             chunks: The chunks.
-            groups: For each chunk the token indices of each group.
+            groups: For each chunk, the token indices of each group.
             options: Bounds on one forward pass.
 
         Returns:
-            For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
+            For each chunk, the attention averaged over each group's tokens, `[group, head, token]`,
             fp32 on the CPU; zeros where a token is not in the group's window.
         """
 

@@ -1,4 +1,4 @@
-"""How chunks are put into contexts that the model reads at once, and the results put together.
+"""How chunks are put into contexts that the model reads at once, and how the results are merged.
 
 Pure functions over lengths and arrays; no model in here.
 """
@@ -15,7 +15,7 @@ from attnmass.layouts.base import LayoutResult, QueryAttention
 from attnmass.layouts.windows import Window
 from attnmass.text.tokens import Tokens
 
-_LEAST_REST = 1e-6  # attention beside the chunks, of which others are multiples
+_LEAST_REST = 1e-6  # attention outside the chunks, of which others are multiples
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class Placed:
 
 
 def pack(sizes: Sequence[int], room: int | None) -> list[list[int]]:
-    """Put items, in order, into as few runs as have room for them, of sizes as even as may be.
+    """Put items, in order, into as few runs as have room for them, of sizes as even as possible.
 
-    Where there are several runs, each begins with the last item of the one before, if that has
-    room beside a new one.
+    Where there are several runs, each begins with the last item of the one before, if there is room
+    for it beside a new one.
 
     Args:
         sizes: Tokens of each item, none above `room`; at least one.
-        room: Tokens in a run, `None` for no limit.
+        room: Tokens in a run; `None` for no limit.
 
     Returns:
         Indices of the items of each run.
@@ -76,15 +76,15 @@ def merge(
 ) -> list[QueryAttention]:
     """Attention on chunks from that on the contexts that have them.
 
-    One context is taken as it is. Of several, each has a softmax of its own, and what they share is
-    the attention beside the chunks (template, instruction, the query): what a token gets is taken
+    One context is taken as it is. With several, each has its own softmax, and what they share is
+    the attention outside the chunks (template, instruction, the query): what a token gets is taken
     as a multiple of that, which does not depend on how many other chunks the context has; tokens
-    that several windows have count as the mean; and all multiples together are brought back to
+    that are in several windows count as the mean; and all multiples together are converted back to
     shares of one softmax. That would be exact if the query's scores were the same in every context,
-    which they are only nearly.
+    which is only nearly so.
 
     Args:
-        parts: Of each context its windows, and attention on its keys, `[group, head, key]`.
+        parts: For each context, its windows, and attention on its keys, `[group, head, key]`.
         chunks: What was cut into windows.
 
     Returns:
@@ -120,7 +120,7 @@ def merge(
 
 
 def with_rows(whole: QueryAttention, *tokens: QueryAttention) -> QueryAttention:
-    """A query's attention with that of each of its tokens, where there is some."""
+    """A query's attention with that of each of its tokens, where there is any."""
     if not tokens:
         return whole
     by_chunk = zip(*(each.chunks for each in tokens), strict=True)
@@ -128,7 +128,7 @@ def with_rows(whole: QueryAttention, *tokens: QueryAttention) -> QueryAttention:
 
 
 def averaged(first: QueryAttention, second: QueryAttention) -> QueryAttention:
-    """The mean of two passes over the same chunks in the same order, which it keeps."""
+    """The mean of two passes over the same chunks in the same order; it keeps both passes."""
 
     def mean(one: Sequence[Tensor], other: Sequence[Tensor]) -> tuple[Tensor, ...]:
         return tuple((a + b) / 2 for a, b in zip(one, other, strict=True))

@@ -1,6 +1,6 @@
 """The pointwise layout of encoder-decoders: chunks apart in the encoder, the query in the decoder.
 
-Each chunk is read alone, and the decoder attends over the encoder states of all chunks joined, as
+Each chunk is read alone, and the decoder attends over the joined encoder states of all chunks, as
 Fusion-in-Decoder does (Izacard and Grave, arXiv 2007.01282): one softmax goes over the tokens of
 all chunks, so that what a chunk gets is a share of the query's attention, comparable with what the
 others get. Cross-attention knows no positions (T5 has no bias there, BART adds positions to the
@@ -9,7 +9,7 @@ leaves, its keys and values for the decoder's layers, depends on nothing but the
 chunk.
 
 What is read is the step from which an answer would begin, the query's last token; `CrossOptions`
-has the sources and other ways.
+gives the sources and other ways.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from attnmass.options.cross import CrossOptions
 from attnmass.store import ChunkCache
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
-# Keys that are looked at together; where memory does not suffice, a quarter of them, and so on.
+# Keys that are looked at together; where memory is too small, a quarter of them, and so on.
 _BLOCKS = sizes_down(16384, 256, by=4)
 
 
@@ -57,11 +57,11 @@ class CrossLayout(KeepingLayout):
 
         Args:
             reader: The heads to read.
-            plain: The tokenizer's own copy.
+            plain: Our own copy of the tokenizer.
             cache: Where what chunks leave is kept between calls.
             options: How cross-attention is read.
-            is_rag: Whether the model is the generator of a RAG model, which has a format of its
-                own for questions and chunks.
+            is_rag: Whether the model is the generator of a RAG model, which has its own format for
+                questions and chunks.
         """
         super().__init__(reader, cache)
         self._reader = reader
@@ -208,7 +208,7 @@ class CrossLayout(KeepingLayout):
         return [one for batch in query_batches(rows, options) for one in look_by(batch)]
 
     def _frame(self, query: Tokens) -> Frame:
-        """What stands around a chunk in the encoder where it reads the query, too."""
+        """What surrounds a chunk in the encoder where that also reads the query."""
         return frame_of(self._plain, self._special, query, is_rag=self._is_rag)
 
     def _check_length(self, query: Tokens) -> None:
@@ -233,7 +233,7 @@ class CrossLayout(KeepingLayout):
         }
 
     def _limit(self, chunks: Sequence[Tokens], frame: Frame) -> Limit:
-        """How long a window may be in a frame, from the length that is wanted."""
+        """How long a window may be in a frame, given the length that is wanted."""
         free = self._room(chunks, frame)
         return lambda wanted: lowest(free, wanted)
 

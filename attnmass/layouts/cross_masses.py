@@ -1,4 +1,4 @@
-"""From the cross-attention of queries to what each chunk gets of it."""
+"""From the cross-attention of queries to each chunk's share of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attnmass.text.tokens import Tokens
 
 
 def by_query(seen: CrossAttention, lengths: Sequence[int]) -> list[CrossAttention]:
-    """What each query saw, on the CPU, and each of its tokens, without what fills them up."""
+    """What each query and each of its tokens saw, on the CPU, without padding."""
     found = []
     each = seen.each
     for i, length in enumerate(lengths):
@@ -35,7 +35,7 @@ def of_chunks(
     frame: Frame,
     aggregation: Aggregation,
 ) -> QueryAttention:
-    """Cut what a query saw at the chunks; what the frame got is context."""
+    """Cut what a query saw by chunk; what the frame got is context."""
     whole = _masses(seen, windows, chunks, frame, aggregation)
     if seen.each is None:
         return whole
@@ -69,7 +69,7 @@ def _masses(
 def _cut(
     found: Tensor, windows: Sequence[Window], chunks: Sequence[Tokens], frame: Frame
 ) -> QueryAttention:
-    """`[head, key]`, the keys being frames around windows, by chunk, the frames as context."""
+    """Split `[head, key]`, the keys being windows in their frames, by chunk; frames are context."""
     sizes = [size for w in windows for size in (len(frame.before), len(w), len(frame.after))]
     parts = found.split_with_sizes(sizes, dim=1)
     inside = parts[1::3]

@@ -1,4 +1,4 @@
-"""What stands around a chunk in an encoder: the model's special tokens, and perhaps the query."""
+"""What surrounds a chunk in an encoder: the model's special tokens, and perhaps the query."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Frame:
     """Token ids around a chunk.
 
     Attributes:
-        before: In front of it.
-        after: Behind it.
-        n_asked: How many of both are the query.
+        before: Those in front of it.
+        after: Those after it.
+        n_asked: How many of both belong to the query.
     """
 
     before: tuple[int, ...]
@@ -30,7 +30,7 @@ class Frame:
 
 
 def special_tokens(plain: PlainTokenizer) -> Frame:
-    """What the model's own tokenizer puts around a text: `</s>` for T5, `<s>` too for BART."""
+    """What the model's own tokenizer puts around a text: `</s>` for T5, also `<s>` for BART."""
     encoding = plain.as_reader().encode("a")
     is_special = list(encoding.special_tokens_mask)
     if 0 not in is_special:
@@ -45,10 +45,11 @@ def frame_of(plain: PlainTokenizer, special: Frame, query: Tokens, *, is_rag: bo
     """The frame of an encoder that reads the query with each chunk; see `CrossOptions`.
 
     Args:
-        plain: The tokenizer's own copy.
+        plain: Our own copy of the tokenizer.
         special: What it puts around a text.
         query: The query.
-        is_rag: In the format of RAG, `chunk // question`, else of Fusion-in-Decoder.
+        is_rag: Whether to use the format of RAG, `chunk // question`, else that of
+            Fusion-in-Decoder.
     """
     if is_rag:
         after = (*plain.template(" // "), *query.ids, *special.after)

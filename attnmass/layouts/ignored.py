@@ -1,4 +1,4 @@
-"""Tokens that are read and do not count: their attention is taken out of a result."""
+"""Tokens that are read but do not count: their attention is taken out of a result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attnmass.layouts.base import LayoutOptions, LayoutResult, QueryAttention
 
-Places = Mapping[int, Sequence[int]]  # for some chunks the tokens that do not count
+Places = Mapping[int, Sequence[int]]  # for some chunks, the tokens that do not count
 
 
 def without_ignored(result: LayoutResult, options: LayoutOptions) -> LayoutResult:
@@ -25,7 +25,7 @@ def without_ignored(result: LayoutResult, options: LayoutOptions) -> LayoutResul
 
 
 def _without(found: QueryAttention, places: Places) -> QueryAttention:
-    if found.sums is not None:  # such a layout left them out itself
+    if found.sums is not None:  # such a layout has left them out itself
         return found
     return replace(
         found,
@@ -44,5 +44,5 @@ def _cleared(chunks: Sequence[Tensor], places: Places) -> tuple[Tensor, ...]:
 
 
 def cleared(masses: Tensor, tokens: Sequence[int], nothing: float = 0.0) -> Tensor:
-    """Masses `[..., token]` of which some tokens have nothing."""
+    """Masses `[..., token]` with those of some tokens set to `nothing`."""
     return masses.index_fill(-1, torch.tensor(list(tokens), dtype=torch.long), nothing)

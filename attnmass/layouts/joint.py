@@ -1,10 +1,10 @@
-"""The joint layout: all chunks in one context, then the query, as in-context re-ranking has it.
+"""The joint layout: all chunks in one context, then the query, as in in-context re-ranking.
 
-Chunks see those before them, so their order matters, and what a chunk leaves is of no use for
-another set of chunks: nothing is cached. The prompt, and the null query that shares the query's
+Chunks see those before them, so their order matters, and what a chunk leaves behind is of no use
+for another set of chunks: nothing is cached. The prompt, and the null query that shares the query's
 pass over what the chunks left, are those of in-context re-ranking (Chen et al., arXiv 2410.02642);
-as in the paper, and unlike in its authors' program, the tokens that look are the query's alone,
-without the instruction before and the template after it.
+as in the paper, but unlike in its authors' program, only the query's tokens look, without the
+instruction before and the template after it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class JointLayout:
         Args:
             reader: The heads to read.
             tokenizer: The model's tokenizer, for its chat template.
-            plain: The tokenizer's own copy.
+            plain: Our own copy of the tokenizer.
             max_context_tokens: Tokens of a context, prompt and query included; `None` is the
                 model's own limit.
             second_pass: Whether the chunks are read a second time in reverse order.
@@ -96,8 +96,8 @@ class JointLayout:
         """See `Layout.build`; own options as in the constructor.
 
         Raises:
-            ValueError: If there is a cache folder, in which nothing would ever be, or an option is
-                off.
+            ValueError: If there is a cache folder, which would always stay empty, or an option is
+                invalid.
         """
         check_count("max_context_tokens", max_context_tokens, 1, optional="the model's own limit")
         check_type("second_pass", second_pass, bool)
@@ -238,7 +238,7 @@ class JointLayout:
     def _room(
         self, tails: Sequence[Tail], chunks: Sequence[Tokens], asked: AnsweredQuery | None
     ) -> int | None:
-        """How many tokens chunks, with what stands around each, may have in one context.
+        """How many tokens chunks, with what surrounds each, may have in one context.
 
         Raises:
             ValueError: If what follows them leaves no room for a piece of a chunk.

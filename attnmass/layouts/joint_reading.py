@@ -1,4 +1,4 @@
-"""How the joint layout reads a context and looks at it: whole, in pieces where memory is short."""
+"""How the joint layout reads a context and looks at it: whole, or in parts if memory is short."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCKS = (1024, 256)
 
 
 class ContextReader:
-    """Reads contexts, none of them shorter than it was asked for: its scores would be others."""
+    """Reads contexts, none of them shorter than was asked for: that would change their scores."""
 
     def __init__(self, reader: Reader) -> None:
         """Bind to the heads to read."""
@@ -28,16 +28,16 @@ class ContextReader:
 
         Args:
             ids: Its tokens.
-            step: How many are read at once, fewer where memory does not suffice.
+            step: How many are read at once, fewer where memory is too small.
 
         Raises:
-            OutOfMemoryError: If memory does not hold it in short pieces either.
+            OutOfMemoryError: If memory does not hold it even in short pieces.
         """
         with _advising(len(ids)):
             return shrinking(lambda size: self._read(ids, size), _steps(step, len(ids)))
 
     def look(self, past: Sequence[KeyValues], start: int, tails: Sequence[Tail]) -> list[Tensor]:
-        """As `look_from`; of fewer tails, and at blocks of the context, where memory is short.
+        """As `look_from`; for fewer tails, and at blocks of the context, where memory is short.
 
         Raises:
             OutOfMemoryError: If not even that fits.
@@ -67,7 +67,7 @@ def _advising(n_tokens: int) -> AbstractContextManager[None]:
 
 
 def _steps(most: int, n_tokens: int) -> list[int]:
-    """In pieces of how many tokens a context is read, and in which where memory is short."""
+    """How many tokens at a time a context is read in, and how many where memory is short."""
     if most <= _SHORTEST_STEP:
         return [most]
     half = max(_SHORTEST_STEP, min(most, n_tokens) // 2)

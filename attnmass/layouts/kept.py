@@ -1,4 +1,4 @@
-"""What layouts have in common that read each chunk by itself and keep what it leaves."""
+"""What layouts that read each chunk by itself and keep what it leaves behind have in common."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Frame = Callable[[tuple[int, ...]], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the chunks of one call left.
+    """What the chunks of one call left behind.
 
     Attributes:
         windows: Windows of the chunks, in the order of their keys: sums over them take the same
-            order, and round alike, whatever order the chunks came in.
+            order, and are rounded alike, whatever order the chunks came in.
         keys: The key of each window in `states`.
-        states: What windows left.
+        states: What windows left behind.
         n_read: Tokens of chunks that the model read now.
-        started: When reading began, as `time.perf_counter` has it.
+        started: When reading began, by `time.perf_counter`.
         done: When it ended.
     """
 
@@ -53,7 +53,7 @@ class Kept:
 class KeepingLayout:
     """Reads chunks in windows, each by itself, through a cache that follows the model.
 
-    A layout on it says in `_about` what its entries depend on beside model and chunk.
+    A layout based on it says in `_about` what its entries depend on besides model and chunk.
     """
 
     def __init__(self, reader: Reader | CrossReader, cache: ChunkCache) -> None:
@@ -61,7 +61,7 @@ class KeepingLayout:
 
         Args:
             reader: The heads to read.
-            cache: Where what chunks leave is kept between calls.
+            cache: Where what chunks leave behind is kept between calls.
         """
         self._followed = reader
         self._cache = cache
@@ -70,15 +70,15 @@ class KeepingLayout:
         self._scope = b""
 
     def _about(self) -> dict[str, Any]:
-        """What entries depend on beside the model and the chunk; called when the model changed."""
+        """What entries depend on besides the model and the chunk; called when the model changes."""
         raise NotImplementedError
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyValues]:
-        """Run token runs side by side and return what each leaves."""
+        """Run token sequences side by side and return what each leaves behind."""
         raise NotImplementedError
 
     def _follow_model(self) -> None:
-        """Look for other entries once the model's weights change."""
+        """Look for different entries once the model's weights change."""
         reader = self._followed
         model = reader.identity()
         if model == self._model:
@@ -102,14 +102,15 @@ class KeepingLayout:
         limit: Limit,
         frame: Frame = tuple,
     ) -> Kept:
-        """What chunks leave, from the cache or read now.
+        """What chunks leave behind, from the cache or read now.
 
         Args:
             chunks: The chunks.
             options: Bounds on one forward pass.
             advance: As in `Layout.attend`.
-            limit: From the length that is wanted to how long a window may be, `None` for any.
-            frame: Puts a window's tokens between others that are read with them.
+            limit: Maps the length that is wanted to how long a window may be; `None` for any
+                length.
+            frame: Puts a window's tokens between the others that are read with them.
         """
         started = time.perf_counter()
         windows, keys, texts = self._texts(chunks, options, limit, frame)

@@ -1,13 +1,13 @@
 """The late layout: chunks and query are read apart, and meet in one product of their vectors.
 
-Every chunk is read on its own behind a shared prefix, as in the parallel layout, but all that is
+Every chunk is read on its own after a shared prefix, as in the parallel layout, but all that is
 kept of it are the key vectors of the selected heads, rounded to 8 bits. The query is read on its
-own behind the same prefix, which gives the selected heads' query vectors. A product of the two, a
+own after the same prefix, which gives the selected heads' query vectors. A product of the two, a
 log-sum-exp over each chunk's tokens, and a softmax over the chunks are all that a query takes
 besides its own short pass; no chunk's part in it depends on another chunk. That queries and
-documents meet late, as token vectors that were computed apart, is the idea of ColBERT (Khattab and
-Zaharia, arXiv 2004.12832); here the vectors are a pretrained model's own, and what is summed is its
-attention.
+documents meet late, as token vectors that were computed separately, is the idea of ColBERT (Khattab
+and Zaharia, arXiv 2004.12832); here the vectors are a pretrained model's own, and what is summed is
+its attention.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from attnmass.store import ChunkCache, scope_digest
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
-_GAP = 64  # positions between prefix and query, where a chunk would stand
+_GAP = 64  # positions between prefix and query, where a chunk would be
 
 
 class LateLayout:
@@ -66,9 +66,10 @@ class LateLayout:
         Args:
             reader: The heads to read.
             tokenizer: The model's tokenizer, for its chat template.
-            plain: The tokenizer's own copy.
-            cache: Where what chunks leave is kept between calls.
-            background: Texts that every chunk is held against, for what no other candidate changes.
+            plain: Our own copy of the tokenizer.
+            cache: Where what chunks leave behind is kept between calls.
+            background: Texts that every chunk is compared with, for numbers that no other candidate
+                changes.
         """
         self._reader = reader
         self._prompt = tokenize_prompt(Prompt(), tokenizer, plain)
@@ -89,7 +90,7 @@ class LateLayout:
         *,
         background_texts: Sequence[str] | None = None,
     ) -> LateLayout:
-        """See `Layout.build`; `background_texts` are what chunks are held against."""
+        """See `Layout.build`; `background_texts` are what chunks are compared with."""
         reader = VectorReader(model, heads).proved(lambda made: prove_vectors(made, model))
         return cls(reader, tokenizer, plain, cache, background_texts or ())
 
@@ -168,11 +169,12 @@ class LateLayout:
 
         Args:
             queries: Token ids.
-            groups: For each of them the groups of its tokens that look as one, one result each.
+            groups: For each of them, the groups of its tokens that look as one, with one result
+                each.
             chunks: The chunks.
             options: Bounds on one forward pass.
             advance: As in `attend`.
-            asked: What the one query is of, where it has an answer.
+            asked: What the only query comes from, where it has an answer.
         """
         started = time.perf_counter()
         self._follow_model()
@@ -253,7 +255,7 @@ class LateLayout:
             yield from found
 
     def _follow_model(self) -> None:
-        """Read what every call shares anew, and look for other entries, once weights change."""
+        """Read anew what every call shares, and look for different entries, once weights change."""
         model = self._reader.identity()
         if model == self._model:
             return

@@ -1,4 +1,4 @@
-"""The masses of the late layout's chunks: of chunks at once, of tokens when they are asked for."""
+"""The masses of the late layout's chunks: those of chunks at once, of tokens when asked for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_ROWS = 256  # rows of several queries that look at a block of chunks toget
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldVectors:
-    """Key vectors of chunks that lie in this process; see `attnmass.layouts.shards.Held`.
+    """Key vectors of chunks that are in this process; see `attnmass.layouts.shards.Held`.
 
     Attributes:
         keys: What is kept of each chunk.
@@ -69,7 +69,7 @@ class Sight:
     Attributes:
         looking: The rows.
         held: The chunks.
-        ignored: For some of them the tokens that do not count.
+        ignored: For some of them, the tokens that do not count.
     """
 
     looking: Queries
@@ -81,7 +81,7 @@ class Sight:
         return self.held.look(self.looking, self.ignored)
 
     def of(self, part: slice) -> Sight:
-        """The same of some rows."""
+        """The same for some rows."""
         looking = self.looking
         rows = Queries(looking.vectors[part], looking.key_of, looking.caps)
         return Sight(rows, self.held, self.ignored)
@@ -95,13 +95,13 @@ class Sight:
 
 @dataclass(frozen=True, eq=False)
 class TokenMasses(Sequence[Tensor]):
-    """What each token of each chunk gets, `[head, token]`, worked out when it is asked for.
+    """What each token of each chunk gets, `[head, token]`, computed when it is asked for.
 
-    A ranking needs it of the chunks that are trimmed or drawn, not of thousands.
+    A ranking needs it for the chunks that are trimmed or drawn, not for thousands.
 
     Attributes:
         sight: What is looked at.
-        among: What all of them share.
+        among: What all of them share attention with.
     """
 
     sight: Sight
@@ -130,7 +130,7 @@ class TokenMasses(Sequence[Tensor]):
 
 
 class RowMasses(TokenMasses):
-    """The same of each row by itself, `[row, head, token]`."""
+    """The same for each row by itself, `[row, head, token]`."""
 
     def _of(self, place: int) -> Tensor:
         return self._by_row(place).float()
@@ -140,7 +140,7 @@ class BesideBackground:
     """What chunks and groups of their tokens get alone beside a background; see `Beside`."""
 
     def __init__(self, sight: Sight, seen: Tensor, company: Denominator) -> None:
-        """Work out that of the chunks.
+        """Compute that of the chunks.
 
         Args:
             sight: What is looked at.

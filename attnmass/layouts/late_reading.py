@@ -1,4 +1,4 @@
-"""How the late layout reads chunks: once, in windows where they are long, and what it keeps."""
+"""How the late layout reads chunks (once, in windows where they are long), and what it keeps."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _FOLDER_BYTES = 256 << 20  # some fifty models' backgrounds
 def overlap(limit: int | None) -> int:
     """Tokens that two windows of a chunk share: half of them.
 
-    The less stands before a token, the more attention its key vector draws: right after a window's
-    start two to three times as much as in the whole chunk. Of real articles in two windows the mass
-    comes out 9 to 10% too high where 64 tokens are shared, 4 to 5% where a quarter of a window is,
-    and 1 to 2% where half of it is.
+    The less comes before a token, the more attention its key vector draws: right after a window's
+    start, two to three times as much as in the whole chunk. For real articles in two windows, the
+    mass comes out 9 to 10% too high where 64 tokens are shared, 4 to 5% where a quarter of a window
+    is, and 1 to 2% where half of it is.
 
     Args:
         limit: Most tokens in a window.
@@ -39,30 +39,30 @@ def overlap(limit: int | None) -> int:
 
 
 class ChunkVectors:
-    """Key vectors of chunks, each read on its own after a prefix where none are kept yet.
+    """Key vectors of chunks, each read on its own after a prefix where no vectors are kept yet.
 
     Attributes:
-        scope: Of the entries, from `follow`.
+        scope: That of the entries, from `follow`.
     """
 
     scope: str
 
     def __init__(self, reader: VectorReader, cache: ChunkCache) -> None:
-        """Nothing can be read before `follow` said after what.
+        """Nothing can be read before `follow` has said after what prefix.
 
         Args:
             reader: The heads to read.
-            cache: Where what chunks leave is kept between calls.
+            cache: Where what chunks leave behind is kept between calls.
         """
         self._reader = reader
         self._kept = VectorCache(cache, len(reader.key_heads), reader.n_dims)
 
     def follow(self, prefix: KeyValues, scope: str) -> None:
-        """From now on read after this prefix, and look for entries of this scope.
+        """From now on, read after this prefix, and look for entries of this scope.
 
         Args:
-            prefix: What every chunk stands after.
-            scope: A digest of all that entries depend on beside their chunk and its windows.
+            prefix: What every chunk comes after.
+            scope: A digest of all that entries depend on besides their chunk and its windows.
         """
         self._prefix = prefix
         self.scope = scope
@@ -100,14 +100,14 @@ class ChunkVectors:
         return HeldVectors([found[key] for key in keys], sum(map(len, missing.values())))
 
     def find(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[KeyVectors | None]:
-        """What is kept of each chunk; `None` where nothing is. Needs no token of them."""
+        """What is kept of each chunk; `None` where nothing is. Needs none of their tokens."""
         keys = self.keys(chunks, options)
         sizes = {key: len(chunk) for key, chunk in zip(keys, chunks, strict=True)}
         found = self._kept.get(sizes, self._reader.device)
         return [found.get(key) for key in keys]
 
     def keys(self, chunks: Sequence[Tokens], options: LayoutOptions) -> list[str]:
-        """Under which key what a chunk leaves is kept."""
+        """The key under which what each chunk leaves behind is kept."""
         limit = self.limit(options)
         scopes = {
             is_cut: scope_digest(
@@ -130,12 +130,12 @@ class ChunkVectors:
     def _read(
         self, missing: Mapping[str, Sequence[int]], options: LayoutOptions
     ) -> Iterator[tuple[str, KeyVectors]]:
-        """Read chunks in windows side by side, and keep what they leave.
+        """Read chunks in windows side by side, and keep what they leave behind.
 
-        A token that two windows share is taken from the first, where more stands before it.
+        A token that two windows share is taken from the first, where more comes before it.
         """
         limit = self.limit(options)
-        # By what they say: texts share a batch with the same ones in any order, see `States`.
+        # By what they say: texts share a batch with the same others in any order, see `States`.
         names = sorted(missing, key=lambda name: tuple(missing[name]))
         rows = [list(missing[name]) for name in names]
         windows = [
@@ -166,18 +166,18 @@ class ChunkVectors:
             yield from whole.items()
 
     def _read_batch(self, rows: Sequence[Sequence[int]]) -> list[KeyVectors]:
-        """Run token runs side by side after the prefix."""
+        """Run token sequences side by side after the prefix."""
         vectors = self._reader.keys(rows, len(self._prefix), (self._prefix,))
         return [quantize(mine) for mine in vectors]
 
 
 @dataclass(frozen=True, slots=True)
 class OwnShard:
-    """What a layout keeps and reads by itself, of its model as it is when it is asked.
+    """What a layout keeps and reads by itself, with its model as it is at the time of asking.
 
     Attributes:
         chunks: What reads.
-        follow: Calls `ChunkVectors.follow` with what stands for the model now.
+        follow: Calls `ChunkVectors.follow` with what currently applies to the model.
     """
 
     chunks: ChunkVectors
@@ -210,10 +210,10 @@ class OwnShard:
 
 
 class BackgroundVectors:
-    """Key vectors of the texts that chunks are held against, which stay as long as the model does.
+    """Key vectors of the texts that chunks are compared with, which stay as long as the model.
 
     They are read once for a model, and then kept beside the Hub's cache of weights, for every
-    process: what they are depends on the model, the heads and the texts alone.
+    process: they depend on the model, the heads and the texts alone.
 
     Attributes:
         cache: Where they are kept, if there are any texts.
@@ -244,7 +244,7 @@ class BackgroundVectors:
     def get(self) -> HeldVectors | None:
         """What is kept of each text, read now where it was not; `None` if there is no text."""
         if self._texts and self._found is None:
-            # In the same batches whatever a caller says of them: every process has the same.
+            # In the same batches whatever a caller says about batches: every process gets the same.
             self._found = self._chunks.read(self._texts, LayoutOptions(), lambda _: None)
         return self._found
 

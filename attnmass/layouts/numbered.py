@@ -11,7 +11,7 @@ from attnmass.text.tokens import PlainTokenizer, Tokens
 
 
 class Numbered:
-    """Lays out windows of chunks as in-context re-ranking has them: `[1] `, text, a blank line.
+    """Lays out windows of chunks as in-context re-ranking does: `[1] `, text, a blank line.
 
     Attributes:
         gap: Token ids of the blank line.
@@ -22,7 +22,7 @@ class Numbered:
 
         Args:
             before: What a context begins with.
-            plain: The tokenizer's own copy.
+            plain: Our own copy of the tokenizer.
         """
         self._before = before
         self._plain = plain
@@ -45,9 +45,9 @@ class Numbered:
     def windows(
         self, chunks: Sequence[Tokens], room: int | None, options: LayoutOptions
     ) -> tuple[list[Window], int]:
-        """Windows of which each fits into a context, and how many tokens stand around one."""
+        """Windows each of which fits into a context, and how many tokens surround one."""
         n_windows = len(chunks)
-        while True:  # twice at most, but for labels that get longer with their number
+        while True:  # twice at most, except for labels that get longer with their number
             around = self.around(n_windows)
             free = None if room is None else max(1, room - around)
             limit = lowest(free, options.max_chunk_tokens)

@@ -1,4 +1,4 @@
-"""Pairs of a query and a window of a chunk: what was seen of each, and put together by chunk."""
+"""Pairs of a query and a window of a chunk: what was seen of each, merged by chunk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Attention on a window's tokens, and what the head says of the pair.
+    """Attention on a window's tokens, and what the head says about the pair.
 
     Both are `[head, token]`, or `[query token, head, token]`, of which the mean and the sum count.
     """
@@ -42,7 +42,7 @@ def merge(
     *,
     with_logit: bool,
 ) -> QueryAttention:
-    """Put one query's windows together.
+    """Merge one query's windows.
 
     A token that was read twice gets the mean. Every window had all of the query's attention
     to itself, so what a chunk of several windows got is divided by their number; its logit is
@@ -64,7 +64,8 @@ def merge(
             for i, (x, y) in enumerate(zip(out, home, strict=True))
         )
 
-    # Of the query's tokens those that look are averaged, those that are looked at added up.
+    # Of the query's tokens, those that look are averaged, and those that are looked at are added
+    # up.
     n_rows = 1 if from_rows is None else len(from_rows[0])
     masses = mixed(from_query.chunks, to_query.chunks, n_rows)
     rows = None

@@ -1,10 +1,10 @@
 """The parallel layout: every chunk is read on its own, and the query looks at all of them at once.
 
 A shared prefix comes first; every chunk starts at the position after it and sees only the prefix
-and itself; the query stands after the longest chunk and sees everything, in layers with sliding
-windows as much of each chunk as if that stood right before it. So the order of the chunks
-cannot matter, and what a chunk leaves depends on nothing but the model and the chunk. The idea of
-encoding contexts apart at shared positions is that of Parallel Context Windows (Ratner et al., ACL
+and itself; the query comes after the longest chunk and sees everything, in layers with sliding
+windows as much of each chunk as if that came right before it. So the order of the chunks cannot
+matter, and what a chunk leaves behind depends only on the model and the chunk. The idea of encoding
+contexts separately at shared positions is that of Parallel Context Windows (Ratner et al., ACL
 2023, arXiv 2212.10947).
 """
 
@@ -33,8 +33,8 @@ from attnmass.store import ChunkCache
 from attnmass.text.prompt import PROMPT_VERSION, Prompt, tokenize_prompt
 from attnmass.text.tokens import PlainTokenizer, Tokens
 
-# Keys that a query looks at together: more, or what memory does not suffice for, are looked at in
-# blocks, after each out-of-memory error in smaller ones, and merged exactly.
+# Keys that a query looks at together: more than this, or than memory suffices for, are looked at in
+# blocks, smaller ones after each out-of-memory error, and merged exactly.
 _MOST_KEYS = 1 << 16
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 12, 256
 
@@ -53,8 +53,8 @@ class ParallelLayout(KeepingLayout):
         Args:
             reader: The heads to read.
             tokenizer: The model's tokenizer, for its chat template.
-            plain: The tokenizer's own copy.
-            cache: Where what chunks leave is kept between calls.
+            plain: Our own copy of the tokenizer.
+            cache: Where what chunks leave behind is kept between calls.
         """
         super().__init__(reader, cache)
         self._reader = reader
@@ -110,7 +110,7 @@ class ParallelLayout(KeepingLayout):
     ) -> LayoutResult:
         """Read the chunks, and look at them from each group of each tail.
 
-        With `by_token` the groups of a tail are a query's tokens, of which one result is made.
+        With `by_token`, the groups of a tail are a query's tokens, from which one result is made.
         """
         longest = max(map(len, tails)) - len(self._prompt.between)
         kept = self._read_chunks(chunks, options, advance, self._limit(chunks, longest, asked))
@@ -137,7 +137,7 @@ class ParallelLayout(KeepingLayout):
         return look_within(self._reader, self._prefix, chunks, groups, options, room)
 
     def _about(self) -> dict[str, Any]:
-        """Read the prefix anew; all depends on it and on the wording."""
+        """Read the prefix anew; everything depends on it and on the wording."""
         (self._prefix,) = self._reader.read([self._prompt.before])
         return {
             "kept_heads": self._reader.kept_heads,
@@ -149,9 +149,9 @@ class ParallelLayout(KeepingLayout):
     def _limit(
         self, chunks: Sequence[Tokens], longest_query: int, asked: AnsweredQuery | None = None
     ) -> Limit:
-        """How long a window may be beside the longest query, from the length that is wanted.
+        """How long a window may be beside the longest query, given the length that is wanted.
 
-        Prompt, chunk and query fit into the sliding windows that layers have, if there is room.
+        Prompt, chunk and query fit into the layers' sliding windows, if there is room.
         """
         positions = self._reader.max_positions
         around = len(self._prompt.before) + len(self._prompt.between)
@@ -167,9 +167,9 @@ class ParallelLayout(KeepingLayout):
         return self._reader.read(rows, len(self._prefix), (self._prefix,))
 
     def _look(self, tails: Sequence[Tail], kept: Kept, options: LayoutOptions) -> list[Tensor]:
-        """Attention of each tail, as `look_from` has it.
+        """Attention of each tail, as from `look_from`.
 
-        All keys are looked at at once, or blocks of them if they are many or memory is short.
+        All keys are looked at together, or in blocks if they are many or memory is short.
         """
         n_keys = sum(len(kept.states[key]) for key in kept.keys)
         blocks: list[int | None]
@@ -183,7 +183,8 @@ class ParallelLayout(KeepingLayout):
             def look(batch: Sequence[int]) -> list[Tensor]:
                 past = [kept.states[key] for key in kept.keys]
                 start = len(self._prefix) + max(map(len, past))
-                # How much nearer prefix and windows stand, where a layer has a sliding window.
+                # How much nearer prefix and windows count as being, where a layer has a sliding
+                # window.
                 shifts = [] if self._reader.reach is None else [0, *nearer(past)]
                 asked = [tails[i] for i in batch]
                 return look_from(

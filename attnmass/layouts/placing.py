@@ -1,4 +1,4 @@
-"""Where chunks lie among several shards."""
+"""Which of several shards chunks lie in."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from attnmass.text.tokens import Tokens
 class Placing:
     """Which of several shards a chunk lies in, by rendezvous hashing of its tokens.
 
-    Each shard has a number for each chunk, and the highest has it (Thaler and Ravishankar, 1998).
-    Where a shard is added, only what moves to it moves, some 1/n; where one goes, only what it had.
+    Each shard has a number for each chunk, and the highest gets it (Thaler and Ravishankar, 1998).
+    Where a shard is added, only what moves to it moves, some 1/n; where one is removed, only what
+    it had.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         """Number the shards.
 
         Args:
-            names: What shards are called. The same names, in any order, place alike everywhere.
+            names: What shards are called. The same names, in any order, place chunks in the same
+                way everywhere.
 
         Raises:
-            ValueError: If there is none, or a name stands twice.
+            ValueError: If there is no name, or a name occurs twice.
         """
         if not names:
             raise ValueError("there is no shard: pass at least one")

@@ -8,11 +8,11 @@ The pair is framed as the model's own tokenizer frames two texts. A chunk gets a
   number of tokens. A chunk's mass is the mean share that the query gets of its tokens' attention.
 - `"both"`: the mean of the two.
 
-What one token of the query pays, where that is asked for, is in the second direction what the
-chunk's tokens pay it, times the number of the query's tokens, so that the mean is always the whole.
+What one token of the query pays, where that is asked for, is, in the second direction, what the
+chunk's tokens pay it times the number of the query's tokens, so that the mean is always the whole.
 
-All are in [0, 1], for a token and for a chunk. Every pair is a pass of its own, so masses of
-several chunks need not sum to 1, and nothing of a chunk can be kept for another query.
+All are in [0, 1], for a token and for a chunk. Every pair is a separate pass, so masses of several
+chunks need not sum to 1, and nothing of a chunk can be kept for another query.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PointwiseLayout:
     """Query and chunk as a pair; see the module's text."""
 
     name: ClassVar[str] = "pointwise"
-    # `with_logit` is what `rank_by` makes of the model, not a user's own.
+    # `with_logit` follows from `rank_by` and the model; it is not a user's option.
     takes: ClassVar[Mapping[str, Any]] = {"direction": DEFAULT_DIRECTION, "with_logit": False}
 
     def __init__(
@@ -56,7 +56,7 @@ class PointwiseLayout:
 
         Args:
             reader: The heads to read.
-            plain: The tokenizer's own copy.
+            plain: Our own copy of the tokenizer.
             direction: Which way attention is read, see the module's text.
         """
         self._reader = reader
@@ -75,7 +75,7 @@ class PointwiseLayout:
         direction: Direction = DEFAULT_DIRECTION,
         with_logit: bool = False,
     ) -> PointwiseLayout:
-        """See `Layout.build`; with a logit the one-label classification head is asked, too."""
+        """See `Layout.build`; `with_logit` also asks the one-label classification head."""
         reader = EncoderReader(model, heads, with_logit=with_logit)
         reader.proved(lambda made: prove_encoder(made, model))
         return cls(reader, plain, direction)
@@ -178,7 +178,8 @@ class PointwiseLayout:
     ) -> dict[Pair, Seen]:
         """Read all pairs, batch by batch, those of similar length together.
 
-        The chunks' order plays no part in what shares a batch, and so none in how a pair rounds.
+        The chunks' order plays no part in what shares a batch, and so none in how a pair is
+        rounded.
         """
         jobs = sorted(
             jobs, key=lambda job: (chunks[job.window.chunk].digest, job.query, job.window.start)

@@ -1,4 +1,4 @@
-"""Which layouts there are, and the choice of one for a model; a new one is a line in `LAYOUTS`."""
+"""Which layouts exist, and the choice of one for a model; a new one is a line in `LAYOUTS`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attnmass.models.kinds import ARTICLE
 if TYPE_CHECKING:
     from attnmass.models.kinds import Kind
 
-# What each kind of model can be read in, its default first.
+# What each kind of model can be read in, default first.
 LAYOUTS: Mapping[Kind, Mapping[str, type[Layout]]] = {
     "decoder": {"parallel": ParallelLayout, "late": LateLayout, "joint": JointLayout},
     "encoder": {"pointwise": PointwiseLayout},
@@ -33,7 +33,7 @@ def check_name(name: str | None) -> None:
 
 
 def keeps_vectors(name: str) -> bool:
-    """Whether a layout keeps key vectors of the heads that it reads, each for so many bytes."""
+    """Whether a layout keeps key vectors of the heads that it reads, each at a cost in bytes."""
     return name == LateLayout.name
 
 
@@ -42,7 +42,7 @@ def choose_layout(kind: Kind, name: str | None) -> str:
 
     Args:
         kind: What kind of model it is.
-        name: What the user says, `None` for the kind's default.
+        name: What the user says; `None` for the kind's default.
 
     Raises:
         ValueError: If there is no such layout, or not for this kind of model.
@@ -66,7 +66,7 @@ def choose_layout(kind: Kind, name: str | None) -> str:
 
 
 def own_options(kind: Kind, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a layout takes of the options that only some layouts have, its defaults filled in.
+    """Those options of only some layouts that a layout takes, with its defaults filled in.
 
     Args:
         kind: What kind of model it is.
@@ -74,7 +74,7 @@ def own_options(kind: Kind, name: str, given: Mapping[str, Any]) -> dict[str, An
         given: Options by name; `None` and `False` ask for nothing.
 
     Raises:
-        ValueError: If something is asked that the layout does not take; names those that do.
+        ValueError: If something is asked for that the layout does not take; names those that do.
     """
     takes = LAYOUTS[kind][name].takes
     unset = (None, False)

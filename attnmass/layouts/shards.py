@@ -1,9 +1,9 @@
 """Candidates in parts: each is looked at where its key vectors lie, and the parts are merged.
 
-What a chunk has for a query depends on its own key vectors and the query's alone (see
+What a chunk has for a query depends only on its own key vectors and the query's (see
 `attnmass.masses.look`), so it does not matter which shard has which chunk. What shards found is put
-back into the order of the candidates before anything is made of it: masses, scores, evidence and
-spans are those of one shard that has all of them, to the bit.
+back into the order of the candidates before anything is made from it: masses, scores, evidence and
+spans are, to the bit, those of one shard that has all of them.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Held(Protocol):
 
         Args:
             queries: The rows.
-            ignored: For some chunks by their place the tokens that do not count.
+            ignored: For some chunks, by their place, the tokens that do not count.
 
         Returns:
-            `[chunk, head, row]`, fp32, on the CPU; minus infinity for a chunk no token of which
+            `[chunk, head, row]`, fp32, on the CPU; minus infinity for a chunk with no token that
             counts.
         """
 
@@ -63,21 +63,22 @@ class Held(Protocol):
 
 
 class Shard(Protocol):
-    """Where key vectors of some chunks lie, or are read where they do not lie yet."""
+    """Where key vectors of some chunks lie, or are read if they are not there yet."""
 
     def read(self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance) -> Held:
         """Have the key vectors of chunks at hand.
 
         Args:
-            chunks: The chunks; none is fine.
+            chunks: The chunks; may be empty.
             options: Bounds on one forward pass, and on a window.
-            advance: Called with the number of chunks that are there since the last call.
+            advance: Called with the number of chunks that have become available since the last
+                call.
         """
 
     def warm(
         self, chunks: Sequence[Tokens], options: LayoutOptions, advance: Advance
     ) -> tuple[int, int]:
-        """Read what is not kept; how many chunks that were, and how many tokens.
+        """Read what is not kept; returns how many chunks, and how many tokens, that was.
 
         Args: as in `read`.
         """
@@ -87,8 +88,8 @@ class KeepingShard(Shard, Protocol):
     """A shard whose key vectors lie in this process or its store.
 
     Attributes:
-        scope: Of what it keeps: a digest of all that key vectors depend on beside their chunk, the
-            model's weights first. Shards of one ranker have the same.
+        scope: That of what it keeps: a digest of all that key vectors depend on besides their
+            chunk, above all the model's weights. Shards of one ranker have the same scope.
     """
 
     @property
@@ -116,18 +117,18 @@ class ShardableLayout(Layout, Protocol):
         """
 
     def over(self, shard: Shard) -> ShardableLayout:
-        """The same layout, whose chunks lie in another shard; it may be `Shards`."""
+        """The same layout, with its chunks in another shard, which may be `Shards`."""
 
 
 @runtime_checkable
 class HoldsAgainst(ShardableLayout, Protocol):
-    """A layout that holds every chunk against a background, see `QueryAttention.beside`."""
+    """A layout that compares every chunk with a background, see `QueryAttention.beside`."""
 
     def against(self, texts: Sequence[Tokens]) -> HoldsAgainst:
         """The same layout with these texts as its background."""
 
     def company(self) -> Shard:
-        """Where the background lies, for who asks for its texts as chunks: none is read again."""
+        """Where the background lies, for whoever asks for its texts as chunks: none is reread."""
 
 
 class Shards:
@@ -143,13 +144,13 @@ class Shards:
         """Look at nothing yet.
 
         Args:
-            shards: By their names.
+            shards: The shards by their names.
             placing: The name of each chunk's shard; default: `Placing` among all of them.
-            at_once: Whether they are asked in threads of their own, side by side: for shards that
-                lie elsewhere. Those that share a model are asked one after the other.
+            at_once: Whether they are asked side by side, in separate threads: for shards that are
+                elsewhere. Those that share a model are asked one after the other.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If there are no shards.
         """
         self._shards = dict(shards)
         self._placing = Placing(list(shards)) if placing is None else placing
@@ -179,7 +180,7 @@ class Shards:
         return sum(chunks for chunks, _ in counts), sum(tokens for _, tokens in counts)
 
     def _places(self, chunks: Sequence[Tokens]) -> dict[str, list[int]]:
-        """For each shard that has some the places of its chunks."""
+        """For each shard that has any, the places of its chunks."""
         found: dict[str, list[int]] = {}
         for place, name in enumerate(self._placing(chunks) if chunks else ()):
             found.setdefault(name, []).append(place)
@@ -192,7 +193,7 @@ class Part:
 
     Attributes:
         held: Its chunks.
-        places: Where each of them stands among the candidates.
+        places: The place of each of them among the candidates.
     """
 
     held: Held
@@ -200,14 +201,14 @@ class Part:
 
 
 class Gathered:
-    """What several shards hold, in the order in which it was asked for; see `Held`."""
+    """What several shards hold, in the order in which chunks were asked for; see `Held`."""
 
     def __init__(self, parts: Sequence[Part], n_chunks: int, n_threads: int = 1) -> None:
         """Look at nothing yet.
 
         Args:
-            parts: Which have every chunk once.
-            n_chunks: How many chunks that are.
+            parts: The parts, which together have every chunk once.
+            n_chunks: How many chunks there are.
             n_threads: How many parts are asked side by side.
         """
         self._parts = parts

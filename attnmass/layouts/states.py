@@ -1,4 +1,4 @@
-"""What windows of chunks leave, read in batches and kept by key."""
+"""What windows of chunks leave behind, read in batches and kept by key."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from attnmass.store.formats import frame
 
 Result = TypeVar("Result")
 Read = Callable[[Sequence[Sequence[int]]], list[KeyValues]]
-States = dict[str, KeyValues]  # what windows left, by their keys in the cache
+States = dict[str, KeyValues]  # what windows left behind, by their keys in the cache
 
 
 @dataclass
 class Text:
-    """Tokens that are read together, once however many windows have them.
+    """Tokens that are read together, only once however many windows have them.
 
     Attributes:
         ids: Token ids.
@@ -37,10 +37,10 @@ class Text:
 
 
 class StateReader:
-    """Reads texts that are not in a cache, and keeps what they leave."""
+    """Reads texts that are not in a cache, and keeps what they leave behind."""
 
     def __init__(self, cache: ChunkCache) -> None:
-        """Bind to a cache, where what texts leave is kept between calls."""
+        """Bind to a cache, where what texts leave behind is kept between calls."""
         self._cache = cache
         self._frame: dict[str, tuple[object, ...]] | None = None
 
@@ -52,11 +52,11 @@ class StateReader:
         device: torch.device,
         advance: Advance,
     ) -> tuple[States, int]:
-        """What texts leave, from the cache or read now, and how many content tokens were read.
+        """What texts leave behind, cached or read now, and how many content tokens were read.
 
         Args:
-            read: Runs token runs side by side and returns what each leaves.
-            texts: By their keys.
+            read: Runs token sequences side by side and returns what each leaves behind.
+            texts: The texts by their keys.
             options: Bounds on a batch.
             device: Where entries from the folder are put.
             advance: Called with the number of chunks that were read since the last call.
@@ -80,7 +80,7 @@ class StateReader:
         options: LayoutOptions,
         advance: Advance,
     ) -> set[str]:
-        """Read the texts that are not in the cache; their keys. Arguments as in `states`."""
+        """Read the texts that are not in the cache; returns the keys. Arguments as in `states`."""
         missing = {key: text for key, text in texts.items() if not self._cache.has(key)}
         advance(sum(text.ends for key, text in texts.items() if key not in missing))
         for states in self._read(read, missing, options, {}):
@@ -90,7 +90,7 @@ class StateReader:
     def _read(
         self, read: Read, texts: Mapping[str, Text], options: LayoutOptions, held: States
     ) -> Iterator[States]:
-        # By what they say, so that texts share a batch with the same ones in any order, and of
+        # By what they say, so that texts share a batch with the same others in any order, and for
         # every state of a model that computes the same.
         keys = sorted(texts, key=lambda key: tuple(texts[key].ids))
         rows = [texts[key].ids for key in keys]
@@ -106,11 +106,11 @@ class StateReader:
             yield states
 
     def _fits(self, read: Read, text: Text, found: KeyValues) -> bool:
-        """Whether what was found is what this model might leave of a text."""
+        """Whether what was found is something that this model might leave for a text."""
         if len(found) != len(text.ids):
             return False
         if frame(found) != self._frame:
-            # Not known yet, or of the weights before; one token tells.
+            # Not known yet, or from the previous weights; one token tells.
             (state,) = read([text.ids[:1]])
             self._frame = frame(self._cache.pack(state))
         return frame(found) == self._frame
@@ -123,7 +123,7 @@ class StateReader:
         Args:
             run: Returns one result for each item.
             batch: The items.
-            held: What the caller holds on to; moved where memory does not suffice.
+            held: What the caller holds on to; moved where memory is too small.
         """
         main = torch.device("cpu")
         try:

@@ -1,4 +1,4 @@
-"""What stands after the chunks, a query or a query with its answer, and one pass over several."""
+"""What follows the chunks, a query or a query with its answer, and one pass over several."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Tail:
 
 
 def query_tail(prompt: PromptTokens, query: Sequence[int], *, by_token: bool = False) -> Tail:
-    """The instruction and a query, whose tokens are a group, and on request each of them one."""
+    """The instruction and a query, whose tokens form a group, and on request one each, too."""
     ids = (*prompt.between, *query)
     whole = tuple(range(len(prompt.between), len(ids)))
     return Tail(ids, (whole, *(((token,) for token in whole) if by_token else ())))
 
 
 def answer_tail(before: Sequence[int], between: Sequence[int], asked: AnsweredQuery) -> Tail:
-    """A query with what stands before it and what before its answer, whose groups look."""
+    """A query with what comes before it and before its answer, with the answer's groups looking."""
     head = (*before, *asked.query.ids, *between)
     return Tail(
         (*head, *asked.answer.ids),
@@ -56,7 +56,7 @@ def look_from(
 ) -> list[Tensor]:
     """Attention of tails that share one pass.
 
-    They lie one after the other, at the same positions, and do not see each other.
+    They come one after the other, at the same positions, and do not see each other.
 
     Args:
         reader: The heads to read.
@@ -67,8 +67,8 @@ def look_from(
         shifts: Likewise.
 
     Returns:
-        For each tail `[group, head, key]`, keys being the past's and then those of all tails, fp32
-        on the CPU.
+        For each tail, `[group, head, key]`, the keys being the past's and then those of all tails,
+        fp32 on the CPU.
     """
     device = reader.device
     sizes = [len(tail) for tail in tails]

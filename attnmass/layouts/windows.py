@@ -1,4 +1,4 @@
-"""How chunks are cut into windows, windows and queries put into batches, and the result put back.
+"""How chunks are cut into windows, windows and queries are batched, and the result is put back.
 
 Pure functions over lengths and arrays; no model in here.
 """
@@ -37,7 +37,7 @@ class Window:
 
 
 def lowest(*limits: int | None) -> int | None:
-    """The lowest of some limits, each of which may be none, as `None`."""
+    """The lowest of some limits, each of which may be absent (`None`)."""
     return min((limit for limit in limits if limit is not None), default=None)
 
 
@@ -51,11 +51,11 @@ def window_limit(
     """How long a window may be, or `None` for no limit.
 
     Args:
-        free: Positions that the model has beside the prompt, `None` for no limit.
+        free: Positions that the model has besides the prompt; `None` for no limit.
         longest_query: Tokens of the longest query, 0 if none is known yet.
         longest_chunk: Tokens of the longest chunk.
         wanted: The user's own limit, if any.
-        asked: Query and answer, where they are what is so long.
+        asked: Query and answer, where they are what is that long.
 
     Raises:
         ValueError: If the query leaves no room for a piece of a chunk.
@@ -74,8 +74,8 @@ def window_limit(
 def nearer(sizes: Sequence[Sized]) -> list[int]:
     """By how many positions windows that start at one position end before the longest one does.
 
-    Layers with sliding windows see of each as much of its end as if it stood right before the
-    query; of short ones beside a long one they would see nothing.
+    Layers with sliding windows see as much of the end of each as if it came right before the query;
+    of short ones beside a long one, they would otherwise see nothing.
     """
     longest = max(map(len, sizes))
     return [longest - len(size) for size in sizes]
@@ -100,7 +100,7 @@ def cut(chunks: Sequence[Sized], limit: int | None, overlap: int) -> Iterator[Wi
 
 
 def n_windows(n_tokens: int, limit: int | None, overlap: int) -> int:
-    """Into how many windows `cut` cuts a chunk of so many tokens."""
+    """How many windows `cut` cuts a chunk of `n_tokens` tokens into."""
     if limit is None or n_tokens <= limit:
         return 1
     step = max(1, limit - min(overlap, limit // 2))
@@ -142,7 +142,7 @@ def by_chunk(
 
     Args:
         attention: `[head, key]`, or `[query token, head, key]`, whose mean is then the query's.
-        windows: What the keys after the prefix are, in their order.
+        windows: What the keys after the prefix belong to, in their order.
         chunks: What was cut into windows.
         n_prefix: Keys before them.
     """
@@ -191,15 +191,15 @@ def too_long(
     where: str = "this model",
     remedy: str = "",
 ) -> ValueError:
-    """The error over a query, or one with its answer, that there is no room for.
+    """The error for a query, or a query with its answer, that there is no room for.
 
     Args:
         n_tokens: How many they take.
-        room: For how many there is room.
+        room: How many there is room for.
         beside: What takes the rest.
-        asked: Query and answer, where they are what is so long.
+        asked: Query and answer, where they are what is that long.
         where: What has that room.
-        remedy: What helps but to shorten the longer one.
+        remedy: What helps other than shortening the longer one.
     """
     what, longer = "the query has", "query"
     if asked is not None:

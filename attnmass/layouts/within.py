@@ -1,4 +1,4 @@
-"""Attention inside chunks: where some of a chunk's tokens look at what stands before them."""
+"""Attention inside chunks: where some of a chunk's tokens look at what comes before them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Part(Window):
     groups: tuple[int, ...]
 
     def rows(self, groups: Sequence[Groups], start: int) -> list[list[int]]:
-        """Where the tokens of each of its groups stand in a pass in which it begins at `start`."""
+        """Where the tokens of each of its groups are in a pass in which it begins at `start`."""
         shift = start - self.start
         return [
             [t + shift for t in groups[self.chunk][number] if self.start <= t < self.end]
@@ -42,20 +42,20 @@ def look_within(
 ) -> list[Tensor]:
     """Read chunks on their own and see where groups of their tokens look.
 
-    Several chunks lie in one pass, at the same positions, and do not see each other.
+    Several chunks share one pass, at the same positions, and do not see each other.
 
     Args:
         reader: The heads to read.
-        prefix: What every chunk stands after.
+        prefix: What every chunk comes after.
         chunks: The chunks.
-        groups: For each chunk the token indices of each group, none of them empty.
+        groups: For each chunk, the token indices of each group, none of them empty.
         options: Bounds on one pass.
-        room: Tokens that the model takes of a chunk, `None` for any number; a longer one, or one
-            of more than `max_chunk_tokens`, is read in windows that share half of their tokens,
-            each group in one of them.
+        room: Tokens that the model takes of a chunk; `None` for any number. A longer one, or one of
+            more than `max_chunk_tokens`, is read in windows that share half of their tokens, each
+            group in one of them.
 
     Returns:
-        For each chunk the attention averaged over each group's tokens, `[group, head, token]`,
+        For each chunk, the attention averaged over each group's tokens, `[group, head, token]`,
         fp32 on the CPU; zeros outside a group's window.
 
     Raises:
@@ -83,9 +83,9 @@ def look_in_parts(
     options: LayoutOptions,
     room: int | None,
 ) -> list[Tensor]:
-    """`look_within`, whatever reads the parts: `look`, in one pass, by `n_heads` heads.
+    """`look_within`, whatever reads the parts: that is `look`, in one pass, for `n_heads` heads.
 
-    For each part it gives `[group, head, token]`; all else is as in `look_within`.
+    For each part, `look` gives `[group, head, token]`; all else is as in `look_within`.
     """
     room = lowest(room, options.max_chunk_tokens)
     parts = [part for i in range(len(chunks)) for part in _parts(i, chunks[i], groups[i], room)]
@@ -108,7 +108,8 @@ def _parts(chunk: int, tokens: Tokens, groups: Groups, room: int | None) -> Iter
     starts = [*range(0, len(tokens) - size, max(1, size // 2)), len(tokens) - size]
     mine: dict[int, list[int]] = {}
     for number, group in enumerate(groups):
-        # The first window that has all of the group, else the last one that has its beginning.
+        # The first window that contains the whole group, else the last one that contains its
+        # beginning.
         whole = [s for s in starts if s <= group[0] and group[-1] < s + size]
         mine.setdefault(whole[0] if whole else max(s for s in starts if s <= group[0]), []).append(
             number

@@ -1,8 +1,8 @@
-"""Weights that had to be converted are kept, so that they load quickly the next time.
+"""Keeps weights that had to be converted, so that they load quickly the next time.
 
 A kept model is a folder of safetensors, config and tokenizer in the Hugging Face cache (or the
-`cache_dir` that the user names), made elsewhere and then renamed: another process sees all of it or
-nothing.
+`cache_dir` that the user names), written elsewhere and then renamed: another process sees all of it
+or nothing.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def root(cache_dir: Path | None) -> Path:
 def find(
     source: Source, where: Path, dtype: torch.dtype, suffices: Callable[[Any], bool]
 ) -> Path | None:
-    """The folder of a converted model that is whole and has the layers needed, if it is there.
+    """The folder of a converted model that is complete and has the layers needed, if it exists.
 
     Args:
         source: The GGUF file.
         where: See `root`.
-        dtype: Of the weights.
+        dtype: That of the weights.
         suffices: Whether a config has all layers that are needed.
     """
     for folder in sorted(where.glob(f"{_stem(source, dtype)}-*")):
@@ -60,14 +60,14 @@ def find(
 def told(source: Source, where: Path) -> Iterator[Callable[[str], object]]:
     """Say that weights are converted, how large they are and where to, with a bar of three steps.
 
-    It is in the log, and on a bar where transformers shows its own.
+    This goes to the log, and to a bar where transformers shows its own.
 
     Args:
         source: The GGUF file.
         where: See `root`.
 
     Yields:
-        Called with what is done next.
+        A function to call with what is done next.
     """
     paths = source.parts or (Path(source.name) / str(source.gguf),)
     size = sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
@@ -85,14 +85,14 @@ def told(source: Source, where: Path) -> Iterator[Callable[[str], object]]:
 
 
 def keep(model: Any, tokenizer: Any, source: Source, where: Path, dtype: torch.dtype) -> None:
-    """Write a decoder that was converted, with its tokenizer; where that fails, do without.
+    """Write a converted decoder, with its tokenizer; where that fails, do without.
 
     Args:
         model: A decoder of ours, cut to the layers that run.
         tokenizer: Its tokenizer.
         source: The GGUF file.
         where: See `root`.
-        dtype: Of the weights.
+        dtype: That of the weights.
     """
     try:
         where.mkdir(parents=True, exist_ok=True)
@@ -109,12 +109,12 @@ def keep(model: Any, tokenizer: Any, source: Source, where: Path, dtype: torch.d
                 folder.rename(target)
             _logger.info("kept %.0f MB in %s", size, target)
     except (OSError, RuntimeError, SafetensorError) as error:
-        # Nobody may write there, the disk is full, or another process was quicker.
+        # The folder is not writable, the disk is full, or another process was quicker.
         _logger.info("converted weights are not kept: %s", error)
 
 
 def _plain_config(model: Any) -> Any:
-    """A copy of the model's config that says nothing of where it came from."""
+    """A copy of the model's config that does not say where it came from."""
     config = type(model.config).from_dict(model.config.to_dict())
     for leftover in ("quantization_config", "_name_or_path"):
         if hasattr(config, leftover):
@@ -135,14 +135,14 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _stem(source: Source, dtype: torch.dtype) -> str:
-    """What the folders of one GGUF file in one dtype are called, but for the number of layers."""
+    """The name of the folders of one GGUF file in one dtype, except for the number of layers."""
     name = re.sub(r"[^A-Za-z0-9.-]", "-", str(source.gguf))
     digest = _digest(source.parts or (Path(source.name) / str(source.gguf),))
     return f"{name}-{digest}-{transformers.__version__}-{str(dtype).removeprefix('torch.')}"
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    """Of what files hold one after another."""
+    """A digest of what files hold, one after another."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Which device and which number format a model runs in when the user does not say."""
+"""Which device and number format a model runs in when the user does not say."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     """`device`, or the best there is: CUDA, MPS, XPU, CPU.
 
     Raises:
-        ValueError: If the name is no device, or not one of this machine.
+        ValueError: If the name is not a device, or not one of this machine.
     """
     if device is not None:
         try:
@@ -37,12 +37,12 @@ def choose_device(device: str | torch.device | None) -> torch.device:
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """`dtype`, or for `"auto"` the fastest that the device does well.
+    """`dtype`, or for `"auto"` the fastest that the device handles well.
 
     That is bfloat16 on accelerators and on CPUs with instructions for it, else float32.
 
     Raises:
-        ValueError: If the name is no dtype.
+        ValueError: If the name is not a dtype.
     """
     if isinstance(dtype, torch.dtype):
         return dtype

@@ -1,7 +1,7 @@
 """Whether the Hugging Face Hub answers, asked once and briefly.
 
-Its clients ask for each file several times over, with longer and longer waits: without a network
-that is the better part of a minute before anybody is told.
+Its clients ask for each file several times over, with longer and longer waits: without a network,
+it takes the better part of a minute before anybody is told.
 """
 
 from __future__ import annotations
@@ -18,6 +18,6 @@ def why_unreachable(repo: str, revision: str | None) -> Exception | None:
         HfApi().model_info(repo, revision=revision, timeout=_PATIENCE)
     except HfHubHTTPError:
         return None  # an answer: loading will say what it means
-    except Exception as error:  # of whichever HTTP library it has this year
+    except Exception as error:  # of whichever HTTP library it currently uses
         return error
     return None

@@ -1,4 +1,4 @@
-"""Weights that are in memory already, so that they are not loaded a second time."""
+"""Weights that are already in memory, so that they are not loaded a second time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from attnmass.loading.sources import Source
 
-# Nothing is kept alive: a model goes with the last ranker that reads it.
+# Nothing is kept alive: a model is freed with the last ranker that reads it.
 _live: weakref.WeakValueDictionary[Hashable, Any] = weakref.WeakValueDictionary()
 
 
 def origin_of(source: Source) -> Hashable:
-    """What tells weights on a disk apart: their files, whatever the spelling, as they are now.
+    """What tells weights on a disk apart: their files as they are now, however spelled.
 
     `None` for those that have to be fetched.
     """
@@ -34,7 +34,7 @@ def origin_of(source: Source) -> Hashable:
 
 
 def find(origin: Hashable, about: Hashable) -> Any:
-    """The model of this origin and kind that somebody reads now, or `None`.
+    """The model of this origin and kind that is currently in use, or `None`.
 
     Args:
         origin: From `origin_of`.
@@ -44,6 +44,6 @@ def find(origin: Hashable, about: Hashable) -> Any:
 
 
 def share(model: Any, origin: Hashable, about: Hashable) -> None:
-    """Let others `find` a model, for as long as it is there; nobody may change it."""
+    """Let others `find` a model, for as long as it exists; nobody may change it."""
     if origin is not None:
         _live[origin, about] = model

@@ -1,4 +1,4 @@
-"""Loads the layers that run, and no others."""
+"""Loads only the layers that run."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Loaded:
     """A model in memory.
 
     Attributes:
-        model: Its layers, cut after the last one that runs, without a language-model head; or all
-            of it, where its classification head is needed.
+        model: Its layers, cut after the last one that runs, without a language-model head; or the
+            whole model, where its classification head is needed.
         tokenizer: Its tokenizer.
         profile: The heads to read.
     """
@@ -64,7 +64,7 @@ def load(
         revision: Passed on to transformers.
         cache_dir: Likewise; converted weights are kept there too.
         local_files_only: Passed on to transformers.
-        needs_head: Whether the classification head of a model with this config is asked.
+        needs_head: Tells whether the classification head of a model with this config is asked.
     """
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
@@ -101,13 +101,13 @@ def load(
         passed_on |= {"revision": revision or "main", "cache_dir": cache_dir}
     try:
         return _load_safetensors(source, choose_profile, where, kind, passed_on, needs_head, origin)
-    except OSError as error:  # files that are missing, or a network that is
+    except OSError as error:  # missing files, or a missing network
         place = f"the folder {source.name}" if source.local else "the Hugging Face Hub"
         raise not_found(name, [place], error) from error
 
 
 def _named(choose_profile: Callable[[Any], HeadProfile], name: str) -> Callable[[Any], HeadProfile]:
-    """The same choice, with the name that the user gave where a config has a folder of ours."""
+    """The same choice, with the name that the user gave where a config names a folder of ours."""
 
     def choose(config: Any) -> HeadProfile:
         found = choose_profile(config)
@@ -118,9 +118,9 @@ def _named(choose_profile: Callable[[Any], HeadProfile], name: str) -> Callable[
 
 
 def text_config(config: Any) -> Any:
-    """The part of a config that is about text: all of it, but for models with images or sound.
+    """The part of a config that is about text: all of it, except in models with images or sound.
 
-    Of an encoder-decoder it is all of it, too: what transformers would give is a copy.
+    For an encoder-decoder, it is also all of it: what transformers would give is a copy.
 
     Raises:
         UnsupportedModelError: If it is that of a RAG model.
@@ -145,14 +145,14 @@ def _load_safetensors(
     needs_head: Callable[[Any], bool],
     origin: Hashable,
 ) -> Loaded:
-    """Read no more than the layers that run, and nothing that is in memory; see `live`."""
+    """Read only the layers that run, and nothing that is already in memory; see `live`."""
     config = _read_config(source, passed_on)
     text = text_config(config)
     profile = choose_profile(text)
     try:
         with sound(source.name, "tokenizer.json or tokenizer_config.json"):
             tokenizer = AutoTokenizer.from_pretrained(source.name, **passed_on)
-    except ValueError as error:  # what transformers says where there are no files of one
+    except ValueError as error:  # what transformers raises where there are no files of one
         raise OSError(f"no tokenizer: {error}") from error
     with_head = needs_head(config)
     about = (device, dtype, None if with_head else profile.last_layer, with_head)
@@ -170,7 +170,7 @@ def _load_safetensors(
             config=config,
             dtype=dtype,
             use_safetensors=True,
-            ignore_mismatched_sizes=True,  # they are told of below
+            ignore_mismatched_sizes=True,  # they are reported below
             output_loading_info=True,
             **passed_on,
         )
@@ -270,7 +270,7 @@ def _quiet_class(config: Any, *, with_head: bool = False) -> Any:
         r"(^|\.)position_ids$|^final_logits_bias",
     ]
     whole: Any = transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING.get(type(config), base)
-    unsaved = getattr(whole, "_keys_to_ignore_on_save", None) or []  # which are worked out
+    unsaved = getattr(whole, "_keys_to_ignore_on_save", None) or []  # which are computed
     overrides = {
         "_keys_to_ignore_on_load_unexpected": [*known, *left_out],
         "_keys_to_ignore_on_load_missing": [

@@ -27,11 +27,11 @@ def profile_nearby(
 ) -> HeadProfile | None:
     """The profile next to a model: `attnmass.LAYOUT.json`, else `attnmass.json` of that layout.
 
-    Nothing is fetched for a model that is on this machine.
+    Nothing is fetched for a model that is already on this machine.
 
     Args:
-        name: As in `AttentionRanker.from_pretrained`; so are the others.
-        layout: What the user asked for; without it only `attnmass.json` is looked at.
+        name: As in `AttentionRanker.from_pretrained`; the same goes for the others.
+        layout: What the user asked for; without it, only `attnmass.json` is looked at.
         revision: Branch, tag or commit.
         cache_dir: The Hub's cache.
         local_files_only: Never ask the Hub.
@@ -40,7 +40,7 @@ def profile_nearby(
         `None` if there is none.
 
     Raises:
-        ValueError: If the file is no profile; names it.
+        ValueError: If the file is not a profile; names it.
     """
     try:
         source = locate(
@@ -50,7 +50,7 @@ def profile_nearby(
             local_files_only=local_files_only,
         )
     except WeightsNotFoundError:
-        return None  # loading the model will say so
+        return None  # loading the model will report it
     if not source.local and why_unreachable(source.name, revision) is not None:
         return None  # so will it here
     names = [FILE] if layout is None else [f"attnmass.{layout}.json", FILE]

@@ -1,4 +1,4 @@
-"""A file that several packages carry a part of each, because none may be that large."""
+"""A file of which several packages carry a part each, because no package may be that large."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from attnmass.loading.sources import Source
 
 @contextmanager
 def in_one_folder(source: Source, where: Path) -> Iterator[str]:
-    """The folder with the whole GGUF file of a source, for as long as it is read.
+    """The folder with the whole GGUF file of a source, for as long as it is being read.
 
     Args:
         source: What `locate` found.
-        where: A folder on a disk with room, for what has to be put together.
+        where: A folder on a disk with room for what has to be put together.
 
     Raises:
         OSError: If a part cannot be read, or the disk is full.
@@ -27,7 +27,7 @@ def in_one_folder(source: Source, where: Path) -> Iterator[str]:
     if not source.parts:
         yield source.name
         return
-    with suppress(OSError):  # a cache that nobody may write to; the usual place then
+    with suppress(OSError):  # the cache is not writable; then the usual place
         where.mkdir(parents=True, exist_ok=True)
     is_ours = where.is_dir() and os.access(where, os.W_OK)
     made = scratch(where) if is_ours else tempfile.TemporaryDirectory()

@@ -1,4 +1,4 @@
-"""Folders in which something large is made, and which go even where that is killed."""
+"""Folders in which something large is made, and which are removed even if that is killed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PREFIX = "making-"
 
 @contextmanager
 def scratch(where: Path) -> Iterator[Path]:
-    """A new folder for as long as it is used; what killed processes left behind goes first.
+    """A new folder for as long as it is used; what killed processes left behind is removed first.
 
-    The system gives up the lock of a process that ends, however it does.
+    The system releases the lock of a process that ends, however it ends.
 
     Args:
-        where: A folder that is there.
+        where: A folder that exists.
 
     Raises:
         OSError: If nothing can be written there.
@@ -28,7 +28,7 @@ def scratch(where: Path) -> Iterator[Path]:
     sweep(where)
     folder = where / f"{_PREFIX}{uuid.uuid4().hex}"
     lock = FileLock(_lock_of(folder))
-    with lock:  # before the folder is there, or others would take it for left behind
+    with lock:  # before the folder exists, or others would take it for left behind
         try:
             folder.mkdir()
             yield folder
@@ -38,7 +38,7 @@ def scratch(where: Path) -> Iterator[Path]:
 
 
 def sweep(where: Path) -> None:
-    """Remove the folders that nobody makes anything in any more."""
+    """Remove the folders in which nothing is being made any more."""
     for folder in where.glob(f"{_PREFIX}*"):
         if folder.suffix == ".lock":
             continue

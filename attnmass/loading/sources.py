@@ -1,4 +1,4 @@
-"""Where the weights that a name stands for can be found, in the order in which they are sought."""
+"""Where the weights that a name stands for can be found, in the order of the search."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Alias:
         package: Import name of a pip package that carries the weights.
         file: The GGUF file in that package, or its folder with safetensors.
         install: What installs the package.
-        licence: What the weights may be used under.
-        parts: Where packages carry a part of the file each: their import names and the part in
-            each, in order; `package` says which file they make.
+        licence: The licence of the weights.
+        parts: Where packages each carry a part of the file: their import names and the part in
+            each, in order; `package` says which file they make up.
     """
 
     repo: str
@@ -79,13 +79,13 @@ ALIASES = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where weights are: what `from_pretrained` takes.
+    """Where weights are, as `from_pretrained` takes it.
 
     Attributes:
         name: A folder, or a repository on the Hub.
         gguf: Name of a GGUF file in the folder, `None` for safetensors.
         local: Whether nothing has to be fetched.
-        parts: The files that make the GGUF file, where it is in several.
+        parts: The files that make up the GGUF file, where it is in several.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Source:
 
 
 def place_of(name: str) -> str:
-    """One spelling for a model: of a short name, of a path, or the name itself."""
+    """One spelling for a model: that of a short name, that of a path, or the name itself."""
     if name.lower() in ALIASES:
         return name.lower()
     path = Path(name).expanduser()
@@ -112,7 +112,7 @@ def locate(
     """Find the weights of a model: a local path, a pip package, the Hub's cache, the Hub.
 
     Args:
-        name: A folder, a GGUF file, an alias such as `smollm2-135m`, or a repository of the Hub.
+        name: A folder, a GGUF file, an alias such as `smollm2-135m`, or a repository on the Hub.
         revision: Branch, tag or commit of the repository.
         cache_dir: The Hub's cache, if not the usual one.
         local_files_only: Never ask the Hub.
@@ -135,7 +135,7 @@ def locate(
     alias = ALIASES.get(name.lower())
     repo = alias.repo if alias else name
     looked = [f"the path {name}"]
-    if alias is not None and revision is None:  # a package has one revision, nobody knows which
+    if alias is not None and revision is None:  # a package has one revision, and nobody knows which
         found = _from_package(alias)
         if found is not None:
             return found
@@ -159,7 +159,7 @@ def not_found(
     *,
     is_repository: bool = True,
 ) -> Exception:
-    """The error for a name without weights: where they were sought, and what would fetch them."""
+    """The error for a name without weights: where they were searched for, and what fetches them."""
     alias = ALIASES.get(name.lower())
     fetch = [f"hf download {alias.repo if alias else name}"] if alias or is_repository else []
     if alias is not None:
@@ -167,7 +167,7 @@ def not_found(
     known = ""
     if alias is None:
         near = did_you_mean(name, ALIASES)
-        fetch = [] if near else fetch  # nobody is sent to fetch a misspelled name
+        fetch = [] if near else fetch  # do not suggest fetching a misspelled name
         known = f"{near} Known short names: {', '.join(ALIASES)}."
     if Path(name).expanduser().exists():  # which nothing would fetch
         fetch = []
@@ -180,7 +180,7 @@ def not_found(
 
 
 def _is_complete(folder: Path) -> bool:
-    """Whether a folder of the Hub's cache has all weights and a tokenizer, not only some files."""
+    """Whether a folder in the Hub's cache has all weights and a tokenizer, not only some files."""
     if not (folder / "tokenizer.json").is_file():
         return False
     if (folder / "model.safetensors").is_file():

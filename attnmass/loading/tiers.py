@@ -1,4 +1,4 @@
-"""What the models with a short name are worth and cost, as `benchmarks/tiers.py` measured them."""
+"""The quality and cost of the models with a short name, as `benchmarks/tiers.py` measured them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ class Tier:
         layers_read: Layers that run.
         layers: Layers that it has.
         quality: Mean nDCG@10 by set, on queries that selected nothing.
-        queries: How many of each set.
-        index_1000_seconds: Seconds of one core to read 1,000 chunks of some 130 tokens.
-        warm_milliseconds: Milliseconds of one core for a query over so many chunks that were read.
-        bytes_a_token: What is kept of a token; `None` where that is all keys and values.
-        memory_bytes: What the process takes at most while it reads chunks.
+        queries: How many queries of each set.
+        index_1000_seconds: Seconds that one core takes to read 1,000 chunks of some 130 tokens.
+        warm_milliseconds: Milliseconds that one core takes for a query over as many chunks that
+            were already read.
+        bytes_a_token: Bytes kept for a token; `None` where all keys and values are kept.
+        memory_bytes: The most memory that the process takes while it reads chunks.
     """
 
     layout: str
@@ -41,7 +42,7 @@ class Tier:
 
 @cache
 def tiers() -> Mapping[str, Tier]:
-    """Those of all models that were measured, by their short name."""
+    """The tiers of all models that were measured, by their short names."""
     text = (resources.files(__package__) / _FILE).read_text(encoding="utf-8")
     return {name: _tier(**found) for name, found in json.loads(text).items()}
 

@@ -1,7 +1,7 @@
-"""Whether weights are whole, and those that a config describes; else nothing is ranked by them.
+"""Whether weights are complete and match their config; else nothing is ranked by them.
 
-transformers fills what a file lacks with random numbers and goes on. Here that is an error, which
-names the file, the tensors and what to do.
+transformers fills in what a file lacks with random numbers and goes on. Here that is an error,
+which names the file, the tensors and what to do.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from attnmass.models.out_of_memory import is_out_of_memory
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _MOST_NAMED = 3  # tensors in a message
-_FLOATS = {"F16", "F32", "F64", "BF16"}  # in safetensors' headers; 8 bits are of no use alone
+_FLOATS = {"F16", "F32", "F64", "BF16"}  # in safetensors' headers; 8-bit types are of no use alone
 _RAW = (ArithmeticError, AttributeError, LookupError, TypeError, StrictDataclassError)
 _AGAIN = "fetch or save the weights again, whole and from one model"
 
 
 class Stored(NamedTuple):
-    """What a file says of a tensor.
+    """What a file says about a tensor.
 
     Attributes:
         file: The name of the file.
@@ -41,7 +41,7 @@ def read_headers(folder: Path) -> dict[str, Stored]:
     """Which tensors a folder's safetensors hold, from their headers alone.
 
     Raises:
-        WeightsNotFoundError: If a file is missing or damaged, or the files do not go together.
+        WeightsNotFoundError: If a file is missing or damaged, or the files do not belong together.
     """
     names = [_SINGLE]
     if not (folder / _SINGLE).is_file() and (folder / _INDEX).is_file():
@@ -54,7 +54,7 @@ def read_headers(folder: Path) -> dict[str, Stored]:
     for name in names:
         try:
             with safe_open(folder / name, framework="pt") as file:
-                for key in file.keys():  # noqa: SIM118 - it is no mapping
+                for key in file.keys():  # noqa: SIM118 - it is not a mapping
                     if key in found:
                         raise WeightsNotFoundError(
                             f"{folder} has {key} both in {found[key].file} and in {name}, which "
@@ -73,7 +73,7 @@ def _shards(folder: Path) -> list[str]:
     path = folder / _INDEX
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        places, _ = index["weight_map"], index["metadata"]  # which transformers wants to be there
+        places, _ = index["weight_map"], index["metadata"]  # which transformers requires
         names = sorted(set(places.values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsNotFoundError(
@@ -92,17 +92,17 @@ def _shards(folder: Path) -> list[str]:
 def check_loaded(
     model: Any, info: Mapping[str, Any], where: str, stored: Mapping[str, Stored]
 ) -> None:
-    """Hold what was loaded against what was there.
+    """Compare what was loaded with what was there.
 
     Args:
-        model: What was made of it.
-        info: What transformers tells of loading.
+        model: What was made from it.
+        info: What transformers reports about loading.
         where: The folder, file or repository.
-        stored: What `read_headers` found; nothing where the files cannot be looked at.
+        stored: What `read_headers` found; empty where the files cannot be looked at.
 
     Raises:
-        WeightsNotFoundError: If a weight was missing, of another shape, or no floats, or there is
-            one that the config does not know of.
+        WeightsNotFoundError: If a weight was missing, of another shape, or not in floats, or there
+            is one that the config does not know of.
     """
     if missing := info["missing_keys"]:
         raise WeightsNotFoundError(
@@ -146,9 +146,10 @@ def check_loaded(
 
 
 def _is_of_a_layer(key: str, modules: Collection[str]) -> bool:
-    """Whether a tensor is of a module that one of the layers there are does not have.
+    """Whether a tensor is of a module that is missing from one of the existing layers.
 
-    Others are what a family no longer keeps (masks, frequencies), of heads, or of layers above.
+    Others are what a family no longer keeps (masks, frequencies), or belong to heads or to layers
+    above.
     """
     module, _, leaf = key.rpartition(".")
     if leaf not in ("weight", "bias") or module in modules:
@@ -160,16 +161,16 @@ def _is_of_a_layer(key: str, modules: Collection[str]) -> bool:
 
 @contextmanager
 def readable(file: str | Path) -> Iterator[None]:
-    """Say which file could not be read, whatever the reader makes of that.
+    """Say which file could not be read, whatever the reader raises.
 
     Raises:
-        WeightsNotFoundError: Instead of any error but our own, and of one that memory ran out.
+        WeightsNotFoundError: Instead of any error except our own and out-of-memory errors.
     """
     try:
         yield
     except AttnMassError:
         raise
-    except Exception as error:  # readers of damaged files raise whatever they stumble over
+    except Exception as error:  # readers raise whatever they stumble over in damaged files
         if is_out_of_memory(error):
             raise
         raise WeightsNotFoundError(
@@ -179,7 +180,7 @@ def readable(file: str | Path) -> Iterator[None]:
 
 
 def _prefix(ours: Iterable[str], stored: Mapping[str, Stored]) -> str:
-    """What stands before the names of a model's tensors where it was saved as a part of another."""
+    """The prefix of the names of a model's tensors where it was saved as part of another."""
     names = list(ours)
     known = {key.removesuffix(names[0]) for key in stored if names and key.endswith(names[0])}
     return max(sorted(known), key=lambda p: sum(p + name in stored for name in names), default="")
@@ -194,14 +195,14 @@ def _few(names: Iterable[str]) -> str:
 
 @contextmanager
 def sound(where: str, files: str) -> Iterator[None]:
-    """Tell of files of a model that transformers stumbles over what they hold, and not how.
+    """Turn transformers' raw errors about what a model's files hold into one that names the files.
 
     Args:
         where: The folder or repository.
-        files: Those that are read.
+        files: The files that are read.
 
     Raises:
-        WeightsNotFoundError: Instead of an error that is raw.
+        WeightsNotFoundError: Instead of a raw error.
     """
     try:
         yield

@@ -19,7 +19,7 @@ from attnmass.models.out_of_memory import advising, shrinking, sizes_down
 
 Floats = npt.NDArray[np.float32]
 
-# Tokens whose scores are held at once, by each thread: what bounds the memory that a query takes,
+# Tokens whose scores are held at once, by each thread: this bounds the memory that a query takes,
 # however many chunks there are.
 BLOCK_TOKENS = 4096
 _SMALLEST_BLOCK = 256
@@ -31,8 +31,8 @@ class Queries:
 
     Attributes:
         vectors: Scaled so that a product with a key vector is a score, fp32, `[row, head, dim]`.
-        key_of: For each head the index of its key head.
-        caps: For each head where its scores are soft-capped, `None` where they are not.
+        key_of: For each head, the index of its key head.
+        caps: For each head, where its scores are soft-capped; `None` where they are not.
     """
 
     vectors: Tensor
@@ -46,7 +46,7 @@ class Queries:
 
     @cached_property
     def places(self) -> list[int]:
-        """For each head where it is in `order`."""
+        """For each head, where it is in `order`."""
         return [self.order.index(head) for head in range(len(self.order))]
 
     @cached_property
@@ -79,7 +79,7 @@ class Part(NamedTuple):
     Attributes:
         key: Index of the key head.
         matrix: The heads' query vectors, `[dim, head * row]`.
-        columns: Where their scores stand.
+        columns: Where their scores are.
     """
 
     key: int
@@ -93,10 +93,10 @@ def look(
     """How much each chunk has for each head and row, before it shares with others.
 
     `L[c, h, r] = log sum over the tokens t of c of exp(q[h, r] . k[h, t])`, so that the attention
-    mass of c among any chunks is `exp(L[c] - log sum exp(L))`. What a chunk gets depends on its own
-    key vectors and the query's alone: on a CPU neighbours, their number, their order and
-    `block_tokens` change no bit of it. There all of torch's threads take part; elsewhere it runs
-    where the vectors are, in smaller blocks where memory does not suffice.
+    mass of c among any chunks is `exp(L[c] - log sum exp(L))`. What a chunk gets depends only on
+    its own key vectors and the query's: on a CPU, neighbours, their number, their order and
+    `block_tokens` do not change a bit of it. There, all of torch's threads take part; elsewhere it
+    runs where the vectors are, in smaller blocks where memory is too small.
 
     Args:
         queries: The rows.
@@ -141,7 +141,7 @@ def token_scores(queries: Queries, keys: KeyVectors) -> Tensor:
 
 
 def _runs(keys: Sequence[KeyVectors]) -> tuple[list[KeyVectors], list[int]]:
-    """Chunks cut into runs of at most a block, and the place of each chunk's first.
+    """Chunks cut into runs of at most a block, and the place of each chunk's first run.
 
     A long chunk is always cut at the same places, so that its sum is always the same.
     """
@@ -183,8 +183,8 @@ def _in_threads(run: Callable[[slice], None], blocks: Sequence[slice], n_threads
 def _on_cpu(queries: Queries, block: Sequence[KeyVectors]) -> Floats:
     """Log-sum-exp over each run's tokens, `[run, head * row]`.
 
-    Not by torch: its sums take another order where a run is filled up to a longer one, and with it
-    another last bit; `reduceat` adds each run by itself.
+    Not by torch: its sums take another order where a run is padded to the length of a longer one,
+    which changes the last bit; `reduceat` adds up each run by itself.
     """
     scores = _scores(queries, block)
     sizes = [len(run) for run in block]

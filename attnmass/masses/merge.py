@@ -1,4 +1,4 @@
-"""From what chunks have for a query to the attention mass that each gets of all of them."""
+"""From what chunks have for a query to the attention mass that each gets among all of them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Denominator:
         """Put any number of parts together, in any order.
 
         A merge is exact: the log-sum-exp of all is that of the parts' (Milakov and Gimelshein,
-        arXiv 1805.02867). In fp64, so that the order of the parts moves masses by 1e-12 at most.
+        arXiv 1805.02867). It is in fp64, so that the order of the parts changes masses by 1e-12 at
+        most.
 
         Args:
-            parts: From `look`, `[chunk, head, row]`; those of a shard, of a background, of the
+            parts: From `look`, `[chunk, head, row]`, such as those of a shard, a background or the
                 prompt. Empty ones add nothing.
 
         Raises:
@@ -53,7 +54,7 @@ def chunk_mass(found: Tensor, among: Denominator) -> Tensor:
     Returns:
         `[chunk, head]`, fp64, between 0 and 1.
     """
-    # Where there is nothing to share, each gets none of it.
+    # Where there is nothing to share, each gets nothing.
     shares = torch.exp(found.double() - among.total).nan_to_num(nan=0.0)
     return shares.mean(dim=-1)
 
@@ -61,14 +62,14 @@ def chunk_mass(found: Tensor, among: Denominator) -> Tensor:
 def mass_beside(found: Tensor, company: Denominator) -> Tensor:
     """Attention mass of each of some things alone beside a fixed company, by head.
 
-    What one gets depends on nothing but itself, the query and the company.
+    What each gets depends only on itself, the query and the company.
 
     Args:
         found: From `look`, `[thing, head, row]`.
-        company: The background, which is not among them.
+        company: The background, which does not include them.
 
     Returns:
         `[thing, head]`, fp64, between 0 and 1, the mean over the query's rows.
     """
-    # Not by `torch.sigmoid`: among others its last bit depends on the place among them.
+    # Not by `torch.sigmoid`: in a batch, its last bit depends on the place within the batch.
     return (1 / (1 + torch.exp(company.total - found.double()))).mean(dim=-1)

@@ -1,9 +1,9 @@
-"""Products of key vectors and query vectors, in which a token's numbers are the same anywhere.
+"""Products of key vectors and query vectors, in which a token's numbers are the same in any place.
 
-Libraries sum in another order at the end of a matrix than in its middle, and some (OpenBLAS on
-processors with AVX2 and no AVX-512) in turns of six rows: the last bit of a product then tells
-where in it a token stood, and with it what a chunk's neighbours were. So products are made in tiles
-of one size, in a way that was seen to give tokens that are alike the same at every place.
+Libraries sum in a different order at the end of a matrix than in its middle, and some (OpenBLAS on
+processors with AVX2 and no AVX-512) in groups of six rows: the last bit of a product then depends
+on where in it a token was, and so on what a chunk's neighbours were. So products are made in tiles
+of one size, in a way that was seen to give identical tokens the same numbers at every place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Way(NamedTuple):
     """How a product is cut.
 
     Attributes:
-        tile: Tokens of each part, the last filled up. Small enough for one thread to make it.
+        tile: Tokens of each part, the last one padded. Small enough for one thread to make it.
         columns: Columns of each part at most.
     """
 
@@ -33,9 +33,9 @@ class Way(NamedTuple):
 _WAYS = (Way(128, 1 << 30), Way(192, 8))
 ROUND = 384  # tokens, a multiple of all tiles
 
-_TRIES = 4  # different tokens that are seen at each place of a tile
-# Bits of a query's numbers: with those of a code, and of as many as are summed, fewer than a
-# double has, so that every sum is exact, in whatever order.
+_TRIES = 4  # different tokens that are tried at each place of a tile
+# Bits of a query's numbers: with those of a code and of the count of summands, fewer than a double
+# has, so that every sum is exact, in whatever order.
 _EXACT_BITS = 36
 
 
@@ -43,7 +43,7 @@ def products(codes: Floats, n_tokens: int, matrix: Floats) -> Floats:
     """The product of each token, `[token, column]`.
 
     Args:
-        codes: `[token, dim]`, filled up with zeros to a multiple of `ROUND` tokens.
+        codes: `[token, dim]`, padded with zeros to a multiple of `ROUND` tokens.
         n_tokens: How many tokens there are.
         matrix: `[dim, column]`.
     """
@@ -57,7 +57,7 @@ def products(codes: Floats, n_tokens: int, matrix: Floats) -> Floats:
 
 @lru_cache(maxsize=1024)
 def way_of(n_dims: int, n_columns: int) -> Way | None:
-    """The first way that gives tokens that are alike the same; `None` if none does."""
+    """The first way that gives identical tokens the same numbers; `None` if none does."""
     random = np.random.default_rng(0)
     matrix = random.standard_normal((n_dims, n_columns), dtype=np.float32)
     tokens = random.integers(-127, 128, (_TRIES, n_dims)).astype(np.float32)

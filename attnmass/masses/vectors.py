@@ -21,7 +21,7 @@ class KeyVectors:
     """What is kept of a chunk: the key vectors of the selected heads.
 
     A vector is its codes times its scale. What is looked at is always this, never what the model
-    gave, so that a chunk that was just read and one that was kept give the same.
+    gave, so that a chunk that was just read and one that was kept give the same result.
 
     Attributes:
         codes: int8, `[token, key_head, dim]`.
@@ -86,7 +86,7 @@ def quantize(vectors: Tensor) -> KeyVectors:
     """
     largest = vectors.float().abs().amax(dim=-1)  # [token, key_head]
     scales = (largest / _LARGEST_CODE).clamp(_SMALLEST_SCALE, _LARGEST_SCALE).half()
-    # Rounded down, a scale would leave the largest number without a code.
+    # A scale that is rounded down would leave the largest number without a code.
     codes = (vectors.float() / scales.float()[..., None]).round()
     return KeyVectors(codes.clamp(-_LARGEST_CODE, _LARGEST_CODE).to(torch.int8), scales)
 

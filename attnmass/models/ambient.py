@@ -1,4 +1,4 @@
-"""What a process or a thread sets for all of torch, kept out of a model that is read."""
+"""What a process or thread sets for all of torch, kept away from a model that is read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ACCELERATORS = ("cuda", "mps", "xpu")
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let neither `torch.autocast` around it nor a default device reach what runs inside.
+    """Let neither a surrounding `torch.autocast` nor a default device affect what runs inside.
 
-    What is computed, and kept for later calls, then depends on the model and its input alone.
+    What is computed, and kept for later calls, then depends only on the model and its input.
     """
     with ExitStack() as stack:
         for kind in ("cpu", *_ACCELERATORS):

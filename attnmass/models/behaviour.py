@@ -1,8 +1,8 @@
-"""What classes and functions that no known package wrote do, as far as their code tells.
+"""What classes and functions do that are not from a known package, as far as their code tells.
 
-Two models whose modules have the same names and weights are two models where a class or a patched
-method of the caller's does something else: its code, what it closes over, and what it reads of its
-own file count as weights do.
+Two models whose modules have the same names and weights are different where a class or a patched
+method of the caller's does something else: its code, what it closes over, and what it reads from
+its own file count as weights do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from attnmass.models.checksums import checksum
 from attnmass.models.plain import is_plain, spelled
 
-# What these run as in the model itself depends on nothing but what is looked at anyway.
+# What these run as in the model itself depends only on what is looked at anyway.
 KNOWN_PACKAGES = {"accelerate", "bitsandbytes", "peft", "torch", "transformers"}
 
 _ENDS = {nn.Module, PreTrainedModel}  # what is above them generates, loads and saves
@@ -29,7 +29,7 @@ _DEEPEST = 2  # objects in objects
 
 
 def is_known(function: Any) -> bool:
-    """Whether a function or class, with all that it wraps, is of a package for models."""
+    """Whether a function or class, with all that it wraps, is from a package for models."""
     while function is not None:
         function = _inside(function)
         origin = getattr(function, "__module__", None) or type(function).__module__
@@ -42,7 +42,7 @@ def is_known(function: Any) -> bool:
 
 
 def _inside(value: Any) -> Any:
-    """The function in what Python wraps one in."""
+    """The function inside what Python wraps it in."""
     while True:
         if isinstance(value, property):
             value = value.fget
@@ -55,7 +55,7 @@ def _inside(value: Any) -> Any:
 
 
 def classes_of(kind: type) -> list[type]:
-    """A module's class and those above it that may have a part in its forward pass."""
+    """A module's class and its base classes that may play a part in its forward pass."""
     found = []
     for each in kind.__mro__:
         if each in _ENDS or each is object:
@@ -76,7 +76,7 @@ def members(kind: type) -> dict[str, Any]:
 
 
 class Classes:
-    """The classes of some modules, and what they were."""
+    """The classes of some modules, as they were."""
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         """Take them as they are."""
@@ -85,14 +85,14 @@ class Classes:
         self._members = [(vars(one), members(one).items()) for one in every]
 
     def is_same(self) -> bool:
-        """Whether no module got another class, and no class other functions."""
+        """Whether no module has a new class, and no class has new functions."""
         if any(type(module) is not kind for module, kind in self._types):
             return False
         return all(before <= now.items() for now, before in self._members)
 
 
 def written(kind: type) -> dict[str, Any]:
-    """What a class has that no known package wrote, by name."""
+    """What a class has that is not from a known package, by name."""
     return {
         f"{one.__qualname__}.{name}": value
         for one in classes_of(kind)
@@ -102,12 +102,12 @@ def written(kind: type) -> dict[str, Any]:
 
 
 def does(value: Any, told: set[int] | None = None, depth: int = 0) -> str:
-    """What stands for a function, a part of one, or another object, the same in every process.
+    """What identifies a function, a part of one, or another object, the same in every process.
 
     Args:
-        value: What to tell.
-        told: By `id`, functions and objects that are told elsewhere, and only named here.
-        depth: How many objects it is in.
+        value: What to identify.
+        told: By `id`, functions and objects that are described elsewhere, and only named here.
+        depth: How many objects deep it is.
     """
     told = set() if told is None else told
     if is_plain(value):
@@ -148,7 +148,7 @@ def closed_over(function: FunctionType) -> Iterator[Any]:
 
 
 def reads(function: FunctionType) -> dict[str, Any]:
-    """What a function reads of its own file: numbers, texts, tensors, modules, functions."""
+    """What a function reads from its own file: numbers, texts, tensors, modules, functions."""
     everything = function.__globals__
     return {
         name: value
@@ -159,7 +159,7 @@ def reads(function: FunctionType) -> dict[str, Any]:
 
 
 def holds(value: Any) -> list[Any]:
-    """What a function that no known package wrote has at hand when it runs."""
+    """What a function that is not from a known package has at hand when it runs."""
     if isinstance(value, partial):
         return [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, MethodType):
@@ -171,7 +171,7 @@ def holds(value: Any) -> list[Any]:
 
 
 def _is_of_python(value: Any) -> bool:
-    """Whether it is a lock, a logger or the like, which say nothing of what is computed."""
+    """Whether it is a lock, a logger or the like, which say nothing about what is computed."""
     return type(value).__module__.partition(".")[0] in sys.stdlib_module_names
 
 
@@ -183,6 +183,6 @@ def _names(code: CodeType) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _code(code: CodeType) -> str:
-    """What a function's code says, wherever it stands."""
+    """What a function's code says, wherever it is located."""
     consts = [_code(x) if isinstance(x, CodeType) else spelled(x) for x in code.co_consts]
     return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {consts}"

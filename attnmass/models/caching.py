@@ -1,4 +1,4 @@
-"""The folder for all that is made of models and kept for the next time."""
+"""The folder for all that is made from models and kept for the next time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells the bytes of one tensor from those of another."""
+"""What distinguishes the bytes of one tensor from those of another."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ class Table(NamedTuple):
     """A tensor's bytes as rows of 64-bit words.
 
     Attributes:
-        words: `[row, word]`; of numpy where it can be, whose sums do not wait for torch's threads.
-        rest: What fills no row, in bytes.
+        words: `[row, word]`; a numpy array where possible, whose sums do not wait for torch's
+            threads.
+        rest: What does not fill a row, in bytes.
     """
 
     words: Any
@@ -43,7 +44,7 @@ class Table(NamedTuple):
 
     @classmethod
     def of(cls, tensor: Tensor) -> Table:
-        """Look at a tensor so.
+        """View a tensor in this way.
 
         Raises:
             RuntimeError: If it is on the meta device, or packed.
@@ -65,7 +66,7 @@ class Table(NamedTuple):
         return np.asarray(found.cpu() if isinstance(found, Tensor) else found)
 
     def end(self) -> bytes:
-        """What fills no row."""
+        """What does not fill a row."""
         rest = self.rest.cpu() if isinstance(self.rest, Tensor) else self.rest
         return bytes(np.asarray(rest))
 
@@ -73,8 +74,8 @@ class Table(NamedTuple):
 class Sums(NamedTuple):
     """Sums of a tensor's bytes as 64-bit words, by row and by column of a table of them.
 
-    Numbers that changed places do not go unseen. That is exact, the same on every device, and takes
-    about as long as reading the tensor once.
+    Numbers that changed places do not go unnoticed. That is exact, the same on every device, and
+    takes about as long as reading the tensor once.
 
     Attributes:
         columns: `[word]`.
@@ -98,7 +99,7 @@ class Sums(NamedTuple):
         return cls(columns, np.concatenate(rows), table.end())
 
     def starts(self) -> range:
-        """The first row of each part that is summed at a time; one, if there are no rows."""
+        """The first row of each part that is summed at once; one part if there are no rows."""
         return range(0, max(1, len(self.rows)), _ROWS)
 
     @torch.no_grad()
@@ -120,7 +121,7 @@ class Sums(NamedTuple):
 
 
 def checksum(tensor: Tensor | npt.NDArray[Any]) -> str:
-    """A digest of a tensor's bytes; for what cannot be read a word that nothing else has."""
+    """A digest of a tensor's bytes; for what cannot be read, a word that nothing else has."""
     if isinstance(tensor, np.ndarray):
         if tensor.dtype.hasobject:
             return secrets.token_hex()

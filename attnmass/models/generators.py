@@ -1,4 +1,4 @@
-"""The model inside what a pipeline generates with; no framework in here, only its shapes."""
+"""The model inside what a pipeline generates with; no framework in here, only their shapes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _DEEPEST = 8  # wrappers in wrappers
 
 
 def find_generator(generator: Any, tokenizer: Any = None) -> tuple[nn.Module, Any]:
-    """Model and tokenizer of a generator; nothing of it is changed.
+    """Model and tokenizer of a generator; nothing in it is changed.
 
     Args:
         generator: LlamaIndex's `HuggingFaceLLM`, LangChain's `HuggingFacePipeline` or
-            `ChatHuggingFace` (bound to options or not), a pipeline of transformers, or any of its
-            models.
-        tokenizer: Its tokenizer, needed where a model is passed; else the generator's own.
+            `ChatHuggingFace` (bound to options or not), a transformers pipeline, or any
+            transformers model.
+        tokenizer: Its tokenizer, needed where a model is passed; default: the generator's own.
 
     Raises:
-        UnsupportedModelError: If there is no model in it, such as in a client of a server.
+        UnsupportedModelError: If there is no model in it, as in a client of a server.
         ValueError: If there is no tokenizer.
     """
     found = generator

@@ -1,4 +1,4 @@
-"""What modules and their objects hold beside parameters and buffers, in lists and mappings too."""
+"""What modules and their objects hold besides parameters and buffers, in lists and mappings too."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Loose(NamedTuple):
 
     Attributes:
         name: Its dotted name.
-        have: The attributes, the list or the mapping that it is in.
-        key: Where in that it is.
+        have: The attributes, list or mapping that it is in.
+        key: Where it is in that.
         place: Its `address`, where it has one.
-        checksum: Of its numbers.
+        checksum: That of its numbers.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Loose(NamedTuple):
 
 
 def leaves(name: str, held: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """What is in lists and mappings, or functions have, however nested, with its dotted name."""
+    """What lists, mappings and functions hold, however nested, with its dotted name."""
     for key, value in held.items() if isinstance(held, dict) else enumerate(held):
         inside = value if isinstance(value, (list, tuple, dict)) else holds(value)
         if not inside:

@@ -37,10 +37,10 @@ def unwrapped(model: nn.Module) -> Any:
 
     These are `torch.compile`'s, `DataParallel`, PEFT's, and sentence-transformers' models.
 
-    Of a RAG model it is the generator.
+    For a RAG model, it is the generator.
 
     Raises:
-        UnsupportedModelError: If there is none.
+        UnsupportedModelError: If there is no such model.
     """
     inner = bare(model)
     if is_rag(model):
@@ -56,10 +56,10 @@ def unwrapped(model: nn.Module) -> Any:
 
 
 def own_tokenizer(model: Any) -> Any:
-    """The tokenizer that a model of sentence-transformers brings along.
+    """The tokenizer that a sentence-transformers model brings along.
 
     Raises:
-        TypeError: If it is another model, which has none.
+        TypeError: If it is any other model, which has none.
     """
     tokenizer = getattr(model, "tokenizer", None) if _is_of_sentence_transformers(model) else None
     if tokenizer is None:
@@ -70,11 +70,11 @@ def own_tokenizer(model: Any) -> Any:
 
 
 def count_labels(config: Any, name: str) -> int | None:
-    """How many labels a model's sequence classification head has, `None` where it has no such head.
+    """How many labels a model's sequence classification head has; `None` where it has no such head.
 
     Args:
         config: The model's config.
-        name: The name of its class, as `config.architectures` has it too.
+        name: The name of its class, as also in `config.architectures`.
     """
     is_classifier = name.endswith("ForSequenceClassification")
     return int(config.num_labels) if is_classifier else None

@@ -1,4 +1,4 @@
-"""What a model is called that has no name to load it by."""
+"""What to call a model that has no name to load it by."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def unnamed(kind: str) -> str:
 
 
 def is_unnamed(name: str) -> bool:
-    """Whether that stands for a name and is none."""
+    """Whether that only stands for a name and is not one."""
     return name.startswith(_START) and name.endswith(_END)

@@ -1,8 +1,8 @@
 """Going on after an out-of-memory error, with the same scores.
 
-How much memory happens to be free is no part of a result. So what is made smaller is what is run at
-once, as batches or blocks, which moves rounding and nothing else. What is read as one text stays
-so: where that is too much the error says what to pass.
+How much memory happens to be free must not affect a result. So what is made smaller is what is run
+at once, as batches or blocks, which changes rounding and nothing else. What is read as one text
+stays so: where that is too much, the error says what to pass.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def halving(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]) -> list[Result]:
-    """Run over all items at once, or over halves of them where memory does not suffice.
+    """Run over all items at once, or over halves of them where memory is too small.
 
     Args:
         run: Returns one result for each item.
@@ -57,10 +57,10 @@ def halving(run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]
 
 
 def shrinking(run: Callable[[Size], Result], sizes: Sequence[Size]) -> Result:
-    """Run with the first of some sizes, or the next ones where memory does not suffice.
+    """Run with the first of some sizes, or the next ones where memory is too small.
 
     Args:
-        run: Gives the same with every size, but for rounding.
+        run: Gives the same with every size, up to rounding.
         sizes: At least one, from large to small.
 
     Raises:
@@ -78,7 +78,7 @@ def shrinking(run: Callable[[Size], Result], sizes: Sequence[Size]) -> Result:
 
 
 def sizes_down(size: int, least: int, by: int = 2) -> list[int]:
-    """A size and parts of it, down to the first that is at most `least`."""
+    """A size and fractions of it, down to the first that is at most `least`."""
     sizes = [size]
     while sizes[-1] > least:
         sizes.append(max(1, sizes[-1] // by))
@@ -87,11 +87,11 @@ def sizes_down(size: int, least: int, by: int = 2) -> list[int]:
 
 @contextmanager
 def advising(what: str, remedy: str) -> Iterator[None]:
-    """Say what to pass where memory runs out over what cannot be made smaller.
+    """Say what to pass where memory runs out on what cannot be made smaller.
 
     Args:
         what: What that is, such as `"a window of 512 tokens"`.
-        remedy: What takes less.
+        remedy: What takes less memory.
 
     Raises:
         OutOfMemoryError: Instead of the out-of-memory error, which is its cause.
@@ -110,9 +110,9 @@ def advising(what: str, remedy: str) -> Iterator[None]:
 
 
 def advising_shorter(longest: int) -> AbstractContextManager[None]:
-    """`advising` over a text of so many tokens, which is read alone.
+    """`advising` about a text of up to this many tokens, which is read alone.
 
-    Shorter windows give other scores, so they are read where they are asked for and only there.
+    Shorter windows give different scores, so they are read only where they are asked for.
     """
     return advising(
         f"a text of up to {longest} tokens that was read alone",
@@ -122,7 +122,7 @@ def advising_shorter(longest: int) -> AbstractContextManager[None]:
 
 
 def advising_fewer(longest: int) -> AbstractContextManager[None]:
-    """`advising` over queries of so many tokens, the longest of which looks alone."""
+    """`advising` about queries of up to this many tokens, the longest of which looks alone."""
     return advising(
         f"a query of up to {longest} tokens that looked alone", "pass fewer chunks at once"
     )

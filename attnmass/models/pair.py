@@ -12,10 +12,10 @@ from attnmass.errors import UnsupportedModelError
 from attnmass.models.kinds import ARTICLE, kind_of, unwrapped
 from attnmass.models.view import asks_interface, shared
 
-# What families call the attention from decoder to encoder, and that inside the encoder.
+# What families call the attention from decoder to encoder, and the attention inside the encoder.
 _CROSS = ("EncDecAttention", "encoder_attn", "cross_attn")
 _SELF = ("SelfAttention", "self_attn")
-# Attention over blocks in LongT5's encoder. BigBird-Pegasus's goes by `set_attention_type`.
+# Attention over blocks in LongT5's encoder. BigBird-Pegasus's is set by `set_attention_type`.
 _BLOCKS = ("LocalSelfAttention", "TransientGlobalSelfAttention")
 
 _ADVICE = (
@@ -27,7 +27,7 @@ class Pair(nn.Module):
     """Encoder and decoder of a model, without its language-model head.
 
     Attributes:
-        config: Of the whole model.
+        config: That of the whole model.
         encoder: Its encoder.
         decoder: Its decoder.
     """
@@ -42,7 +42,7 @@ class Pair(nn.Module):
         self.decoder = decoder
 
     def get_input_embeddings(self) -> Any:
-        """What knows the tokens, which both share."""
+        """The token embeddings, which both share."""
         return self.encoder.get_input_embeddings()
 
 
@@ -50,7 +50,7 @@ def find_pair(model: nn.Module) -> Pair:
     """Encoder and decoder inside `model`; wrappers are looked through, see `unwrapped`.
 
     Raises:
-        UnsupportedModelError: If `model` is no transformers encoder-decoder.
+        UnsupportedModelError: If `model` is not a transformers encoder-decoder.
     """
     inner = unwrapped(model)
     kind = kind_of(inner.config)
@@ -65,8 +65,8 @@ def find_pair(model: nn.Module) -> Pair:
 def shared_pair(pair: Pair, *, n_layers: int, implementation: str) -> Pair:
     """Copy the modules of a pair but not its weights.
 
-    The copy shares every weight with the original, see `shared`, has configs of its own that name
-    `implementation` as their attention, is in eval mode, and its decoder ends after `n_layers`
+    The copy shares every weight with the original, see `shared`, has its own configs that name
+    `implementation` as their attention, and is in eval mode; its decoder ends after `n_layers`
     layers. The original is neither changed nor slowed.
     """
     view: Pair = shared(pair, decoder_layers_above(pair.decoder, n_layers))
@@ -75,10 +75,10 @@ def shared_pair(pair: Pair, *, n_layers: int, implementation: str) -> Pair:
     configs = {id(config): config for config in _configs(view)}
     for depth in ("num_decoder_layers", "decoder_layers"):
         if getattr(view.config, depth, None) is not None:
-            setattr(view.config, depth, n_layers)  # as in a model that was loaded only in part
+            setattr(view.config, depth, n_layers)  # as in a model that was only partly loaded
     for config in configs.values():
         config._attn_implementation = implementation
-    if hides_attention(view):  # its masks are those of its own code
+    if hides_attention(view):  # its own code makes its masks
         copies: dict[int, Any] = {}
         for module in view.encoder.modules():
             config = getattr(module, "config", None)
@@ -94,16 +94,16 @@ def decoder_layers_above(decoder: nn.Module, n_layers: int) -> list[nn.Module]:
 
 
 def hides_attention(pair: Pair) -> bool:
-    """Whether the encoder attends over blocks, in code of its own, so that only its states show."""
+    """Whether the encoder attends over blocks, in its own code, so that only its states show."""
     return hasattr(pair.encoder, "set_attention_type") or any(
         path.rpartition(".")[2] in _BLOCKS for path, _ in pair.encoder.named_modules()
     )
 
 
 def settle_attention(encoder: Any, n_tokens: int) -> None:
-    """Let an encoder attend as one that is fresh does to so many tokens.
+    """Let an encoder attend as a fresh one does to this many tokens.
 
-    BigBird-Pegasus's turns to full attention at the first text that is too short for blocks, and
+    BigBird-Pegasus's switches to full attention at the first text that is too short for blocks, and
     stays there: what a chunk leaves would depend on what was read before it. Others are left alone.
     """
     if not hasattr(encoder, "set_attention_type"):
@@ -117,7 +117,7 @@ def cross_modules(pair: Pair) -> list[Any]:
     """The decoder's cross-attention modules, by layer.
 
     Raises:
-        UnsupportedModelError: If a layer has none that is known.
+        UnsupportedModelError: If a layer has none that is known here.
     """
     return _attention_modules(pair.decoder, _CROSS)
 
@@ -136,7 +136,7 @@ def uses_interface(pair: Pair) -> bool:
 
 
 def max_positions(config: Any, stack: str) -> int | None:
-    """How many positions the `"encoder"` or the `"decoder"` knows, `None` for no limit.
+    """How many positions the `"encoder"` or the `"decoder"` knows; `None` for no limit.
 
     T5 and its kin have relative positions, which have no limit.
     """

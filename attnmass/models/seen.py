@@ -1,8 +1,8 @@
-"""What modules were when they were last looked at, and whether they still are that.
+"""What modules were when they were last looked at, and whether they still are the same.
 
 A module is more than its parameters: what is written to it in Python (which adapters are active, a
 scaling, a flag), tensors that are neither parameter nor buffer, objects with tensors of their own
-(quantized weights), hooks. All of it is compared; what of it tells two models apart goes into their
+(quantized weights), hooks. All of it is compared; whatever tells two models apart goes into their
 digest.
 """
 
@@ -28,9 +28,9 @@ from attnmass.models.weights import Weights
 FORWARD_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 _OF_TORCH = frozenset(vars(nn.Module()))
-# Of what torch's modules have, all that may change a forward pass.
+# Of what torch's modules have, everything that may change a forward pass.
 _OF_A_PASS = {"_modules", "training", *FORWARD_HOOKS}
-# What says nothing of what is computed: flags of loading and training, and where a model came from.
+# What says nothing about what is computed: flags of loading and training, and a model's origin.
 _ABOUT = {
     "_is_hf_initialized",
     "_is_buffer",
@@ -54,7 +54,7 @@ class _Owner(NamedTuple):
         name: Its dotted name.
         owner: The object.
         have: Its attributes, which change with it.
-        size: How many there were, `None` where others may come.
+        size: How many there were; `None` where others may be added.
         values: Those that are compared as values.
         others: Those that are compared as objects.
     """
@@ -91,7 +91,7 @@ class Seen:
         self._owners: list[_Owner] = []
         self._holders: list[dict[str, Any]] = []  # attributes of modules with tensors
         self._loose: list[Loose] = []
-        self._functions: list[Any] = []  # that no known package wrote
+        self._functions: list[Any] = []  # that are not from a known package
         self._known: set[int] = set()
         weights: dict[str, Tensor] = {}
         buffers: dict[str, Tensor] = {}
@@ -113,10 +113,10 @@ class Seen:
         self._tensors = _ids(self._holders)
         self._compared = [(o.have, o.size, o.values.items(), o.others) for o in self._owners]
         self.weights = Weights(weights)
-        self._buffers = Weights(buffers)  # views may have worked something out of them
+        self._buffers = Weights(buffers)  # views may have computed something from them
 
     def _find(self, roots: dict[str, nn.Module], known: set[nn.Module]) -> set[nn.Module]:
-        """Find all modules, and which of them no module has registered: they stand in lists."""
+        """Find all modules, and which of them no module has registered: those are in lists."""
         hidden: set[nn.Module] = set()
         while roots:
             inside: dict[str, nn.Module] = {}
@@ -135,7 +135,7 @@ class Seen:
         return hidden
 
     def is_same(self, roots: Mapping[str, nn.Module]) -> bool:
-        """Whether all is as it was, but for what was written into parameters."""
+        """Whether all is as it was, except for what was written into parameters."""
         if any(roots.get(name) is not root for name, root in self._roots.items()):
             return False
         return (
@@ -146,7 +146,7 @@ class Seen:
         )
 
     def _are_owners_same(self) -> bool:
-        """Whether all attributes are what they were; asked for every query, so it is fast."""
+        """Whether all attributes are what they were; called for every query, so it is fast."""
         try:
             if self._tensors != _ids(self._holders):
                 return False
@@ -166,7 +166,7 @@ class Seen:
         return True
 
     def about(self) -> Iterator[str]:
-        """What beside weights and config tells models apart, one line each."""
+        """What besides weights and config tells models apart, one line each."""
         for name, owner, have, _, values, others in self._owners:
             if isinstance(owner, PreTrainedConfig):
                 continue
@@ -187,7 +187,7 @@ class Seen:
             yield f"{loose.name} {loose.checksum}"
 
     def code(self) -> list[str]:
-        """What functions do that no known package wrote; what they have at hand may change."""
+        """What functions not from a known package do; what they have at hand may change."""
         told = set(self._known)
         return [does(each, told) for each in self._functions]
 
@@ -269,24 +269,24 @@ def _ids(holders: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def _is_object(value: Any) -> bool:
-    """Whether it may have a state of its own that is not looked at elsewhere."""
+    """Whether it may have its own state that is not looked at elsewhere."""
     return not isinstance(value, _ELSEWHERE)
 
 
 def _is_of_model(key: str, value: Any) -> bool:
-    """Whether an attribute of a whole model does more than tell how it was loaded, or generates."""
+    """Whether an attribute of a whole model does more than say how it was loaded or generates."""
     if key in _OF_TORCH or isinstance(value, (Tensor, PreTrainedConfig)) or callable(value):
         return True
     return not key.startswith("_") and isinstance(value, (int, float))
 
 
 def _counts(owner: Any, key: str, value: Any) -> bool:
-    """Whether an attribute has a part in what a model computes."""
+    """Whether an attribute plays a part in what a model computes."""
     if key in _ABOUT or isinstance(value, torch.device):
         return False
     if not isinstance(owner, nn.Module):
         return True
-    if isinstance(value, MethodType) and value.__self__ is owner:  # put back by who patched it
+    if isinstance(value, MethodType) and value.__self__ is owner:  # put back by whoever patched it
         return value.__func__ is not getattr(type(owner), key, None)
     # Compiled by `compile`, or warns of moving weights: views run neither.
     is_of_torch = key != "forward" and hasattr(nn.Module, key) and is_known(value)

@@ -1,4 +1,4 @@
-"""How many layers and heads a config gives a model, also one that was loaded in part."""
+"""How many layers and heads a config gives a model, even one that was only partly loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attnmass.models.naming import unnamed
 
 Head = tuple[int, int]
 
-# On configs of our own that were cut: how many layers the model has when it is whole.
+# On our own configs that were cut: how many layers the whole model has.
 FULL_DEPTH = "attnmass_full_depth"
 
 _SHAPE = (
@@ -53,20 +53,20 @@ def fingerprint(config: Any) -> str:
 
 
 def full_depth(config: Any) -> int:
-    """Number of layers of the whole model, also where it was loaded only in part.
+    """Number of layers of the whole model, even where it was only partly loaded.
 
-    Of an encoder-decoder those of the decoder, whose cross-attention is read.
+    For an encoder-decoder, those of the decoder, whose cross-attention is read.
     """
     return int(getattr(config, FULL_DEPTH, depth(config)))
 
 
 def depth(config: Any) -> int:
-    """The same of what is in memory, where a config of our own was cut."""
+    """The same for what is in memory, where a config of our own was cut."""
     return int(_first(config, _DEPTHS))
 
 
 def head_count(config: Any) -> int:
-    """Attention heads of a layer, of an encoder-decoder those of its decoder."""
+    """Attention heads of a layer; for an encoder-decoder, those of its decoder."""
     return int(_first(config, _HEAD_COUNTS))
 
 
@@ -78,7 +78,7 @@ def key_head_of(config: Any, head: Head) -> Head:
 
 
 def name_of(config: Any) -> str:
-    """What the model was loaded from, else what stands for a name."""
+    """What the model was loaded from, else what stands in for a name."""
     return str(getattr(config, "_name_or_path", None) or unnamed(config.model_type))
 
 

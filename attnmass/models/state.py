@@ -1,8 +1,8 @@
-"""One model state: a view of a caller's model that follows it, and the identity of what it runs.
+"""A model's state: a view of a caller's model that follows it, and the identity of what it runs.
 
-A caller's model changes after a ranker was built on it: adapters are put in, switched or merged,
-weights are trained on, replaced or converted, a hook is set. Whoever uses a view asks its state
-first: what changed is followed by a view that is built anew, what cannot be followed is refused,
+A caller's model changes after a ranker was built on it: adapters are added, switched or merged,
+weights are trained further, replaced or converted, a hook is set. Whoever uses a view asks its
+state first: changes are followed by a view that is built anew, what cannot be followed is refused,
 and the identity is that of the model as it is now.
 """
 
@@ -25,7 +25,7 @@ from attnmass.models.sizes import FULL_DEPTH
 
 Roots = Mapping[str, nn.Module]
 
-# What a config says of where a model came from or how it generates, not of what it computes.
+# What a config says about where a model came from or how it generates, not what it computes.
 _ORIGIN = {
     "architectures", "dtype", "quantization_config", "transformers_version", "use_cache",
     FULL_DEPTH,
@@ -47,7 +47,7 @@ class ModelState:
 
         Args:
             roots: Finds the modules in the caller's model, by name.
-            skipped: Finds those below them that do not run.
+            skipped: Finds the modules below them that do not run.
             build: Builds a view of them.
 
         Raises:
@@ -65,13 +65,13 @@ class ModelState:
     def follow(self, bind: Callable[[], None]) -> None:
         """Build the view anew if it no longer runs what the model does.
 
-        Weights are shared, and what is written into them needs no other view.
+        Weights are shared, and what is written into them needs no new view.
 
         Args:
-            bind: Called with every new view in place; proves it, too.
+            bind: Called once a new view is in place; also proves it.
 
         Raises:
-            UnsupportedModelError: If the model has got what cannot be followed.
+            UnsupportedModelError: If the model now has something that cannot be followed.
         """
         for _ in range(_TRIES):
             _check_hooks("", of_torch._global_forward_hooks, of_torch._global_forward_pre_hooks)
@@ -99,7 +99,7 @@ class ModelState:
     def identity(self) -> str:
         """The digest of what the view runs: every weight, the config, and all else that counts.
 
-        To be asked once the view was followed.
+        To be asked after `follow`.
         """
         seen = self._seen or Seen(self._roots(), self._skipped())
         code = seen.code()
@@ -140,7 +140,7 @@ def _check(seen: Seen) -> None:
 
 def _check_moving(name: str, hook: Any) -> None:
     """Refuse a hook of accelerate's form that is not one of its own, which move weights."""
-    for each in getattr(hook, "hooks", ()):  # in a row, of which some may be rows
+    for each in getattr(hook, "hooks", ()):  # a sequence, of which some may be sequences
         _check_moving(name, each)
     patched = [vars(hook).get(method) for method in ("pre_forward", "post_forward")]
     if not all(map(is_known, (type(hook), *patched))):

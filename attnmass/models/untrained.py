@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 def is_untrained(model: nn.Module) -> bool:
-    """Whether every normalization is still what all of them begin as.
+    """Whether every normalization still is as all of them begin.
 
     Gains begin as one number, mostly 1, and biases as 0; the first steps of training change that.
-    A model without any of these is taken for trained.
+    A model without any of these counts as trained.
     """
     gains = [
         parameter.detach()

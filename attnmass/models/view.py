@@ -1,4 +1,4 @@
-"""A second module tree over a caller's weights, so that nothing of the caller's is written to."""
+"""A second module tree over a caller's weights, so that nothing of the caller's is modified."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_decoder(model: nn.Module) -> nn.Module:
     Wrappers are looked through, see `unwrapped`.
 
     Raises:
-        UnsupportedModelError: If `model` is no transformers decoder.
+        UnsupportedModelError: If `model` is not a transformers decoder.
     """
     inner = unwrapped(model)
     kind = kind_of(inner.config)
@@ -38,20 +38,20 @@ def find_decoder(model: nn.Module) -> nn.Module:
 
 
 def find_config(model: nn.Module) -> Any:
-    """The config that tells a model's layers and heads: that of the text part, where it has parts.
+    """The config that states a model's layers and heads: that of the text part, where it has parts.
 
     Raises:
-        UnsupportedModelError: If it is no transformers model.
+        UnsupportedModelError: If it is not a transformers model.
     """
     inner = unwrapped(model)
     return find_decoder(inner).config if kind_of(inner.config) == "decoder" else inner.config
 
 
 def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:
-    """Name, dotted where it lies deeper, and list of the model's layers.
+    """The name (dotted where it lies deeper) and the list of the model's layers.
 
     Raises:
-        UnsupportedModelError: If no list of `config.num_hidden_layers` modules is there.
+        UnsupportedModelError: If there is no list of `config.num_hidden_layers` modules.
     """
     n_layers = getattr(decoder.config, "num_hidden_layers", None)
     for name, child in sorted(decoder.named_modules(), key=lambda item: item[0].count(".")):
@@ -66,9 +66,9 @@ def find_layers(decoder: nn.Module) -> tuple[str, nn.ModuleList]:
 def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn.Module:
     """Copy the modules of `decoder` but not its weights.
 
-    The copy shares every weight with the original, see `shared`, has a config of its own that names
+    The copy shares every weight with the original, see `shared`, has its own config that names
     `implementation` as its attention, is in eval mode, and ends after `n_layers` layers. The
-    original is neither changed nor slowed, also while another thread generates with it.
+    original is neither changed nor slowed, even while another thread generates with it.
     """
     view: nn.Module = shared(decoder, layers_above(decoder, n_layers))
     name, layers = find_layers(view)
@@ -81,7 +81,7 @@ def shared_view(decoder: nn.Module, *, n_layers: int, implementation: str) -> nn
 
 
 def cut_config(config: Any, n_layers: int) -> None:
-    """Make a config of our own one of the first `n_layers`, with what it has for each layer."""
+    """Cut a config of our own to the first `n_layers`, with what it has for each layer."""
     config.num_hidden_layers = n_layers
     for name in ("layer_types", "attention_window"):
         if isinstance(of_layers := getattr(config, name, None), list):
@@ -96,17 +96,17 @@ def layers_above(decoder: nn.Module, n_layers: int) -> list[nn.Module]:
 def shared(module: nn.Module, skipped: Iterable[nn.Module] = ()) -> Any:
     """Copy modules, but not what they hold, and set the copies to eval mode.
 
-    Every parameter is shared, and every buffer but those of innermost modules without parameters,
-    which may write into them while they run (rotary embeddings that follow the length). Shared is
-    also every innermost module with parameters, whole: quantized layers move what they hold into
-    objects of their own when they first run, and a copy that did so would leave the original
-    without it. Copied are those of transformers' own models, which do no such thing and may get
-    transformers' hooks, and those in training mode that hold nothing but numbers, since they may
+    Every parameter is shared, and every buffer except those of innermost modules without
+    parameters, which may write into them while they run (rotary embeddings that follow the length).
+    Also shared, whole, is every innermost module with parameters: quantized layers move what they
+    hold into their own objects when they first run, and a copy that did so would leave the original
+    without it. Copied, however, are those of transformers' own models, which do no such thing and
+    may get transformers' hooks, and those in training mode that hold only numbers, since they may
     compute something else there.
 
     Args:
         module: What to copy.
-        skipped: Modules below it that are not copied, and are of no use.
+        skipped: Modules below it that are not copied, and are unusable.
     """
     memo: dict[int, Any] = {id(x): x for x in module.parameters()}
     for each in module.modules():
@@ -114,7 +114,7 @@ def shared(module: nn.Module, skipped: Iterable[nn.Module] = ()) -> Any:
             memo |= {id(x): x for x in each.buffers(recurse=False)}
     kept = {*skipped, *filter(is_whole, module.modules())}
     view = copy.deepcopy(module, memo | {id(each): each for each in kept})
-    for _, each in view.named_modules(memo=kept):  # which are the caller's own
+    for _, each in view.named_modules(memo=kept):  # modules that are the caller's own
         each.training = False
         if changes_with_length(each):
             settle(each)
@@ -122,7 +122,7 @@ def shared(module: nn.Module, skipped: Iterable[nn.Module] = ()) -> Any:
 
 
 def is_whole(module: nn.Module) -> bool:
-    """Whether a view has this very module, and no copy of it; see `shared`."""
+    """Whether a view has this very module, not a copy of it; see `shared`."""
     if module._modules or not any(p is not None for p in module._parameters.values()):
         return False
     if type(module).__module__.startswith("transformers.models."):

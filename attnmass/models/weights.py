@@ -12,23 +12,23 @@ from torch import Tensor
 from attnmass.models.checksums import PART, Sums, lies_ready, sums_of
 
 _PROBED = 8  # numbers of each tensor
-_EACH_TIME = 4 << 20  # bytes that are summed for each query, within about a millisecond
-_LEAST = 1 << 17  # that a part counts for: small ones take time, too
+_EACH_TIME = 4 << 20  # bytes that are summed for each query, in about a millisecond
+_LEAST = 1 << 17  # what a part counts for at least: small ones take time, too
 
 
 class Weights:
     """Tensors by name, and what they held when they were last read.
 
     Changes are noticed through the tensors' addresses and torch's version counters. What is written
-    around these, through `parameter.data`, is told by a few numbers of each tensor, and where it
-    leaves these as they are, once its turn comes: with each question 4 MB of them are summed anew.
+    past these, through `parameter.data`, shows in a few numbers of each tensor, or, where it leaves
+    these as they are, once its turn comes: with each question, 4 MB of the tensors are summed anew.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the tensors as they are.
 
         Args:
-            tensors: By name; one that has several counts once.
+            tensors: By name; one that has several names counts once.
         """
         unique = {id(tensor): name for name, tensor in reversed(list(tensors.items()))}
         self._tensors = {name: tensors[name] for name in sorted(unique.values())}
@@ -36,12 +36,12 @@ class Weights:
         self._remember()
 
     def is_same(self) -> bool:
-        """Whether nothing was written since this was made, or its digests taken."""
+        """Whether nothing has been written since this was made, or its digests were taken."""
         if self._addresses != _addresses(self._tensors.values()):
             return False
         try:
             return all(map(torch.equal, self._probe(), self._probes)) and self._patrol()
-        except RuntimeError:  # there is less behind the same address
+        except RuntimeError:  # there is less memory at the same address
             return False
 
     def digests(self) -> Iterator[str]:
@@ -76,7 +76,7 @@ class Weights:
         found: dict[tuple[torch.dtype, torch.device], list[tuple[Tensor, int, int]]] = {}
         for tensor in self._tensors.values():
             if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.device.type == "meta":
-                continue  # wrappers of packed weights, which have no numbers to take
+                continue  # wrappers of packed weights, which have no numbers to read
             n_numbers = tensor.numel()
             if n_numbers and tensor.is_contiguous():
                 size = min(_PROBED, n_numbers)
@@ -93,7 +93,7 @@ class Weights:
         ]
 
     def _patrol(self) -> bool:
-        """Whether those parts whose turn it is hold what was summed of them."""
+        """Whether the parts whose turn it is hold what was summed of them."""
         left = _EACH_TIME
         for name, first in islice(self._turns, self._n_parts):
             tensor = self._tensors[name]
@@ -118,5 +118,5 @@ def _addresses(tensors: Collection[Tensor]) -> list[tuple[int, int]]:
     """`address` of each tensor; asked for every query, so it is fast."""
     try:
         return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
-    except RuntimeError:  # of inference mode, or packed
+    except RuntimeError:  # from inference mode, or packed
         return [address(tensor) for tensor in tensors]

@@ -9,14 +9,14 @@ from attnmass.options.choices import RetrievalKind
 from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.order import sigmoid
 
-# Scores that may be cosines of what answers. Below are the sums of reciprocal ranks, and what other
-# questions' chunks have; above, by more than half precision is off by, BM25's and inner products.
+# Scores that may be cosines of what answers. Below lie sums of reciprocal ranks, and what chunks of
+# other questions score; above, by more than the error of half precision, BM25's and inner products.
 _LEAST, _MOST = 0.1, 1.01
-# Log-odds that a score adds to relevance or takes from it at most. Retrievers have other scales
+# Log-odds that a score adds to relevance, or takes from it, at most. Retrievers have other scales
 # than the one that the weights are fitted to: with some embedders all cosines are high, and some
 # searches scale the best to 1.
 _BOUND = 1.5
-_ROUNDING = 1e-12  # probabilities are that far from 0 and 1 at least
+_ROUNDING = 1e-12  # probabilities are at least this far from 0 and 1
 
 
 def evidence_of(
@@ -25,17 +25,18 @@ def evidence_of(
     kind: RetrievalKind,
     rule: FuseRule | None,
 ) -> list[float]:
-    """Each chunk's evidence: its relevance, and where it has a cosine, what both say.
+    """Each chunk's evidence: its relevance, or where it has a cosine, what both say.
 
-    Each is told by its own two numbers, so that no further chunk changes it, whatever the
+    Each depends on its own two numbers alone, so that no further chunk changes it, whatever the
     order. What a retriever's scores are could only be guessed from all of them together, and a
-    further chunk would change the guess. So each counts that may be a cosine, and within bounds.
+    further chunk would change the guess. So each score counts that may be a cosine, and within
+    bounds.
 
     Args:
         relevance: Of each chunk, in [0, 1].
         given: The retriever's score of each; `None` where there is none that counts.
-        kind: What the caller says of them; distances and ranks do not count.
-        rule: The profile's; without `FuseRule.evidence` relevance alone counts.
+        kind: What the caller says about them; distances and ranks do not count.
+        rule: The profile's; without `FuseRule.evidence`, relevance alone counts.
     """
     weights = None if rule is None else rule.evidence
     if weights is None or kind in ("distance", "rank"):
@@ -53,23 +54,24 @@ def covered(
 ) -> float:
     """The best chunk's evidence, less where the query asks for what no two chunks say.
 
-    What a chunk's log-odds have above those of the threshold is multiplied with the share of the
-    query's words that it says together with one other that passes, to some power, and the most
-    counts: of a question on two things both should be there, while of a thousand chunks that have
-    little to do with it all together say every word. So what is evidence stays so, a further chunk
-    never lowers it, and one that does not pass, such as noise with many words, adds nothing.
+    The amount by which a chunk's log-odds exceed those of the threshold is multiplied by the share
+    of the query's words that it says together with one other that passes, to some power, and the
+    largest counts: for a question about two things both should be there, while a thousand chunks
+    that have little to do with it say every word between them. So what is evidence stays evidence,
+    a further chunk never lowers it, and one that does not pass, such as noise with many words, adds
+    nothing.
 
     Args:
         each: Evidence of each chunk, in [0, 1].
         found: Which of the query's words each says, as `QueryWords.found`.
         threshold: The profile's, between 0 and 1.
         by_pairs: Shares of words that were found, `QueryWords.by_pairs`.
-        exponent: Of the shares, at least 0.
+        exponent: That of the shares, at least 0.
     """
     best = max(each, default=0.0)
     if best < threshold:
         return best
-    # Of chunks that say the same words only the best counts.
+    # Of chunks that say the same words, only the best counts.
     strongest: dict[int, float] = {}
     for one, words in zip(each, found, strict=True):
         if one >= threshold:

@@ -1,4 +1,4 @@
-"""Attention and a retriever's scores made one order: pure functions over numbers."""
+"""Attention and a retriever's scores made into one order: pure functions over numbers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from attnmass.options.choices import RetrievalKind
 from attnmass.profiles.fusing import FuseRule
 from attnmass.scoring.order import standardize
 
-_LEAST_FOR_DISTANCES = 3  # scores that only rise; of two one cannot tell
+_LEAST_FOR_DISTANCES = 3  # scores that only rise; two are too few to tell
 _RECIPROCAL = 0.1  # sums of reciprocal ranks, 1 / (60 + rank), are above 0 and below
 _BEST = 20  # scores that the others are measured by, however many were fetched
-_LEAST_VARIANCE = 0.25  # of attention's logarithms; where they differ less it has little to say
+_LEAST_VARIANCE = 0.25  # of attention's logarithms; where they differ less, it has little to say
 _AGREEMENT = 0.2  # rank correlation with attention that overrules the order in which chunks came
 
 
@@ -43,14 +43,14 @@ def retrieved(
 ) -> Retrieved:
     """Recognise what a retriever's scores are.
 
-    Retrievers hand their results over best first. So scores that only rise from the first to the
-    last are distances or ranks, of which the lower is better, unless attention has the same order;
-    all others are similarities, or where none is above zero distances that were negated.
+    Retrievers return their results best first. So scores that only rise from the first to the last
+    are distances or ranks, where lower is better, unless attention has the same order; all others
+    are similarities, or, where none is above zero, distances that were negated.
 
     Args:
         scores: Finite, in the order in which the chunks came.
-        attention: What attention says of each, higher is better.
-        kind: What the caller says of them.
+        attention: What attention says about each; higher is better.
+        kind: What the caller says about them.
     """
     turned = kind in ("distance", "rank") or (
         kind == "auto" and _rises(scores) and _agreement(scores, attention) < _AGREEMENT
@@ -79,7 +79,7 @@ def fused(attention: Sequence[float], found: Retrieved, rule: FuseRule) -> list[
 
 
 def looked_at(attention: Sequence[float]) -> list[float]:
-    """What attention says of each text, on one scale for all queries.
+    """What attention says about each text, on one scale for all queries.
 
     Args:
         attention: Logarithm of each text's share.
@@ -88,10 +88,10 @@ def looked_at(attention: Sequence[float]) -> list[float]:
 
 
 def told(found: Retrieved) -> list[float]:
-    """What a retriever says of each text, on one scale for all retrievers of a kind.
+    """What a retriever says about each text, on one scale for all retrievers of a kind.
 
-    Scores in units of the standard deviation of the 20 best, from their mean: so that the best
-    stand as far apart whether 20 texts were fetched or 1,000. Of ranks, the logarithm below zero;
+    Scores in units of the standard deviation of the 20 best, from their mean, so that the best
+    stand as far apart whether 20 texts were fetched or 1,000. For ranks, the negated logarithm;
     equal ones share the mean of their places. Zeros where all are equal: then attention decides.
     """
     if found.kind == "ranks":
@@ -106,7 +106,7 @@ def _rises(scores: Sequence[float]) -> bool:
 
 
 def _agreement(scores: Sequence[float], attention: Sequence[float]) -> float:
-    """Spearman's rank correlation, in [-1, 1]; 0 where either side is all alike."""
+    """Spearman's rank correlation, in [-1, 1]; 0 where all values of either side are equal."""
     one, other = _ranks(scores), _ranks(attention)
     mean = (len(one) + 1) / 2
     spread = math.sqrt(sum((x - mean) ** 2 for x in one) * sum((y - mean) ** 2 for y in other))
@@ -120,7 +120,7 @@ def _are_ranks(scores: Sequence[float]) -> bool:
 
 
 def _ranks(scores: Sequence[float]) -> list[float]:
-    """Places from 1, the highest first; equal scores have the mean of theirs."""
+    """Places from 1, the highest first; equal scores get the mean of theirs."""
     order = sorted(range(len(scores)), key=lambda i: -scores[i])
     found = [0.0] * len(scores)
     start = 0

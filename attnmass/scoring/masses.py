@@ -31,8 +31,8 @@ def chunk_masses(attention: QueryAttention, weights: Sequence[float]) -> list[fl
     """Attention mass of each chunk: the sum over its tokens, between 0 and 1.
 
     Where there is a null query, what it pays each token is subtracted, and tokens that then lie
-    more than two standard deviations below the mean of their chunk are left out, as in-context
-    re-ranking has it (Chen et al., arXiv 2410.02642): between -1 and 1.
+    more than two standard deviations below the mean of their chunk are left out, as in in-context
+    re-ranking (Chen et al., arXiv 2410.02642): between -1 and 1.
     """
     if attention.null is not None:
         return [_without_outliers(token_masses(x, weights)) for x in attention.beyond_null]
@@ -52,7 +52,7 @@ def chunk_scores(
     Args:
         attention: What was read.
         profile: How it is scored.
-        heads: What was read of, default: the profile's own.
+        heads: The heads that were read; default: the profile's own.
 
     Returns:
         Scores and masses; the same where the profile has no rule that shares mass out.
@@ -69,17 +69,17 @@ def chunk_scores(
 def relevances(
     attention: QueryAttention, profile: HeadProfile, words: Sequence[float] | None = None
 ) -> list[float] | None:
-    """How likely each chunk holds evidence, in [0, 1].
+    """How likely each chunk is to hold evidence, in [0, 1].
 
-    A chunk no token of which counts has none.
+    A chunk with no token that counts has none.
 
     Args:
         attention: What was read.
-        profile: How it is told.
-        words: The share of the query's words that each chunk says; `None`: they have no part.
+        profile: How it is computed.
+        words: The share of the query's words that each chunk says; `None`: they play no part.
 
     Returns:
-        `None` where the profile has no rule, or nothing was held against a background.
+        `None` where the profile has no rule, or nothing was compared with a background.
     """
     rule, beside = profile.relevance, attention.beside
     if rule is None or beside is None:
@@ -93,7 +93,7 @@ def relevances(
 
 
 def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[float]]:
-    """For each of some heads the attention mass of each chunk, `[head][chunk]`."""
+    """For each of `heads`, the attention mass of each chunk, `[head][chunk]`."""
     if attention.sums is not None:
         found: list[list[float]] = attention.sums[:, list(heads)].T.tolist()
         return found
@@ -102,7 +102,7 @@ def head_masses(attention: QueryAttention, heads: Sequence[int]) -> list[list[fl
 
 
 def _without_outliers(masses: Tensor) -> float:
-    """Sum of token masses but for abnormally low ones."""
+    """Sum of token masses, except abnormally low ones."""
     masses = masses.double()
     kept = masses >= masses.mean() - 2 * masses.std(correction=0)
     return float(masses[kept].sum())

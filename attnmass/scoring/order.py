@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 _FLOOR = 1e-4
 _ROUNDING = 1e-12  # of the largest
-_FAR = 1e6  # standard deviations; what is farther is as far
+_FAR = 1e6  # standard deviations; what is farther counts as this far
 
 
 def log_masses(masses: Sequence[float]) -> list[float]:
-    """Logarithms of masses, `[chunk]`; what is below a 10,000th of the largest counts as that."""
+    """Logarithms of masses, `[chunk]`; those below a 10,000th of the largest count as that."""
     top = max(masses, default=0.0)
     if top <= 0:
         return [0.0] * len(masses)
@@ -22,9 +22,9 @@ def fuse(attention: Sequence[float], retrieval: Sequence[float], weight: float) 
     """Blend two scores as a weighted sum of their z-scores over the candidates.
 
     Args:
-        attention: What attention says of each chunk, such as `log_masses`.
+        attention: What attention says about each chunk, such as `log_masses`.
         retrieval: The retriever's score of each chunk, higher is better.
-        weight: Share of the retrieval score, in [0, 1]; 0.5 weighs both alike.
+        weight: Share of the retrieval score, in [0, 1]; 0.5 weights both equally.
 
     Returns:
         One number for each chunk, comparable within this set of candidates only.
@@ -56,18 +56,18 @@ def order(keys: Sequence[float]) -> list[int]:
 def standardize(
     values: Sequence[float], *, best: int | None = None, least_variance: float = 0.0
 ) -> list[float]:
-    """Z-scores; zeros where all values are alike, but for what rounding leaves.
+    """Z-scores; zeros where all values are equal, up to rounding.
 
     Args:
         values: At least one, finite.
-        best: Mean and variance are of so many of the highest; default: of all. Of all, too, where
-            the highest are alike.
-        least_variance: Is added to the variance.
+        best: Mean and variance are of this many of the highest; default: of all. Also of all where
+            the highest are equal.
+        least_variance: What is added to the variance.
     """
     known = sorted(values, reverse=True)[:best]
     if best is not None and known[0] == known[-1]:
         known = list(values)
-    # Squares of what others score by may be beyond what a float holds.
+    # Squares of other parties' scores may be beyond what a float holds.
     scale = 1.0 if least_variance else max(map(abs, known)) or 1.0
     mean = math.fsum(value / scale / len(known) for value in known)
     variance = math.fsum((value / scale - mean) ** 2 for value in known) / len(known)

@@ -21,12 +21,13 @@ class Parts:
 
     Attributes:
         mass: Attention mass.
-        share: The mass of all chunks as the profile shares it out.
+        share: Its share of the mass of all chunks, as the profile shares it out.
         n_tokens: Tokens.
         n_windows: Windows.
         relevance: See `RankedChunk.relevance`.
         logit: What a classification head says, where one was asked.
-        text: The text that it is a copy of, or its own: copies have the same number.
+        text: The number of the text that it is a copy of, or of its own: copies have the same
+            number.
     """
 
     mass: float
@@ -51,22 +52,23 @@ def rank(
 ) -> list[RankedChunk]:
     """All chunks, best first; those that were not scored come last.
 
-    Mass that is below zero, where a null query's was subtracted, is a score of 0, as that of
-    what was not scored; the order is still by how much is missing.
+    Mass that is below zero, where a null query's was subtracted, gives a score of 0, like that of
+    what was not scored; the order is still by how far below zero it is.
 
     Args:
         selection: What was asked for.
-        chunks: All of them; what is no text has the text `""`.
-        parts: By input index, of the chunks that were scored, in input order.
+        chunks: All of them; what is not text has the text `""`.
+        parts: Those of the chunks that were scored, by input index, in input order.
         skipped: Why the others were not scored, by input index.
-        rank_by: What chunks are ordered by; `"both"` weighs the z-scores of logit and of the
-            share's logarithm alike.
+        rank_by: What chunks are ordered by; `"both"` weights the z-scores of the logit and of the
+            share's logarithm equally.
         rule: How attention and a retriever's scores are fused where `fuse` is `"auto"`.
-        words: BM25 of each text, which counts where there are no retriever's scores, nor a logit.
-        knows_relevance: Whether there is such a number; what was not scored then has none of it.
+        words: BM25 of each text, which counts where there are neither a retriever's scores nor a
+            logit.
+        knows_relevance: Whether there is such a number; what was not scored then has 0 of it.
     """
     given = selection.retrieval_scores
-    # What is compared is texts, not chunks: a copy takes nothing from the others.
+    # Texts are compared, not chunks: a copy takes nothing from the others.
     firsts = {one.text: one for one in reversed(list(parts.values()))}
     of_text = [firsts[text] for text in sorted(firsts)]
     place = {text: number for number, text in enumerate(sorted(firsts))}
@@ -124,7 +126,7 @@ def _scores(
     shares = [one.share for one in texts]
     if not texts:
         return [], []
-    # Many masses are small and a few large: a z-score says more of their logarithms.
+    # Many masses are small and a few large: z-scores of their logarithms say more.
     attention = log_masses(shares)
     keys, scores = shares, [max(0.0, share) for share in shares]
     logits = [one.logit for one in texts if one.logit is not None]
@@ -151,7 +153,7 @@ def _scores(
 
 
 def kind_of(selection: Selection) -> RetrievalKind:
-    """What a retriever's scores are, as the caller says; who fuses by a number knows them."""
+    """What a retriever's scores are, as the caller says; whoever fuses by a number knows them."""
     if selection.retrieval_kind == "auto" and not isinstance(selection.fuse, str):
         return "similarity"
     return selection.retrieval_kind
@@ -164,7 +166,7 @@ def _by_text(
 ) -> list[float] | None:
     """A retriever's scores of texts, in the order of their first; `None` where a chunk has none.
 
-    Of copies the first counts, which a retriever has the better score for.
+    Of copies the first counts, for which a retriever has the better score.
     """
     if given is None:
         return None
@@ -189,7 +191,8 @@ def cut(
         selection: What was asked for.
         ranked: From `rank`.
         no_evidence: Whether there is too little.
-        min_relevance: Chunks of less relevance are dropped; those without are not held to it.
+        min_relevance: Chunks of less relevance are dropped; it does not apply to those without a
+            relevance.
 
     Returns:
         What is kept, in the order asked for, and what is dropped, best first, with its reason.
@@ -218,5 +221,5 @@ def arranged(chunks: Sequence[RankedChunk], order: Order) -> list[RankedChunk]:
 
 
 def best_first(chunk: RankedChunk) -> tuple[bool, float, int]:
-    """What chunks are sorted by that were parted: by score, what was not scored last."""
+    """What chunks that were separated are sorted by: by score, what was not scored last."""
     return chunk.skipped is not None, -chunk.score, chunk.index

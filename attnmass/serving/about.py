@@ -1,4 +1,4 @@
-"""Routes that tell of the server itself."""
+"""Routes that report on the server itself."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.responses import Response
 from attnmass.serving.answers import Json, page_answer
 from attnmass.serving.service import Service
 
-# Clients cut texts at this length before they send them; here long ones are read in windows.
+# Clients cut texts to this length before they send them; here, long ones are read in windows.
 _NO_LIMIT = 1_000_000
 
 
 def health(service: Service) -> Response:
-    """Alive, however many wait; not so once the model's thread has ended."""
+    """Alive, however many requests wait; no longer once the model's thread has ended."""
     alive = service.worker.is_alive
     return Json({"status": "ok" if alive else "dead"}, 200 if alive else 503)
 
@@ -35,13 +35,13 @@ def ready(service: Service) -> Response:
 
 
 def models(service: Service) -> Response:
-    """The one model, in OpenAI's list."""
+    """The one model, in OpenAI's list format."""
     model = {"id": service.model, "object": "model", "created": 0, "owned_by": "attnmass"}
     return Json({"object": "list", "data": [model]})
 
 
 def info(service: Service) -> Response:
-    """What clients of TEI look at: that it is a reranker, and how much they may send."""
+    """What TEI's clients look at: that it is a reranker, and how much they may send."""
     return Json(
         {
             "model_id": service.model,
@@ -68,17 +68,17 @@ def ranker(service: Service) -> Response:
 
 
 def tokenizer(service: Service) -> Response:
-    """The model's tokenizer, which counts what is sent to readers that named none."""
+    """The model's tokenizer, which counts what is sent to readers that name none."""
     return Response(service.identity.tokenizer, media_type="application/json")
 
 
 def stats(service: Service) -> Response:
-    """What the ranker did since it was loaded, for whoever asked."""
+    """What the ranker has done since it was loaded, for all that asked."""
     return Json(asdict(service.ranker.stats))
 
 
 def docs(schema: Mapping[str, Any]) -> Response:
-    """The routes with their examples on a page that fetches nothing."""
+    """The routes with their examples, on a page that fetches nothing."""
     environment = Environment(
         loader=PackageLoader("attnmass.serving", ""), autoescape=True, undefined=StrictUndefined
     )

@@ -13,7 +13,7 @@ _META = 'http-equiv="Content-Security-Policy" content="'
 
 
 class Json(Response):
-    """JSON, of any text that Python has."""
+    """JSON, with any text that Python can hold."""
 
     media_type = "application/json"
 
@@ -23,13 +23,13 @@ class Json(Response):
 
 
 def error_answer(error: HttpError) -> Json:
-    """The one body that errors have."""
+    """The one body that all errors have."""
     return Json(body_of(error), error.status, error.headers)
 
 
 def page_answer(html: str) -> Response:
-    """A page whose own policy also stands where nothing in the page can reach it."""
-    # It is in the page's head, before anything that is not ours.
+    """A page whose own policy is also sent where nothing in the page can affect it."""
+    # The policy is in the page's head, before anything that is not ours.
     policy = html.partition(_META)[2].partition('"')[0]
     headers = {
         "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",

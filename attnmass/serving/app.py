@@ -1,4 +1,4 @@
-"""The application: which route is answered by what."""
+"""The application: what answers which route."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def make_app(service: Service, shards: Shards | None = None) -> FastAPI:
 
     Args:
         service: The service.
-        shards: Gives what shards elsewhere keep, see `Metrics`; called in a thread, as it may wait.
+        shards: Gives what shards elsewhere keep, see `Metrics`; called in a thread, since it may
+            wait.
 
     Raises:
         ValueError, OSError: As `ServingOptions.keys`.
@@ -84,7 +85,7 @@ def make_app(service: Service, shards: Shards | None = None) -> FastAPI:
         title="attnmass",
         summary="Reranks and trims texts by the attention that a query pays them",
         version=version("attnmass"),
-        docs_url=None,  # whose page would be fetched from elsewhere
+        docs_url=None,  # its page would be fetched from elsewhere
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
@@ -176,7 +177,7 @@ def _post(
     summary: str,
     forms: tuple[type[Form] | type[OwnForm], ...],
 ) -> None:
-    """Add a route whose body is read by `Service`, and tell of that body."""
+    """Add a route whose body is read by `Service`, and document that body."""
     schemas = [form.model_json_schema() for form in forms]
     examples = {name: {"value": body} for name, body in EXAMPLES[path].items()}
     content = {
@@ -201,7 +202,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """What the router says of paths and methods that it has not."""
+    """What the router says about paths and methods that do not exist."""
     if not isinstance(error, HTTPException):
         raise error
     kind = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")

@@ -21,16 +21,16 @@ from attnmass.options.checked import of_its_kind
 from attnmass.options.checks import did_you_mean
 from attnmass.serving.errors import BadRequest
 
-# Strings as Python has them: pydantic's own check refuses lone surrogates, which JSON may have.
+# Strings as Python has them: pydantic's own check refuses lone surrogates, which JSON may contain.
 Text = InstanceOf[str]
 
-# Held to what they must be by `texts_of`, whose errors name the one that is wrong.
+# Checked by `texts_of`, whose errors name the one that is wrong.
 Documents = Annotated[
     list[Any],
     WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}),
 ]
 
-_MOST_NESTED = 64  # levels; far fewer than what JSON's reader takes and its writer refuses
+_MOST_NESTED = 64  # levels; far fewer than what JSON's reader accepts but its writer refuses
 
 
 def _checked_nesting(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -47,12 +47,12 @@ def _inside(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-# Whatever a caller knows of a document; the model reads none of it.
+# Whatever a caller knows about a document; the model reads none of it.
 Metadata = Annotated[
     InstanceOf[dict], AfterValidator(_checked_nesting), WithJsonSchema({"type": "object"})  # type: ignore[type-arg]
 ]
 
-STRING, OBJECT = "a string", "an object"  # which of the two a document is, for errors to be of
+STRING, OBJECT = "a string", "an object"  # which a document is, for errors to be about
 
 
 def kind_of(document: Any) -> str:
@@ -64,7 +64,7 @@ Form = TypeVar("Form", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Fields of which none that is a number takes a text, or true for 1."""
+    """Fields none of which, where it is a number, accepts a text, or true for 1."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -87,10 +87,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What answers say beside scores.
+    """What answers say besides scores.
 
     Attributes:
-        id: The request's.
+        id: The request's id.
         created: Seconds since 1970.
         model: The model's name.
         n_tokens: Tokens of queries and texts.
@@ -120,7 +120,7 @@ def parsed(form: type[Form], data: Mapping[str, Any]) -> Form:
 
     Raises:
         BadRequest: If a field is missing, unknown where that matters, or of another type; says
-            which, and nothing of what it held.
+            which, and nothing about what it held.
     """
     try:
         return form.model_validate(data)
@@ -144,7 +144,8 @@ def _place(location: Sequence[int | str], *, named: bool = False) -> str:
     """Where in a body an error is.
 
     Args:
-        location: As pydantic has it, which also says what member of a union a value was held to.
+        location: As in pydantic, which also says what member of a union a value was checked
+            against.
         named: Whether the last part is a name that the caller chose, whatever it is.
     """
     last = len(location) - 1 if named else None
@@ -169,8 +170,8 @@ def texts_of(
     Args:
         documents: Strings, or objects.
         name: The field that they are in.
-        rank_fields: Fields of objects that are read; of objects that have none of them, and by
-            default, it is `text`, else `content`, else all of the object as JSON.
+        rank_fields: Fields of objects that are read; for objects that have none of them, and by
+            default, `text` is read, else `content`, else the whole object as JSON.
 
     Raises:
         BadRequest: If one is neither.
@@ -196,10 +197,10 @@ def _text_of(document: Mapping[str, Any], rank_fields: Sequence[str] | None) -> 
 
 
 def query_of(query: Any) -> str:
-    """A query, which NVIDIA's clients wrap into an object.
+    """A query, which NVIDIA's clients wrap in an object.
 
     Raises:
-        BadRequest: If it is no string, or blank.
+        BadRequest: If it is not a string, or blank.
     """
     found = query.get("text") if isinstance(query, Mapping) else query
     if not isinstance(found, str):

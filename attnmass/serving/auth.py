@@ -10,7 +10,7 @@ from attnmass.serving.errors import HttpError
 
 
 class Keys:
-    """Keys, of which each request has to bring one; with none everybody is let in."""
+    """Keys, one of which each request has to bring; without any, everybody is let in."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
         """Remember what keys are compared by."""
@@ -27,8 +27,8 @@ class Keys:
         said = headers.get("authorization", "").strip() or headers.get("x-api-key", "").strip()
         scheme, _, rest = said.partition(" ")
         given = _digest((rest.strip() if scheme.lower() == "bearer" else said).encode("utf-8"))
-        # All of them, so that the time tells neither which one is near nor how many there are
-        # before it; digests, so that it does not tell a key's length.
+        # All of them, so that the time taken reveals neither which one is close nor how many come
+        # before it; digests, so that it does not reveal a key's length.
         found = [hmac.compare_digest(given, each) for each in self._digests]
         if not any(found):
             raise HttpError(

@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded while it arrives, and JSON whatever its content type says."""
+"""Reads a request's body: bounded while it arrives, and JSON whatever its content type says."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from starlette.requests import ClientDisconnect, Request
 from attnmass.serving.errors import BadRequest, HttpError, TooLarge, TryLater
 from attnmass.text.strict_json import read_json as parse_json
 
-# How much of a body that is too large is read and thrown away, so that whoever sends it gets to
-# read the answer instead of an error of the connection.
+# How much of a body that is too large is read and discarded, so that whoever sends it gets to read
+# the answer instead of a connection error.
 _DISCARDED = 8
 
 
-class Gone(Exception):  # noqa: N818 - no error: nobody is there to be answered
+class Gone(Exception):  # noqa: N818 - not an error: nobody is there to be answered
     """Whoever asked has left."""
 
 
@@ -36,7 +36,7 @@ class Room:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """A place for one body, which is given back at the end."""
+        """A place for one body, which is returned at the end."""
         place = Place(self, self._limit)
         try:
             yield place
@@ -57,7 +57,7 @@ class Place:
         """Take more.
 
         Raises:
-            TryLater: If others have it.
+            TryLater: If others have taken it.
         """
         if self._room.taken and self._room.taken + n_bytes > self._limit:
             raise TryLater(
@@ -133,7 +133,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     """A body's JSON object.
 
     Raises:
-        BadRequest: If it is none.
+        BadRequest: If it is not one.
     """
     try:
         found = parse_json(body.decode("utf-8-sig"))
@@ -149,7 +149,7 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 
 def to_json(data: Any) -> bytes:
-    """JSON of an answer; lone surrogates, which UTF-8 has not, are escaped."""
+    """JSON of an answer; lone surrogates, which UTF-8 does not have, are escaped."""
     try:
         return json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeEncodeError:

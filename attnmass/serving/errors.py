@@ -1,4 +1,4 @@
-"""What is answered where something is wrong: one body, whoever asks."""
+"""What is answered where something is wrong: the same body, whoever asks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SHARD_SECONDS = 5  # until another process has the shard's model
 
 
 class HttpError(Exception):
-    """An answer with another status than 200.
+    """An answer with a status other than 200.
 
     Attributes:
         status: The HTTP status.
         kind: What went wrong, in one word for programs.
-        headers: What is sent beside the body.
+        headers: What is sent besides the body.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class HttpError(Exception):
         self.headers = dict(headers or {})
 
 
-class BadRequest(HttpError):  # noqa: N818 - the name that HTTP has for it
+class BadRequest(HttpError):  # noqa: N818 - HTTP's name for it
     """Input that cannot be right: 400, never 422, at which clients fail in their own ways."""
 
     def __init__(self, message: str) -> None:
@@ -41,7 +41,7 @@ class BadRequest(HttpError):  # noqa: N818 - the name that HTTP has for it
 
 @contextmanager
 def bad_requests() -> Iterator[None]:
-    """What the API says of its arguments, as a word about the request.
+    """Turn what the API says about its arguments into an error about the request.
 
     Raises:
         BadRequest: For a `ValueError` or `TypeError`.
@@ -60,7 +60,7 @@ class TooLarge(HttpError):  # noqa: N818
 
 
 class TryLater(HttpError):  # noqa: N818
-    """The server has no room or is not there yet; says when to come back."""
+    """The server has no room or is not ready yet; says when to come back."""
 
     def __init__(
         self, kind: str, message: str, *, status: int = 503, seconds: int = RETRY_SECONDS
@@ -69,7 +69,7 @@ class TryLater(HttpError):  # noqa: N818
 
 
 def body_of(error: HttpError) -> dict[str, Any]:
-    """The one body that errors have: each client finds its message under another name."""
+    """The one body that all errors have: each client finds its message under a different name."""
     message = str(error)
     return {
         "message": message,
@@ -80,9 +80,9 @@ def body_of(error: HttpError) -> dict[str, Any]:
 
 
 def of_model(error: Exception) -> HttpError | None:
-    """What a failure of the ranker is told as; `None` if it is a bug of ours.
+    """What a failure of the ranker is reported as; `None` if it is a bug of ours.
 
-    Requests were checked before, so a `TypeError` is one.
+    Requests have already been checked, so a `TypeError` is one.
     """
     if isinstance(error, HttpError):
         return error

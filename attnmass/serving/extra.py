@@ -1,4 +1,4 @@
-"""What the server needs beside the core."""
+"""What the server needs besides the core."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEEDS = {
 
 
 def check() -> None:
-    """Raise `ImportError` that says what to install, unless all is there that serving needs."""
+    """Raise `ImportError` that says what to install, unless all that serving needs is there."""
     missing = [name for module, name in NEEDS.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ImportError(f'serving needs {" and ".join(missing)}: pip install "attnmass[serve]"')

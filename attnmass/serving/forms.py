@@ -1,4 +1,4 @@
-"""Rerank requests and answers as clients of other servers have them.
+"""Rerank requests and answers in the forms that clients of other servers use.
 
 Each form is what one kind of client sends, and knows what that client reads. Fields that it does
 not name are ignored, as those servers do: clients send many that make no difference here.
@@ -32,7 +32,7 @@ class Form(Strict, ABC):
     """What one kind of client sends.
 
     Attributes:
-        known_by: The field that tells it from the other forms.
+        known_by: The field that distinguishes it from the other forms.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -43,7 +43,7 @@ class Form(Strict, ABC):
         """What is asked.
 
         Raises:
-            BadRequest: If a value is off.
+            BadRequest: If a value is invalid.
         """
 
     @abstractmethod
@@ -51,8 +51,8 @@ class Form(Strict, ABC):
         """What is answered.
 
         Args:
-            scored: For each question its texts, best first.
-            about: What is said beside that.
+            scored: For each question, its texts, best first.
+            about: What is said besides that.
         """
 
 
@@ -127,7 +127,7 @@ class Rerank(Listed):
 
 
 class InfinityRerank(Rerank):
-    """The same, for Infinity's client as LiteLLM has it: a document is its text."""
+    """The same, for Infinity's client in LiteLLM: a document is its text."""
 
     def document(self, index: int) -> str:
         """A document in an answer."""
@@ -184,7 +184,7 @@ class InputRerank(Listed):
 
 
 class PassagesRerank(Listed):
-    """NVIDIA's form; what it calls a logit is a score as everywhere else."""
+    """NVIDIA's form; what it calls a logit is a score, as everywhere else."""
 
     known_by = "passages"
 
@@ -203,10 +203,10 @@ INFINITY: tuple[type[Form], ...] = (InfinityRerank, *RERANK[1:])
 
 
 def form_of(data: Mapping[str, Any], forms: Sequence[type[Form]]) -> Form:
-    """A body as the first form that has its field in it.
+    """A body as the first form whose field is in it.
 
     Raises:
-        BadRequest: If it is none, or malformed.
+        BadRequest: If it is not any of them, or malformed.
     """
     for form in forms:
         if form.known_by in data:
@@ -216,7 +216,7 @@ def form_of(data: Mapping[str, Any], forms: Sequence[type[Form]]) -> Form:
 
 
 def best(scored: Sequence[Scored], top_n: int | None) -> Sequence[Scored]:
-    """The first so many; 0 and `None` are all."""
+    """The first `top_n`; 0 and `None` mean all."""
     return scored[:top_n] if top_n else scored
 
 

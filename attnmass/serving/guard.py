@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its key, its time, and that it ends in one body."""
+"""What surrounds every request: its id, its key, its time, and the one body for its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from attnmass.serving.metrics import Metrics
 
 _logger = getLogger(__name__)
 
-# What anybody may ask: whoever starts and stops servers has no key.
+# What anybody may ask: whatever starts and stops servers has no key.
 OPEN = ("/health", "/ready")
 
 _LONGEST_ID = 64
@@ -65,7 +65,7 @@ class Guard:
             await error_answer(error)(scope, receive, told)
         except Exception as error:
             facts["error_type"] = type(error).__name__
-            # Not the error itself, whose message may quote a text, whoever formats the record.
+            # Not the error itself, whose message may quote a text, whatever formats the record.
             _logger.error("a bug of ours", extra={"request_id": facts["id"], **told_error(error)})
             if not status:
                 answer = HttpError(500, "internal", "the server failed: this is a bug of its own")
@@ -96,7 +96,7 @@ class Guard:
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, which refuses a browser's question in the one body of errors, too."""
+    """Starlette's, but with the one body of errors also where it refuses a browser's question."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """What a browser is told before it asks."""
@@ -104,14 +104,14 @@ class Cors(CORSMiddleware):
         if answer.status_code < 400:
             return answer
         told = error_answer(BadRequest(bytes(answer.body).decode()))
-        lengths = ("content-length", "content-type")  # of the text that it was
+        lengths = ("content-length", "content-type")  # of the text that the answer was
         kept = {name: value for name, value in answer.headers.items() if name not in lengths}
         told.headers.update(kept)
         return told
 
 
 def route_of(scope: Mapping[str, Any]) -> str:
-    """The route that a request has found, as it is declared: paths are endless, routes are few."""
+    """The route that a request matched, as it is declared: paths are endless, routes are few."""
     return str(getattr(scope.get("route"), "path", "other"))
 
 

@@ -1,4 +1,4 @@
-"""One JSON object a line, with a request's id and never with a text."""
+"""One JSON object per line, with a request's id and never with a text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import traceback
 from datetime import datetime, timezone
 from typing import Any
 
-# What a record of `logging` may carry of ours.
+# What a `logging` record may carry of ours.
 FIELDS = (
     "request_id",
     "method",
@@ -22,7 +22,7 @@ FIELDS = (
 
 
 class JsonLines(logging.Formatter):
-    """Formats records; of an exception its type and where it was raised, not what it says."""
+    """Formats records; for an exception, its type and where it was raised, not what it says."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -52,10 +52,10 @@ def told_error(error: BaseException) -> dict[str, Any]:
 
 
 def config(*, quiet: bool) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: ours and uvicorn's lines on stderr.
+    """For `logging.config.dictConfig`: our and uvicorn's lines on stderr.
 
     Args:
-        quiet: Whether warnings and errors only are written.
+        quiet: Whether only warnings and errors are written.
     """
     level = "WARNING" if quiet else "INFO"
     own = {"handlers": ["lines"], "level": level, "propagate": False}
@@ -70,7 +70,7 @@ def config(*, quiet: bool) -> dict[str, Any]:
                 "stream": "ext://sys.stderr",
             }
         },
-        # What uvicorn tells of requests, with their addresses, is told by us.
+        # What uvicorn logs about requests, with their addresses, is logged by us instead.
         "loggers": {
             "attnmass": own,
             "uvicorn": own,

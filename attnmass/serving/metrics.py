@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, in a registry of the server's own."""
+"""Numbers for Prometheus, in the server's own registry."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _DOCUMENTS = (1, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 
 
 class Metrics:
-    """What is counted, and what is looked up when somebody asks."""
+    """What is counted, and what is looked up on request."""
 
     def __init__(self, worker: ModelWorker, shards: Shards | None = None) -> None:
         """Count from zero.
 
         Args:
-            worker: Whose queue and store are looked at.
+            worker: The worker whose queue and store are looked at.
             shards: What shards elsewhere keep, by their names; default: the ranker keeps it.
         """
         self._registry = CollectorRegistry()
@@ -87,8 +87,8 @@ class _Looked(Collector):
         stats = ranker.stats
         said = "Tokens of chunks that the model read"
         yield CounterMetricFamily("attnmass_tokens_read", said, value=stats.tokens_encoded)
-        # Shards by their names and not added up: one that is started anew counts from zero, which
-        # in a sum would look as if all of them did.
+        # Shards are named and not added up: one that is restarted counts from zero, which in a sum
+        # would look as if all of them did.
         names: list[str] = []
         known: dict[tuple[str, ...], RankerStats] = {(): stats}
         if self._shards is not None:

@@ -1,4 +1,4 @@
-"""How the server is set up: what a user can say of it, checked."""
+"""How the server is set up: what a user can set, checked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from attnmass.options.serving import Serving
 
 
 class ServingOptions(Serving, Checked):
-    """The options of `attnmass serve` beside those of the model.
+    """The options of `attnmass serve` besides those of the model.
 
     Raises:
         TypeError: If an option is of another type than is declared.
-        ValueError: If a value is off, or options contradict each other.
+        ValueError: If a value is invalid, or options contradict each other.
     """
 
     def check_together(self) -> None:
@@ -38,7 +38,7 @@ class ServingOptions(Serving, Checked):
         return listed(self.cors_origins)
 
     def keys(self) -> tuple[bytes, ...]:
-        """All keys that are let in; none is everybody.
+        """All keys that are let in; with none, everybody is.
 
         Raises:
             ValueError: If a file of keys has none, or one is not ASCII.
@@ -60,6 +60,6 @@ class ServingOptions(Serving, Checked):
 
 
 def listed(text: str | None) -> tuple[str, ...]:
-    """What a text names, separated by commas."""
+    """What a text names, split at commas."""
     parts = (part.strip() for part in (text or "").split(","))
     return tuple(dict.fromkeys(part for part in parts if part))

@@ -1,4 +1,4 @@
-"""Requests of our own routes: fields are the API's, and one that is unknown is refused."""
+"""Requests to our own routes: fields are the API's, and unknown ones are refused."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _TRIMMING = tuple(name for name in names_of(Trimming) if name not in OBJECTS)
 
 
 class Document(Strict):
-    """A text with what is known of it.
+    """A text with what is known about it.
 
     Attributes:
-        text: The text; null is none, and not scored.
+        text: The text; null means none, and is not scored.
         title: As in `attnmass.Chunk`.
         before: Likewise.
         after: Likewise.
@@ -58,7 +58,7 @@ class Document(Strict):
 
     @property
     def chunk(self) -> Chunk:
-        """It as a chunk."""
+        """The document as a chunk."""
         known = self.metadata or {}
         return Chunk(self.text, self.title, self.before, self.after, known)  # type: ignore[arg-type]
 
@@ -67,7 +67,7 @@ _DOCUMENT = Document.model_json_schema()
 
 
 class OwnForm(Strict, ABC):
-    """What all our routes are asked with: documents."""
+    """What all our routes are given: documents."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,7 +90,7 @@ class OwnForm(Strict, ABC):
 
     @property
     def retrieval(self) -> dict[str, Any]:
-        """The retriever's scores, as the option that they are; empty where there are none."""
+        """The retriever's scores, as an option; empty where there are none."""
         scores = tuple(None if isinstance(each, str) else each.score for each in self.documents)
         return {"retrieval_scores": scores} if any(each is not None for each in scores) else {}
 
@@ -99,7 +99,7 @@ class OwnForm(Strict, ABC):
         """What the model is asked.
 
         Raises:
-            BadRequest: If a value is off.
+            BadRequest: If a value is invalid.
         """
 
     @property
@@ -112,7 +112,7 @@ class _Ranked(OwnForm, Selecting):
     """A query, which documents are kept for it, and which of their spans."""
 
     query: Text
-    # As adapters have it, too.
+    # As in adapters, too.
     top_n: Annotated[int, Ge(1)] | Literal["auto"] | None = option(  # type: ignore[assignment]
         None, "Keep the best so many; auto is 5, or all under max_tokens", unset="all"
     )
@@ -121,7 +121,7 @@ class _Ranked(OwnForm, Selecting):
         """What the model is asked.
 
         Raises:
-            BadRequest: If an option is off.
+            BadRequest: If an option is invalid.
         """
         given = self.model_dump(include=set(_SELECTING))
         if self.top_n == "auto":
@@ -132,7 +132,8 @@ class _Ranked(OwnForm, Selecting):
             raise BadRequest("on_no_evidence must be keep or empty: no_evidence says it, too")
         with bad_requests():
             Asked(**options).check(len(self.documents))
-        # Chunks that differ in metadata are equal, and what one request sent is not another's.
+        # Chunks that differ only in metadata are equal, but one request's metadata must not reach
+        # another.
         known = [each.metadata or {} for each in self.chunks]
         settled = (*sorted(options.items(), key=lambda item: item[0]), to_json(known))
         query = query_of(self.query)
@@ -142,7 +143,7 @@ class _Ranked(OwnForm, Selecting):
 class _Trimmed(_Ranked, Trimming):
     """The same, with what is asked of trimming."""
 
-    # One that is named here would have to be loaded.
+    # A tokenizer that is named here would have to be loaded.
     tokenizer: None = Field(None, description="Tokens are counted by the model's own", exclude=True)
     embed_model: None = Field(None, description="Spans are scored by attention", exclude=True)
 
@@ -151,7 +152,7 @@ class _Trimmed(_Ranked, Trimming):
         """What is asked of trimming.
 
         Raises:
-            BadRequest: If a value is off.
+            BadRequest: If a value is invalid.
         """
         with bad_requests():
             return Trim(**self.model_dump(include=set(_TRIMMING)))
@@ -182,7 +183,7 @@ class TrimForm(_Trimmed):
 
 
 class ExplainForm(_Trimmed):
-    """Rank, trim if anything of that is asked for, and draw it."""
+    """Rank, trim if anything about that is asked for, and draw the result."""
 
     query_words: bool = option(False, "Whether to keep where each word of the query looked")
     format: Literal["html", "json"] = option("html", "A page, or its numbers")

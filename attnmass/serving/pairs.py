@@ -1,4 +1,4 @@
-"""vLLM's score requests: pairs of texts, which are asked as one question for each query."""
+"""vLLM's score requests: pairs of texts, asked as one question for each query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attnmass.serving.asked import About, Question, Scored, parsed, query_of, te
 from attnmass.serving.errors import BadRequest
 from attnmass.serving.forms import Form, usage
 
-# Names of the two sides, as its versions have them.
+# Names of the two sides in its versions.
 SIDES = (
     ("text_1", "text_2"),
     ("queries", "documents"),
@@ -82,7 +82,7 @@ def score_of(data: Mapping[str, Any]) -> Score:
     """A body as a score request, whatever its sides are called.
 
     Raises:
-        BadRequest: If it is none.
+        BadRequest: If it is not one.
     """
     for first, second in SIDES:
         if first in data and second in data:

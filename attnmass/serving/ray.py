@@ -1,7 +1,7 @@
 """The server on Ray Serve: `attnmass.serving.ray:app`, for a config file of `serve run`.
 
 Replicas read queries and answer HTTP; each shard is a deployment of one replica, which reads, keeps
-and looks at the chunks that a hash of their tokens gives it. Ray starts again whichever of them
+and looks at the chunks that a hash of their tokens assigns to it. Ray restarts whichever of them
 dies, and whoever asked it asks again.
 """
 
@@ -41,11 +41,12 @@ from attnmass.serving.service import Service
 KEYS = "ATTNMASS_API_KEYS"
 
 _HEALTH_SECONDS = 2.0  # how often Ray asks whether a shard lives
-_AT_ONCE = 4  # threads that look in a shard; its model is used by one of them
-_COUNTS_SECONDS = 2.0  # that one may take to say what it keeps
-_SHARD_CALLS = 64  # that wait in a shard
+_AT_ONCE = 4  # threads that look in a shard; its model is used by one at a time
+_COUNTS_SECONDS = 2.0  # that a shard may take to say what it keeps
+_SHARD_CALLS = 64  # that may wait in a shard
 
-# What says that nobody was asked, or that whoever was has died: the same can be asked again.
+# Errors that say that nobody was asked, or that whoever was asked has died: the same can be asked
+# again.
 _DIED = (
     DeploymentUnavailableError,
     NodeDiedError,
@@ -63,7 +64,7 @@ class ShardServer:
         """Load the model; what was kept before is in the store.
 
         Args:
-            name: The shard's, and its folder's.
+            name: The name of the shard and of its folder.
             settings: How it is set up.
         """
         bound_kernels()
@@ -72,7 +73,7 @@ class ShardServer:
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=name)
 
     async def ask(self, method: str, *args: Any) -> Any:
-        """Call a method of `ShardHolder` in a thread, so that Ray's questions are answered."""
+        """Call a method of `ShardHolder` in a thread, so that Ray's own calls are answered."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, getattr(self._holder, method), *args)
 
@@ -105,11 +106,11 @@ class Gateway:
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        """The same routes as `attnmass serve` has."""
+        """The same routes as in `attnmass serve`."""
         return make_app(self._service, self._counts)
 
     def _counts(self) -> dict[str, RankerStats]:
-        """What shards keep; those that do not say it at once are left out."""
+        """What shards keep; those that do not answer at once are left out."""
 
         def counts(name: str) -> dict[str, RankerStats]:
             try:
@@ -122,7 +123,7 @@ class Gateway:
             return {k: v for found in pool.map(counts, self._shards) for k, v in found.items()}
 
     def check_health(self) -> None:
-        """Raise what ended the model's thread, so that Ray puts another process in place."""
+        """Raise what ended the model's thread, so that Ray replaces the process."""
         failure = self._service.worker.failure
         if failure is not None:
             raise RuntimeError("the model's thread has ended") from failure
@@ -130,12 +131,12 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Calls a shard, and again if it died; see `attnmass.cluster.remote.Ask`.
+    """Calls a shard, and again if it has died; see `attnmass.cluster.remote.Ask`.
 
     Attributes:
-        name: The shard's.
-        handle: Of its deployment.
-        seconds: How long one call may take, the time for a new process included.
+        name: The shard's name.
+        handle: That of its deployment.
+        seconds: How long one call may take, including the time for a new process.
     """
 
     name: str
@@ -151,8 +152,8 @@ class Asking:
         end, pause = time.monotonic() + self.seconds, 0.05
         while True:
             try:
-                # Without the request's context: several calls under one of Ray's ids would wait
-                # for each other.
+                # Without the request's context: several calls under one Ray id would wait for each
+                # other.
                 response = Context().run(self.handle.ask.remote, method, *args)
                 return response.result(timeout_s=max(0.0, end - time.monotonic()))
             except _DIED as error:
@@ -161,7 +162,8 @@ class Asking:
             except TimeoutError as error:
                 raise self._unavailable() from error
             except RayTaskError as error:
-                # As it was raised there: Ray's has a trace of the other process in its message.
+                # As it was raised there: Ray's error has a trace of the other process in its
+                # message.
                 raise error.cause if isinstance(error.cause, Exception) else error from None
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
@@ -171,15 +173,14 @@ class Asking:
 
 
 def app(args: Mapping[str, Any]) -> Any:
-    """The application, as a config file of Ray Serve names it.
+    """The application, as named in a config file of Ray Serve.
 
     Args:
-        args: `model` and the options of `AttentionRanker.from_pretrained`, those of
-            `attnmass serve` but for its address, which Ray has, and `shards`, `replicas` and
-            `shard_timeout`.
+        args: `model` and the options of `AttentionRanker.from_pretrained`, those of `attnmass
+            serve` except its address, which Ray sets, and `shards`, `replicas` and `shard_timeout`.
 
     Raises:
-        TypeError, ValueError: If an option is off.
+        TypeError, ValueError: If an option is invalid.
     """
     settings = ClusterSettings.of(args)
     cluster = settings.cluster
@@ -198,7 +199,8 @@ def app(args: Mapping[str, Any]) -> Any:
     gateway = serve.deployment(serve.ingress()(Gateway)).options(
         name="gateway",
         num_replicas=cluster.replicas,
-        # More than may wait here, so that who is too many hears it from us and not from nobody.
+        # More than may wait here, so that requests beyond that hear so from us rather than from
+        # nobody.
         max_ongoing_requests=2 * (serving.queue_size + serving.batch_requests),
     )
     return gateway.bind(shards, settings)

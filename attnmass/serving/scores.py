@@ -1,4 +1,4 @@
-"""Scores as clients get them: in [0, 1], and best first."""
+"""Scores as clients get them: in [0, 1], best first."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def scored(ranking: Ranking, how: Scores) -> list[Scored]:
     """Every chunk of a ranking with its score, best first; ties keep the ranking's order.
 
     Args:
-        ranking: Of which none is dropped.
-        how: `"share"`, the ranking's own score, of which a chunk gets the less the more others
-            there are; `"top1"`, that score divided by the best one's, which is 1 if it is good or
-            not; `"evidence"`, the same times how likely it is that anything here is evidence;
-            `"relevance"`, which depends on the query and on the chunk alone, and orders by that;
-            or `"auto"`, evidence where the model's head profile tells it, else top1.
+        ranking: One from which no chunk is dropped.
+        how: `"share"`, the ranking's own score, of which a chunk gets less the more others there
+            are; `"top1"`, that score divided by the best one's, so that the best has 1 whether it
+            is good or not; `"evidence"`, the same times how likely it is that anything here is
+            evidence; `"relevance"`, which depends on the query and on the chunk alone, and orders
+            by that; or `"auto"`, evidence where the model's head profile tells it, else top1.
 
     Raises:
         HttpError: If relevance or evidence is asked for and the model does not tell it.
@@ -34,7 +34,7 @@ def scored(ranking: Ranking, how: Scores) -> list[Scored]:
     largest = max((chunk.score for chunk in ranking.chunks), default=0.0)
     by = largest if how != "share" and largest > 0 else 1.0
     best = ranking.evidence if how == "evidence" else 1.0
-    # A share over a subnormal one may be a little more than 1.
+    # A share divided by a subnormal one may be a little more than 1.
     return [Scored(chunk.index, best * min(1.0, chunk.score / by)) for chunk in ranking.chunks]
 
 

@@ -1,4 +1,4 @@
-"""The process: it listens, answers until it is told to end, and then ends in order."""
+"""The process: it listens, answers until it is told to end, and then ends cleanly."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# Longer than clients keep connections that they do not use: whoever closes first wins no race.
+# Longer than clients keep idle connections, so that no request races with a closing connection.
 _KEEP_ALIVE = 75
 
 # Connections that wait to be taken.
 _BACKLOG = 2048
 
-# Beyond the time that requests have to end, for their answers to be sent.
+# On top of the time that requests have to finish, for their answers to be sent.
 _FLUSH = 5
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which tells the service when it is to end."""
+    """uvicorn's, which also tells the service when it is to end."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take nothing new; what was taken is answered before the process ends."""
+        """Accept nothing new; what was accepted is answered before the process ends."""
         self._service.drain()
         super().handle_exit(sig, frame)
 
 
 class Protocol(H11Protocol):
-    """uvicorn's, which answers in the one body of errors also what is no HTTP."""
+    """uvicorn's, which answers even what is not HTTP with the one body of errors."""
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what no application was asked, and end the connection."""
+        """Answer what never reaches an application, and end the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is on its way
             answer = error_answer(BadRequest("what was sent is not HTTP as it should be"))
             headers = [*answer.raw_headers, (b"connection", b"close")]
@@ -70,14 +70,14 @@ class Protocol(H11Protocol):
 
 
 def listen(options: ServingOptions) -> socket.socket:
-    """Take the port, before a model is loaded for nothing.
+    """Take the port, so that no model is loaded in vain.
 
     Raises:
-        OSError: If it is taken, or the address is none of this machine's.
+        OSError: If it is taken, or the address is not one of this machine's.
     """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    # The protocol is named since asyncio sends at once (TCP_NODELAY) only where it is: without,
-    # each answer waits some 40 ms for the client's delayed acknowledgement.
+    # The protocol is named since asyncio sends at once (TCP_NODELAY) only then: without it, each
+    # answer waits some 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -93,10 +93,10 @@ def configured(app: FastAPI, options: ServingOptions) -> uvicorn.Config:
     """How uvicorn runs an app."""
     return uvicorn.Config(
         app,
-        # On these faults were tried. Else it would take what is installed, as by Ray's extra.
+        # Faults were tested on these. Otherwise it would take what is installed, as by Ray's extra.
         loop="asyncio",
         http=Protocol,
-        ws="none",  # who asks for that gets what the path has
+        ws="none",  # whoever asks for that gets what the path gives
         log_config=None,
         access_log=False,
         server_header=False,
@@ -117,14 +117,14 @@ def run(
     """Serve until the process is told to end.
 
     Args:
-        load: Gives the ranker; until it has, requests are told to come back.
+        load: Gives the ranker; until then, requests are told to come back.
         options: How the server is set up.
         listener: From `listen`.
         asked: The name that the model is loaded by.
         quiet: Whether only warnings and errors are logged.
 
     Raises:
-        Exception: Why no model was loaded, or what ended the model's thread.
+        Exception: The reason why no model was loaded, or what ended the model's thread.
     """
     logging.config.dictConfig(logs.config(quiet=quiet))
     servers: list[Server] = []
@@ -141,7 +141,7 @@ def run(
         _logger.warning(
             "everybody who can reach %s may ask: set ATTNMASS_API_KEYS or --api-key-file", host
         )
-    # uvicorn raises the signal again once it is done: to end in order is all that it asks for.
+    # uvicorn raises the signal again once it is done, but ending cleanly is all that it asks for.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         servers[0].run(sockets=[listener])
@@ -157,10 +157,10 @@ def run(
 
 
 def _end_if_busy(service: Service, code: int) -> None:
-    """End the process here where the model computes on for nobody.
+    """End the process here where the model is still computing for nobody.
 
-    Python would end around that thread, which torch answers with an abort once the thread is back
-    from what it computes. What is in the store is whole at any moment.
+    Python would shut down around that thread, and torch would abort once the thread comes back from
+    what it computes. What is in the store is intact at any moment.
     """
     if service.worker.is_running:
         logging.shutdown()

@@ -51,8 +51,8 @@ class Service:
         Args:
             load: Gives the ranker; called in the worker's thread.
             options: How the server is set up.
-            asked: What the model is called until it is loaded and says so itself.
-            on_death: Called where the worker ends by itself.
+            asked: What the model is called until it is loaded and gives its own name.
+            on_death: Called if the worker ends by itself.
         """
         self.options = options
         self._asked = asked
@@ -65,16 +65,16 @@ class Service:
         self._room = Room(options.max_pending_bytes)
 
     def drain(self) -> None:
-        """Take nothing new, and after a while give up what is not answered by then."""
+        """Accept nothing new, and after a while give up what is not answered by then."""
         self.worker.drain()
-        # In a thread: whoever calls may be a signal handler, between any two steps of the loop.
+        # In a thread: the caller may be a signal handler, between any two steps of the loop.
         timer = threading.Timer(self.options.drain_timeout, self.worker.give_up)
         timer.daemon = True
         timer.start()
 
     @property
     def model(self) -> str:
-        """The model's name, as answers have it."""
+        """The model's name, as in answers."""
         ranker = self.worker.ranker
         known = self._asked if ranker is None else ranker.profile.model
         return self.options.served_name or known
@@ -166,7 +166,7 @@ class Service:
             )
 
     async def _ask(self, request: Request, work: Work) -> Any:
-        """Have work done, unless whoever asked leaves before."""
+        """Have work done, unless whoever asked leaves first."""
         asked = asyncio.ensure_future(self.worker.run(work, self.options.request_timeout))
         left = asyncio.ensure_future(_left(request))
         try:

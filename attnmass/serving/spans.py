@@ -1,4 +1,4 @@
-"""What clients of this package ask, which choose spans themselves: scores, and of what model."""
+"""What clients of this package ask, which choose spans themselves: scores, and by which model."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class SpansForm(OwnForm, Scoring):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which ranker this is, for clients that keep what they were told of it.
+    """Which ranker this is, for clients that keep what they were told about it.
 
     Attributes:
         profile: Its head profile, as a file holds it.
-        options: How it reads beside.
-        tokenizer: The model's, in the format of tokenizers.
-        digest: Of all three.
+        options: How else it reads.
+        tokenizer: The model's, in the format of the tokenizers package.
+        digest: That of all three.
     """
 
     profile: dict[str, Any]
@@ -71,7 +71,7 @@ class Identity:
 
     @classmethod
     def of(cls, ranker: AttentionRanker) -> Identity:
-        """That of a ranker."""
+        """The identity of a ranker."""
         reading = ranker.options["reading"]
         plain = None if reading is None else reading.model_dump()
         options = {**ranker.options, "reading": plain}

@@ -1,4 +1,4 @@
-"""Results as our own routes tell them, in JSON and as a page."""
+"""Results as our own routes give them, in JSON and as a page."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def told_trim(
         chunks: What was ranked.
         ids: What the caller knows the chunks by.
         separator: What stands where text was dropped.
-        dropped: Whether what was dropped is told, too.
-        citations: Whether the text is also given with numbers.
+        dropped: Whether what was dropped is also listed.
+        citations: Whether the text is also given with citation numbers.
         marker: What a number looks like.
 
     Raises:
-        ValueError: If the texts have something that reads like the marker.
+        ValueError: If the texts contain something that looks like the marker.
     """
     told: dict[str, Any] = {
         **picked(ranking, "evidence", "no_evidence", "n_tokens_before", "n_tokens_after"),

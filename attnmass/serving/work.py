@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from attnmass.ranker import AttentionRanker
 
 # Chunks of a large request, and their characters, that are read before other requests get their
-# turn: some 2,000 tokens of prose. A single chunk is read whole, however long.
+# turn: some 2,000 tokens of prose. A single chunk is read as a whole, however long.
 SLICE = 64
 SLICE_CHARACTERS = 8_192
 
@@ -26,7 +26,7 @@ _READ_AHEAD = ("late", "parallel")
 
 
 def slices(chunks: Sequence[Chunk]) -> list[Sequence[Chunk]]:
-    """Chunks in parts: of `SLICE` at most, and of `SLICE_CHARACTERS` where they are several."""
+    """Chunks in parts: at most `SLICE` chunks, and `SLICE_CHARACTERS` where there are several."""
     starts = [0]
     characters = 0
     for index, chunk in enumerate(chunks):
@@ -49,19 +49,19 @@ class Work(ABC):
 
     @property
     def key(self) -> Hashable:
-        """What work has in common that one call answers; `None` for a call of its own."""
+        """What work that one call answers has in common; `None` for a separate call."""
         return None
 
     @property
     def reads(self) -> Hashable:
-        """What `ahead` reads, where that is all that it does; `None` where there is more to it."""
+        """What `ahead` reads, where that is all that it does; `None` where it does more."""
         return hash(self.chunks)
 
     def ahead(self, ranker: AttentionRanker) -> Iterator[None]:
         """Do the part that can be done in slices, one for each step.
 
         Many chunks are read, as long as there is room to keep what was read. Scores are the same as
-        without: they are always made of what the store gives back.
+        without: they are always made from what the store gives back.
         """
         parts = slices(self.chunks)
         if len(parts) < 2 or ranker.options["layout"] not in _READ_AHEAD:
@@ -71,7 +71,7 @@ class Work(ABC):
                 done = ranker.warm(part)
             except ValueError:  # nothing is kept
                 return
-            if done.evicted:  # it would only be read again
+            if done.evicted:  # it would only have to be read again
                 return
             if done.read:  # what was there already took no time worth sharing
                 yield
@@ -89,9 +89,9 @@ class Rank(Work):
         query: The query.
         chunks: Shared with every other query over the same ones.
         options: As in `AttentionRanker.rank`.
-        settled: What tells the options from others; `None` where they are compared with none.
-        then: What is made of the ranking where the model runs, since it takes long; default:
-            the ranking itself.
+        settled: What distinguishes the options from others; `None` where they are never compared.
+        then: What is made from the ranking where the model runs, since it takes long; default: the
+            ranking itself.
     """
 
     query: str
@@ -120,8 +120,8 @@ class RankSpans(Work):
         queries: The queries.
         chunks: Shared with every other query over the same ones.
         options: As in `AttentionRanker.rank_spans`.
-        how: What it takes beside them.
-        then: What is made of each result.
+        how: What it takes besides them.
+        then: What is made from each result.
     """
 
     queries: tuple[str, ...]
@@ -146,7 +146,7 @@ class RankSpans(Work):
 
 @dataclass(frozen=True, slots=True)
 class Several(Work):
-    """Rank for several queries over chunks of their own, between which others have their turn.
+    """Rank for several queries, each over its own chunks; others have their turn in between.
 
     Attributes:
         ranks: One for each query.
@@ -174,7 +174,7 @@ class Call(Work):
     """Call the ranker for something else.
 
     Attributes:
-        function: What is done with it.
+        function: What is done with the ranker.
         chunks: What it will read.
     """
 
@@ -192,8 +192,8 @@ class Warm(Work):
 
     Attributes:
         chunks: The chunks.
-        then: What is made of the counts.
-        done: Of the slices that were read.
+        then: What is made from the counts.
+        done: The results of the slices that were read.
     """
 
     chunks: tuple[Chunk, ...]

@@ -1,4 +1,4 @@
-"""One thread with the model, a bounded queue before it, and requests that are answered together."""
+"""One thread with the model, a bounded queue before it, and requests answered together."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MOST_KNOWN = 256  # sets of chunks; looking each chunk up takes milliseconds
 
 @dataclass(eq=False)
 class Job:
-    """Work that waits, and who waits for it.
+    """Work that waits, and whoever waits for it.
 
     Attributes:
         work: What is to be done.
         future: Where the result goes, in the event loop that it came from.
-        until: By `time.monotonic`, when nobody waits any longer.
+        until: When nobody waits any longer, by `time.monotonic`.
         ahead: What is left of the part that is done in slices.
         gone: Whether whoever asked has left.
         context: The context variables of whoever asked.
@@ -50,11 +50,11 @@ class Job:
 
 
 class ModelWorker:
-    """Loads a ranker in a thread of its own, and gives it the requests that wait.
+    """Loads a ranker in its own thread, and gives it the requests that wait.
 
     Attributes:
         failure: Why the thread ended, if it ended by itself.
-        answered: Called after each call with its number of requests and its seconds.
+        answered: Called after each call, with its number of requests and its seconds.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ModelWorker:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._changed = threading.Condition()
-        self._known: dict[Hashable, None] = {}  # chunks that were read not long ago
+        self._known: dict[Hashable, None] = {}  # chunks that were read recently
         self._ranker: AttentionRanker | None = None
         self._stopping = False
         self._draining = False
@@ -114,7 +114,7 @@ class ModelWorker:
 
     @property
     def is_running(self) -> bool:
-        """Whether the thread has not ended, by itself or as it was told."""
+        """Whether the thread has not ended, by itself or because it was told to."""
         return self._thread.is_alive()
 
     def check_ready(self) -> None:
@@ -131,11 +131,11 @@ class ModelWorker:
         self._thread.start()
 
     def drain(self) -> None:
-        """Take nothing new; what waits is answered."""
+        """Accept nothing new; what waits is answered."""
         self._draining = True
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Tell what waits to come back, and end the thread once the call that runs is done."""
+        """Tell what waits to come back, and end the thread once the running call is done."""
         self.give_up()
         with self._changed:
             self._stopping = True
@@ -144,7 +144,7 @@ class ModelWorker:
             self._thread.join(seconds)
 
     def give_up(self) -> None:
-        """Tell all that waits to come back later, and what runs as well."""
+        """Tell all that waits, and what is running, to come back later."""
         with self._changed:
             jobs = [*self._running, *self._waiting]
             self._waiting.clear()
@@ -155,8 +155,8 @@ class ModelWorker:
         """Have work done in its turn.
 
         Raises:
-            TryLater: If it is not ready, there is no room, or the time is over.
-            HttpError: As `of_model` has it.
+            TryLater: If it is not ready, there is no room, or the time is up.
+            HttpError: As from `of_model`.
         """
         self.check_ready()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -194,7 +194,7 @@ class ModelWorker:
                 with self._changed:
                     self._running = []
         except BaseException as error:
-            # Whatever it is, it is no request's fault, and nothing would be answered any more.
+            # Whatever it is, it is not a request's fault, and nothing would be answered any more.
             self.failure = error
             self.give_up()
             self._on_death()
@@ -223,7 +223,7 @@ class ModelWorker:
             return batch
 
     def _step(self, batch: list[Job]) -> None:
-        """Go one step on with a batch: read a slice ahead, or answer it."""
+        """Advance a batch by one step: read a slice ahead, or answer it."""
         ranker = self._ranker
         if ranker is None:
             raise RuntimeError("no ranker was loaded")
@@ -251,7 +251,7 @@ class ModelWorker:
             _finish(job, result)
 
     def _reads_ahead(self, ranker: AttentionRanker, job: Job) -> bool:
-        """Whether a slice was read, so that more of it may be left."""
+        """Whether a slice was read, so that more may be left."""
         reads = job.work.reads
         if job.ahead is None:
             if reads is not None and reads in self._known:  # asked about a moment ago

@@ -14,6 +14,6 @@ __all__ = ["ChunkCache", "digest_key", "entry_key", "scope_digest"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ChunkCache":  # brings torch, which the store itself does without
+    if name == "ChunkCache":  # brings in torch, which the store itself does without
         return import_module("attnmass.store.chunks").ChunkCache
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

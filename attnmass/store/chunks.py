@@ -1,4 +1,4 @@
-"""The cache as a layout sees it: what windows left, by key, wherever it is kept."""
+"""The cache as a layout sees it: what windows left behind, by key, wherever it is kept."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ChunkCache:
         Args:
             key: From `entry_key`.
             device: Where an entry from the folder is put, if there is room.
-            fits: Whether an entry from the folder is one of the model's. A checksum tells what is
+            fits: Whether an entry from the folder is one of the model's. A checksum reveals what is
                 damaged, but not what somebody else wrote under this key.
         """
         if not self.is_on:
@@ -117,7 +117,7 @@ class ChunkCache:
         self.memory.convert(lambda entry: entry.to(device))
 
     def is_off(self, device: torch.device) -> bool:
-        """Whether an entry in memory lies on a device of another type."""
+        """Whether an entry in memory is on a device of another type."""
         return any(entry.device.type != device.type for entry in self.memory.values())
 
     def _read(self, key: str, fits: Callable[[KeyValues], bool]) -> KeyValues | None:

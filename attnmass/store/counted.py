@@ -1,4 +1,4 @@
-"""What stores that machines share count, and how they tell of trouble."""
+"""What stores that machines share count, and how they report trouble."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Counted:
         failures: How often it could not be asked, or refused to keep values.
         trouble: Why, the last time, or what was wrong with a value.
         bytes_read: Bytes of the values that were found.
-        bytes_written: Bytes of what it took.
+        bytes_written: Bytes of the values that it took.
     """
 
     def __init__(self, url: str) -> None:
-        """Nothing was asked yet."""
+        """Nothing has been asked yet."""
         super().__init__()
         self.url = url
         self.hits = 0

@@ -1,6 +1,6 @@
-"""The SQLite file of a store: how it is opened, and how it is begun anew.
+"""The SQLite file of a store: how it is opened, and how it is started afresh.
 
-What is here knows nothing of entries. `attnmass.store.disk` says what they mean.
+This knows nothing about entries. `attnmass.store.disk` says what they mean.
 """
 
 from __future__ import annotations
@@ -40,30 +40,31 @@ Result = TypeVar("Result")
 class Database(Guarded):
     """One connection to the file, for one thread at a time; others wait for it.
 
-    A rollback journal, not a write-ahead log: the log needs a file that is mapped into memory, and
-    whoever cuts off a mapped file ends the processes that read it (SIGBUS). Here nothing is mapped.
+    It uses a rollback journal, not a write-ahead log: the log needs a file that is mapped into
+    memory, and truncating a mapped file ends the processes that read it (SIGBUS). Here nothing is
+    mapped.
 
-    No transaction is open while the process forks, and the child opens a connection of its own.
+    No transaction is open while the process forks, and the child opens its own connection.
 
     Attributes:
-        path: Of the file.
+        path: That of the file.
     """
 
     def __init__(self, path: Path) -> None:
         """Say where the file is; it is opened when it is needed.
 
         Args:
-            path: Of the file. Its folder is made when something is first written.
+            path: That of the file. Its folder is created when something is first written.
         """
         super().__init__()
         self.path = path
         self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None  # device and inode of what is open
+        self._file: tuple[int, int] | None = None  # device and inode of the open file
         self._patience = -1.0
 
     @property
     def disk_bytes(self) -> int:
-        """What the file takes on the disk, with what SQLite puts beside it."""
+        """Bytes that the file takes on the disk, with what SQLite puts beside it."""
         total = 0
         for path in (self.path, *beside(self.path)):
             with suppress(OSError):
@@ -77,20 +78,20 @@ class Database(Guarded):
         write: bool,
         patience: float,
     ) -> Result | None:
-        """Do something in a transaction; where the file is damaged, it is begun anew.
+        """Do something in a transaction; where the file is damaged, it is started afresh.
 
         Args:
             task: What to do. It may be done twice.
-            write: Whether it writes. If so the file is made where it is missing.
+            write: Whether it writes. If so, the file is created where it is missing.
             patience: Seconds to wait for other processes.
 
         Returns:
-            What `task` returns; `None` where there is no file, or what was read of it is damaged.
+            What `task` returns; `None` where there is no file, or what was read from it is damaged.
 
         Raises:
             NotOursError: If the file belongs to something else, or to another version.
             sqlite3.Error: If the file cannot be used: it is locked, or the disk is full.
-            OSError: If its folder cannot be made.
+            OSError: If its folder cannot be created.
         """
         with self.lock:
             try:
@@ -98,7 +99,7 @@ class Database(Guarded):
             except sqlite3.Error as error:
                 if not is_damage(error):
                     raise
-            # Another process may have begun it anew, and filled it, since it was opened here.
+            # Another process may have started it afresh, and filled it, since it was opened here.
             self._drop()
             try:
                 return self._run(task, write, patience)
@@ -110,7 +111,7 @@ class Database(Guarded):
                 return self._run(task, write, patience) if write else None
 
     def empty(self, *, patience: float) -> None:
-        """Forget all that is in the file, which takes no room then.
+        """Forget all that is in the file, which then takes no room.
 
         Raises:
             NotOursError: If it belongs to something else, or to another version.
@@ -161,7 +162,7 @@ class Database(Guarded):
             self._drop()
         check_kind(self.path)
         size = size_of(self.path)
-        if size and size < HEADER_BYTES:  # of which SQLite may take a byte for nothing
+        if size and size < HEADER_BYTES:  # a byte of which SQLite may take for nothing
             if not says_it_is_ours(self.path):
                 raise NotOursError(not_ours(self.path))
             raise DamagedError("it was cut off")
@@ -177,7 +178,7 @@ class Database(Guarded):
         try:
             if size is None:
                 with suppress(OSError):  # a file system without owners
-                    self.path.chmod(0o600)  # nothing is in it yet; what is put beside it follows
+                    self.path.chmod(0o600)  # it is still empty; files beside it follow
             self._wait_for(connection, patience)
             configure(connection)
             if not is_made(connection, write):
@@ -208,8 +209,8 @@ class Database(Guarded):
     def _empty(self) -> None:
         """Cut the file to nothing, which SQLite takes for a new one.
 
-        It is not removed: a process that has it open would go on writing beside its successor, and
-        a journal of the one would be played into the other.
+        It is not removed: a process that has it open would go on writing to it next to its
+        successor, and the journal of one would be replayed into the other.
         """
         self._drop()
         connection = sqlite3.connect(self.path.absolute(), isolation_level=None)

@@ -78,7 +78,7 @@ class DiskStore:
             ValueError: If what is under the file's name is not a file, belongs to another program,
                 or was written by another version. It is left alone.
         """
-        folder = folder.absolute()  # the same wherever the process goes meanwhile
+        folder = folder.absolute()  # the same even if the process changes its folder
         self.folder = folder
         self.hits = 0
         self.misses = 0
@@ -89,7 +89,7 @@ class DiskStore:
         self._database = Database(folder / FILE_NAME)
         self._uses = Uses(self._database)
         self._trouble = Trouble(self._database.path)
-        with suppress(sqlite3.Error, OSError):  # told when it is used
+        with suppress(sqlite3.Error, OSError):  # reported when it is used
             self._database.run(lambda _: None, write=False, patience=SHORT_PATIENCE)
         if has_old_format(folder):
             _logger.warning(
@@ -115,11 +115,11 @@ class DiskStore:
 
     @property
     def disk_bytes(self) -> int:
-        """What the files take on the disk now, whoever wrote them."""
+        """Bytes that the files take on the disk now, whoever wrote them."""
         return self._database.disk_bytes
 
     def read(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values that are there and whole, by key; they count as used.
+        """The values that are there and intact, by key; they count as used.
 
         Args:
             keys: Any strings. Many at once are faster than one after the other.
@@ -152,7 +152,7 @@ class DiskStore:
         """Keep values, all or none of them; what is larger than the bound is not kept.
 
         Args:
-            items: By key. What is there under a key is replaced.
+            items: By key. What is already there under a key is replaced.
         """
         limit = self._limit
         bound = None if limit is None else limit // PAGE_BYTES
@@ -266,7 +266,7 @@ class DiskStore:
     def _in_parts(
         self, task: Callable[[Sequence[bytes], sqlite3.Connection], Result], names: Iterable[bytes]
     ) -> Iterator[Result]:
-        """What is found of some names at a time; nothing more once there is trouble."""
+        """What is found for some of the names at a time; nothing more once there is trouble."""
         for part in statements.parts(list(names)):
             found = None
             with self._trouble.logged():
@@ -280,7 +280,7 @@ class DiskStore:
         _logger.warning(
             "%d damaged values of the store are removed: %s", len(damaged), self._database.path
         )
-        with suppress(sqlite3.Error, OSError, NotOursError):  # one that can only be read
+        with suppress(sqlite3.Error, OSError, NotOursError):  # such as a read-only one
             self._run(partial(statements.delete, damaged), write=True)
 
 

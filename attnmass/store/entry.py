@@ -25,11 +25,11 @@ class StoreStats:
     Attributes:
         entries: How many values there are.
         tokens: How many tokens they stand for.
-        disk_bytes: What the files take on the disk.
-        value_bytes: What the values alone would take.
+        disk_bytes: Bytes that the files take on the disk.
+        value_bytes: Bytes that the values alone would take.
         last_used: When a value was last written or read, in seconds since 1970; `None` if there is
             none. Reads are noted within a minute.
-        version: Of the file's format.
+        version: That of the file's format.
         hits: How many values this object found.
         misses: How many it did not.
         evictions: How many it removed to make room.

@@ -1,4 +1,4 @@
-"""A folder that fsspec reaches, asked with a time limit: fsspec itself has none."""
+"""A folder that fsspec reaches, with a time limit on each request: fsspec itself has none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TroubleError(OSError):
 
 
 class RestingError(TroubleError):
-    """It failed a moment ago, and is not asked."""
+    """It failed a moment ago, and is not asked for now."""
 
 
 class FarFiles:
@@ -33,8 +33,8 @@ class FarFiles:
         """Ask nothing yet.
 
         Raises:
-            ImportError: If what fsspec needs for this kind of address is missing.
-            ValueError: If it knows none of that kind.
+            ImportError: If a package that fsspec needs for this kind of address is missing.
+            ValueError: If it does not know this kind.
         """
         from fsspec import get_filesystem_class
 
@@ -50,11 +50,11 @@ class FarFiles:
         self._files = self._asked = None
 
     def wake(self) -> None:
-        """Ask again at once, though it failed."""
+        """Ask again at once, even though it failed."""
         self._resting_until = float("-inf")
 
     def sizes(self, end: float) -> dict[str, int]:
-        """All files with their bytes.
+        """All files with their sizes in bytes.
 
         Args:
             end: When to give up, by the monotonic clock; so below.
@@ -67,7 +67,7 @@ class FarFiles:
             files.invalidate_cache(self._root)
             try:
                 listed = files.ls(self._root, detail=True)
-            except FileNotFoundError:  # nothing was written yet
+            except FileNotFoundError:  # nothing has been written yet
                 return {}
             return {
                 str(one["name"]).rpartition("/")[2]: int(one.get("size") or 0) for one in listed
@@ -76,7 +76,7 @@ class FarFiles:
         return self._call(end, ask)
 
     def ranges(self, asked: Sequence[tuple[str, int, int]], end: float) -> list[bytes | None]:
-        """Bytes of files from one place to another, fewer where they end before; of none `None`."""
+        """Bytes of files from one place to another, fewer where they end; `None` for no file."""
         if not asked:
             return []
         names, starts, ends = zip(*asked, strict=True)
@@ -97,7 +97,7 @@ class FarFiles:
 
     def _call(self, end: float, ask: Callable[[Any], Result]) -> Result:
         """Ask in a thread, which is left behind where it takes too long."""
-        # By its answer: a thread lives on for a moment after that.
+        # Judged by its answer: a thread lives on for a moment after that.
         is_busy = self._asked is not None and not self._asked.done()
         if is_busy or time.monotonic() < self._resting_until:
             raise RestingError("it failed a moment ago")
@@ -106,7 +106,7 @@ class FarFiles:
         def run() -> None:
             try:
                 future.set_result(ask(self._opened()))
-            except BaseException as error:  # packages of file systems raise any kind
+            except BaseException as error:  # packages for file systems raise any kind
                 future.set_exception(error)
 
         self._asked = future

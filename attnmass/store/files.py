@@ -1,4 +1,4 @@
-"""The file of a store and what SQLite puts beside it, as the file system has them."""
+"""The file of a store and what SQLite puts beside it, as seen in the file system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_kind(path: Path) -> None:
     """Make sure that a file can be opened under this name, and those beside it.
 
     Raises:
-        NotOursError: If there is something else: SQLite would wait for ever to read a FIFO.
+        NotOursError: If there is something else there: SQLite would wait for ever to read a FIFO.
     """
     for name in (path, *beside(path)):
         try:
@@ -40,7 +40,7 @@ def check_kind(path: Path) -> None:
 def says_it_is_ours(path: Path) -> bool:
     """Whether a file that SQLite cannot read was a store, by what is left of its header.
 
-    Only for such a file: to close it here drops the locks that this process has on it.
+    Only for such a file: closing it here drops the locks that this process has on it.
     """
     try:
         with path.open("rb") as file:
@@ -87,7 +87,7 @@ def _kind(mode: int) -> str:
 
 
 def has_old_format(folder: Path) -> bool:
-    """Whether chunks were kept there as files of safetensors, as the first version did."""
+    """Whether chunks were kept there as safetensors files, as in the first version."""
     with suppress(OSError), os.scandir(folder) as found:
         return any(_OLD_FORMAT.fullmatch(item.name) for item in found)
     return False

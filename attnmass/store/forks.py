@@ -1,4 +1,4 @@
-"""Locks that a fork leaves in order."""
+"""Locks that stay in order across a fork."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import weakref
 class Guarded:
     """Something behind a lock, which only the thread that forks holds while a process forks.
 
-    So a child finds what is behind it whole, and not locked for ever by a thread that it has not.
+    So a child finds what is behind it intact, and not locked for ever by a thread that it does not
+    have.
 
     Attributes:
         lock: Held while what is behind it is used or changed.

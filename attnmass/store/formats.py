@@ -1,4 +1,4 @@
-"""How entries lie in memory and in files: in the model's dtype, in half precision, or in int8."""
+"""How entries are kept in memory and in files: in the model's dtype, half precision, or int8."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pack(states: KeyValues, store_format: str | None) -> KeyValues:
     """What is kept of `states`: tensors that own their memory and nothing besides it.
 
     Args:
-        states: What a window left, perhaps as slices of a batch.
+        states: What a window left behind, perhaps as slices of a batch.
         store_format: As in `CacheOptions`.
     """
     positions = compact(states.positions)
@@ -115,7 +115,7 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> KeyValues:
 
 
 def to_bytes(states: KeyValues) -> bytes:
-    """An entry as it is kept on disk: in the format of safetensors, which holds no code."""
+    """An entry as it is kept on disk: in safetensors' format, which holds no code."""
     return save({name: tensor.cpu() for name, tensor in to_tensors(states).items()})
 
 
@@ -142,7 +142,7 @@ def from_bytes(data: bytes) -> KeyValues:
 
 
 def frame(states: KeyValues) -> dict[str, tuple[object, ...]]:
-    """What entries of a model have in common, however long: names, dtypes, heads and dimensions."""
+    """What a model's entries have in common, however long: names, dtypes, heads and dimensions."""
     return {
         name: (tensor.dtype, *(size for axis, size in enumerate(tensor.shape) if axis in (0, 2)))
         if tensor.ndim == 3
@@ -165,7 +165,7 @@ def _converted(tensor: Tensor, store_format: str | None) -> Tensor:
     if store_format is None:
         return tensor
     dtype = _HALF[store_format]
-    if dtype is torch.float16:  # whose largest number outliers may exceed
+    if dtype is torch.float16:  # outliers may exceed its largest number
         largest = torch.finfo(dtype).max
         tensor = tensor.clamp(-largest, largest)
     return tensor.to(dtype)

@@ -1,4 +1,4 @@
-"""Under which key what a chunk left is kept: everything that it depends on, in one digest."""
+"""The key under which what a chunk left behind is kept: all that it depends on, in one digest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def scope_digest(**parts: object) -> bytes:
 
 
 def digest_key(scope: bytes, digest: bytes) -> str:
-    """The key of a run of tokens by their own digest, 64 hexadecimal digits.
+    """The key of a sequence of tokens by its own digest, 64 hexadecimal digits.
 
     Args:
         scope: From `scope_digest`.
@@ -32,7 +32,7 @@ def digest_key(scope: bytes, digest: bytes) -> str:
 
 
 def entry_key(scope: bytes, ids: Sequence[int]) -> str:
-    """The key of a run of token ids, 64 hexadecimal digits.
+    """The key of a sequence of token ids, 64 hexadecimal digits.
 
     Args:
         scope: From `scope_digest`.

@@ -1,4 +1,4 @@
-"""Values in memory: the least recently used go first, and every byte counts."""
+"""Values in memory: the least recently used are dropped first, and every byte counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MemoryTier(Guarded, Generic[Value]):
     Attributes:
         hits: How many values were found since the tier was built.
         misses: How many were not.
-        evictions: How many had to go to make room.
+        evictions: How many were dropped to make room.
     """
 
     def __init__(self, limit: int | None, size: Callable[[Value], int]) -> None:
@@ -27,7 +27,7 @@ class MemoryTier(Guarded, Generic[Value]):
 
         Args:
             limit: Most bytes to hold; `None` for no bound.
-            size: Bytes that a value takes, all that it keeps alive included.
+            size: Bytes that a value takes, including all that it keeps alive.
         """
         super().__init__()
         self.hits = 0
@@ -46,16 +46,16 @@ class MemoryTier(Guarded, Generic[Value]):
 
     @property
     def bytes(self) -> int:
-        """What is held now."""
+        """Bytes held now."""
         return self._bytes
 
     def values(self) -> list[Value]:
-        """All values, the one that goes first first; none counts as used."""
+        """All values, starting with the next to be dropped; none counts as used."""
         with self.lock:
             return [value for value, _ in self._values.values()]
 
     def get(self, key: str) -> Value | None:
-        """The value, which is now the last to go, or `None`; counts as a hit or a miss."""
+        """The value, now the last to be dropped, or `None`; counts as a hit or a miss."""
         with self.lock:
             found = self._values.get(key)
             if found is None:
@@ -66,14 +66,14 @@ class MemoryTier(Guarded, Generic[Value]):
             return found[0]
 
     def peek(self, key: str) -> Value | None:
-        """The value or `None`; counts as nothing."""
+        """The value or `None`; counts as neither a hit nor a miss."""
         found = self._values.get(key)
         return None if found is None else found[0]
 
     def put(self, key: str, value: Value) -> None:
         """Hold a value; one that is larger than the bound by itself is not held.
 
-        A value that is there already stays.
+        A value that is already there stays.
         """
         size = self._size(value)
         with self.lock:
@@ -84,7 +84,7 @@ class MemoryTier(Guarded, Generic[Value]):
             self._bytes += size
 
     def convert(self, change: Callable[[Value], Value]) -> None:
-        """Put another value in the place of each; the order stays, and the bytes are counted anew.
+        """Replace each value by another; the order stays, and the bytes are counted anew.
 
         Args:
             change: Gives the value to hold instead.

@@ -29,9 +29,9 @@ from attnmass.store.packs import (
     spans,
 )
 
-_PATIENCE = 5.0  # seconds for all that one call asks; what is missing then is read anew
+_PATIENCE = 5.0  # seconds for all that one call asks; what is missing after that is read anew
 _FRESH = 30.0  # seconds in which files that others wrote are not looked for again
-_AT_ONCE = 32  # ranges in one call of fsspec, which asks for them side by side where it can
+_AT_ONCE = 32  # ranges in one call to fsspec, which asks for them side by side where it can
 
 
 class ObjectStore(Counted, Guarded):
@@ -45,7 +45,7 @@ class ObjectStore(Counted, Guarded):
         """Ask nothing yet.
 
         Args:
-            url: As `Storing.shared_store`; keys and passwords come from where the file system's
+            url: As `Storing.shared_store`; keys and passwords come from wherever the file system's
                 package looks for them, such as the environment.
             patience: Seconds for all that one call asks.
 
@@ -57,7 +57,7 @@ class ObjectStore(Counted, Guarded):
             raise ImportError(f'shared_store={url!r} needs fsspec: pip install "attnmass[fsspec]"')
         self._patience = patience
         self._files = FarFiles(url)
-        self._packs: dict[str, int] = {}  # bytes of each that was looked at
+        self._packs: dict[str, int] = {}  # the size of each that was looked at
         self._places: dict[str, Place] = {}
         self._listed = float("-inf")  # by the monotonic clock
 
@@ -71,7 +71,7 @@ class ObjectStore(Counted, Guarded):
         self._files.forget()
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The values that are there and whole, by key."""
+        """The values that are there and intact, by key."""
         found: dict[str, Entry] = {}
         with self.lock:
             with self._asked():
@@ -101,13 +101,13 @@ class ObjectStore(Counted, Guarded):
             return sorted(self._places, key=lambda key: self._places[key][:2])
 
     def write(self, items: Mapping[str, Entry]) -> None:
-        """Nothing: a file for what one query has read would be too small; see `add`."""
+        """Do nothing: a file for what one query has read would be too small; see `add`."""
 
     def add(self, items: Mapping[str, Entry]) -> None:
         """Write values as one file.
 
         Raises:
-            OSError: If that cannot be done, or takes longer than patience lasts.
+            OSError: If that cannot be done, or takes longer than `patience`.
         """
         if not items:
             return
@@ -125,7 +125,7 @@ class ObjectStore(Counted, Guarded):
             self._files.forget()
 
     def _look(self, keys: Sequence[str], end: float) -> None:
-        """Learn of files that are new, if one of the keys is in none that is known."""
+        """Look for new files, if one of the keys is in none of the known ones."""
         if time.monotonic() < self._listed + _FRESH or all(key in self._places for key in keys):
             return
         listed = self._files.sizes(end)
@@ -162,7 +162,7 @@ class ObjectStore(Counted, Guarded):
                     self._tell(self._damaged(span.pack))
 
     def _ranges(self, asked: Sequence[tuple[str, int, int]], end: float) -> list[bytes]:
-        """Bytes of files; of one that is gone none."""
+        """Bytes of files; none for one that is gone."""
         found = self._files.ranges(asked, end)
         for (name, _, _), data in zip(asked, found, strict=True):
             if data is None:
@@ -170,7 +170,7 @@ class ObjectStore(Counted, Guarded):
         return [data or b"" for data in found]
 
     def _take(self, name: str, head: bytes, size: int) -> None:
-        """Know what is in a file."""
+        """Note what is in a file."""
         self._drop(name)
         self._packs[name] = size
         places = places_in(name, head, size)

@@ -1,9 +1,9 @@
 """Many values in one file that is never changed: a head that says where each is, then the values.
 
-A file of its own for each value would be a request for each. The head comes first, so that one
-request for the beginning of a file tells all that is in it, and any values are a request for a
-range. What a head says is believed no further than its checksum and the file's size go, and a value
-only with the checksum that the store's own file also has.
+A separate file for each value would mean a request for each. The head comes first, so that one
+request for the beginning of a file tells all that is in it, and any values take a request for a
+range. What a head says is trusted no further than its checksum and the file's size allow, and a
+value only with the checksum that the store's own file also has.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from attnmass.store.entry import Entry
 from attnmass.store.statements import checksum
 
 ENDING: Final = ".pack"
-HEAD_BYTES: Final = 64 << 10  # to read first; more than 600 values have their places there
-PACK_BYTES: Final = 32 << 20  # of values in a file, about
+HEAD_BYTES: Final = 64 << 10  # to read first; the places of more than 600 values fit there
+PACK_BYTES: Final = 32 << 20  # of values in a file, roughly
 
 _MAGIC = b"attnpak1"  # a new number for another format
 _HEADER = struct.Struct("<8sIII")  # magic, how many, bytes of their places, and checksum of those
 _PLACE = struct.Struct("<HQIqI")  # bytes of the key, which follows; as `Place`
 _LONGEST_HEAD = 64 << 20  # bytes
 _LARGEST = 64 << 20  # bytes of a value
-_GAP = 16 << 10  # bytes that are rather read than asked around
+_GAP = 16 << 10  # bytes that are read along rather than split into two requests
 _LONGEST = 16 << 20  # bytes of one range
 
 
@@ -35,10 +35,10 @@ class Place(NamedTuple):
 
     Attributes:
         pack: The file's name.
-        start: Of its bytes in the file.
-        size: How many they are.
-        tokens: As `Entry`.
-        checksum: Of key, data and tokens.
+        start: Where its bytes begin in the file.
+        size: How many there are.
+        tokens: As in `Entry`.
+        checksum: That of key, data and tokens.
     """
 
     pack: str
@@ -58,7 +58,7 @@ class Span(NamedTuple):
 
 
 def packed(items: Mapping[str, Entry]) -> tuple[str, bytes]:
-    """Values as a file, and its name, which is a digest of what is in it."""
+    """The name, a digest of what is in it, and the bytes of a file with the values."""
     keys = {key: _encoded(key) for key in items}
     start = _HEADER.size + sum(_PLACE.size + len(name) for name in keys.values())
     places = []
@@ -79,7 +79,7 @@ def fits_a_pack(entry: Entry) -> bool:
 
 
 def head_size(begin: bytes) -> int:
-    """How long the head is of a file that begins so; 0 where it is none of ours."""
+    """How long the head of a file is that begins like this; 0 where it is not one of ours."""
     if len(begin) < _HEADER.size:
         return 0
     magic, _, size, _ = _HEADER.unpack_from(begin)
@@ -87,7 +87,7 @@ def head_size(begin: bytes) -> int:
 
 
 def places_in(pack: str, head: bytes, file_size: int) -> dict[str, Place] | None:
-    """Where values are by key, those alone that lie within the file; `None` if it is damaged.
+    """Where values are, by key, only those that lie within the file; `None` if it is damaged.
 
     Args:
         pack: The file's name.
@@ -147,12 +147,12 @@ def spans(places: Mapping[str, Place]) -> Iterator[Span]:
 
 def _span(keys: Sequence[str], places: Mapping[str, Place]) -> Span:
     found = [places[key] for key in keys]
-    end = max(place.start + place.size for place in found)  # one that lies may lie in another
+    end = max(place.start + place.size for place in found)  # a dishonest one may lie inside another
     return Span(found[0].pack, found[0].start, end, tuple(keys))
 
 
 def filled(items: Iterable[tuple[str, Entry]]) -> Iterator[dict[str, Entry]]:
-    """Values in as many as make a file."""
+    """Values in groups, each as many as fill a file."""
     part: dict[str, Entry] = {}
     size = 0
     for key, entry in items:

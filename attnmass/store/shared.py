@@ -1,7 +1,7 @@
 """Values in a Redis that many machines share: asked for in pipelines, and never waited for long.
 
 Whatever goes wrong there is a miss: a server that is stopped, slow, full, or of another kind, and a
-value that is damaged or foreign, by the same checksum as in the store's own file.
+value that is damaged or foreign, judged by the same checksum as in the store's own file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEADER = struct.Struct("<Iq")  # checksum, tokens
 
 _CONNECT = 0.25  # seconds
 _ANSWER = 0.5  # seconds without a byte
-_PATIENCE = 2.0  # seconds for all that one call asks; what is missing then is read anew
+_PATIENCE = 2.0  # seconds for all that one call asks; what is missing after that is read anew
 _REST = 5.0  # seconds in which a server that failed is not asked again
 
 _AT_ONCE = 32  # values in one round trip
@@ -57,7 +57,7 @@ class SharedStore(Counted):
         return SharedStore, (self.url,)
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The values that are there and whole, by key."""
+        """The values that are there and intact, by key."""
         found: dict[str, Entry] = {}
         with self._asked():
             end = time.monotonic() + _PATIENCE
@@ -128,11 +128,11 @@ class SharedStore(Counted):
         except (RedisError, OSError, ValueError) as error:
             self.failures += 1
             self._tell(f"the shared store {self.url} cannot be used: {error}")
-            if not isinstance(error, ResponseError):  # such as that it is full, said at once
+            if not isinstance(error, ResponseError):  # such as a full server, which says so at once
                 self._resting_until = time.monotonic() + _REST
 
     def _parts(self, keys: Sequence[str], end: float) -> Iterator[Sequence[str]]:
-        """Keys in parts, until the time is over; none while the server is left alone."""
+        """Keys in parts, until the time is up; none while the server is left alone."""
         if keys and time.monotonic() < self._resting_until:
             self.failures += 1
             return
@@ -152,7 +152,7 @@ def _written(key: str, entry: Entry) -> bytes:
 
 
 def _read(key: str, value: bytes) -> Entry | None:
-    """What `_written` gave; `None` where it did not."""
+    """The value that `_written` encoded; `None` if it did not."""
     if len(value) < _HEADER.size:
         return None
     said, tokens = _HEADER.unpack_from(value)

@@ -1,4 +1,4 @@
-"""What a store has in its SQLite file: its tables, and the marks by which it is known."""
+"""What a store has in its SQLite file: its tables, and the marks by which it is recognised."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 APPLICATION: Final = 0x61746D73  # "atms", where an SQLite file says which program it belongs to
-VERSION: Final = 1  # of the tables; a change of what callers keep in them is a change of their keys
-PAGE_BYTES: Final = 8192  # 2% of a 43 KB value are lost; larger pages lose more of small ones
+VERSION: Final = 1  # of the tables; a change in what callers keep in them is a change of their keys
+PAGE_BYTES: Final = 8192  # 2% of a 43 KB value is wasted; larger pages waste more of small ones
 
-# Values are apart from what is said of them: to note a use, or to find the oldest, reads no value.
+# Values are separate from what is said about them: noting a use, or finding the oldest, reads no
+# value.
 _TABLES: Final = (
     b"CREATE TABLE entries (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, "
     b"size INTEGER NOT NULL, tokens INTEGER NOT NULL, checksum INTEGER NOT NULL, "
@@ -26,23 +27,23 @@ class NotOursError(ValueError):
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """The file says that it is a store, and what is in it is not what a store has."""
+    """The file says that it is a store, but what is in it is not what a store has."""
 
 
 def configure(connection: sqlite3.Connection) -> None:
-    """Set what SQLite does with a file that was opened.
+    """Set what SQLite does with an opened file.
 
     Raises:
-        sqlite3.Error: If it cannot, as where the file is locked.
+        sqlite3.Error: If that fails, as where the file is locked.
     """
-    connection.text_factory = bytes  # damaged text may be none
+    connection.text_factory = bytes  # damaged text may not be text
     for setting in (
         "mmap_size = 0",
         "trusted_schema = OFF",
         "cell_size_check = ON",
         "secure_delete = OFF",  # the folder is protected, and zeros would be written twice
         "synchronous = NORMAL",
-        f"page_size = {PAGE_BYTES}",  # counts in a new file only
+        f"page_size = {PAGE_BYTES}",  # only matters in a new file
     ):
         connection.execute(f"PRAGMA {setting}")
     (mode,) = connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
@@ -51,7 +52,7 @@ def configure(connection: sqlite3.Connection) -> None:
 
 
 def is_made(connection: sqlite3.Connection, write: bool) -> bool:
-    """Whether the file has tables; they are made if something is to be written."""
+    """Whether the file has tables; they are created if something is to be written."""
     if number(connection, "page_count"):
         return True
     if not write:
@@ -78,7 +79,7 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
 
     Raises:
         NotOursError: If it belongs to something else, or to another version.
-        DamagedError: If it says that it is a store, and has other tables.
+        DamagedError: If it says that it is a store, but has other tables.
     """
     if number(connection, "application_id") != APPLICATION:
         raise NotOursError(not_ours(path))
@@ -114,5 +115,5 @@ def is_damage(error: BaseException) -> bool:
 
 
 def not_ours(path: Path) -> str:
-    """What is said of a file that belongs to something else."""
+    """What is said about a file that belongs to something else."""
     return f"{path} is not a store of attnmass: name another folder, or move the file away"

@@ -1,4 +1,4 @@
-"""What lasts beyond the process: a folder, a store that machines share behind it, or both."""
+"""What lasts beyond the process: a folder, a store behind it that machines share, or both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attnmass.store.entry import Entry
 
 
 class Shared(Protocol):
-    """What `shared_store` names: made of its URL; whatever goes wrong in it is a miss, no error.
+    """What `shared_store` names, made from its URL; whatever goes wrong in it is a miss, no error.
 
     Attributes:
         hits: How many values were found since this was built.
@@ -33,7 +33,7 @@ class Shared(Protocol):
     bytes_written: int
 
     def read(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """The values that are there and whole, by key."""
+        """The values that are there and intact, by key."""
 
     def has(self, keys: Sequence[str]) -> set[str]:
         """Which values are there, without reading them."""
@@ -43,7 +43,7 @@ class Shared(Protocol):
 
 
 class Tiers:
-    """The folder first, then what is shared; what is found there comes into the folder.
+    """The folder first, then what is shared; what is found there is put into the folder.
 
     A server gets all that is written. Files of an object store have many values each, and are
     written by whoever has read a corpus, see `attnmass.store.copying`.
@@ -57,7 +57,7 @@ class Tiers:
         """Use what was named.
 
         Raises:
-            ValueError, ImportError: As `DiskStore`, and as what the URL's scheme stands for.
+            ValueError, ImportError: As `DiskStore`, and as whatever the URL's scheme stands for.
         """
         folder, url = options.folder, options.shared_store
         self.folder = None if folder is None else DiskStore(folder, options.store_bytes)
@@ -75,7 +75,7 @@ class Tiers:
         return 0 if folder is None else folder.evictions + folder.too_large
 
     def read(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values that are there and whole, by key."""
+        """The values that are there and intact, by key."""
         found = {} if self.folder is None else self.folder.read(keys)
         missing = [key for key in keys if key not in found]
         if self.shared is None or not missing:

@@ -1,4 +1,4 @@
-"""What goes wrong with a store, and who hears of it."""
+"""What goes wrong with a store, and who hears about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnmass.store.tables import NotOursError
 
 _logger = getLogger(__name__)
 
-_REST = 30.0  # seconds in which a store that was locked for so long is not asked again
+_REST = 30.0  # seconds in which a store that was locked for too long is not asked again
 
 
 class Trouble:
@@ -24,7 +24,7 @@ class Trouble:
     """
 
     def __init__(self, path: Path) -> None:
-        """There is none yet."""
+        """There is no trouble yet."""
         self.latest: str | None = None
         self._path = path
         self._resting_until = 0.0  # by the monotonic clock
@@ -32,7 +32,7 @@ class Trouble:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the file was locked a moment ago, and is better not asked again."""
+        """Whether the file was locked a moment ago, and had better not be asked again."""
         return time.monotonic() < self._resting_until
 
     @contextmanager

@@ -13,27 +13,27 @@ from attnmass.store.database import Database
 from attnmass.store.statements import note_uses
 from attnmass.store.tables import NotOursError
 
-SHORT_PATIENCE: Final = 0.2  # for what is worth no more, such as to note uses
+SHORT_PATIENCE: Final = 0.2  # for what is not worth more, such as noting uses
 _USES_EVERY = 60.0  # seconds after which uses are noted without anything to write
 
 
 class Uses:
-    """Which values were used since that was last noted in the file.
+    """Which values have been used since uses were last noted in the file.
 
     It is noted with the next write, once a minute where there is none, and at the end.
 
     Attributes:
-        keys: Of the values, the latest last.
+        keys: Those of the values, the latest last.
     """
 
     def __init__(self, database: Database) -> None:
-        """Nothing was used yet."""
+        """Nothing has been used yet."""
         self.keys: dict[bytes, None] = {}  # the latest last
         self._database = database
         self._since = time.monotonic()
 
     def add(self, keys: Iterable[bytes]) -> None:
-        """Values were used, the latest last."""
+        """Note that values were used, the latest last."""
         for key in keys:
             self.keys.pop(key, None)
             self.keys[key] = None
@@ -41,7 +41,7 @@ class Uses:
             self._note()
 
     def noted(self) -> None:
-        """All is in the file, or nothing is in it any more."""
+        """Note that all is in the file, or that nothing is in it any more."""
         self.keys.clear()
         self._since = time.monotonic()
 
@@ -53,8 +53,8 @@ class Uses:
             self._database.close()
 
     def _note(self) -> None:
-        with suppress(sqlite3.Error, OSError, NotOursError):  # as in a folder of others
-            if self._database.path.exists():  # one that was removed is not made anew for that
+        with suppress(sqlite3.Error, OSError, NotOursError):  # as in a folder of somebody else's
+            if self._database.path.exists():  # a removed one is not created anew for that
                 task = partial(note_uses, self.keys)
                 self._database.run(task, write=True, patience=SHORT_PATIENCE)
         self.noted()

@@ -1,4 +1,4 @@
-"""Key vectors of chunks, kept between calls: in memory, and if wanted in a folder."""
+"""Key vectors of chunks, kept between calls: in memory, and in a folder if wanted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class VectorCache:
             n_dims: Numbers of a vector.
 
         Raises:
-            ValueError: If the cache is to keep another format than these vectors have.
+            ValueError: If the cache is to keep a format other than these vectors have.
         """
         if cache.options.store_format not in (None, "int8"):
             raise ValueError(
@@ -44,7 +44,7 @@ class VectorCache:
         self._shape = (n_heads, n_dims)
 
     def get(self, sizes: Mapping[str, int], device: torch.device) -> dict[str, KeyVectors]:
-        """What is there, by key; each counts as a hit or a miss.
+        """What is there, by key; each key counts as a hit or a miss.
 
         Args:
             sizes: The number of tokens under each key. What has another number is not returned.
@@ -74,7 +74,7 @@ class VectorCache:
         return found
 
     def has(self, keys: Sequence[str]) -> set[str]:
-        """Which are where they last longest: in the folder, else in memory."""
+        """Which entries are where they last longest: in the folder, else in memory."""
         if not self._cache.lasting:
             return {key for key in keys if key in self._cache.vectors}
         return self._cache.lasting.has(keys)

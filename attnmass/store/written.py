@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from attnmass.store.disk import DiskStore
 from attnmass.store.statements import LARGEST_ABOUT
 
-_MOST = 16  # models that are told
+_MOST = 16  # models that are listed
 _LONGEST_NAME = 1000  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """That a corpus was read into a store.
+    """The fact that a corpus was read into a store.
 
     Attributes:
         model: The name by which the model was loaded.
@@ -30,7 +30,7 @@ class Written:
 
 
 def read_written(store: DiskStore) -> tuple[Written, ...]:
-    """Who wrote into a store, one for each model, the latest last.
+    """Who wrote into a store, one entry for each model, the latest last.
 
     Raises:
         OSError: If the store cannot be used.

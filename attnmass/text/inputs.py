@@ -17,10 +17,10 @@ class Inputs:
     """The chunks of one call.
 
     Attributes:
-        chunks: All of them by input index; what is no text has the text `""`.
-        tokens: What the model reads of each, of those that it reads.
+        chunks: All of them by input index; what is not text has the text `""`.
+        tokens: What the model reads of each chunk that it reads.
         skipped: Why it does not read the others.
-        places: For each of `tokens` where it is in `distinct`.
+        places: For each of `tokens`, where it is in `distinct`.
     """
 
     chunks: tuple[Chunk, ...]
@@ -30,7 +30,7 @@ class Inputs:
 
     @property
     def distinct(self) -> list[Tokens]:
-        """What the model reads, each text once: a copy must not take from what others get."""
+        """What the model reads, each text once: a copy must not reduce what others get."""
         found: dict[int, Tokens] = {}
         for index, place in self.places.items():
             found.setdefault(place, self.tokens[index])
@@ -48,8 +48,8 @@ def read_chunks(
 
     Args:
         chunks: As the caller passed them.
-        plain: The tokenizer's own copy.
-        lazily: Whether texts that were here before are tokenized only once their tokens are needed.
+        plain: Our own copy of the tokenizer.
+        lazily: Whether texts that were seen before are tokenized only once their tokens are needed.
 
     Raises:
         TypeError: As `check_chunks`.
@@ -73,7 +73,7 @@ def read_chunks(
 
 
 def as_chunks(chunks: Sequence[str | Chunk]) -> tuple[list[Chunk], set[int]]:
-    """What the caller passed as chunks, and which of it is no text: they get the text `""`.
+    """What the caller passed as chunks, and which of it is not text: that gets the text `""`.
 
     Raises:
         TypeError: As `check_chunks`.
@@ -91,15 +91,15 @@ def as_chunks(chunks: Sequence[str | Chunk]) -> tuple[list[Chunk], set[int]]:
 
 
 def check_chunks(chunks: Sequence[str | Chunk], *, name: str = "chunks") -> None:
-    """Hold what a caller passed as chunks to be one flat list.
+    """Check that what a caller passed as chunks is one flat list.
 
-    What stands where a text is missing, such as `None`, NaN or another number, and bytes, pass:
-    they are not scored. What has texts in it has the wrong shape, and would be silently worth
+    What stands in for a missing text, such as `None`, NaN or another number, and bytes, passes: it
+    is not scored. An item that contains texts has the wrong shape, and would silently be worth
     nothing.
 
     Raises:
         TypeError: For a single text, for what has no length or no order, and for an item that is a
-            list, a mapping, or a document or node of a framework.
+            list, a mapping, or a framework's document or node.
     """
     if isinstance(chunks, str | bytes | Chunk):
         raise TypeError(f"{name} must be a sequence of texts: pass [text]")
@@ -126,7 +126,7 @@ def as_queries(queries: Sequence[str], *, name: str = "query") -> list[str]:
     """What the caller passed as queries, each as a `str` of its own characters.
 
     Raises:
-        TypeError: If one is no string, or all are one.
+        TypeError: If one is not a string, or all together are one string.
         ValueError: If one is blank.
     """
     if isinstance(queries, str):

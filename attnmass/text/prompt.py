@@ -71,7 +71,7 @@ def tokenize_prompt(prompt: Prompt, tokenizer: Any, plain: PlainTokenizer) -> Pr
     Args:
         prompt: The wording.
         tokenizer: The transformers tokenizer, for its template and its first token.
-        plain: The same tokenizer's own copy.
+        plain: Our own copy of the same tokenizer.
 
     Raises:
         UnsupportedModelError: If the chat template loses what a user turn says.
@@ -105,7 +105,7 @@ def tokenize_prompt(prompt: Prompt, tokenizer: Any, plain: PlainTokenizer) -> Pr
 
 
 def chunk_text(chunk: Chunk) -> str:
-    """What the model reads of a chunk: its title on a line of its own, then its text."""
+    """What the model reads of a chunk: its title on its own line, then its text."""
     return f"{_lead(chunk)}{chunk.text}{chunk.after}"
 
 

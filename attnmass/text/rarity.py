@@ -35,7 +35,7 @@ class Rarity:
     """How rare words are, judged by some texts.
 
     Attributes:
-        counts: In how many of them a word's beginning stands.
+        counts: In how many of them each word's beginning occurs.
         n_texts: How many there are.
     """
 

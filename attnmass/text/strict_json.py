@@ -1,4 +1,4 @@
-"""JSON that others wrote, with no number in it that an answer could not repeat."""
+"""JSON that others wrote, without any number that an answer could not repeat."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, NoReturn
 def read_json(text: str) -> Any:
     """What a JSON text says, where Python's own reader is too lenient.
 
-    That one takes `NaN` and `Infinity`, which JSON has not, and makes `inf` of `1e999`: no JSON
-    can be written of either again.
+    That accepts `NaN` and `Infinity`, which JSON does not have, and makes `1e999` into `inf`: none
+    of these can be written as JSON again.
 
     Args:
         text: One JSON text.
 
     Raises:
-        ValueError: If it is none, or has a number that neither `int` nor a finite `float` holds;
-            as `json.JSONDecodeError` where there is a place to tell.
+        ValueError: If it is not one, or has a number that neither `int` nor a finite `float` holds;
+            as `json.JSONDecodeError` where there is a place to name.
         RecursionError: If it is nested too deeply.
     """
     return json.loads(text, parse_constant=_refuse, parse_float=_float, parse_int=_int)
@@ -39,6 +39,6 @@ def _float(digits: str) -> float:
 def _int(digits: str) -> int:
     try:
         return int(digits)
-    except ValueError:  # longer than Python reads: it takes time that grows by the square
+    except ValueError:  # longer than Python reads: that takes time that grows with the square
         limit = sys.get_int_max_str_digits()
         raise ValueError(f"a number has more than {limit:,} digits") from None

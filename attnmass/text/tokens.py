@@ -18,7 +18,7 @@ from attnmass.errors import UnsupportedModelError
 
 _MOST_SEEN = 1 << 17  # texts that are known by their digest, some 200 bytes each
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# In what `tokenizers` writes; keys are in one order, and quotes inside of texts are escaped.
+# In what `tokenizers` writes; keys are in one order, and quotes inside texts are escaped.
 _ADDED = '"added_tokens":'
 
 
@@ -44,7 +44,7 @@ class Tokens:
 
 
 class KnownTokens(Tokens):
-    """Tokens of a text that was tokenized before: their number and digest, all else on demand."""
+    """Tokens of a text that was tokenized before: their number and digest; all else on demand."""
 
     __slots__ = ("_digest", "_found", "_length", "_tokenize")
     _digest: bytes
@@ -57,7 +57,7 @@ class KnownTokens(Tokens):
 
         Args:
             digest: As `Tokens.digest`.
-            length: How many there are.
+            length: How many tokens there are.
             tokenize: Gives them.
         """
         set_slot = object.__setattr__  # the base is frozen
@@ -95,11 +95,12 @@ class KnownTokens(Tokens):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a tokenizer puts around one text or two for its model to read.
+    """What a tokenizer puts around one or two texts for its model to read.
 
     Attributes:
-        control: Token ids before the first text, after each text but the last, and after the last.
-        control_types: The token type of each of them; 0 where the tokenizer tells its model none.
+        control: Token ids before the first text, after each text except the last, and after the
+            last.
+        control_types: The token type of each of them; 0 where the tokenizer gives its model none.
         text_types: The token type of each text's tokens.
     """
 
@@ -123,7 +124,7 @@ class Frame:
 
 
 class PlainTokenizer:
-    """A tokenizer's own copy, for text that is content and for text that is template.
+    """Our own copy of a tokenizer, for text that is content and for text that is template.
 
     The caller's tokenizer is read once and never used again, so its padding side, truncation and
     special-token settings neither matter nor change.
@@ -136,7 +137,7 @@ class PlainTokenizer:
             tokenizer: A fast transformers tokenizer.
 
         Raises:
-            UnsupportedModelError: If it has no `tokenizers` backend, so that offsets are not known.
+            UnsupportedModelError: If it has no `tokenizers` backend, so that offsets are unknown.
         """
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
@@ -147,13 +148,13 @@ class PlainTokenizer:
         self._tells_types = "token_type_ids" in getattr(tokenizer, "model_input_names", ())
         text = backend.to_str()
         self._template = _rebuild(text)
-        # Alone, and spliced back in: all else is megabytes, which take long to parse and to write.
+        # Alone, and spliced back in: the rest is megabytes, which take long to parse and to write.
         start = text.index(_ADDED) + len(_ADDED)
         added, end = json.JSONDecoder().raw_decode(text, start)
         # As the tokenizer has them; below more of them become special.
         self._added = [(token["id"], token["content"], token["special"]) for token in added]
-        # What the chat template writes between turns must be plain text in content, also where the
-        # tokenizer does not call it special; white space, which some add as tokens, it may share.
+        # What the chat template writes between turns must be plain text in content, even where the
+        # tokenizer does not call it special; white space, which some add as tokens, may be shared.
         template = str(getattr(tokenizer, "chat_template", None) or "")
         self._chat_template = template
         for token in added:
@@ -166,7 +167,7 @@ class PlainTokenizer:
         self._guard = threading.Lock()
 
     def known(self, texts: Sequence[str]) -> list[Tokens]:
-        """What `content` gives; of texts that were here before no more than is asked for.
+        """What `content` gives; for texts that were seen before, no more than is asked for.
 
         Thousands of chunks whose key vectors are kept need no tokens, only what finds the vectors.
         """
@@ -236,10 +237,10 @@ class PlainTokenizer:
         )
 
     def check_fits(self, n_embeddings: int) -> None:
-        """Raise `UnsupportedModelError` if a text could have a token that the model has not.
+        """Raise `UnsupportedModelError` if a text could have a token that the model does not have.
 
-        Special tokens that neither the chat template nor a frame has do not count: no text gives
-        them, and some models bring one too many.
+        Special tokens that are in neither the chat template nor a frame do not count: no text gives
+        them, and some models have one too many.
 
         Args:
             n_embeddings: How many tokens the model knows.
@@ -258,7 +259,7 @@ class PlainTokenizer:
             )
 
     def as_reader(self) -> Tokenizer:
-        """The tokenizer as a model that reads the text as it is would use it; not to be changed."""
+        """The tokenizer as a model reading the text as it is would use it; not to be modified."""
         return self._template
 
     def _checked(self, text: str, encoding: Any) -> Tokens:

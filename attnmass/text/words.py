@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from attnmass.text.echo import Echo
 from attnmass.text.rarity import LETTERS, UNSPACED, Rarity, beginnings
 
-_K1, _B = 0.9, 0.4  # of BM25, as Anserini has them
-_WHOLE = 2**30  # what a query's words weigh together, nearly
-_ROWS = 256  # texts that are held against all at once
+_K1, _B = 0.9, 0.4  # of BM25, as in Anserini
+_WHOLE = 2**30  # what a query's words weigh together, roughly
+_ROWS = 256  # texts that are compared with all at once
 
 
 class QueryWords:
@@ -22,7 +22,7 @@ class QueryWords:
     """
 
     def __init__(self, query: str, rarity: Rarity) -> None:
-        """Weigh each word of the query once.
+        """Weight each word of the query once.
 
         Args:
             query: The query.
@@ -48,7 +48,7 @@ class QueryWords:
         text = self._echo.without(text).lower()
         found = 0
         for place, (one, standing) in enumerate(self._words):
-            # Short words stand within many others, so they are looked for where most stand first.
+            # Short words occur within many others, so the places where most occur are tried first.
             if standing in text or (one in text and _says(text, one)):
                 found |= 1 << place
         return found
@@ -84,7 +84,7 @@ class QueryWords:
 
 
 def bm25(query: str, texts: Sequence[str], rarity: Rarity) -> list[float]:
-    """What texts say of a query's words, by how many of these texts have them; at least 0.
+    """How much texts say of a query's words, by how many of these texts have them; at least 0.
 
     From Robertson and Zaragoza (2009, equation 3.15), with Lucene's inverse document frequencies,
     which are above 0. Where a text repeats the query, it says nothing, see `Echo`.
@@ -104,14 +104,14 @@ def bm25(query: str, texts: Sequence[str], rarity: Rarity) -> list[float]:
 
 
 def _between_spaces(beginning: str) -> str:
-    """What a text has in it that says a word, but for its marks and its ends."""
+    """What a text that says a word contains, except for its marks and at its ends."""
     if UNSPACED.search(beginning):
         return beginning
     return f" {beginning}" if len(beginning) >= LETTERS else f" {beginning} "
 
 
 def _says(text: str, beginning: str) -> bool:
-    """Whether a word of a text in small letters begins so, or is that, if it is shorter."""
+    """Whether a word of a lower-case text begins so, or, where it is shorter, is exactly that."""
     start, size = text.find(beginning), len(beginning)
     while start >= 0:
         end = start + size

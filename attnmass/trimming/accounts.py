@@ -1,4 +1,4 @@
-"""What is kept so far, and what it takes: the accounts of one choice of spans."""
+"""What is kept so far, and how many tokens it takes: the accounts of one choice of spans."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from attnmass.trimming.cut import longest_beginning
 from attnmass.trimming.options import Trim
 from attnmass.trimming.render import join_kept
 
-_MERGED = 2  # tokens that a span may take less of beside others than alone
+_MERGED = 2  # tokens by which a span may take less next to others than alone
 
 
 class Accounts:
-    """Spans that are kept, and their tokens: estimated span by span, counted where it is close.
+    """Spans that are kept, and their tokens: estimated span by span, counted where close.
 
     Attributes:
-        kept: For each candidate its kept spans, with why.
+        kept: For each candidate, its kept spans, with the reasons.
         order: The same, in reading order.
-        sizes: Tokens of each span of each candidate by itself; zeros where there is no budget.
+        sizes: Tokens of each span of each candidate, each by itself; zeros where there is no
+            budget.
         ratio_left: Tokens that `keep_ratio` leaves.
     """
 
@@ -34,7 +35,7 @@ class Accounts:
         budgets = trim.max_tokens is not None or trim.keep_ratio is not None
         self.sizes = _sizes(candidates, count if budgets else None)
         self._join = count("\n\n")
-        # What a span may take less, where it fills a gap that was marked.
+        # How much less a span may take where it fills a gap that was marked.
         self._less = _MERGED + count(trim.separator)
         self._ends: dict[Place, int] = {}  # of spans that are cut
         self.clear()
@@ -44,13 +45,13 @@ class Accounts:
         self.kept: list[dict[int, str]] = [{} for _ in self._candidates]
         self.order: list[list[int]] = [[] for _ in self._candidates]
         self._used = 0  # tokens of what is kept, by the sum of its parts since they were counted
-        self._doubt = 0  # by how much that may be too much
+        self._doubt = 0  # by how much that may be too high
         self.ratio_left = float("inf")
         if self._trim.keep_ratio is not None:
             self.ratio_left = self._trim.keep_ratio * sum(map(sum, self.sizes)) + 1e-9
 
     def take(self, c: int, new: Sequence[int], why: Sequence[str]) -> None:
-        """Keep spans of a chunk, whatever they take."""
+        """Keep spans of a chunk, however many tokens they take."""
         for i, reason in zip(new, why, strict=True):
             self.kept[c][i] = reason
             insort(self.order[c], i)
@@ -67,13 +68,13 @@ class Accounts:
         return sum(self.sizes[c][i] for i in spans)
 
     def may_have_room(self, c: int, new: Sequence[int]) -> bool:
-        """Whether `has_room` may say yes, without a count."""
+        """Whether `has_room` may say yes, without counting."""
         return self._trim.max_tokens is None or self._fits(
             self.size(c, new) - self._less * len(new)
         )
 
     def has_room(self, c: int, new: Sequence[int]) -> bool:
-        """Whether `max_tokens` has room for more spans of a chunk; they are counted if it has."""
+        """Whether `max_tokens` has room for more spans of a chunk; if so, they are counted."""
         if self._trim.max_tokens is None:
             return True
         if not self.may_have_room(c, new):
@@ -86,7 +87,7 @@ class Accounts:
         return True
 
     def _fits(self, more: int) -> bool:
-        """Whether so many more tokens fit; where it is close, what is kept is counted first."""
+        """Whether this many more tokens fit; where it is close, what is kept is counted first."""
         room = (self._trim.max_tokens or 0) - self._used
         if room < more <= room + self._doubt:
             room = (self._trim.max_tokens or 0) - self.recount()
@@ -114,12 +115,12 @@ class Accounts:
         return self._used
 
     def over(self) -> int:
-        """By how many tokens all is more than `max_tokens`; 0 or less where it is not."""
+        """By how many tokens everything exceeds `max_tokens`; 0 or less where it does not."""
         return 0 if self._trim.max_tokens is None else self.recount() - self._trim.max_tokens
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """For each candidate its kept text."""
+        """For each candidate, its kept text."""
         return tuple(self._text(c, order) for c, order in enumerate(self.order))
 
     def span(self, c: int, i: int) -> tuple[int, int]:
@@ -133,7 +134,7 @@ class Accounts:
         return self._candidates[c].text[start:end]
 
     def take_beginning(self, c: int, i: int) -> bool:
-        """Keep as much of a span as fits by itself, whole words; whether that is any."""
+        """Keep as much of a span as fits by itself, in whole words; whether that is any."""
         size = longest_beginning(self.words(c, i), partial(self._is_within, c))
         if size:
             self.take(c, [i], ["score"])

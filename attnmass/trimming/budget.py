@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 
 class TokenCounter:
-    """How many tokens the reader makes of a text.
+    """How many tokens the reader makes from a text.
 
     Control tokens in the text count as the reader would read them; none are added around it.
     """
@@ -49,8 +49,8 @@ class TokenCounter:
     def total(self, texts: Sequence[str]) -> int:
         """Tokens of texts that are sent together, joined by blank lines.
 
-        Tokenizers may merge across a join or not, and readers may join otherwise: the larger count
-        of the texts joined and the texts apart.
+        Tokenizers may or may not merge across a join, and readers may join differently: the larger
+        of the counts of the texts joined and of the texts apart.
         """
         if not texts:
             return 0

@@ -105,15 +105,15 @@ def trim_chunks(
     """Choose the spans of the chunks that were kept, and mark those of all others.
 
     Args:
-        kept: Chunks in the order that the reader gets them; those without text are let go.
+        kept: Chunks in the order that the reader gets them; those without text are removed.
         dropped: Chunks that were dropped already.
-        scored: Spans by input index, of every chunk that has text and was looked into.
+        scored: Spans by input index, for every chunk that has text and was looked into.
         trim: What was asked for.
         count: Counts the reader's tokens.
-        render: What the reader gets of a chunk, from its input index and its kept text.
-        leaning: By input index, for a span the earlier one that it leans on.
-        min_relevance: Chunks and spans of less relevance stay out but for `min_keep` and
-            `must_keep`; those without relevance are not held to it.
+        render: Gives what the reader gets of a chunk, from its input index and its kept text.
+        leaning: By input index: for a span, the earlier one that it leans on.
+        min_relevance: Chunks and spans of less relevance stay out, except for `min_keep` and
+            `must_keep`; it does not apply to those without a relevance.
         final: As in `choose`.
 
     Raises:
@@ -178,7 +178,7 @@ def _id(chunks: Sequence[RankedChunk], scored: Mapping[int, ScoredText], place: 
 def _notes(
     chunks: Sequence[RankedChunk], scored: Mapping[int, ScoredText], choice: Choice, trim: Trim
 ) -> tuple[str, ...]:
-    """What a caller should know of a choice."""
+    """What a caller should know about a choice."""
     notes = []
     if choice.over:
         notes.append(
@@ -206,7 +206,7 @@ def _chosen(
     spans = _spans(source, choice.kept[place], choice.reasons[place], mine)
     if any(span.kept for span in spans):
         return replace(chunk, text=choice.texts[place], spans=spans)
-    # The best span of a dropped chunk says what it was dropped for; a heading goes with others.
+    # The best span of a dropped chunk says why it was dropped; a heading goes with others.
     best = max(spans, key=lambda span: (span.reason != "title", span.score))
     return replace(chunk, text="", spans=spans, dropped=best.reason)
 

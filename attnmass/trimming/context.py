@@ -11,15 +11,15 @@ import numpy.typing as npt
 def leaning(
     attention: Mapping[int, npt.NDArray[np.float32]], groups: Mapping[int, Sequence[int]]
 ) -> dict[int, int]:
-    """For each span the earlier one that gets most of its attention.
+    """For each span, the earlier one that gets most of its attention.
 
     Args:
-        attention: By the number of a span attention from its tokens to the chunk's, averaged over
+        attention: By the number of a span, attention from its tokens to the chunk's, averaged over
             the span's tokens and over heads, `[token]`.
-        groups: The tokens of each span that counts, in reading order, none of them empty.
+        groups: The tokens of each span that counts, in reading order, none empty.
 
     Returns:
-        By the number of a span that of the one that it leans on, where one before it gets some.
+        By the number of a span, that of the one that it leans on, where one before it gets any.
     """
     numbers = list(groups)
     tokens = np.array([token for group in groups.values() for token in group], dtype=np.int64)

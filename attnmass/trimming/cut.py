@@ -17,7 +17,7 @@ _JOINER = "\u200d"
 
 
 def longest_beginning(text: str, fits: Callable[[str], bool]) -> int:
-    """Length of the longest beginning that fits and is whole words.
+    """Length of the longest beginning that fits and consists of whole words.
 
     In scripts without spaces, and between emoji, every character with its marks is a word.
 

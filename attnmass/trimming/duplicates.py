@@ -1,4 +1,4 @@
-"""Spans that say again what another chunk says already, as overlapping chunks and copies do."""
+"""Spans that repeat what another chunk already says, as overlapping chunks and copies do."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from itertools import islice
 
 from attnmass.trimming.candidates import Place
 
-# Two texts are nearly the same where they share so much of their runs of `_RUN` words (Jaccard's
+# Two texts are nearly the same where they share this much of their runs of `_RUN` words (Jaccard's
 # index; Broder, "On the resemblance and containment of documents", 1997) and have the same numbers.
-# One that has another word in its middle is not taken for the same unless it has about 60 words.
+# A text with one different word in its middle is not taken for the same unless it has about 60
+# words.
 THRESHOLD = 0.9
 
 _RUN = 3
 # Words, numbers with their sign and marks, and signs that change what is said, such as those of
-# currencies; other punctuation says the same in any form.
+# currencies; other punctuation means the same in any form.
 _WORD = re.compile(
     r"[-+\u2212]?\d(?:[.,:/-]?\d)*|[^\W\d]+"
     r"|[^\w\s.,;:!?'\"()\[\]{}<>*_`#|~\u00ab\u00bb\u2010-\u2027\u2039\u203a\u3001-\u3011\u30fb"
     r"\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f-]"
 )
-_MOST = 16  # texts that are compared with one, at most, for each of its runs that is looked up
+_MOST = 16  # texts that one is compared with, at most, for each of its runs that is looked up
 
 
 Words = tuple[str, ...]
@@ -37,7 +38,7 @@ class _Text:
 
 
 class Copies:
-    """Texts that were taken, by what they say; looking one up takes time linear in it."""
+    """Texts that were taken, by what they say; looking one up takes time linear in its length."""
 
     def __init__(self) -> None:
         self._same: dict[Words, _Bucket] = {}
@@ -62,7 +63,7 @@ class Copies:
                 del bucket[place[0]]
 
     def same(self, chunk: int, text: str) -> Place | None:
-        """Where another chunk has the same, but for case, white space and punctuation."""
+        """Where another chunk has the same, apart from case, white space and punctuation."""
         return next(_elsewhere(chunk, self._same.get(_words(text), {})), None)
 
     def like(self, chunk: int, text: str) -> Place | None:
@@ -96,9 +97,9 @@ def _words(text: str) -> Words:
 
 
 def _rarest(runs: frozenset[Words]) -> list[Words]:
-    """Those of a text's runs of which two texts that are alike have one in common.
+    """The rarest of a text's runs, enough that two texts that are alike share at least one of them.
 
-    Texts that share so much cannot differ in all of the first ones of any order that both keep
+    Texts that share this much cannot differ in all of the first runs in any order that both follow
     (Chaudhuri et al., "A primitive operator for similarity joins in data cleaning", 2006).
     """
     enough = len(runs) - int(THRESHOLD * len(runs) - 1e-9)

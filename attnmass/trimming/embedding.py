@@ -1,4 +1,4 @@
-"""How like a query spans are, by an embedding model that the caller has."""
+"""How similar spans are to a query, by an embedding model that the caller has."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _OfTexts = Callable[[list[str]], Any]
 class Embedder:
     """Vectors of a query and of texts, whichever framework the model is of.
 
-    Nothing of the frameworks is imported: a model is known by the methods that it has.
+    Nothing from the frameworks is imported: a model is recognised by the methods that it has.
     """
 
     def __init__(self, model: Any) -> None:
-        """Bind to a model, of which nothing is changed.
+        """Bind to a model; nothing in it is changed.
 
         Args:
-            model: Of sentence-transformers (`encode`; where it has them `encode_query` and
+            model: One of sentence-transformers (`encode`; where it has them, `encode_query` and
                 `encode_document`, which set its prompts), a LlamaIndex `BaseEmbedding`
                 (`get_query_embedding`, `get_text_embedding_batch`), or LangChain `Embeddings`
                 (`embed_query`, `embed_documents`).
@@ -46,8 +46,8 @@ class Embedder:
         """The vector of a query, `[size]`.
 
         Raises:
-            ValueError: If it is none, or has NaN.
-            TypeError: If it is to be awaited.
+            ValueError: If it is not one, or has NaN.
+            TypeError: If it has to be awaited.
         """
         found = self._numbers(self._of_query(encodable(text)))
         (vector,) = self._rows(found[None] if found.ndim == 1 else found, 1)
@@ -57,13 +57,13 @@ class Embedder:
         """The vectors of texts, embedded in one call, `[text, size]`.
 
         Raises:
-            ValueError: If they are not as many, not of one length, or have NaN.
-            TypeError: If they are to be awaited.
+            ValueError: If they are not as many as the texts, not of one length, or have NaN.
+            TypeError: If they have to be awaited.
         """
         return self._rows(self._numbers(self._of_texts(list(map(encodable, texts)))), len(texts))
 
     def cosines(self, query: Floats, texts: Floats) -> Floats:
-        """The cosine of each text with the query, `[text]`, in [-1, 1]; of zeros it is 0.
+        """The cosine of each text with the query, `[text]`, in [-1, 1]; 0 for vectors of zeros.
 
         Args:
             query: From `query`.
@@ -99,7 +99,7 @@ class Embedder:
             ) from error
 
     def _rows(self, found: Floats, count: int) -> Floats:
-        """Held to be so many vectors."""
+        """Checks that it is `count` vectors."""
         if found.ndim != 2 or len(found) != count or not found.size:
             asked = f"{count} vector{'s were' if count > 1 else ' was'} asked for"
             raise ValueError(f"{self._who} gave an array of {found.shape} where {asked}")
@@ -109,7 +109,7 @@ class Embedder:
 
 
 def _in_memory(given: Any) -> Any:
-    """What numpy can read: not a tensor on a device, in bfloat16, sparse, or with a gradient."""
+    """What numpy can read: no tensor on a device, in bfloat16, sparse, or with a gradient."""
     if _is_tensor(given):
         found = given.detach().cpu().to_dense()
         return (found.double() if found.is_floating_point() else found).numpy()
@@ -134,10 +134,10 @@ def _over(vectors: Floats, sizes: Floats) -> Floats:
 
 
 def with_cosines(scores: Floats, cosines: Floats, weight: float) -> Floats:
-    """Scores of spans that embeddings have a part in: `score * exp(weight * (cosine - 1))`.
+    """Scores of spans in which embeddings play a part: `score * exp(weight * (cosine - 1))`.
 
     That is a conditional logit of the score's logarithm and the cosine. No factor is above 1, so
-    that what bounds the scores still does; no other span has a part in it.
+    what bounds the scores still does; no other span affects it.
 
     Args:
         scores: By attention, `[span]`, in [0, 1].
@@ -186,7 +186,7 @@ def _sentence_transformers(model: Any) -> tuple[_OfQuery, _OfTexts]:
 
 
 def _taken(encode: Callable[..., Any]) -> dict[str, bool]:
-    """Of what sentence-transformers' `encode` is to be told, what another one takes, too."""
+    """Of the arguments for sentence-transformers' `encode`, those that another one also takes."""
     takes = inspect.signature(encode).parameters.values()
     every = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes)
     names = {one.name for one in takes}

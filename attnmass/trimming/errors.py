@@ -1,4 +1,4 @@
-"""What can go wrong with what was asked of trimming."""
+"""What can go wrong with a request to trim."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class BudgetError(ValueError):
 
 
 class PatternError(ValueError):
-    """A pattern of a user's that takes too long."""
+    """A user's pattern that takes too long."""

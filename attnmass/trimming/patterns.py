@@ -13,7 +13,7 @@ import regex
 from attnmass.options.checks import check_items, did_you_mean
 from attnmass.trimming.errors import PatternError
 
-# Of all chunks of a call, for each of the user's own expressions: some take exponential time.
+# Over all chunks of a call, for each of the user's own expressions: some take exponential time.
 SECONDS = 5.0
 
 _CURRENCY = "[$€£¥₹₩₽₺₪฿]|USD|EUR|GBP|JPY|CHF|CNY|INR"
@@ -23,8 +23,8 @@ _MONTH = (
     r"|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
 )
 
-# Each begins where none of its own characters stands before it, or has a bounded length, so that
-# it takes linear time on any text.
+# Each begins where none of its own characters comes before it, or has a bounded length, so that it
+# takes linear time on any text.
 _NUMBERS = re.compile(r"\d+")
 _AMOUNTS = re.compile(
     rf"(?:{_CURRENCY})\s?\d[\d.,'\u2019]*{_SCALE}?"
@@ -69,7 +69,7 @@ class Patterns:
     """Patterns that are ready to be looked for.
 
     Attributes:
-        ready: Of the ready-made sets.
+        ready: Those of the ready-made sets.
         own: The user's own.
     """
 
@@ -85,10 +85,10 @@ class Patterns:
 
 
 class Search:
-    """A look for patterns through several texts, with one bound on its time."""
+    """A search for patterns through several texts, with one bound on its time."""
 
     def __init__(self, patterns: Patterns) -> None:
-        """Nothing was looked at yet."""
+        """Nothing has been searched yet."""
         self._patterns = patterns
         self._left = dict.fromkeys(patterns.own, SECONDS)
 
@@ -96,7 +96,7 @@ class Search:
         """Where a text has one of the patterns, `[start, end)`; empty matches do not count.
 
         Raises:
-            PatternError: If one of the user's own took too long, over all texts so far.
+            PatternError: If one of the user's own patterns took too long, over all texts so far.
         """
         found = [match.span() for each in self._patterns.ready for match in each.finditer(text)]
         for pattern in self._patterns.own:
@@ -118,15 +118,15 @@ class Search:
 
 
 def read_patterns(names: Sequence[str]) -> Patterns:
-    """Look up sets by their names, and compile what is none.
+    """Look up sets by their names, and compile whatever is not one.
 
     Args:
-        names: Of `SETS`, or regular expressions as the `regex` package has them.
+        names: Names in `SETS`, or regular expressions of the `regex` package.
 
     Raises:
-        TypeError: If these are no strings.
-        ValueError: If one is empty or no regular expression, or looks like a misspelled name of a
-            set.
+        TypeError: If these are not strings.
+        ValueError: If one is empty or not a regular expression, or looks like a misspelled name of
+            a set.
     """
     check_items("must_keep", names, str, instead="a list such as ['amounts', r'ERR-\\d+']")
     ready = tuple(SETS[name] for name in names if name in SETS)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 
 def join_kept(text: str, spans: Sequence[tuple[int, int]], separator: str) -> str:
-    """Kept spans verbatim, in order, a separator where something was dropped between them.
+    """Kept spans verbatim, in order, with a separator where something was dropped between them.
 
     The white space around what was dropped stays, so that a block remains a block; white space
-    alone between two spans is no gap. What was dropped at the ends is not marked.
+    alone between two spans is not a gap. What was dropped at the ends is not marked.
 
     Args:
         text: The chunk's text.
@@ -20,7 +20,7 @@ def join_kept(text: str, spans: Sequence[tuple[int, int]], separator: str) -> st
 
 
 def kept_parts(text: str, spans: Sequence[tuple[int, int]], separator: str) -> Iterator[str]:
-    """What `join_kept` joins: each span with what stands before it; arguments as there."""
+    """What `join_kept` joins: each span with what comes before it; arguments as there."""
     last: int | None = None
     for start, end in spans:
         before = "" if last is None else _between(text[last:start], separator)

@@ -32,12 +32,13 @@ def scored_text(
     Args:
         inputs: The chunks.
         index: Which of them.
-        attention: `[head, token]`; what is below zero, next to a null query, counts as zero.
-        chunk_score: The chunk's, by all of them.
+        attention: `[head, token]`; what is below zero, where a null query is subtracted, counts as
+            zero.
+        chunk_score: The chunk's, among all of them.
         segments: Its spans.
         profile: The heads that are read.
         beside: What the distinct chunks got beside a background, for relevance.
-        words: The query's, where they have a part in it.
+        words: The query's, where they play a part in it.
     """
     masses = token_masses(attention, profile.span_weights).double().clamp(min=0)
     offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
@@ -64,7 +65,7 @@ def _relevances(
     rule: RelevanceRule,
     words: QueryWords | None,
 ) -> list[float]:
-    """Relevance of each span of a chunk, by its masses beside the background, `[span][head]`."""
+    """Relevance of each span of a chunk, from its masses beside the background, `[span][head]`."""
     said = [0.0] * len(segments)
     if words is not None and rule.span_words:
         said = [words.said(text[each.start : each.end]) for each in segments]

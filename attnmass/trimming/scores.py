@@ -1,4 +1,4 @@
-"""Attention on tokens brought to spans of characters."""
+"""Attention on tokens assigned to spans of characters."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def span_masses(tokens: TokenMass, spans: Spans) -> tuple[Floats, Floats]:
 
     A token counts for the spans that it lies in by its share of characters there, so that spans
     that cover the text have all its mass between them, and several tokens of one character all
-    count where it is. A token of no characters, as tokenizers that leave white space out of their
-    offsets give it, counts where the character before it is.
+    count where that character is. A token of no characters, as from tokenizers that leave white
+    space out of their offsets, counts where the character before it is.
 
     Returns:
         Masses `[span]` (of several heads `[head, span]`) and token counts `[span]`; counts are
@@ -79,7 +79,7 @@ def tokens_of(offsets: Integers, shift: int, spans: Spans) -> list[list[int]]:
 
 
 def _near(start: Integers, end: Integers, bounds: Integers) -> list[slice]:
-    """A run of tokens for each span, with all that are in it, also where offsets are not sorted."""
+    """A run of tokens for each span, with all that are in it, even where offsets are not sorted."""
     first = np.searchsorted(np.maximum.accumulate(end), bounds[:, 0], side="right")
     least = np.minimum.accumulate(start[::-1])[::-1]  # no later token starts before that
     last = np.searchsorted(least, bounds[:, 1], side="left")
@@ -91,13 +91,14 @@ def span_shares(
 ) -> Floats:
     """The share of its chunk that each span has, see `SpanRule`.
 
-    Headings name what is asked for and answer nothing: they are held against the other spans, take
-    nothing from them, and have no more than the best of them.
+    Headings name what is asked for and answer nothing: they are compared with the other spans, take
+    nothing from them, and get no more than the best of them.
 
     Args:
-        by_head: For each head its mass of each span, `[head, span]`.
+        by_head: For each head, its mass on each span, `[head, span]`.
         exponents: One for each head.
-        body: Which spans are no headings, `[span]`; default: all. Where all are, they share.
+        body: Which spans are not headings, `[span]`; default: all. Where all are headings, they
+            share.
 
     Returns:
         `[span]`, in [0, 1]; those of the body sum to 1.
@@ -117,7 +118,7 @@ def span_scores(masses: Floats, counts: Floats, chunk_score: float, rule: SpanRu
     """What spans of different chunks are ordered by.
 
     `(mass / tokens ** length_exponent) ** (1 - chunk_share) * chunk_score ** chunk_share`: long
-    spans gather mass by their length alone, and a sentence of a chunk that matters matters more.
+    spans gather mass by their length alone, and a sentence in a chunk that matters matters more.
 
     Args:
         masses: From `span_masses`, or from `span_shares` where the rule has exponents, `[span]`.
@@ -134,12 +135,12 @@ def span_scores(masses: Floats, counts: Floats, chunk_score: float, rule: SpanRu
 
 
 def best_possible(mass: float, chunk_score: float, rule: SpanRule) -> float:
-    """What no span of a chunk scores more than, without a look at its spans.
+    """An upper bound on the score of any span of a chunk, without a look at its spans.
 
-    By a rule with exponents that is what a span has that is all of its chunk.
+    By a rule with exponents, that is the score of a span that is all of its chunk.
 
     Args:
-        mass: The chunk's, by the heads that score spans.
+        mass: The chunk's, from the heads that score spans.
         chunk_score: As in `span_scores`.
         rule: Likewise.
     """

@@ -1,4 +1,4 @@
-"""The choice of spans: which are kept, and why each of the others is not."""
+"""The choice of spans: which are kept, and why the others are not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def choose(
         candidates: In the order that the reader gets them.
         trim: What was asked for.
         count: Counts the reader's tokens.
-        final: Whether `on_empty` says what to do where no span fits; if not, none is kept.
+        final: Whether `on_empty` says what to do where no span fits; if not, nothing is kept.
 
     Raises:
         BudgetError: If no span is kept, or what must stay is more than `max_tokens`, and `on_empty`
@@ -42,7 +42,7 @@ class _Chooser:
         self._trim = trim
         self._listed = [chunk.taking_part(trim.keep_titles) for chunk in candidates]
         self._accounts = Accounts(candidates, trim, count)
-        # Without a ceiling nothing is gained by leaving repetitions out.
+        # Without a ceiling, nothing is gained by leaving repetitions out.
         self._copies = None if trim.max_tokens is None else Copies()
         self._duplicate_of: dict[Place, Place] = {}
         self._beyond: set[Place] = set()  # what `top_p` leaves out
@@ -66,7 +66,7 @@ class _Chooser:
         return self._result(places)
 
     def _ranked(self) -> list[Place]:
-        """Spans that take part, what is relevant first, each best first."""
+        """Spans that take part, relevant ones first, best first within each group."""
         places = [(c, i) for c, listed in enumerate(self._listed) for i in listed]
         return sorted(places, key=self._rank)
 
@@ -85,7 +85,7 @@ class _Chooser:
         return bisect_left(reached, self._trim.top_p * reached[-1]) + 1
 
     def _take_what_must_stay(self) -> bool:
-        """Keep what `must_keep` names before all else; whether the choice goes on."""
+        """Keep what `must_keep` names before all else; returns whether the choice goes on."""
         must = [(c, i) for c, chunk in enumerate(self._candidates) for i in chunk.must]
         must.sort(key=self._rank)
         for c, i in must:
@@ -170,7 +170,7 @@ class _Chooser:
         much = self._accounts.size(c, new) > self._accounts.ratio_left and not exempt
         again = self._dropped.get((c, i)) == "max_tokens"
         if again and not much and not self._accounts.may_have_room(c, new):
-            return "max_tokens"  # and need not be compared with others once more
+            return "max_tokens"  # and need not be compared with others again
         copies, words = self._copies, self._accounts.words(c, i)
         twin = None if copies is None else copies.like(c, words)
         if twin is not None:
@@ -195,7 +195,7 @@ class _Chooser:
             self._copies.add((c, i), self._accounts.words(c, i))
 
     def _settle(self, places: Sequence[Place]) -> None:
-        """Let go of what is too much when all is counted, and take what fits after all.
+        """Drop what is too much once everything is counted, and take what now fits after all.
 
         Parts may take more together than their sum, and what came later may have made room.
         """
@@ -212,7 +212,7 @@ class _Chooser:
                 return
 
     def _hold_ceiling(self) -> list[Place]:
-        """Let go of what came last while it is too much; returns what went."""
+        """Drop what came last while it is too much; returns what was dropped."""
         gone: list[Place] = []
         accounts = self._accounts
         while (over := accounts.over()) > 0 and self._taken:
@@ -265,7 +265,7 @@ class _Chooser:
         )
 
     def _nothing_fits(self, places: Sequence[Place]) -> None:
-        """What `on_empty` says, where a budget is why nothing is kept."""
+        """Do what `on_empty` says, where a budget is the reason that nothing is kept."""
         places = [place for place in places if self._dropped[place] in _BUDGETS]
         if places and self._trim.on_empty == "cut":
             self._cut(places)
@@ -285,7 +285,8 @@ class _Chooser:
     def _cut(self, places: Sequence[Place]) -> None:
         """Keep the longest beginning that fits of the best span that has one.
 
-        Of each chunk its best span is tried: what else it is sent with is the same for the others.
+        For each chunk, its best span is tried: what it is sent with is the same for its other
+        spans.
         """
         best: dict[int, int] = {}
         for c, i in places:

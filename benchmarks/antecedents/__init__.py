@@ -1,4 +1,4 @@
-"""Labelled sentences that lean on earlier ones; see the README beside."""
+"""Labelled sentences that lean on earlier ones; see the README next to this."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Item:
         text: A passage.
         sentences: `[start, end)` of its sentences.
         sentence: Number of the sentence that leans on an earlier one.
-        antecedents: Numbers of the earlier sentences that say what it is about; any one will do.
+        antecedents: Numbers of the earlier sentences that say what it is about; any one of them
+            will do.
     """
 
     article: str

@@ -3,12 +3,12 @@
 # dependencies = ["mwparserfromhell==0.7.2"]
 # ///
 # ruff: noqa: RUF001
-"""Write articles.jsonl: plain prose of some Wikipedia articles, one JSON object a line.
+"""Write articles.jsonl: plain prose of some Wikipedia articles, one JSON object per line.
 
 The articles come from the MediaWiki XML dump that the gensim package ships with its tests.
 mwparserfromhell parses their wikitext; this script turns the parse tree into paragraphs.
 What has no place in prose (tables, lists, references, images, infoboxes, displayed formulas) is
-left out, and so is a paragraph in which leaving something out would tear a hole into a sentence.
+left out, and so is a paragraph in which leaving something out would tear a hole in a sentence.
 
     pip download --no-deps gensim==4.4.0
     python build_corpus.py gensim-4.4.0-*.whl
@@ -34,9 +34,9 @@ import mwparserfromhell as mw  # type: ignore[import-not-found,import-untyped,un
 DUMP_NAME = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 LICENCE = "CC BY-SA 3.0"
 EXCERPT_CHARACTERS = 6_000
-SHORTEST_PARAGRAPH = 200  # characters; of one that loses its last sentence
+SHORTEST_PARAGRAPH = 200  # characters, for one that loses its last sentence
 
-# Articles kept whole; of the others only the beginning, EXCERPT_CHARACTERS long.
+# Articles kept whole; of the others, only the beginning, EXCERPT_CHARACTERS long.
 WHOLE = (
     "Albedo",
     "Albert Einstein",
@@ -110,15 +110,15 @@ DROPPED_SECTIONS = frozenset(
 )
 
 # Marks that rendering leaves in the text and that cleaning takes out again.
-GAP = "\ue000"  # something that may vanish, and take the little around it in a parenthesis along
+GAP = "\ue000"  # something that may vanish, along with the little around it in a parenthesis
 HOLE = "\ue001"  # something that the sentence needs
-BLOCK = "\ue002"  # a line of its own that is left out: a list item, a table, a displayed formula
+BLOCK = "\ue002"  # a separate line that is left out: a list item, a table, a displayed formula
 INDENT = "\ue003"  # an indented line: often a quotation
 
 SUPERSCRIPTS = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
 SUBSCRIPTS = str.maketrans("0123456789+-−n", "₀₁₂₃₄₅₆₇₈₉₊₋₋ₙ")
 
-# How the templates of these articles read; of any other one, a hole is left.
+# How the templates of these articles read; any other one leaves a hole.
 QUOTES = frozenset({"bquote", "quotation", "quote"})
 SHOW_FIRST = frozenset(
     {
@@ -136,7 +136,7 @@ SHOW_FIRST = frozenset(
         "vanchor",
     }
 )
-# Templates that show nothing, or only the mark of a note.
+# Templates that show nothing, or only a note mark.
 SILENT = frozenset(
     {
         "anchor",
@@ -321,13 +321,13 @@ def render_tag(tag: mw.nodes.Tag) -> str:
 
 
 def render_formula(formula: str) -> str:
-    """A formula that reads the same without its markup; of any other, a hole."""
+    """A formula that reads the same without its markup; any other leaves a hole."""
     formula = formula.strip().rstrip(".,")
     return formula if re.fullmatch(r"[\w\s=+\-/().,|<>]+", formula) and "_" not in formula else HOLE
 
 
 def raised(content: str) -> str:
-    """A superscript: '10²' of 10<sup>2</sup>."""
+    """A superscript: '10²' from 10<sup>2</sup>."""
     if content in {"st", "nd", "rd", "th"} or not content:
         return content
     shifted = content.translate(SUPERSCRIPTS)
@@ -335,7 +335,7 @@ def raised(content: str) -> str:
 
 
 def render_template(template: mw.nodes.Template) -> str:
-    """What a template reads, a gap where it may go unread, or a hole."""
+    """What a template reads as, a gap where it may go unread, or a hole."""
     name = re.sub(r"[\s_]+", " ", str(template.name)).strip().lower()
     if name in CHARACTERS:
         return CHARACTERS[name]
@@ -385,7 +385,7 @@ def render_template(template: mw.nodes.Template) -> str:
 
 
 def render_as_of(given: list[str], options: dict[str, str]) -> str:
-    """'As of April 2016' of {{as of|2016|4}}."""
+    """'As of April 2016' from {{as of|2016|4}}."""
     if "alt" in options:
         return options["alt"]
     date = given[:3]
@@ -398,7 +398,7 @@ def render_as_of(given: list[str], options: dict[str, str]) -> str:
 
 
 def render_measure(given: list[str], adjective: bool) -> str:
-    """The first measure of a convert template: '5 km' of {{convert|5|km|mi}}."""
+    """The first measure of a convert template: '5 km' from {{convert|5|km|mi}}."""
     shown = number(given[0])
     rest = given[1:]
     while len(rest) > 1 and rest[0] in RANGES:
@@ -416,7 +416,7 @@ def render_measure(given: list[str], adjective: bool) -> str:
 
 
 def number(given: str) -> str:
-    """A number with its thousands set apart; of anything else, a hole."""
+    """A number with its thousands separated; anything else gives a hole."""
     if re.fullmatch(r"[−-]?\d{4,}(\.\d+)?", given):
         whole, point, part = given.partition(".")
         return f"{int(whole.replace('−', '-')):,}".replace("-", "−") + point + part
@@ -477,7 +477,7 @@ def blocks(rendered: str) -> Iterator[str]:
 
 
 def paragraph_or_block(text: str, words_wanted: int = 6) -> Iterator[str]:
-    """The cleaned paragraph; BLOCK where it has a hole or is no whole sentence."""
+    """The cleaned paragraph; BLOCK where it has a hole or is not a whole sentence."""
     text = clean(text)
     long = text.endswith(":") or len(text.split()) >= words_wanted
     whole = long and SENTENCE_END.search(text) and HOLE not in text and BLOCK not in text
@@ -525,7 +525,7 @@ def plain_text(wikitext: str) -> str:
 
 
 def shortened(text: str, characters: int) -> str:
-    """The first paragraphs of a text, at most so many characters, no heading last."""
+    """The first paragraphs of a text, at most `characters` long, with no heading last."""
     kept = text.split("\n\n")
     while len("\n\n".join(kept)) > characters or not SENTENCE_END.search(kept[-1]):
         kept.pop()
@@ -550,7 +550,7 @@ def pages(wheel: Path) -> Iterator[Page]:
 
 
 def article(page: Page) -> Article:
-    """The line of the corpus for a page of the dump."""
+    """The corpus line for a page of the dump."""
     text = plain_text(page.wikitext)
     if page.title not in WHOLE:
         text = shortened(text, EXCERPT_CHARACTERS)

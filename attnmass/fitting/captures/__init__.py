@@ -1,1 +1,1 @@
-"""What a model's heads gave for labelled queries: taken once, kept, and as arrays."""
+"""What a model's heads gave for labelled queries: captured once, kept, and turned into arrays."""

@@ -1,4 +1,4 @@
-"""What was captured of all queries, as arrays that selection is made on."""
+"""What was captured of all queries, as arrays that heads are selected on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from attnmass.profiles.rules import log_relative
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Arrays:
-    """Masses and labels of all queries, padded to the most chunks of one.
+    """Masses and labels of all queries, padded to the largest number of chunks.
 
     Attributes:
         masses: Attention mass, `[query, head, chunk]`; 0 where there is no chunk.
         relevant: Labels, `[query, chunk]`; 0 where there is no chunk.
         present: Where there is a chunk, `[query, chunk]`.
         lexical: BM25 of each chunk, `[query, chunk]`.
-        sets: Which set each query is of, `[query]`; sets weigh alike.
+        sets: Which set each query belongs to, `[query]`; sets are weighted equally.
     """
 
     masses: Floats
@@ -64,7 +64,7 @@ class Arrays:
 
 
 def features(arrays: Arrays) -> Floats:
-    """Logarithm of each mass over its head's mean, as `RankRule` has it, `[query, head, chunk]`."""
+    """Logarithm of each mass over its head's mean, as in `RankRule`, `[query, head, chunk]`."""
     found = np.zeros(arrays.masses.shape, dtype=np.float32)
     for row, there in enumerate(arrays.present):
         for head, masses in enumerate(arrays.masses[row][:, there]):
@@ -86,13 +86,13 @@ class Choice:
 
     @classmethod
     def equal(cls, heads: Sequence[int]) -> Choice:
-        """All weighed alike."""
+        """All weighted equally."""
         return cls(tuple(map(int, heads)), (1 / len(heads),) * len(heads))
 
 
 @dataclass(eq=False, slots=True)
 class Quality:
-    """nDCG@10 of choices on every query; what was asked once is remembered.
+    """nDCG@10 of choices on every query; what was computed once is remembered.
 
     Attributes:
         arrays: What was captured.
@@ -112,7 +112,7 @@ class Quality:
         return self._known[key]
 
     def of_heads(self, heads: Sequence[int]) -> Floats:
-        """The same with all heads weighed alike."""
+        """The same with all heads weighted equally."""
         return self.of_choice(Choice.equal(heads))
 
     def of_scores(self, scores: Floats) -> Floats:

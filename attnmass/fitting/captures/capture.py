@@ -32,18 +32,18 @@ def capture_all(
     desc: str,
     progress: bool | None,
 ) -> list[Capture]:
-    """Capture each query, or read what an earlier run captured of it.
+    """Capture each query, or read what an earlier run captured for it.
 
     Args:
         queries: What to capture.
-        look: Runs the model over one.
+        look: Runs the model over one of them.
         store: Where captures are kept.
         desc: What the progress bar says.
-        progress: Whether there is one; `None`: on a terminal.
+        progress: Whether there is one; `None`: only on a terminal.
 
     Raises:
         DataError: If the model cannot read a query; names its place.
-        CaptureError: As the ranker; names the place, too.
+        CaptureError: As the ranker; also names the place.
     """
     names = [digest(query) for query in queries]
     known = sum(store.has(name) for name in names)
@@ -62,7 +62,7 @@ def capture_all(
 def look_at_heads(
     ranker: AttentionRanker, plain: PlainTokenizer
 ) -> Callable[[LabelledQuery], Capture]:
-    """Captures what each head of a ranker's profile gives chunks and labelled sentences."""
+    """Capture what each head of a ranker's profile gives chunks and labelled sentences."""
 
     def look(query: LabelledQuery) -> Capture:
         chunks = chunks_of(query)
@@ -82,7 +82,7 @@ def look_at_heads(
 
 
 def look_at_chunks(ranker: AttentionRanker) -> Callable[[LabelledQuery], Capture]:
-    """Captures the mass of each chunk as rankings have it, as if of one head, `[1, chunk]`."""
+    """Capture the mass of each chunk as in rankings, as if it were of one head, `[1, chunk]`."""
 
     def look(query: LabelledQuery) -> Capture:
         found = ranker.attention(query.query, chunks_of(query))
@@ -99,7 +99,7 @@ def chunks_of(query: LabelledQuery) -> list[Chunk]:
 
 
 def _sums(found: QueryAttention) -> Any:
-    """Mass of each chunk, `[head, chunk]`, as the layout has it."""
+    """Mass of each chunk, `[head, chunk]`, as the layout gives it."""
     if found.sums is not None:
         return found.sums.T.numpy().astype(np.float32)
     return _sums_of(found.chunks)

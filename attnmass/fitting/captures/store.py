@@ -1,4 +1,4 @@
-"""What was captured, on disk: a file for each query, so that an interrupted run goes on."""
+"""What was captured, on disk: a file for each query, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Capture:
         n_tokens: Tokens of each chunk, `[chunk]`.
         null: What a null query pays them, as `masses`, where there is one.
         span_masses: Mass of each labelled sentence, chunk after chunk, `[head, span]`, where there
-            are labels; a null query's subtracted.
+            are labels; a null query's mass is subtracted.
         span_tokens: Tokens of each, `[span]`.
     """
 
@@ -48,15 +48,15 @@ class Capture:
 class Store:
     """A folder of captures of one model, read in one way.
 
-    Files are written elsewhere and then renamed, so that each is whole or not there.
+    Files are written elsewhere and then renamed, so that each is either complete or absent.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Args:
             folder: Where the stores of all models are.
-            about: All that a capture depends on but for the query and its chunks.
+            about: All that a capture depends on except the query and its chunks.
 
         Raises:
             OSError: If nothing can be written there.
@@ -71,7 +71,7 @@ class Store:
         return (self.folder / f"{name}{_SUFFIX}").is_file()
 
     def read(self, name: str) -> Capture | None:
-        """What was captured of a query; `None` if nothing was, or not all of it is there."""
+        """What was captured of a query; `None` if nothing was, or if it is incomplete."""
         try:
             return Capture(**load_file(self.folder / f"{name}{_SUFFIX}"))
         except (OSError, SafetensorError, TypeError):

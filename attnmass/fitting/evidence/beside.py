@@ -17,11 +17,11 @@ from attnmass.text.inputs import read_chunks
 from attnmass.text.tokens import PlainTokenizer
 from attnmass.trimming import tokens_of
 
-N_OTHERS = 20  # chunks of other queries that each query is held against
+N_OTHERS = 20  # chunks of other queries that each query is compared with
 
 
 def with_others(queries: Sequence[LabelledQuery], seed: int = 0) -> list[LabelledQuery]:
-    """Each query with chunks of others behind its own, none of which supports it."""
+    """Each query with chunks of others after its own, none of which supports it."""
     pool = list({chunk.text: chunk for query in queries for chunk in query.chunks}.values())
     found = []
     for query in queries:
@@ -39,7 +39,7 @@ def with_others(queries: Sequence[LabelledQuery], seed: int = 0) -> list[Labelle
 def look_beside(
     ranker: AttentionRanker, plain: PlainTokenizer, heads: Sequence[Head]
 ) -> Callable[[LabelledQuery], Capture]:
-    """Captures what some heads give chunks and labelled sentences beside the background."""
+    """Capture what some heads give chunks and labelled sentences beside the background."""
     indices = [ranker.profile.all_heads.index(head) for head in heads]
 
     def look(query: LabelledQuery) -> Capture:

@@ -1,4 +1,4 @@
-"""How much it counts in evidence which of the query's words two candidates say together."""
+"""How much the share of the query's words that two candidates say together counts in evidence."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Told = tuple[Table, Floats, Bools]
 
 
 def best_coverage(told: Sequence[Told], threshold: float) -> tuple[float, float]:
-    """The exponent that tells best, and how well it does.
+    """The exponent that separates best, and how well it does so.
 
     Args:
-        told: Queries, by rules that they had no part in.
+        told: Queries, scored by rules that they had no part in.
         threshold: That of evidence.
 
     Returns:
-        It, and what `area_of_evidence` is by it. 0 where the threshold is at an end, or nothing is
-        better.
+        The exponent, and the `area_of_evidence` with it. The exponent is 0 where the threshold is
+        at an end of its range, or nothing is better.
     """
     tried = _EXPONENTS if 0 < threshold < 1 else (0.0,)
     areas = [area_of_evidence(told, threshold, one) for one in tried]
@@ -33,7 +33,7 @@ def best_coverage(told: Sequence[Told], threshold: float) -> tuple[float, float]
 
 
 def area_of_evidence(told: Sequence[Told], threshold: float, exponent: float) -> float:
-    """Area under ROC of evidence, queries' candidates against these without what supports it.
+    """Area under ROC of evidence: queries' candidates against the same without what supports it.
 
     Args:
         told: Queries.

@@ -1,4 +1,4 @@
-"""When there is nothing to find: queries with their evidence taken away, and a rule that tells."""
+"""When there is nothing to find: queries with their evidence removed, and a rule that tells so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from attnmass.fitting.captures.store import Capture
 
 KEPT = 0.95  # share of the answerable queries that the threshold lets through
-LEAST_AUC = 0.6  # below it a threshold would be a coin toss
+LEAST_AUC = 0.6  # below this, a threshold would be a coin toss
 _EXPONENT = 0.25
 _LEAST_SPREAD = 1e-6
 
@@ -39,11 +39,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFit:
-    """A rule and how well it tells.
+    """A rule, and how well it separates.
 
     Attributes:
         rule: The rule, with a threshold where one makes sense.
-        auc: Held-out area under ROC of evidence that is there against evidence that is not.
+        auc: Held-out area under ROC of queries with evidence against queries without.
         let_through: Share of the queries without evidence that the threshold lets through; `None`
             where there is none.
     """
@@ -54,7 +54,7 @@ class EvidenceFit:
 
 
 def variants(queries: Sequence[LabelledQuery], seed: int = 0) -> list[Variant]:
-    """Each query as it is and with half of its other candidates: pipelines fetch more or fewer."""
+    """Each query as it is, and with half of its other candidates: pipelines fetch more or fewer."""
     pool = [chunk for query in queries for chunk in query.chunks]
     found = []
     for number, query in enumerate(queries):
@@ -100,7 +100,7 @@ def _without(
 def fit_evidence(
     present: Sequence[Capture], absent: Sequence[Capture], numbers: Sequence[int], folds: Integers
 ) -> EvidenceFit:
-    """Logistic regression, judged on folds that fitted nothing; its input is one head, the ranking.
+    """Logistic regression, judged on folds that fitted nothing; its input is the ranking's masses.
 
     Args:
         present: What was captured where evidence is there.
@@ -134,7 +134,7 @@ def _told(capture: Capture) -> tuple[list[float], list[int]]:
 
 
 def _regression(rows: Floats, labels: Bools) -> EvidenceRule:
-    """The rule that tells the labels; what does not vary in the data is left out of it."""
+    """The rule that predicts the labels; what does not vary in the data is left out of it."""
     from sklearn.linear_model import LogisticRegression
 
     mean, spread = rows.mean(axis=0), rows.std(axis=0)

@@ -1,4 +1,4 @@
-"""How a retriever's cosines have a part in evidence: fitted where queries tell them."""
+"""How a retriever's cosines play a part in evidence: fitted where queries give them."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from attnmass.scoring.evidence import by_both, log_odds
 from attnmass.scoring.fusing import retrieved
 from attnmass.scoring.order import sigmoid
 
-_STRENGTH = 1.0  # inverse penalty; of two weights and thousands of chunks
-_NEAREST = 0.5  # of what is missed; the rest is of other queries, which cosines tell apart
-# Log-odds that evidence is lifted by, since with stores and embedders whose cosines are lower than
-# those of the fit silence would come sooner, and it costs more than what is let through.
+_STRENGTH = 1.0  # inverse penalty; for two weights and thousands of chunks
+_NEAREST = 0.5  # share of what is missed; the rest is of other queries, which cosines tell apart
+# Log-odds that evidence is raised by, since with stores and embedders whose cosines are lower than
+# those of the fit, questions would be silenced sooner, which costs more than what is let through.
 _MARGIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class FusedEvidence:
-    """Weights, and how well they tell on folds that fitted nothing.
+    """Weights, and how well they separate on folds that fitted nothing.
 
     Attributes:
         weights: As `FuseRule.evidence`.
-        queries: How many queries told cosines.
-        nearest: Area under ROC of evidence, the candidates of a query against the same without what
+        queries: How many queries gave cosines.
+        nearest: Area under ROC of evidence: the candidates of a query against the same without what
             supports the answer.
         attention: The same by relevance alone.
         retriever: The same by the best cosine.
-        silenced: Share of the answerable that the threshold of relevance silences.
-        missed: Share of those without an answer that it lets through.
+        silenced: Share of the answerable queries that the threshold of relevance silences.
+        missed: Share of the queries without an answer that it lets through.
     """
 
     weights: tuple[float, float, float]
@@ -64,16 +64,16 @@ def fit_fused_evidence(
 ) -> FusedEvidence | None:
     """A logistic regression over the queries' own chunks, whose cosines are known.
 
-    Relevant chunks of a query weigh as much as its others. Its constant is moved so that the
-    threshold of relevance is half a unit of log-odds below the cheapest.
+    Relevant chunks of a query are weighted as much as its others. Its constant is shifted so that
+    the threshold of relevance is half a unit of log-odds below the cheapest.
 
     Args:
         queries: What is labelled.
-        relevance: How relevance was fitted on them.
+        relevance: The relevance that was fitted on them.
         folds: The fold of each.
 
     Returns:
-        `None` where fewer than `LEAST_QUERIES` told cosines, or there is no threshold.
+        `None` where fewer than `LEAST_QUERIES` gave cosines, or there is no threshold.
     """
     threshold = relevance.rule.evidence_threshold
     rows = [
@@ -111,13 +111,13 @@ def fit_fused_evidence(
 
 
 def _alone(rows: Sequence[_Row], side: int) -> float:
-    """What relevance tells alone, 0, or the cosine, 1."""
+    """How well relevance (0) or the cosine (1) separates alone."""
     told = [row.features[:, side] for row in rows]
     return auc_between(_present(told), _absent(rows, told))
 
 
 def _rows(query: LabelledQuery, logits: Floats, fold: int, table: Table) -> list[_Row]:
-    """One for each retriever that told cosines."""
+    """One for each retriever that gave cosines."""
     labels = np.array(query.relevant) > 0
     found = []
     for scores in query.retrieval_scores:
@@ -148,7 +148,7 @@ def _fitted(rows: Sequence[_Row]) -> Floats:
 
 
 def _bounded(row: _Row, weights: Floats, shift: float) -> Floats:
-    """Each chunk's evidence as rankings have it, `[chunk]`."""
+    """Each chunk's evidence as in rankings, `[chunk]`."""
     of_relevance, of_score, bias = weights.tolist()
     chunks = ((sigmoid(logit), cosine) for logit, cosine in row.features.tolist())
     return np.array([by_both(*chunk, (of_relevance, of_score, bias + shift)) for chunk in chunks])

@@ -1,4 +1,4 @@
-"""How a retriever is weighed against attention: fitted where queries tell its scores."""
+"""How a retriever is weighted against attention: fitted where queries give its scores."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PENALTY = 0.5  # of squared weights, against the sum of losses over queries
 
 @dataclass(frozen=True, slots=True)
 class FuseFit:
-    """A rule and what it is worth.
+    """A rule, and how good it is.
 
     Attributes:
-        rule: The weights of each kind; a kind that no query told of has those of all together.
-        queries: How many queries told of each kind.
-        alone: nDCG@10 of each kind's own order, of the queries that told of it.
+        rule: The weights of each kind; a kind that no query gives has those of all kinds together.
+        queries: How many queries gave each kind.
+        alone: nDCG@10 of each kind's own order, on the queries that gave it.
         attention: That of attention, on the same queries.
-        fused: That of both, by weights that the query had no part in fitting attention for.
+        fused: That of both, with attention by rules that the query had no part in fitting.
     """
 
     rule: FuseRule
@@ -40,14 +40,14 @@ class FuseFit:
 def fit_fusing(queries: Sequence[LabelledQuery], attention: Sequence[Floats]) -> FuseFit | None:
     """A conditional logit for each kind of scores, see `FuseRule`.
 
-    Ranks are weighed by the order of all scores, of whatever kind.
+    Ranks are weighted by the order of all scores, of whatever kind.
 
     Args:
         queries: What is labelled.
         attention: Logarithm of each chunk's share by rules that its query had no part in.
 
     Returns:
-        `None` where no more than `LEAST_QUERIES` told a retriever's scores.
+        `None` where fewer than `LEAST_QUERIES` gave a retriever's scores of any one kind.
     """
     found: dict[str, list[Row]] = {}
     orders: list[Row] = []

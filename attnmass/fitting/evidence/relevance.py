@@ -1,4 +1,4 @@
-"""What relevance is told by: labelled chunks against others, each alone beside the background."""
+"""How relevance is fitted: on labelled chunks against others, each alone beside the background."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from attnmass.fitting.metrics import Bools, Floats, Integers, auc_between
 from attnmass.fitting.queries.items import LabelledQuery
 from attnmass.profiles import RelevanceRule
 
-LEAST_AUC = 0.6  # below it a threshold would be a coin toss
-SILENCE = 4.0  # what an answered question that is silenced costs, in missed "none"s
+LEAST_AUC = 0.6  # below this, a threshold would be a coin toss
+SILENCE = 4.0  # cost of silencing an answered question, in missed "none"s
 KEPT = 0.95  # of the supporting sentences that a budget may not leave out as not relevant
 _STRENGTHS = (0.01, 0.03, 0.1, 0.3)  # inverse penalties that folds choose from
 _BINS = 10  # of the reliability diagram
@@ -25,22 +25,24 @@ _BINS = 10  # of the reliability diagram
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RelevanceFit:
-    """A rule, and how well it tells on folds that fitted nothing.
+    """A rule, and how well it separates on folds that fitted nothing.
 
     Attributes:
-        rule: With its thresholds, where they make sense.
-        others: Area under ROC of the best relevance, candidates with an answer against as many of
+        rule: The rule, with its thresholds where they make sense.
+        others: Area under ROC of the best relevance: candidates with an answer against as many of
             other queries.
-        nearest: The same of evidence, a query's own candidates against these without what supports
-            the answer.
-        best: `nearest` by the best relevance, where evidence counts words that chunks say together.
-        attention: The same by the best rule that leaves words aside.
-        silenced: Share of the answerable that the threshold silences; `None` where there is none.
-        missed: Share of both kinds without an answer that it lets through, likewise.
-        brier: Mean squared error of relevance, own and other chunks weighed alike.
+        nearest: The same for evidence: a query's own candidates against the same without what
+            supports the answer.
+        best: `nearest` by the best relevance alone, where evidence counts words that chunks say
+            together.
+        attention: The same by the best rule that ignores words.
+        silenced: Share of the answerable queries that the threshold silences; `None` where there is
+            none.
+        missed: Share of both kinds without an answer that it lets through; `None` likewise.
+        brier: Mean squared error of relevance, own and other chunks weighted equally.
         reliability: Mean relevance and share of relevant chunks, by tenths of relevance; empty
-            tenths left out.
-        spans: Labelled sentences that calibrated spans; 0 where none did.
+            tenths are left out.
+        spans: How many labelled sentences calibrated spans; 0 where none did.
         logits: Log-odds of the relevance of each query's own chunks, by rules that the query had no
             part in.
         tables: What it was fitted on.
@@ -69,14 +71,14 @@ def fit_relevance(
 ) -> RelevanceFit:
     """Logistic regression of log masses; its penalty, calibration and thresholds by folds.
 
-    Every query weighs alike, and so do its relevant chunks, its other candidates, and the chunks of
-    other queries together. The query's words have a part in it where folds say so.
+    Every query is weighted equally, and so are its relevant chunks, its other candidates, and the
+    chunks of other queries together. The query's words play a part where folds say so.
 
     Args:
         heads: What was captured.
-        queries: As the data has them.
-        beside: The same `with_others`.
-        captures: Of each of these.
+        queries: As in the data.
+        beside: The same, from `with_others`.
+        captures: One for each of these.
         folds: The fold of each.
     """
     tables = [Table.of(*one) for one in zip(queries, beside, captures, strict=True)]
@@ -100,7 +102,7 @@ def fit_relevance(
         span_words=round(spans.words, 4),
     )
     answered = _best_of(logits, [table.labels for table in tables])
-    # Among others what supports the answer stands, too, so that as many compete on both sides.
+    # What supports the answer stands among others, too, so that as many compete on both sides.
     among = np.array(
         [
             max(one[table.labels].max(), one[table.other].max(initial=-np.inf))
@@ -144,7 +146,7 @@ def fit_relevance(
 
 
 class _Way(NamedTuple):
-    """What folds choose: an inverse penalty, and whether words have a part in it."""
+    """What folds choose: an inverse penalty, and whether words play a part."""
 
     strength: float
     words: bool
@@ -187,7 +189,7 @@ def _loss(tables: Sequence[Table], logits: Sequence[Floats]) -> float:
 
 
 class _Spans(NamedTuple):
-    """How spans are told by the sum over heads and by words, and how many told it."""
+    """How spans are judged by the sum over heads and by words, and how many sentences showed it."""
 
     scale: float
     words: float
@@ -196,7 +198,7 @@ class _Spans(NamedTuple):
 
 
 def _spans(tables: Sequence[Table], weights: Floats, bias: float, *, words: bool) -> _Spans:
-    """By labelled sentences, where there are enough; else as chunks."""
+    """By labelled sentences, where there are enough; else as for chunks."""
     from sklearn.linear_model import LogisticRegression
 
     rows = np.concatenate([table.spans for table in tables])
@@ -204,7 +206,7 @@ def _spans(tables: Sequence[Table], weights: Floats, bias: float, *, words: bool
     if min(int(labels.sum()), int((~labels).sum())) < 2 * _BINS:
         return _Spans(1.0, float(weights[-1]), bias, 0)
     features = np.stack([rows[:, :-1] @ weights[:-1], rows[:, -1] * words], axis=1)
-    # Both kinds weigh alike, as those of chunks do, so that one threshold means one thing.
+    # Both kinds are weighted equally, as with chunks, so that one threshold means one thing.
     found = LogisticRegression(C=1e3, max_iter=1000, class_weight="balanced").fit(features, labels)
     scale, of_words = found.coef_[0].tolist()
     return _Spans(scale, of_words * words, float(found.intercept_[0]), len(labels))
@@ -218,7 +220,7 @@ def _best_of(logits: Sequence[Floats], some: Sequence[Bools]) -> Floats:
 
 
 def _nearest(tables: Sequence[Table], logits: Sequence[Floats]) -> float:
-    """Area under ROC of the best chunk, of a query's own against these without the relevant."""
+    """Area under ROC of the best chunk: of a query's own against the same without the relevant."""
     without = _best_of(logits, [table.own & ~table.labels for table in tables])
     return auc_between(_best_of(logits, [table.own for table in tables]), without)
 
@@ -239,7 +241,7 @@ def _threshold(present: Floats, absent: Sequence[Floats]) -> tuple[float, float,
 
 
 def _least(tables: Sequence[Table], rule: RelevanceRule) -> float:
-    """The relevance that `KEPT` of the supporting sentences have, or else of the chunks."""
+    """The relevance that `KEPT` of the supporting sentences reach, or else of the chunks."""
     weights = np.array(rule.weights)
     spans = np.concatenate([t.spans[t.span_labels] for t in tables])
     if len(spans) >= 2 * _BINS:

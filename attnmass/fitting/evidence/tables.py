@@ -1,4 +1,4 @@
-"""What relevance is fitted on: of each query its own chunks and others, beside the background."""
+"""What relevance is fitted on: each query's own chunks and others, beside the background."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from attnmass.text.words import QueryWords
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Table:
-    """One query's chunks, its own and others.
+    """One query's chunks: its own and others.
 
     Attributes:
-        features: `[chunk, head + 1]`: logarithms of masses, and last the query's words.
+        features: `[chunk, head + 1]`: logarithms of masses, then the query's words last.
         labels: Which are relevant, `[chunk]`.
         own: Which are the query's own.
         spans: Features of labelled sentences, `[span, head + 1]`.
@@ -42,12 +42,12 @@ class Table:
 
     @property
     def other(self) -> Bools:
-        """Which are of other queries."""
+        """Which belong to other queries."""
         return ~self.own
 
     @property
     def weights(self) -> Floats:
-        """What each chunk weighs, `[chunk]`."""
+        """The weight of each chunk, `[chunk]`."""
         found = np.zeros(len(self.labels))
         for some, weight in (
             (self.labels, 1.0),
@@ -63,8 +63,8 @@ class Table:
 
         Args:
             query: With its own chunks.
-            beside: The same with others behind them.
-            capture: Of that.
+            beside: The same with others after them.
+            capture: That of `beside`.
         """
         words = QueryWords(query.query, ordinary_rarity())
         n, n_heads = len(beside.chunks), capture.masses.shape[0]

@@ -1,4 +1,4 @@
-"""What is fitted beside the heads: evidence or relevance, and fusing."""
+"""What is fitted alongside the heads: evidence or relevance, and fusing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Capturing = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was fitted; `None` where it was not asked for, or data did not suffice."""
+    """What was fitted; `None` where it was not asked for, or the data did not suffice."""
 
     evidence: EvidenceFit | None = None
     relevance: RelevanceFit | None = None
@@ -61,7 +61,7 @@ def fit_told(
     *,
     with_evidence: bool,
 ) -> Told:
-    """Fit what tells evidence in the profile's layout, and how a retriever is weighed.
+    """Fit what tells evidence in the profile's layout, and how a retriever is weighted.
 
     Args:
         subject: The model.
@@ -70,8 +70,8 @@ def fit_told(
         capture: Runs the model over queries, or reads what an earlier run captured.
         folds: The fold of each query.
         shares: Each query's shares by rules that it had no part in, `[chunk]`.
-        seed: Of the draw of other queries' chunks.
-        with_evidence: Whether evidence is told at all.
+        seed: For drawing other queries' chunks.
+        with_evidence: Whether evidence is fitted at all.
     """
     fusing = fit_fusing(queries, [np.array(log_masses(mine.tolist())) for mine in shares])
     if not with_evidence:
@@ -91,7 +91,7 @@ def fit_relevance_of(
     folds: Integers,
     seed: int,
 ) -> RelevanceFit:
-    """By the heads that order chunks, which are read anyway."""
+    """Fit relevance by the heads that order chunks, which are read anyway."""
     heads = profile.heads if profile.ranking is None else profile.ranking.heads
     rule = RelevanceRule(heads, (1.0,) * len(heads))
     ranker = subject.ranker(profile=replace(profile, relevance=rule), memory_bytes=MEMORY_BYTES)
@@ -110,7 +110,7 @@ def _evidence(
     folds: Integers,
     seed: int,
 ) -> EvidenceFit | None:
-    """The rule for evidence; `None` where other queries have no chunks to put in."""
+    """The rule for evidence; `None` where other queries have no chunks to substitute."""
     found = variants(queries, seed)
     if len({int(folds[one.number]) for one in found}) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Which way to select heads, and how many: decided and judged on queries that selected nothing.
+"""How to select heads, and how many: decided and judged on queries that selected nothing.
 
 Queries are split into folds. The curves and the decision come from scoring each fold with heads
 that the others selected. The score of the whole is nested: for each fold the decision, too, is made
@@ -21,12 +21,12 @@ _NONE: frozenset[int] = frozenset()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Config:
-    """One way to come by heads, sorted by how simple it is.
+    """One way to get heads, sorted by how simple it is.
 
     Attributes:
         count: How many heads.
-        null_query: Whether a null query's mass is subtracted, which is one more pass.
-        weighted: Whether weights are fitted, too.
+        null_query: Whether a null query's mass is subtracted, which takes one more pass.
+        weighted: Whether weights are also fitted.
         rank: Place of the method among all.
         method: A key of `METHODS`.
     """
@@ -39,23 +39,23 @@ class Config:
 
     @property
     def cost(self) -> tuple[int, bool, bool]:
-        """What makes it more or less simple; methods that give the same kind of heads are alike."""
+        """What makes it more or less simple; methods giving the same kind of heads are equal."""
         return self.count, self.null_query, self.weighted and self.count > 1
 
 
 @dataclass(eq=False, slots=True)
 class CrossValidation:
-    """Selection over folds of queries; what was selected once is remembered.
+    """Selection over folds of queries; what has been selected once is remembered.
 
     Attributes:
         qualities: What was captured, without and (in the joint layout) with the null query's mass
             subtracted.
         folds: The fold of each query, `[query]`.
         heads: Indices of the heads that may be selected.
-        most: No more heads than that.
+        most: No more heads than this.
         methods: Keys of `METHODS`.
-        advance: Called once for each selection that is made.
-        least: No fewer heads than that, where there are so many.
+        advance: Called once for each selection made.
+        least: No fewer heads than this, where there are so many.
     """
 
     qualities: Mapping[bool, Quality]
@@ -92,7 +92,7 @@ class CrossValidation:
         )
 
     def select(self, config: Config, outside: frozenset[int] = _NONE) -> Choice:
-        """Heads by all queries but those of the folds `outside`."""
+        """Heads by all queries except those in the folds `outside`."""
         key = (config.method, config.null_query, outside)
         if key not in self._known:
             rows = np.flatnonzero(~np.isin(self.folds, list(outside)))
@@ -133,7 +133,7 @@ class CrossValidation:
 def simplest(values: Mapping[Config, Floats], sets: Integers) -> Config:
     """The best config of the simplest kind that is within one standard error of the best of all.
 
-    The error is that of the difference over the same queries, which tells configs apart where the
+    The error is that of the difference over the same queries, which separates configs where the
     error of each alone would not.
 
     Args:
@@ -172,7 +172,7 @@ def fewest(values: Mapping[int, Floats], sets: Integers) -> int:
 
 
 def split_folds(sets: Integers, n_folds: int, seed: int) -> Integers:
-    """The fold of each query, `[query]`: as many of each set in each fold as can be."""
+    """The fold of each query, `[query]`; each set is spread as evenly as possible."""
     generator = np.random.default_rng(seed)
     folds = np.empty(len(sets), dtype=np.int64)
     start = 0

@@ -1,8 +1,8 @@
-"""Ways to select heads: pure functions over captured arrays, all called alike.
+"""Ways to select heads: pure functions over captured arrays, all called in the same way.
 
 Each gets what was captured and which queries and heads may be looked at, and gives choices of one
-head, two heads and so on, as far as it has an opinion. Which number of heads is right is decided
-above, on queries that none of this saw.
+head, two heads and so on, as far as it has an opinion. Which number of heads is right is decided by
+the caller, on queries that none of this saw.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from attnmass.fitting.captures.arrays import Choice, Quality, features
 from attnmass.fitting.metrics import Floats, Integers, query_weights
 
 CANDIDATES = 16  # best single heads that take part in forward selection and regression
-SAMPLES = 40  # bootstrap samples of forward selection
+SAMPLES = 40  # bootstrap samples for forward selection
 LEAST_GAIN = 0.001  # nDCG that one more head has to bring
 HARD_NEGATIVES = 10  # of each query, by BM25
 TEMPERATURE = 0.01  # of contrastive scoring, in attention mass
@@ -33,8 +33,8 @@ class Task:
     Attributes:
         rows: Indices of queries.
         heads: Indices of heads.
-        most: No more heads than that.
-        seed: Of what is drawn.
+        most: No more heads than this.
+        seed: For what is drawn.
     """
 
     rows: Integers
@@ -47,12 +47,12 @@ Method = Callable[[Quality, Task], list[Choice]]
 
 
 def single(quality: Quality, task: Task) -> list[Choice]:
-    """The best heads by the nDCG@10 that each has alone, weighed alike."""
+    """The best heads by the nDCG@10 that each has alone, weighted equally."""
     return _prefixes(_best(task.heads, _alone(quality, task)), task.most)
 
 
 def gold_mass(quality: Quality, task: Task) -> list[Choice]:
-    """The heads with most mass on what is relevant, weighed alike.
+    """The heads with the most mass on what is relevant, weighted equally.
 
     The score of QRHead (Zhang et al., arXiv 2506.09944): mean over queries.
     """
@@ -65,7 +65,7 @@ def gold_mass(quality: Quality, task: Task) -> list[Choice]:
 
 
 def contrastive(quality: Quality, task: Task) -> list[Choice]:
-    """The heads that tell what is relevant from hard negatives, weighed alike.
+    """The heads that tell what is relevant from hard negatives, weighted equally.
 
     After CoRe (Tran et al., arXiv 2510.02219): for each relevant chunk the softmax of its mass
     among the negatives' that BM25 ranks highest; mean over queries. The temperature and the number
@@ -89,7 +89,7 @@ def contrastive(quality: Quality, task: Task) -> list[Choice]:
 
 
 def stability(quality: Quality, task: Task) -> list[Choice]:
-    """The heads that forward selection takes on most bootstrap samples, weighed alike.
+    """The heads that forward selection takes on most bootstrap samples, weighted equally.
 
     Heads that only help on some draws of the queries do not transfer (stability selection,
     Meinshausen and Bühlmann, 2010).
@@ -112,8 +112,8 @@ def listwise(quality: Quality, task: Task) -> list[Choice]:
     """Heads and weights of a non-negative listwise regression with an L1 penalty.
 
     The loss is the softmax cross-entropy of each relevant chunk among all chunks of its query; the
-    weaker the penalty, the more heads are above zero. Their weights are drawn halfway to equal
-    ones, since fitted weights transfer worse.
+    weaker the penalty, the more heads are above zero. Their weights are pulled halfway towards
+    equal ones, since fitted weights transfer worse.
     """
     arrays = quality.arrays
     pool = _best(task.heads, _alone(quality, task))[:CANDIDATES]
@@ -153,10 +153,10 @@ def listwise(quality: Quality, task: Task) -> list[Choice]:
 
 
 def likelihood(quality: Quality, task: Task) -> list[Choice]:
-    """Heads of which relevant chunks have the largest share, by its mean logarithm.
+    """Heads that give relevant chunks the largest share, by its mean logarithm.
 
-    That is the likelihood of a conditional logit model with this one head, which no head can raise
-    but by looking at what is relevant; so it carries over from queries that are made to others.
+    That is the likelihood of a conditional logit model with this one head, which a head can raise
+    only by looking at what is relevant; so it carries over from made queries to others.
     """
     found = np.exp(features(quality.arrays)[task.rows][:, task.heads].astype(np.float64))
     shares = np.where(quality.arrays.present[task.rows][:, None], found, 0.0)
@@ -165,7 +165,7 @@ def likelihood(quality: Quality, task: Task) -> list[Choice]:
     return _prefixes(_best(task.heads, np.log(own).mean(axis=0)), task.most)
 
 
-# Where two are as good, the first is taken.
+# Where two are equally good, the first is taken.
 METHODS: Mapping[str, Method] = {
     "single": single,
     "gold_mass": gold_mass,
@@ -175,12 +175,12 @@ METHODS: Mapping[str, Method] = {
     "likelihood": likelihood,
 }
 LABELLED = ("single", "gold_mass", "contrastive", "stability", "listwise")  # for real queries
-MADE = ("likelihood",)  # for queries that are made of texts
-WEIGHTED = frozenset({"listwise"})  # those that fit weights, too
+MADE = ("likelihood",)  # for queries that are made from texts
+WEIGHTED = frozenset({"listwise"})  # those that also fit weights
 
 
 def of_count(choices: Sequence[Choice], count: int) -> Choice:
-    """The choice with so many heads, else with the most below that, else the smallest."""
+    """The choice with this many heads, else with the most below that, else the smallest."""
     fitting = [choice for choice in choices if len(choice.heads) <= count]
     return fitting[-1] if fitting else choices[0]
 
@@ -192,7 +192,7 @@ def _alone(quality: Quality, task: Task) -> Floats:
 
 
 def _best(heads: Integers, scores: Floats) -> list[int]:
-    """Heads by falling score; equal ones in their own order, so that runs are alike."""
+    """Heads by falling score; equal ones in their own order, so that runs are reproducible."""
     return [int(heads[i]) for i in np.argsort(-scores, kind="stable")]
 
 
@@ -201,7 +201,7 @@ def _prefixes(order: Sequence[int], most: int) -> list[Choice]:
 
 
 def _forward(quality: Quality, task: Task, candidates: Sequence[int], weights: Floats) -> list[int]:
-    """Greedy forward selection with equal weights on queries that weigh `weights`, `[row]`."""
+    """Greedy forward selection with equal weights, on queries weighted by `weights`, `[row]`."""
 
     def value(heads: list[int]) -> float:
         return float(quality.of_heads(heads)[task.rows] @ weights)
@@ -230,7 +230,7 @@ def _resampled(sets: Integers, generator: np.random.Generator) -> Floats:
 
 
 def _shrunk(heads: Sequence[int], weights: Floats) -> Choice:
-    """Weights that sum to 1, drawn towards equal ones; heaviest first."""
+    """Weights that sum to 1, pulled towards equal ones; heaviest first."""
     mixed = (1 - SHRINKAGE) * weights / weights.sum() + SHRINKAGE / len(heads)
     order = np.argsort(-mixed, kind="stable")
     return Choice(tuple(heads[i] for i in order), tuple(float(mixed[i]) for i in order))

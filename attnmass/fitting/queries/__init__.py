@@ -1,1 +1,1 @@
-"""Labelled queries: read from files, or made of texts."""
+"""Labelled queries: read from files, or made from texts."""

@@ -19,7 +19,7 @@ from attnmass.fitting.queries.lines import kind, read_json_lines, read_lines
 # Query id, then document id: the label, or the score of a run.
 Table = dict[str, dict[str, float]]
 
-_SPLITS = ("train", "dev", "test")  # the first that is there is taken
+_SPLITS = ("train", "dev", "test")  # the first one present is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Options:
     candidates: int = 20
 
     def refuse(self, what: str) -> None:
-        """Raise `ValueError` if an option was passed that is not for `what`, which has chunks."""
+        """Raise `ValueError` for an option that does not apply to `what`, which has chunks."""
         given = {"qrels": self.qrels, "run": self.run, "split": self.split}
         for name, value in given.items():
             if value is not None:
@@ -64,7 +64,7 @@ def read_folder(folder: Path, options: Options) -> tuple[list[LabelledQuery], li
 
 
 def read_trec(path: Path, options: Options) -> tuple[list[LabelledQuery], list[str]]:
-    """The queries of a file with labels and texts beside it; returns and raises as `read_folder`.
+    """The queries of a file with separate labels and texts; returns and raises as `read_folder`.
 
     Args:
         path: Queries: JSON Lines, or `id<TAB>text` lines.
@@ -98,7 +98,7 @@ def _join(
         chunks = tuple(
             LabelledChunk(
                 documents[one].text,
-                # Below 0 is what some TREC labels say of spam.
+                # Some TREC labels mark spam by numbers below 0.
                 max(0.0, labels[name].get(one, 0.0)),
                 one,
                 documents[one].title,
@@ -207,7 +207,7 @@ def _listed(path: Path) -> Iterable[tuple[str, str, str]]:
 
 
 def _read_qrels(path: Path) -> Table:
-    """Labels: BEIR's three columns under a heading, or TREC's `query 0 document label`."""
+    """Labels: BEIR's three columns under a header, or TREC's `query 0 document label`."""
     labels: Table = {}
     for number, (place, line) in enumerate(read_lines(path)):
         cells = line.split()
@@ -270,7 +270,7 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _qrels_of(folder: Path, split: str | None) -> Path:
-    """The labels of a split; of the only one, or the first of train, dev and test by default."""
+    """The labels of a split; by default of the only one, or the first of train, dev and test."""
     found = {path.stem: path for path in sorted((folder / "qrels").glob("*.tsv"))}
     if not found:
         raise DataError(f"{folder}: no qrels/*.tsv")

@@ -1,4 +1,4 @@
-"""BM25, which every profile has to beat, and which fetches candidates where nobody else does."""
+"""BM25, which every profile has to beat, and which fetches candidates where nothing else does."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# As Anserini has them.
+# As in Anserini.
 K1, B = 0.9, 0.4
 
 _WORD = re.compile(r"\w+")
 
 
 def check_installed() -> None:
-    """Raise `ImportError` with what installs rank-bm25, if it is not there."""
+    """Raise `ImportError`, saying what installs rank-bm25, if it is missing."""
     if importlib.util.find_spec("rank_bm25") is None:
         raise ImportError("fitting compares with BM25: pip install 'attnmass[fit]'")
 
@@ -36,7 +36,7 @@ class Index:
 
         words = [_WORD.findall(text.lower()) for text in texts]
         self._size = len(words)
-        # Without a single word there are no frequencies to divide by.
+        # Without a single word, there are no frequencies to divide by.
         self._index: Any = BM25Okapi(words, k1=K1, b=B) if any(words) else None
 
     def __call__(self, query: str) -> npt.NDArray[np.float64]:
@@ -47,5 +47,5 @@ class Index:
 
 
 def bm25(query: str, texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Scores of a query's candidates, `[text]`, with document frequencies of these alone."""
+    """Scores of a query's candidates, `[text]`, with document frequencies from these alone."""
     return Index(texts)(query)

@@ -1,8 +1,8 @@
 """Labelled queries without labels: a sentence of a chunk asks for the rest of it.
 
 The inverse cloze task of Lee et al. (ORQA, arXiv 1906.00300): a sentence is taken out of a chunk
-and is the query, the rest of the chunk is what answers it. What the two have in common is what they
-are about, and not the words of a question, so that heads which only repeat words do not win by it.
+and becomes the query, and the rest of the chunk is what answers it. What the two have in common is
+what they are about, not the words of a question, so heads that only match words gain nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SET = "texts"  # what the set of these queries is called
 
 _SHORTEST, _LONGEST = 10, 300  # letters of a sentence that may be a query
 _LEAST_REST = 20  # characters of what is left of its chunk
-_COMMON = 0.1  # share of chunks with a word above which it says little
-_KEYWORDS = 8  # that a shortened query has at most
+_COMMON = 0.1  # a word in more than this share of chunks says little
+_KEYWORDS = 8  # at most in a shortened query
 _LEAST_KEYWORDS = 3
-_MOST_CHUNKS = 4000  # of a large corpus a sample is taken
+_MOST_CHUNKS = 4000  # a larger corpus is sampled
 _FULL, _MOST = 300, 1000  # characters of a paragraph: enough, and too many
 _BLANK = re.compile(r"\n[^\S\n]*\n")
 _WORD = re.compile(r"\w+(?:[-'\u2019.]\w+)*")
@@ -48,27 +48,27 @@ def cloze_queries(
     candidates: int = CANDIDATES,
     seed: int = 0,
 ) -> tuple[LabelledQuery, ...]:
-    """Take a sentence out of some chunks, and ask for what is left of each.
+    """Take a sentence out of some chunks, and ask for what is left of each chunk.
 
-    A chunk is a paragraph with its document's title, where there is one. Beside what is left of its
-    own chunk a query has the others of the same document, the nearest first, for up to half of its
-    candidates; all other candidates are drawn from other documents. Chunks that have most words in
-    common with the sentence would not do: its own has just lost them, so that words in common
-    would count against a chunk. Chunks that a sentence was taken out of are nowhere whole, and at
-    least half of all chunks are such, so that a hole alone tells little.
+    A chunk is a paragraph with its document's title, where there is one. Besides what is left of
+    its own chunk, a query has the other chunks of the same document, the nearest first, for up to
+    half of its candidates; all other candidates are drawn from other documents. Choosing chunks
+    that have the most words in common with the sentence would not do: its own has just lost them,
+    so words in common would count against a chunk. Chunks that a sentence was taken out of are
+    nowhere whole, and at least half of all chunks are like that, so that a hole alone tells little.
 
-    Every second query is shortened to keywords: at most 8 of its words in their order, the rarest,
+    Every second query is shortened to keywords: at most 8 of its rarest words, in their order,
     without those in more than a tenth of the chunks. Where that leaves fewer than 3, as in
     languages that put no spaces between words, it stays a sentence.
 
     Args:
-        documents: What chunks are taken from; what stands there twice is taken once.
-        most: No more queries than that; documents take turns.
-        candidates: Chunks of a query, at least 2.
-        seed: Of what is drawn.
+        documents: What chunks are taken from; what occurs twice is taken once.
+        most: No more queries than this; documents take turns.
+        candidates: Chunks for each query, at least 2.
+        seed: For what is drawn.
 
     Returns:
-        The queries, fewer than `most` where there are not so many chunks with a sentence to take
+        The queries, fewer than `most` where there are not that many chunks with a sentence to take
         out; the same for the same arguments.
 
     Raises:
@@ -106,7 +106,7 @@ def cloze_queries(
 
 
 def paragraphs_of(text: str, title: str = "") -> Document:
-    """Cut a text into paragraphs of some hundred characters, at blank lines or else at sentences.
+    """Cut a text into paragraphs of some hundred characters, at blank lines, or else at sentences.
 
     Args:
         text: Any text, in any language.
@@ -137,7 +137,7 @@ def _distinct(documents: Sequence[Document]) -> list[_Place]:
 
 
 def _without_sentences(places: list[_Place], most: int, draw: random.Random) -> list[_Place]:
-    """The same chunks, a sentence taken out of `most`, and of half of them if those are fewer.
+    """The same chunks, with a sentence taken out of `most`, or of half of them if that is more.
 
     Only the first `most` ask with their sentence; documents take turns.
     """
@@ -177,7 +177,7 @@ def _cloze(text: str) -> Iterator[tuple[str, str]]:
     for one in segment(text):
         sentence = text[one.start : one.end]
         n = len("".join(filter(str.isalnum, sentence)))
-        # Without spaces between words, a sentence has fewer characters, and none beside it.
+        # Without spaces between words, a sentence has fewer characters, and none around it.
         spaced = len(sentence.split()) > 2
         unit = 2 if spaced else 1
         if one.kind != "sentence" or not unit * _SHORTEST <= n <= _LONGEST:
@@ -189,7 +189,7 @@ def _cloze(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _others(places: Sequence[_Place], own: int, count: int, draw: random.Random) -> list[int]:
-    """Neighbours in the document, the nearest first, and what is drawn elsewhere."""
+    """Neighbours in the document, the nearest first, and what is drawn from elsewhere."""
     mine = places[own]
     neighbours = sorted(
         (i for i, one in enumerate(places) if one.document == mine.document and i != own),

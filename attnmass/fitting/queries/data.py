@@ -24,7 +24,7 @@ Source = str | PathLike[str] | Iterable[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class LabelledData:
-    """Labelled queries of one or more sets, which weigh alike.
+    """Labelled queries of one or more sets, which are weighted equally.
 
     Attributes:
         queries: All queries, set after set.
@@ -42,10 +42,10 @@ class LabelledData:
         return {name: len(list(found)) for name, found in groupby(self.sets)}
 
     def joined(self, other: LabelledData) -> LabelledData:
-        """The same with the sets of `other` behind its own.
+        """The same with the sets of `other` after its own.
 
         Raises:
-            DataError: If two sets have one name.
+            DataError: If two sets have the same name.
         """
         for name in other.counts:
             if name in self.sets:
@@ -55,7 +55,7 @@ class LabelledData:
         )
 
     def head(self, limit: int) -> LabelledData:
-        """The first so many queries of each set."""
+        """The first `limit` queries of each set."""
         kept: list[int] = []
         for name in self.counts:
             kept += [i for i, found in enumerate(self.sets) if found == name][:limit]
@@ -77,20 +77,20 @@ def read_data(
     limit: int | None = None,
     seed: int = 0,
 ) -> LabelledData:
-    """Read labelled queries; the chunks of each are shuffled, so that order tells nothing.
+    """Read labelled queries; the chunks of each are shuffled, so that their order tells nothing.
 
     Args:
         data: JSON Lines (`.jsonl`, `.jsonl.gz`), a BEIR folder, a file of queries for `qrels` and
-            `corpus`, or several of these, which then weigh alike; the objects themselves, such as
-            the rows of a `datasets.Dataset`; or what this returned, as it is.
-        qrels: Labels in the format of TREC, for the queries of `data`.
+            `corpus`, or several of these, which are then weighted equally; the objects themselves,
+            such as the rows of a `datasets.Dataset`; or what this function returned, as it is.
+        qrels: Labels in TREC's format, for the queries of `data`.
         corpus: JSON Lines with the texts that they name.
-        run: Candidates in the format of TREC's runs, for a BEIR folder or `qrels`; default: BM25
-            over the corpus.
-        split: Of a BEIR folder, such as `"train"`: the name of a file in its `qrels`.
-        candidates: How many of a run, or of BM25, are taken for each query.
-        limit: Use the first so many queries of each set.
-        seed: Of the shuffling.
+        run: Candidates in TREC's run format, for a BEIR folder or `qrels`; default: BM25 over the
+            corpus.
+        split: That of a BEIR folder, such as `"train"`: the name of a file in its `qrels`.
+        candidates: How many from a run, or from BM25, are taken for each query.
+        limit: Use the first `limit` queries of each set.
+        seed: For the shuffling.
 
     Raises:
         DataError: If something is missing, malformed or cannot be used; names file and line.

@@ -16,7 +16,8 @@ class LabelledChunk:
         relevant: How much it supports the answer: 0 for not at all, usually 1 otherwise.
         id: Its id, unique among the query's.
         title: A line that the model reads before the text.
-        retrieval_scores: What one or more retrievers scored it with, in the same order everywhere.
+        retrieval_scores: The scores that one or more retrievers gave it, in the same order
+            everywhere.
         sentences: `[start, end)` in characters into the text, and whether the sentence supports the
             answer; `None` where sentences are not labelled.
     """
@@ -37,8 +38,8 @@ class LabelledQuery:
         query: The question.
         chunks: Its candidates: at least two, at least one relevant.
         id: Its id, unique in its set.
-        place: Where it was read, for messages.
-        answers: Strings of which any one is the answer, where they are known.
+        place: Where it was read from, for messages.
+        answers: Strings any one of which is the answer, where they are known.
     """
 
     query: str
@@ -49,7 +50,7 @@ class LabelledQuery:
 
     @property
     def retrieval_scores(self) -> tuple[tuple[float, ...], ...]:
-        """What each retriever scored the chunks with, those that scored all of them."""
+        """The scores of the chunks by each retriever that scored all of them."""
         if not all(chunk.retrieval_scores for chunk in self.chunks):
             return ()
         return tuple(zip(*(chunk.retrieval_scores for chunk in self.chunks), strict=False))

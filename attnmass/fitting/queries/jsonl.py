@@ -1,4 +1,4 @@
-"""Labelled queries from JSON Lines: a query with its chunks a line."""
+"""Labelled queries from JSON Lines: one query with its chunks per line."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def read_file(path: Path) -> tuple[list[LabelledQuery], list[str]]:
     """All queries of a file, plain or gzip, that can teach anything, and notes.
 
     Raises:
-        DataError: If a line is none; names the file and the line.
+        DataError: If a line is not one; names the file and the line.
     """
     return _read(read_json_lines(path), str(path))
 
 
 def read_objects(objects: Iterable[Any]) -> tuple[list[LabelledQuery], list[str]]:
-    """The same of objects such as the rows of a `datasets.Dataset`.
+    """The same from objects such as the rows of a `datasets.Dataset`.
 
     Raises:
-        DataError: If one is none; names its index.
+        DataError: If an object is not one; names its index.
     """
     found, notes = _read(_placed(objects), "data")
     if not found:
@@ -72,7 +72,7 @@ def check_labels(query: LabelledQuery) -> LabelledQuery:
     """The query, if it has an order and something to find.
 
     Raises:
-        DataError: If there is one chunk, or none is relevant.
+        DataError: If there is only one chunk, or none is relevant.
     """
     n = len(query.chunks)
     if n < 2:

@@ -17,7 +17,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, as its place, `file:line`, and its text.
 
     Raises:
-        DataError: If the file cannot be read, is no UTF-8, or is empty.
+        DataError: If the file cannot be read, is not UTF-8, or is empty.
     """
     empty = True
     number = 0
@@ -50,7 +50,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line's place and object.
 
     Raises:
-        DataError: As `read_lines`, and if a line is no JSON object.
+        DataError: As `read_lines`, and if a line is not a JSON object.
     """
     for place, line in read_lines(path):
         try:
@@ -67,6 +67,6 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def kind(value: Any) -> str:
-    """What a value of JSON is, for messages."""
+    """What a JSON value is, for messages."""
     names = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
     return "null" if value is None else names.get(type(value), "a number")

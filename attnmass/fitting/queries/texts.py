@@ -1,4 +1,4 @@
-"""Texts that queries are made of: those that ship, or the user's own."""
+"""Texts that queries are made from: those that ship, or the user's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from attnmass.profiles.texts import Document, ordinary_documents
 
 Texts = str | PathLike[str] | Sequence[str | PathLike[str] | Document]
 
-# What is read of a folder.
+# What is read from a folder.
 _PROSE = (".txt", ".md", ".markdown", ".rst")
 _LINES = (".jsonl", ".jsonl.gz", ".ndjson")
 
@@ -26,15 +26,15 @@ _MOST = 2000  # documents of a large corpus
 def made_of(
     texts: Texts | None = None, *, candidates: int = CANDIDATES, seed: int = 0
 ) -> LabelledData:
-    """Labelled queries that are made of texts, see `cloze_queries`.
+    """Labelled queries that are made from texts, see `cloze_queries`.
 
     Args:
-        texts: As `read_texts` takes them; `None` are those that ship.
-        candidates: Chunks of each query.
-        seed: Of what is drawn.
+        texts: As `read_texts` takes them; `None`: those that ship.
+        candidates: Chunks for each query.
+        seed: For what is drawn.
 
     Raises:
-        DataError: If texts cannot be read, or too few queries can be made of them.
+        DataError: If texts cannot be read, or too few queries can be made from them.
     """
     documents = ordinary_documents() if texts is None else read_texts(texts)
     found = cloze_queries(documents, candidates=candidates, seed=seed)
@@ -72,11 +72,11 @@ def read_texts(texts: Texts) -> tuple[Document, ...]:
 
     Args:
         texts: A path, or several things: paths (`Path`), texts (`str`), documents. A file is a
-            document, or JSON Lines with a `text` and maybe a `title` in each; of a folder all files
-            of text and JSON Lines are read, those in folders below it too.
+            document, or JSON Lines with a `text` and maybe a `title` in each; from a folder, all
+            files of text and JSON Lines are read, including those in folders below it.
 
     Raises:
-        DataError: If there is no such file, it is no text, or nothing is in it.
+        DataError: If there is no such file, it is not text, or it is empty.
     """
     if isinstance(texts, (str, PathLike)):
         texts = [Path(texts)]

@@ -1,4 +1,4 @@
-"""What a fit found, put into words and into the form of files."""
+"""What a fit found, put into words and into the form used in files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def of_spans(found: SpanFit, known: Sequence[Head]) -> dict[str, Any]:
 
 
 def of_ranking(found: RankingFit, rule: RankRule | None, sets: Integers) -> dict[str, Any]:
-    """How mass is shared out, and what rules with other numbers of heads are worth."""
+    """How mass is shared out, and how good rules with other numbers of heads are."""
     curve = {count: interval(values, sets) for count, values in found.by_count.items()}
     if rule is None:
         told = "mass is not shared out by a rule: none was better than each chunk's own"
@@ -141,7 +141,7 @@ def of_relevance(found: RelevanceFit) -> dict[str, Any]:
 
 
 def of_fusing(found: FuseFit | None, evidence: FusedEvidence | None) -> dict[str, Any] | None:
-    """How a retriever's scores are weighed against attention, in the order and in evidence."""
+    """How a retriever's scores are weighted against attention, in the order and in evidence."""
     if found is None:
         return None
     parts = [
@@ -167,7 +167,7 @@ def of_fusing(found: FuseFit | None, evidence: FusedEvidence | None) -> dict[str
 
 
 def measured(report: FitReport) -> dict[str, Any]:
-    """What the profile says of its scores: for each set those of held-out folds."""
+    """What the profile says about its scores: for each set, those on held-out folds."""
     by_name = {score.name: score for score in report.scores}
     told: dict[str, Any] = {}
     for name, count in report.data.items():
@@ -185,7 +185,7 @@ def measured(report: FitReport) -> dict[str, Any]:
 def differences(
     nested: Floats, baselines: Mapping[str, Floats], sets: Sequence[str]
 ) -> tuple[Difference, ...]:
-    """By how much the profile is better than each of what it has to beat, on the same queries."""
+    """By how much the profile is better than each that it has to beat, on the same queries."""
     return tuple(
         Difference(name, interval(nested - found, sets)) for name, found in baselines.items()
     )
@@ -201,7 +201,7 @@ def best_single(
 
 
 def heads_curve(crossed: CrossValidation) -> list[Point]:
-    """Held-out quality by the number of heads, for each way to select them."""
+    """Held-out quality by number of heads, for each way to select them."""
     return [
         Point(
             config.count,

@@ -27,8 +27,8 @@ class Score:
 
     Attributes:
         name: `"profile"`, `"its heads alone"`, `"mid-depth default"`, `"bm25"` or `"all heads"`.
-        queries: Over how many.
-        ndcg: Mean and its interval, sets weighed alike.
+        queries: Over how many queries.
+        ndcg: Mean and its interval, with sets weighted equally.
         by_set: The same for each set.
     """
 
@@ -40,10 +40,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """By how much the profile is better on the same queries.
+    """By how much the profile is better than something else on the same queries.
 
     Attributes:
-        other: Than what.
+        other: What it is better than.
         ndcg: Difference of nDCG@10 and its interval.
     """
 
@@ -85,7 +85,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A part of a report as rows of words."""
+    """A part of a report, as rows of words."""
 
     title: str
     columns: tuple[str, ...]
@@ -94,31 +94,31 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """How heads were fitted, and what they are worth on queries that had no say.
+    """How heads were fitted, and how good they are on queries that had no say.
 
     Attributes:
         model: The model's name.
-        fingerprint: Of its config.
+        fingerprint: That of its config.
         layout: How chunks and query are laid out.
-        data: Queries of each set.
-        folds: Into how many folds they were split.
+        data: How many queries each set has.
+        folds: How many folds they were split into.
         heads: What was selected with all queries.
-        weights: Of each.
-        method: How.
+        weights: The weight of each.
+        method: How they were selected.
         null_query: Whether a null query's mass is subtracted.
-        scores: Of the profile (each query scored by a selection that it had no part in) and of what
-            it has to beat.
-        differences: Between them.
+        scores: Those of the profile (each query scored by a selection that it had no part in) and
+            of what it has to beat.
+        differences: Those between them.
         heads_curve: Held-out quality by number of heads and method.
         layers_curve: Held-out quality by the deepest layer that heads may be in.
         folds_chose: What was selected without each fold: method and heads.
-        best_single: The best heads by nDCG@10 alone, on all queries.
+        best_single: The best heads by the nDCG@10 of each alone, on all queries.
         ranking: How mass is shared out among chunks, and held-out quality by the number of heads
             that do it, 0 for none.
         spans: How sentences are scored, where some are labelled.
-        evidence: How evidence is told, where that was asked for and masses tell it.
+        evidence: How evidence is told, where that was asked for and is told by masses.
         relevance: How relevance is told, where that was asked for and there is a background.
-        fusing: How a retriever's order is weighed, where queries told its scores.
+        fusing: How a retriever's order is weighted, where queries gave its scores.
         notes: What a reader should know, in sentences.
     """
 
@@ -155,12 +155,12 @@ class FitReport:
         return not self.reasons
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """All of it, in JSON's types."""
         told = asdict(self) | {"better": self.better, "reasons": self.reasons}
         return {name: _rounded(value) for name, value in told.items()}
 
     def to_json(self) -> str:
-        """All of it."""
+        """All of it, as JSON."""
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
 
     def tables(self) -> Iterator[Table]:
@@ -239,7 +239,7 @@ def score_of(name: str, values: Floats, sets: Sequence[str]) -> Score:
 
 
 def score_table(scores: Sequence[Score], title: str) -> Table:
-    """Scores of ways to rank, a column for each set."""
+    """Scores of ways to rank, with a column for each set."""
     names = list(scores[0].by_set)
     columns = names if len(names) > 1 else []
     return Table(
@@ -285,7 +285,7 @@ def markdown(table: Table) -> Iterator[str]:
 
 
 def _rounded(value: Any) -> Any:
-    """Floats to what is worth telling."""
+    """Floats rounded to what is worth reporting."""
     if isinstance(value, float):
         return round(value, 5)
     if isinstance(value, Mapping):

@@ -18,7 +18,7 @@ class FitResult:
 
     Attributes:
         profile: The heads, for `AttentionRanker(..., profile=...)`.
-        report: How they were selected and what they are worth.
+        report: How they were selected and how good they are.
     """
 
     profile: HeadProfile
@@ -30,14 +30,14 @@ class FitResult:
         return self.report.better
 
     def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
-        """Write the profile, and the report beside it as `NAME.report.json`.
+        """Write the profile, and the report next to it as `NAME.report.json`.
 
         A file that is called `attnmass.json` in a model's own folder or repository is found when
         the model is loaded.
 
         Args:
             path: The profile's file.
-            force: Write it even if it is not better; the profile says so then.
+            force: Write it even if it is not better; the profile then says so.
 
         Returns:
             The report's file.
@@ -69,7 +69,7 @@ def report_path(profile: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Labelled sentences, and how well a way to score them tells which support the answer."""
+"""Labelled sentences, and how well a way to score them shows which support the answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Spans:
         tokens: `[span]`.
         chunk_scores: Score of each sentence's chunk, `[span]`.
         labels: Which of them support the answer, `[span]`.
-        chunks: Which chunk each is of, `[span]`.
+        chunks: Which chunk each is in, `[span]`.
         parts: The sentences of each chunk in which some support it and some do not.
     """
 
@@ -42,15 +42,15 @@ class Spans:
 def spans_of(
     query: LabelledQuery, capture: Capture, chunk_choice: Choice, rule: Exponents | None = None
 ) -> Spans | None:
-    """A query's sentences; `None` if there are no labels that tell any of a chunk apart.
+    """A query's sentences; `None` if no labels tell any sentences of a chunk apart.
 
-    Headings are left out: trimming does not choose them for themselves.
+    Headings are left out: trimming does not choose them in their own right.
 
     Args:
         query: The query, its sentences labelled.
         capture: What was captured of it.
         chunk_choice: The heads that give chunks their mass.
-        rule: How that is shared out, if it is.
+        rule: How that mass is shared out, if it is.
     """
     if not query.has_sentences or capture.span_masses is None or capture.span_tokens is None:
         return None
@@ -77,14 +77,14 @@ def spans_of(
 
 @dataclass(eq=False, slots=True)
 class SpanQuality:
-    """Area under ROC of choices on every query; what was asked once is remembered."""
+    """Area under ROC of choices on every query; what was computed once is remembered."""
 
     queries: Sequence[Spans]
     _known: dict[tuple[int, ...], Floats] = field(default_factory=dict)
     _features: dict[tuple[int, ...], list[Floats]] = field(default_factory=dict)
 
     def inside(self, heads: Sequence[int]) -> Floats:
-        """Inside supporting chunks, by heads weighed alike, `[query]`."""
+        """Inside supporting chunks, by heads weighted equally, `[query]`."""
         key = tuple(sorted(heads))
         if key not in self._known:
             found = [_inside(one, one.masses[list(key)].mean(axis=0)) for one in self.queries]
@@ -98,16 +98,16 @@ class SpanQuality:
         return np.array([_inside(one, weights @ one.masses[heads]) for one in self.queries])
 
     def alone(self) -> Floats:
-        """The same of each head alone, `[head, query]`."""
+        """The same for each head alone, `[head, query]`."""
         return np.stack([np.asarray(_inside(one, one.masses)) for one in self.queries], axis=1)
 
     def by_weights(self, choice: Choice) -> list[Floats]:
-        """What the score of each sentence is made of by heads and weights, `[query][span]`."""
+        """What the score of each sentence is made from, by heads and weights, `[query][span]`."""
         heads, weights = list(choice.heads), np.array(choice.weights)
         return [weights @ one.masses[heads] for one in self.queries]
 
     def by_exponents(self, rule: Exponents) -> list[Floats]:
-        """The same by its share of its chunk."""
+        """The same, by its share of its chunk."""
         exponents = np.array(rule.exponents)
         return [
             shares_of(exponents @ rows, one.chunks)
@@ -115,7 +115,7 @@ class SpanQuality:
         ]
 
     def features(self, heads: Sequence[int]) -> list[Floats]:
-        """What exponents are of, `[query][head, span]`."""
+        """What exponents apply to, `[query][head, span]`."""
         key = tuple(heads)
         if key not in self._features:
             self._features[key] = [
@@ -124,7 +124,7 @@ class SpanQuality:
         return self._features[key]
 
     def lessons(self, heads: Sequence[int]) -> list[list[Lesson]]:
-        """What exponents are fitted by, of each query."""
+        """What exponents are fitted on, for each query."""
         return [
             [(rows[:, part], one.labels[part]) for part in one.parts]
             for rows, one in zip(self.features(heads), self.queries, strict=True)
@@ -151,7 +151,7 @@ class SpanQuality:
 
 
 def _inside(one: Spans, mass: Floats) -> Floats:
-    """Mean over chunks, `[..., span]` to `[...]`; as trimming does, long ones get less."""
+    """Mean over chunks, `[..., span]` to `[...]`; as in trimming, long sentences get less."""
     scores = mass / np.sqrt(np.maximum(one.tokens, 1.0))
     found = [auc(one.labels[part], scores[..., part]) for part in one.parts]
     return np.asarray(np.mean(found, axis=0))

@@ -1,4 +1,4 @@
-"""Heads that share a chunk out among its sentences: exponents, fitted by labelled sentences."""
+"""Heads that share a chunk out among its sentences: exponents, fitted on labelled sentences."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Lesson = tuple[Floats, Bools]  # a chunk's `features` and labels
 
 
 def features(masses: Floats, chunks: Integers) -> Floats:
-    """Logarithm of each mass over its head's mean in the chunk, as `SpanRule` has it.
+    """Logarithm of each mass over its head's mean in the chunk, as in `SpanRule`.
 
     Args:
         masses: `[head, span]`.
-        chunks: Which chunk each span is of, `[span]`.
+        chunks: Which chunk each span is in, `[span]`.
 
     Returns:
         `[head, span]`.
@@ -49,9 +49,9 @@ def fit_exponents(
     """A conditional logit (McFadden, 1974) of the sentences of one chunk.
 
     Args:
-        queries: For each its chunks in which some sentences support the answer and some do not;
+        queries: For each, its chunks in which some sentences support the answer and some do not;
             `features` are of `heads` alone.
-        weights: Of each query, `[query]`; they sum to 1.
+        weights: The weight of each query, `[query]`; they sum to 1.
         heads: Indices of the heads in the arrays.
     """
 

@@ -20,7 +20,7 @@ from attnmass.profiles.rules import Head
 
 LEAST_QUERIES = 6
 EXPONENTS = (0.5, 0.0, 0.25, 0.75, 1.0)  # the first is taken where others are no better
-LENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of shares of a chunk; the simplest first
+LENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # for shares of a chunk; the simplest first
 SHARES = (0.5, 0.0, 0.2, 0.3, 0.4, 0.6, 0.7)
 
 
@@ -62,7 +62,7 @@ class SpanFit:
 def span_rule_of(found: SpanFit, chunk_choice: Choice, known: Sequence[Head]) -> SpanRule:
     """The rule of a profile; `known` are the heads of the arrays.
 
-    With exponents a sentence's mass is by the heads that rank chunks: no others need be read.
+    With exponents, a sentence's mass is by the heads that rank chunks: no others need be read.
     """
     shape = found.length_exponent, found.chunk_share
     if found.exponents is None:
@@ -88,10 +88,10 @@ def fit_where_told(
     most: int,
     read: Sequence[int] = (),
 ) -> SpanFit | None:
-    """`fit_spans` by the queries that have labels; `None` where these are too few.
+    """`fit_spans` on the queries that have labels; `None` where these are too few.
 
     Args:
-        queries: As `spans_of` has them.
+        queries: As from `spans_of`.
         folds: As in `fit_spans`, and so are all others.
         sets: Likewise.
         heads: Likewise.
@@ -117,16 +117,16 @@ def fit_spans(
 ) -> SpanFit:
     """Forward selection with equal weights, and exponents of all heads that are read anyway.
 
-    Which of both scores sentences is told by folds that selected and fitted nothing.
+    Which of the two scores sentences is decided on folds that selected and fitted nothing.
 
     Args:
         queries: All queries with sentences that can be told apart.
-        folds: The fold of each, `[query]`.
-        sets: The set of each, `[query]`.
+        folds: The fold of each query, `[query]`.
+        sets: The set of each query, `[query]`.
         heads: Indices of the heads that may be selected.
         chunk_choice: The heads that rank chunks.
-        most: No more heads than that.
-        read: Indices of the heads that are read anyway; default: the chunks'.
+        most: No more heads than this.
+        read: Indices of the heads that are read anyway; default: those that rank chunks.
     """
     quality = SpanQuality(queries)
     shared = sorted({*read, *chunk_choice.heads})

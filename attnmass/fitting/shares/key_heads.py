@@ -1,7 +1,8 @@
-"""Which key heads a layout that keeps key vectors should keep: a chunk's bytes are their number.
+"""Which key heads a layout that keeps key vectors should keep: their number sets a chunk's bytes.
 
 Heads of a grouped-query model share key vectors, so what counts is not how many heads are read but
-how many key heads they look at. Those go first that move scores least, all heads on one together.
+how many key heads they look at. Those that move scores least are dropped first, with all the heads
+on one key head together.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ def choose_key_heads(
 ) -> Integers:
     """The heads on those key heads, `most` of them or fewer, that rank best.
 
-    How many is decided on folds. What they cost is bounded by `most`, so that more of them are
-    taken where they are better, and not only where that is certain.
+    How many is decided on folds. `most` bounds what they cost, so more of them are taken wherever
+    they are better, not only where that is certain.
 
     Args:
         arrays: What was captured.
         folds: The fold of each query, `[query]`; the number is decided on queries of other folds.
         heads: Indices of the heads that may be chosen.
-        groups: For each head of the arrays the number of its key head.
-        most: No more key heads than that.
+        groups: For each head of the arrays, the number of its key head.
+        most: No more key heads than this.
         advance: Called once for each elimination.
 
     Returns:

@@ -1,6 +1,6 @@
-"""How mass is shared out among chunks, fitted on queries that are made of texts.
+"""How mass is shared out among chunks, fitted on queries that are made from texts.
 
-A sentence that was taken out of a chunk is no question, so a rule that suits such sentences best
+A sentence that was taken out of a chunk is not a question, so a rule that suits such sentences best
 suits questions less. What carries over is a rule under a penalty that more queries do not weaken,
 multiplied by the heads that are best alone.
 """
@@ -17,7 +17,7 @@ from attnmass.fitting.metrics import Floats, Integers
 from attnmass.fitting.shares.ranking import COUNTS, Exponents, RankingFit, Sharing
 
 PENALTY = 1.0  # of squared exponents, against the mean loss over queries
-OWN = 1.0  # exponent of the best heads' mass, over all of them
+OWN = 1.0  # exponent of the best heads' mass, spread over all of them
 
 
 class MadeSharing(Sharing):
@@ -42,7 +42,7 @@ class MadeSharing(Sharing):
 
 
 def fit_made(crossed: CrossValidation, sharing: Sharing, nested: Floats) -> RankingFit:
-    """The rule, which queries made of texts are not asked about: they cannot tell.
+    """The rule, taken without asking queries made from texts: they cannot tell.
 
     Args:
         crossed: The selection of the heads that give mass.

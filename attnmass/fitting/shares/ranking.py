@@ -1,6 +1,6 @@
 """How the mass of all chunks is shared out among them: a rule fitted over every head's.
 
-A few heads weighed alike say how much a query found; many heads, some of them counted against a
+A few heads weighted equally say how much a query found; many heads, some of them counted against a
 chunk, say better where. Folds decide whether that is so for a model, and how many heads it takes.
 """
 
@@ -21,7 +21,7 @@ from attnmass.profiles.rules import Head
 
 COUNTS = (4, 8, 16, 24, 32)  # heads of a rule
 PENALTY = 30.0  # of squared exponents, against the sum of losses over queries
-_DROPPED = 6  # one in so many heads goes at each step
+_DROPPED = 6  # one in this many heads is dropped at each step
 _NONE: frozenset[int] = frozenset()
 
 
@@ -53,7 +53,7 @@ class RankingFit:
 
     Attributes:
         chosen: The rule over all queries; `None` where each chunk's own mass is as good.
-        nested: nDCG@10 of each query where it had no say, also not in the decision, `[query]`.
+        nested: nDCG@10 of each query where it had no say, not even in the decision, `[query]`.
         by_count: Held-out nDCG@10 of each query by the number of heads, 0 for no rule, `[query]`.
     """
 
@@ -64,10 +64,10 @@ class RankingFit:
 
 @dataclass(eq=False, slots=True)
 class Sharing:
-    """Rules fitted on some queries; what was fitted once is remembered.
+    """Rules fitted on some queries; what has been fitted once is remembered.
 
     Attributes:
-        arrays: What was captured, no null query's mass subtracted.
+        arrays: What was captured, without a null query's mass subtracted.
         folds: The fold of each query, `[query]`.
         heads: Indices of the heads that may take part.
         advance: Called once for each path of rules that is fitted.
@@ -77,7 +77,7 @@ class Sharing:
     folds: Integers
     heads: Integers
     advance: Callable[[], object] = lambda: None
-    _penalty: ClassVar[float | None] = None  # as `eliminate` has it
+    _penalty: ClassVar[float | None] = None  # as in `eliminate`
     _features: Floats = field(init=False)
     _known: dict[frozenset[int], dict[int, Exponents]] = field(default_factory=dict)
 
@@ -90,14 +90,14 @@ class Sharing:
         return [count for count in COUNTS if count < len(self.heads)] or [len(self.heads)]
 
     def path(self, outside: frozenset[int] = _NONE) -> dict[int, Exponents]:
-        """Rules by their number of heads, by all queries but those of the folds `outside`."""
+        """Rules by their number of heads, from all queries except those in the folds `outside`."""
         if outside not in self._known:
             self._known[outside] = self._rules(np.flatnonzero(~np.isin(self.folds, list(outside))))
             self.advance()
         return self._known[outside]
 
     def _rules(self, rows: Integers) -> dict[int, Exponents]:
-        """Rules by their number of heads, by some queries."""
+        """Rules by their number of heads, fitted on some queries."""
         return eliminate(
             self._features[rows],
             (self.arrays.relevant[rows] > 0) & self.arrays.present[rows],
@@ -123,7 +123,7 @@ class Sharing:
 
 
 def held_out_shares(crossed: CrossValidation, sharing: Sharing, fit: RankingFit) -> list[Floats]:
-    """Of each query what each chunk gets, by heads and rules that it had no part in, `[chunk]`."""
+    """For each query, what each chunk gets by heads and rules that it had no part in, `[chunk]`."""
     arrays = sharing.arrays
     found: list[Floats] = []
     for row, fold in enumerate(sharing.folds.tolist()):
@@ -153,7 +153,7 @@ def without_rule(crossed: CrossValidation, nested: Floats) -> RankingFit:
 def fit_ranking(crossed: CrossValidation, sharing: Sharing, nested: Floats) -> RankingFit:
     """Decide between each chunk's own mass and rules of some numbers of heads.
 
-    The simplest is taken that is within one standard error of the best.
+    The simplest one within one standard error of the best is taken.
 
     Args:
         crossed: The selection of the heads that give mass.
@@ -189,17 +189,19 @@ def eliminate(
     groups: Sequence[int] | None = None,
     penalty: float | None = None,
 ) -> dict[int, Exponents]:
-    """Rules by their number of heads: those go first that move scores least (backward elimination).
+    """Rules by their number of heads, least influential heads dropped first (backward elimination).
 
     Args:
         found: As `features` gives them.
         labels: Which chunks are relevant, `[query, chunk]`.
         present: Where there is a chunk, `[query, chunk]`.
-        sets: The set of each query; sets weigh alike.
+        sets: The set of each query; sets are weighted equally.
         heads: Indices of the heads that take part.
         counts: How many are wanted.
-        groups: For each head a number; heads of one number go together, and count as one.
-        penalty: Of squared exponents, against the mean loss; default: the less the more queries.
+        groups: For each head, a number; heads with the same number are dropped together, and count
+            as one.
+        penalty: That on squared exponents, against the mean loss; default: the smaller the more
+            queries.
     """
     strength = PENALTY / len(sets) if penalty is None else penalty
     of_group = range(found.shape[1]) if groups is None else groups
@@ -230,7 +232,7 @@ def eliminate(
 
 
 def _heaviest(groups: Sequence[int], exponents: Floats, count: int) -> Integers:
-    """Places of the heads in so many groups, those with the largest exponents."""
+    """Places of the heads in `count` groups, those with the largest exponents."""
     _, place = np.unique(groups, return_inverse=True)
     weight = np.sqrt(np.bincount(place, weights=exponents**2))
     kept = np.argsort(-weight, kind="stable")[:count]
@@ -247,7 +249,7 @@ def _conditional_logit(
 ) -> Floats:
     """Coefficients of a conditional logit model with an L2 penalty, `[head]`.
 
-    The loss of a query is the softmax cross-entropy of its relevant chunks among all of its chunks.
+    The loss of a query is the softmax cross-entropy of its relevant chunks among all its chunks.
 
     Args:
         scaled: `[query, head, chunk]`, 0 where there is no chunk.
@@ -255,7 +257,7 @@ def _conditional_logit(
         present: `[query, chunk]`.
         sets: `[query]`.
         start: Where to begin, `[head]`.
-        penalty: Half of it weighs squared coefficients against the mean loss.
+        penalty: Half of it is the weight of squared coefficients against the mean loss.
     """
     rows, places = np.nonzero(present)
     table = np.ascontiguousarray(scaled.transpose(1, 0, 2)[:, rows, places], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Which heads may share mass out: those up to the layer that gives it, or deeper ones, too."""
+"""Which heads may share mass out: those up to the layer that gives it, or deeper ones as well."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Heads:
     """Indices of the heads that may take part in a rule.
 
     Attributes:
-        near: Those no deeper than what gives the mass: they cost no layer.
+        near: Those no deeper than what gives the mass: they cost no extra layer.
         every: All that may be selected.
     """
 
@@ -46,14 +46,14 @@ def fit_sharing(
 
     Args:
         crossed: The selection of the heads that give mass.
-        arrays: What was captured, no null query's mass subtracted.
+        arrays: What was captured, without a null query's mass subtracted.
         heads: Those that may take part.
         nested: nDCG@10 of each query by heads that it had no say in, `[query]`.
         advance: Called once for each path of rules that is fitted.
-        made: Whether the queries are made of texts.
+        made: Whether the queries are made from texts.
 
     Returns:
-        What folds decided, and what fitted it.
+        What folds decided, and the `Sharing` that fitted it.
     """
     if made:
         sharing = MadeSharing(arrays, crossed.folds, heads.near, advance)
@@ -78,7 +78,7 @@ def _decided(
         return float(query_weights(sets) @ gain[rows]) > standard_error(gain[rows], sets)
 
     nested = near[0].nested.copy()
-    for fold in set(sharing.folds.tolist()):  # the decision is of the other folds, too
+    for fold in set(sharing.folds.tolist()):  # the decision, too, is that of the other folds
         mine = sharing.folds == fold
         if better(~mine):
             nested[mine] = deeper[0].nested[mine]

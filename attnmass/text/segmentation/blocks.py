@@ -20,8 +20,8 @@ from attnmass.text.segmentation.spans import (
     readable,
 )
 
-# Blocks only: what stands inside a line never moves a boundary, and not looking there is what
-# keeps hostile text cheap. Link reference definitions would vanish without a token; left off,
+# Blocks only: what is inside a line never moves a boundary, and not looking there is what keeps
+# hostile text cheap. Link reference definitions would vanish without a token; with that rule off,
 # they are paragraphs.
 _PARSER = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join", "reference"])
 
@@ -48,9 +48,9 @@ class Block:
         start: Where the first line begins.
         end: Where the line after the last one begins.
         kind: The kind of span that the block is, or `None`: prose, to be split.
-        level: Of a heading, 1 to 6.
+        level: The level of a heading, 1 to 6.
         quote: How many block quotes it is in.
-        marks: Ranges that are marks of Markdown inside prose, in order.
+        marks: Ranges that are Markdown marks inside prose, in order.
     """
 
     start: int
@@ -61,7 +61,7 @@ class Block:
     marks: tuple[tuple[int, int], ...] = ()
 
     def moved(self, by: int) -> Block:
-        """The block in a text with so many more characters before it."""
+        """The block in a text with `by` more characters before it."""
         marks = tuple((start + by, end + by) for start, end in self.marks)
         return replace(self, start=self.start + by, end=self.end + by, marks=marks)
 
@@ -69,8 +69,8 @@ class Block:
 def markdown_blocks(text: str) -> list[Block]:
     """The blocks of a text, in order; a line that is in none has no letter or digit in it.
 
-    The text may begin and end anywhere: code, a table or a list may have begun before it or go on
-    behind it.
+    The text may begin and end anywhere: code, a table or a list may have begun before it or
+    continue after it.
     """
     source = readable(text)
     tokens = _PARSER.parse(source)
@@ -81,7 +81,7 @@ def markdown_blocks(text: str) -> list[Block]:
 
 
 class _Reader:
-    """Finds the tokens of one text in it."""
+    """Locates the parser's tokens in one text."""
 
     def __init__(self, text: str, begin: int = 0) -> None:
         """Take the text from `begin` on, where the first line of the tokens is."""
@@ -126,7 +126,7 @@ class _Reader:
         if token.type == "heading_open":
             return self._heading(token, tokens[1].content, quote)
         kind = _KINDS.get(token.type)
-        # Prose is indented more often than code ends as a sentence does.
+        # Indented prose is more common than code that ends as a sentence does.
         if kind is None or (token.type == "code_block" and ends_sentence(token.content)):
             return [self._prose(start, end, quote)]
         return [Block(start, end, kind, quote=quote)]
@@ -143,12 +143,12 @@ class _Reader:
             return [self._prose(*self._range(items[0]), quote, numbered=True)]
         blocks = [Block(*self._range(item), "list_item", quote=quote) for item in items]
         if quote:
-            # Blank lines after an item count as its own, and in a quote they have marks.
+            # Blank lines after an item count as part of it, and in a quote they have marks.
             blocks = [replace(block, end=self._last_text(block)) for block in blocks]
         return blocks
 
     def _last_text(self, block: Block) -> int:
-        """Where the line after the last one that is not just marks of a quote begins."""
+        """Where the line begins that follows the last one with more than marks of a quote."""
         line = bisect_left(self._starts, block.end)
         while self._starts[line - 1] > block.start:
             if self._text[self._starts[line - 1] : self._starts[line]].strip(" \t\r\n>"):
@@ -157,7 +157,7 @@ class _Reader:
         return self._starts[line]
 
     def _heading(self, token: Token, content: str, quote: int) -> list[Block]:
-        """A heading, or the prose that happens to stand on a line of dashes, and that line."""
+        """A heading, or the prose that happens to be above a line of dashes, and that line."""
         start, end = self._range(token)
         if token.markup in "=-":
             several = "\n" in content
@@ -225,9 +225,9 @@ def _quote_marks(text: str, start: int, end: int, quote: int) -> Iterator[tuple[
 def _end_of_code(text: str, tokens: Sequence[Token]) -> int:
     """Where the code ends that the text begins in the middle of; 0 if it does not.
 
-    Then the first fence, which the parser takes for an opening one, closes, and all after it comes
-    out inside out: some fence is left open or holds the opening line of another. A fence that
-    closes has code straight above it and, as a rule, a blank line below it.
+    In that case the first fence, which the parser takes for an opening one, closes, and all after
+    it comes out inverted: some fence is left open or contains the opening line of another. A
+    closing fence has code directly above it and, as a rule, a blank line below it.
     """
     fences = [token for token in tokens if token.type == "fence" and token.level == 0]
     if not fences or fences[0].info.strip():

@@ -1,4 +1,4 @@
-"""No span is endless: what is too large to be kept whole is cut where that does least harm."""
+"""No span is endless: what is too large to be kept whole is cut where that does the least harm."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from attnmass.text.segmentation.spans import (
 
 Place = tuple[int, int]
 
-# The end of a block in HTML, or of an entry in XML, with those around it that end there, too.
+# The end of a block in HTML, or of an entry in XML, with those around it that also end there.
 _CLOSING = re.compile(
     r"(?:</(?:p|li|tr|div|h[1-6]|d[dtl]|[ou]l|table|t(?:head|body|foot)|pre|blockquote|title|head"
     r"|style|script|section|article|aside|header|footer|nav|main|form|option|select|figure|body"
@@ -34,13 +34,13 @@ Step = Callable[[str, int, int], Iterable[Place]]
 def bounded(text: str, span: Span, language: str | None) -> list[Span]:
     """A span, or what it is cut into where it is too large.
 
-    A sentence may have `MAX_SENTENCE` characters, all else `MAX_SPAN`.
+    A sentence may have `MAX_SENTENCE` characters, anything else `MAX_SPAN`.
 
     A block is cut at its blank lines, what is still too large at its lines, HTML at its tags, then
-    at the ends of sentences, then at white space, or behind a mark; an item of a list and a
-    sentence are not cut at lines, which may be wrapped. A heading that is too large heads nothing
-    and is no heading. Lines without a letter or digit and the marks of a fence go with the line
-    beside them. The head of a table that is cut heads its rows.
+    at the ends of sentences, then at white space, or after a mark; list items and sentences are not
+    cut at lines, which may be wrapped. A heading that is too large heads nothing and is not a
+    heading. Lines without a letter or digit and the marks of a fence go with the line next to them.
+    The head of a table that is cut heads its rows.
     """
     most = MAX_SENTENCE if span.kind == "sentence" else MAX_SPAN
     if span.end - span.start <= most:
@@ -60,7 +60,7 @@ def bounded(text: str, span: Span, language: str | None) -> list[Span]:
         ]
     found = [replace(span, start=start, end=end, kind=kind, level=0) for start, end in places]
     if kind == "table" and "|" in text[slice(*places[0])] and _is_rule(text, places[1:2]):
-        # The head and the rule below it, as one; the rows stand under it.
+        # The head and the rule below it, as one; the rows come under it.
         head = replace(span, end=places[1][1], kind="heading", level=BELOW_HEADINGS, until=span.end)
         if head.end - head.start <= MAX_SPAN:
             return [head, *found[2:]]
@@ -82,7 +82,7 @@ def _paragraphs(text: str, start: int, end: int) -> list[Place]:
 
 
 def _lines(text: str, start: int, end: int) -> list[Place]:
-    """Lines that are not blank, each with what beside it has no letter or digit."""
+    """Lines that are not blank, each with any next to it that have no letter or digit."""
     found: list[Place] = []
     alone = False  # the last piece waits for a line to go with
     for left, right in _all_lines(text, start, end):
@@ -120,7 +120,7 @@ def _sentences(text: str, start: int, end: int, *, language: str | None) -> list
 
 
 def _words(text: str, start: int, end: int, *, most: int) -> Iterator[Place]:
-    """As many whole words as fit at a time; a longer one is cut between characters."""
+    """As many whole words as fit at a time; a longer word is cut between characters."""
     while end - start > most:
         stop = start + most
         if not text[stop].isspace():

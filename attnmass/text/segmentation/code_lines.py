@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from attnmass.text.segmentation.regions import Piece, Region, is_indented
 from attnmass.text.segmentation.sentences import ends_sentence
 
-_MIN_LINES = 3  # that can be nothing else
-_MAX_BLANK = 2  # lines in a row inside of code
+_MIN_LINES = 3  # that cannot be anything else
+_MAX_BLANK = 2  # lines in a row inside code
 _CLOSERS = frozenset("{}[](); ,")
 _COMMENT = ("#", "//", "/*", "*/", "* ", '"""', "'''", "--", "; ")
 _PROSE = {"/*": "*/", '"""': '"""', "'''": "'''"}
 _MAX_WEAK = 100  # characters of a line between others that could be prose
 
-# A name straight before a bracket: in prose there is a space.
+# A name directly before a bracket: in prose there is a space.
 _CALL = re.compile(r"[^()]{0,200}[\w\]>]\(")
 _NAMES = re.compile(
     r"[$@%*&]*[\w.$%\[\]'\"<>*&:,()]+(?: [\w.$%\[\]'\"<>*&:,()]+){0,3}|[\w.-]{1,100}"
@@ -79,15 +79,15 @@ def is_marked(line: str) -> bool:
 
 
 def find_code(lines: Sequence[str], outside: Sequence[bool]) -> dict[int, Region]:
-    """Runs of code by their first line: three lines that are nothing else, and half of all.
+    """Runs of code by their first line: three lines that cannot be anything else, and half of all.
 
     Indented lines, comments, names of sections and blank lines belong to the code that they are in,
-    and so does a short line between two others. Each part between
-    blank lines is one piece. Code that is indented as a whole is left to Markdown.
+    and so does a short line between two others. Each part between blank lines is one piece. Code
+    that is indented as a whole is left to Markdown.
 
     Args:
         lines: The lines of a text.
-        outside: Whether each is in no code fence.
+        outside: Whether each is outside any code fence.
     """
     found: dict[int, Region] = {}
     line = 0
@@ -116,7 +116,7 @@ def find_code(lines: Sequence[str], outside: Sequence[bool]) -> dict[int, Region
 
 
 def _is_between(lines: Sequence[str], line: int, first: int) -> bool:
-    """Whether lines of code, or indented ones, stand straight above and below one."""
+    """Whether there are lines of code, or indented ones, directly above and below one."""
     text = lines[line].strip()
     if len(text) > _MAX_WEAK or is_marked(text) or ends_sentence(text) or line == first:
         return False
@@ -129,8 +129,8 @@ def _is_between(lines: Sequence[str], line: int, first: int) -> bool:
 def _region(lines: Sequence[str], first: int, last: int, strong: Sequence[int]) -> Region | None:
     if len(strong) < _MIN_LINES:
         return None
-    # Comments straight above the first line and indented lines straight below the last belong to
-    # them; what a blank line parts from them does not.
+    # Comments directly above the first line and indented lines directly below the last belong to
+    # them; what a blank line separates from them does not.
     start, end = strong[0], strong[-1] + 1
     while start > first and lines[start - 1].strip():
         start -= 1
@@ -159,7 +159,7 @@ def _region(lines: Sequence[str], first: int, last: int, strong: Sequence[int]) 
 def _outside_comments(lines: Sequence[str]) -> list[str]:
     """The lines without those between the marks of comments and docstrings, which are prose."""
     found: list[str] = []
-    opened = 0  # how many were found before the comment that is open
+    opened = 0  # how many were found before the currently open comment
     closing = ""
     for line in lines:
         found.append(line)

@@ -11,7 +11,7 @@ from attnmass.text.segmentation.regions import Piece, Region
 _DELIMITERS = (",", ";", "\t", "|")
 _MIN_ROWS = 3
 _MIN_COLUMNS = 2
-_MAX_ROW_LINES = 20  # a quote that is not closed within as many is none
+_MAX_ROW_LINES = 20  # a quote that is not closed within this many lines is not one
 _NUMERIC = frozenset("0123456789.,+-/:% $€£")
 
 Row = tuple[int, int, list[str]]  # its lines, its cells
@@ -23,8 +23,8 @@ class RowFinder:
     def __init__(self, lines: Sequence[str]) -> None:
         """Bind to the lines."""
         self._lines = lines
-        self._done = dict.fromkeys(_DELIMITERS, 0)  # up to where there are none
-        self.columns = 0  # of what was found last
+        self._done = dict.fromkeys(_DELIMITERS, 0)  # the line up to which there are none
+        self.columns = 0  # in what was found last
 
     def at(self, first: int) -> Region | None:
         """The rows that begin with a line.
@@ -46,7 +46,7 @@ class RowFinder:
             if _is_table(rows[1:] if cut else rows, delimiter, lines):
                 self.columns = len(rows[-1][2])
                 return _region(rows, lines, delimiter, cut=cut)
-            # Those below are as many alike.
+            # Those below have the same number of cells.
             self._done[delimiter] = rows[-1][1] if rows and not cut else first + 1
         return None
 
@@ -82,7 +82,7 @@ def _is_spaced(cells: Sequence[str]) -> bool:
 
 
 def _is_table(rows: Sequence[Row], delimiter: str, lines: Sequence[str]) -> bool:
-    """Whether that is data, and neither prose, verse nor code that has as many commas a line."""
+    """Whether that is data, and not prose, verse or code with the same number of commas a line."""
     if len(rows) < _MIN_ROWS:
         return False
     columns = len(rows[0][2])

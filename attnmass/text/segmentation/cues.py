@@ -16,7 +16,7 @@ _MAX_CUE_NAME = 40
 
 
 def find_cues(lines: Sequence[str], first: int) -> Region | None:
-    """Cues: a number or name on a line of its own or none, the times, the text."""
+    """Cues: a number or name on its own line or none, the times, the text."""
     pieces: list[Piece] = []
     line = first
     while (timing := _timing_line(lines, line)) is not None:
@@ -39,7 +39,7 @@ def _timing_line(lines: Sequence[str], line: int) -> int | None:
 
 
 def _stamped(lines: Sequence[str], first: int) -> Region | None:
-    """Cues of a bare time on a line of its own and the text below it, at least two."""
+    """Cues that are a bare time on its own line and the text below it, at least two of them."""
     pieces: list[Piece] = []
     line = first
     while line + 1 < len(lines) and _STAMP.match(lines[line]) and lines[line + 1].strip():

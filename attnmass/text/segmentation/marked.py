@@ -1,4 +1,4 @@
-"""Diffs, tables with rules of dashes, and YAML: lines that tell by their marks what they are."""
+"""Diffs, tables with rules of dashes, and YAML: lines whose marks say what they are."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _RULE = re.compile(r" ?[+-][-+=]{2,}$")
 _KEY = re.compile(r"[\w./$@-]{1,100}:(?:[ \t]|$)")
 _MIN_KEYS = 3
 _MIN_NESTED = 2
-_MOST_CODE = 4  # of so many lines one may look like code: Python has colons, too
+_MOST_CODE = 4  # one line in this many may look like code: Python has colons, too
 
 
 def find_diff(lines: Sequence[str], first: int) -> Region | None:
-    """Changes to files: what is said of a file is a piece, and each hunk."""
+    """Changes to files: what is said about a file is a piece, and so is each hunk."""
     pieces: list[Piece] = []
     line = first
     while line < len(lines):
@@ -43,7 +43,7 @@ def find_diff(lines: Sequence[str], first: int) -> Region | None:
 
 
 def _is_of_hunk(lines: Sequence[str], line: int) -> bool:
-    """Whether it is a line of a hunk; one that is not changed may have lost its space."""
+    """Whether it is a line of a hunk; an unchanged one may have lost its leading space."""
     if lines[line].startswith("--- ") and lines[line + 1 : line + 2]:
         return not lines[line + 1].startswith("+++ ")
     if lines[line].strip():
@@ -52,13 +52,13 @@ def _is_of_hunk(lines: Sequence[str], line: int) -> bool:
 
 
 def find_ruled(lines: Sequence[str], first: int) -> Region | None:
-    """A table as databases print it: its head down to the rule heads the rows."""
+    """A table as databases print it: its head, down to the rule, heads the rows."""
     rules = [_RULE.match(line) is not None for line in lines[first : first + 3]]
     if rules == [True, False, True]:
         head = first + 3
     elif rules[:2] == [False, True] and not lines[first + 1].startswith("+"):
         head = first + 2
-    else:  # a row in the middle of a table has a rule below it, too
+    else:  # a row in the middle of a table also has a rule below it
         return None
     if "|" not in lines[head - 2]:
         return None
@@ -106,7 +106,7 @@ def find_yaml(lines: Sequence[str]) -> dict[int, Region]:
 
 
 def _goes_on(lines: Sequence[str], line: int) -> bool:
-    """Whether more settings stand behind a blank line."""
+    """Whether more settings follow after a blank line."""
     return line < len(lines) and (is_indented(lines[line]) or _KEY.match(lines[line]) is not None)
 
 

@@ -1,4 +1,4 @@
-"""Prose as spans: paragraphs, the lines in them that say where something begins, sentences."""
+"""Prose as spans: paragraphs, the lines in them that mark where something begins, sentences."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from attnmass.text.segmentation.spans import LINE_END, MAX_TITLE, Kind, Span, li
 # A "sentence" of several lines that is longer than this is a log, a table without rules or a poem
 # without full stops: its lines are spans.
 _MAX_WRAPPED = 600
-# Nobody wraps lines more narrowly than this, so a line of a narrower block is as long as its
-# writer wanted it.
+# Nobody wraps lines more narrowly than this, so a line of a narrower block is as long as its writer
+# wanted it to be.
 _MIN_WIDTH = 40
 # Nor more widely: a paragraph with a longer line is not wrapped at all.
 _MAX_WIDTH = 120
-# Where a language has no spaces a line may end after any character, not only after a word.
+# Where a language has no spaces, a line may end after any character, not only after a word.
 _MAX_WORD = 20
 
 # `\r(?!\n)`, or the two halves of "\r\n" would pass for two line ends.
@@ -26,7 +26,7 @@ _BLANK_LINES = re.compile(r"(?:\r\n|\r(?!\n)|\n)(?:[^\S\r\n]*(?:\r\n|\r(?!\n)|\n
 _BULLET = re.compile(r"[^\S\r\n]*(?:[•‣\u2043◦▪▫●○■□∙➢➤►▶✓✔✗✘]|[-*+](?=\s))\s*\S")
 _NUMBER = re.compile(r"(?:\A|(?<=[\r\n]))[^\S\r\n]*(\d{1,3})[.)][^\S\r\n]+\S")
 _DASH = re.compile(r"[^\S\r\n]*[\u2012-\u2015]\s*(\S)")
-# A speaker, the name of a field: one word, or up to four that begin with a capital.
+# A speaker or the name of a field: one word, or up to four that begin with a capital.
 _LABEL = re.compile(
     r"(?:[^\W\d_][\w.'/&-]{0,39}"
     r"|[^a-z\W\d_][\w.'/&-]{0,20}(?: (?:[\w.'/&-]{1,20}|\([\w.'/&-]{1,20}\))){1,3}):(?=\s|\Z)"
@@ -41,11 +41,10 @@ def split_prose(text: str, block: Block, language: str | None) -> Iterator[Span]
     """Spans of a block of prose; between them is white space and what is in `block.marks`.
 
     A line break is no more than a space, except before a line that begins with a bullet or with a
-    number that others count on from (Markdown has no list that begins in a paragraph with 2), and
-    before one that begins with a dash and no small letter after it, as in a dialogue, or with a
-    name and a colon, if the paragraph's first line does, too. What a
-    bullet or number stands before is one span, up to the next such line or the end of the
-    paragraph.
+    number that others continue from (in Markdown, no list begins within a paragraph with 2), and
+    before one that begins with a dash and no lower-case letter after it, as in a dialogue, or with
+    a name and a colon, if the paragraph's first line does, too. What follows a bullet or number is
+    one span, up to the next such line or the end of the paragraph.
 
     Args:
         text: The text that the block is in.
@@ -70,16 +69,16 @@ def split_prose(text: str, block: Block, language: str | None) -> Iterator[Span]
 
 
 def title_end(text: str, start: int, end: int) -> int | None:
-    """Where the title ends that a text's first block begins with, `None` if there is none.
+    """Where the title ends that a text's first block begins with; `None` if there is none.
 
     A title is a first line with more text after it that
 
     - has at most `MAX_TITLE` characters, with a letter or digit among them,
     - does not end as a sentence does, nor with a comma, semicolon or hyphen,
-    - is no bullet, dialogue or table row, and does not begin with a word in small letters, as the
-      rest of a broken sentence would,
+    - is not a bullet, dialogue or table row, and does not begin with a lower-case word, as the rest
+      of a broken sentence would,
     - was ended on purpose: the next word would have fitted into the width of the paragraph, and is
-      not in small letters unless a line of the paragraph is too long for wrapped text.
+      not lower-case unless a line of the paragraph is too long for wrapped text.
 
     Args:
         text: The text.
@@ -111,7 +110,7 @@ def title_end(text: str, start: int, end: int) -> int | None:
 
 
 def _masked(text: str, block: Block) -> str:
-    """The block with spaces for its marks: as long as before."""
+    """The block with spaces in place of its marks: as long as before."""
     parts: list[str] = []
     place = block.start
     for start, end in block.marks:
@@ -130,7 +129,7 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _units(paragraph: str) -> Iterator[tuple[Kind, int, int]]:
-    """What a paragraph has in lines of its own, and the prose between."""
+    """What a paragraph has on separate lines, and the prose between."""
     if _is_table(paragraph):
         yield "table", 0, len(paragraph)
         return
@@ -154,7 +153,7 @@ def _units(paragraph: str) -> Iterator[tuple[Kind, int, int]]:
 
 
 def _numbered(paragraph: str) -> set[int]:
-    """Where lines begin that count on from one another: `2.` and `3.`, but no `3.` by itself."""
+    """Where lines begin that continue each other's count: `2.` and `3.`, but not `3.` by itself."""
     found = [(match.start(), int(match[1])) for match in _NUMBER.finditer(paragraph)]
     counting: set[int] = set()
     for (start, number), (next_start, next_number) in pairwise(found):
@@ -166,7 +165,7 @@ def _numbered(paragraph: str) -> set[int]:
 def _labelled(paragraph: str) -> set[int]:
     """Where lines begin with a name and a colon, in a paragraph that begins so and has several.
 
-    One name, twice, is a title and the sentence that repeats it.
+    The same name twice is a title and the sentence that repeats it.
     """
     if _LABEL.match(paragraph) is None:
         return set()
@@ -198,7 +197,7 @@ def _lines_if_long(text: str, start: int, end: int) -> Iterator[tuple[int, int]]
 
 
 def _begins_small(text: str) -> bool:
-    """Whether the first word, after a dash or none, is in small letters (not `iPhone`)."""
+    """Whether the first word, after a dash or none, is lower-case (not `iPhone`)."""
     dash = _DASH.match(text)
     word = text[0 if dash is None else dash.start(1) :].split(None, 1)[0]
     return word[0].islower() and word == word.lower()

@@ -16,7 +16,7 @@ _DATE = (
     r"|(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]?\d(?:, \d{4})?|\d\d-\d\d)"
 )
 # A date with a time, a time, a web server's line, the kernel's clock, seconds since 1970, a level,
-# pairs that begin with a time or a level, an object in JSON, a place in a file.
+# pairs that begin with a time or a level, a JSON object, a place in a file.
 _RECORD = re.compile(
     r"(?:<\d{1,3}>\d? ?)?[\[(<]?(?:"
     rf"{_DATE}(?:T|[ ,_]{{1,3}})\d{{1,2}}:\d\d"
@@ -44,7 +44,7 @@ def is_record(line: str) -> bool:
 def find_records(lines: Sequence[str], first: int) -> Region | None:
     """Records, each with its message, the indented lines and the stack trace that belong to it.
 
-    A message may go on in lines of its own, up to the next record; behind the last one it does not.
+    A message may continue on further lines, up to the next record; after the last one it does not.
     """
     pieces: list[Piece] = []
     records = 0

@@ -1,4 +1,4 @@
-"""Runs of lines that were told apart from prose, and what tells a line's place."""
+"""Runs of lines that were told apart from prose, and what finds a line's place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Piece:
     """Lines that are kept or dropped together.
 
     Attributes:
-        first: The first of them, 0-based.
+        first: The first of the lines, 0-based.
         last: One past the last.
         kind: What they are; a `heading` heads the rest of its region.
     """
@@ -42,7 +42,7 @@ def is_indented(line: str) -> bool:
 
 
 def next_text(lines: Sequence[str], line: int) -> int:
-    """The first line from there on that is not blank."""
+    """The first line from this one on that is not blank."""
     while line < len(lines) and not lines[line].strip():
         line += 1
     return line

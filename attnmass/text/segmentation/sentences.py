@@ -1,4 +1,4 @@
-"""Sentences by `sentencex`, at offsets that were checked."""
+"""Sentences by `sentencex`, at checked offsets."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import sentencex  # type: ignore[import-untyped]
 from attnmass.text.segmentation.places import place_without_space
 from attnmass.text.segmentation.spans import readable, stripped
 
-# sentencex needs time that grows with the square of the text where quotes stay open, or where
-# there are no spaces: a longer paragraph is handed over in parts.
+# sentencex takes time that grows with the square of the text's length where quotes stay open, or
+# where there are no spaces: a longer paragraph is passed in parts.
 _WINDOW = 4_000
 # Enough of a paragraph to tell its script.
 _SAMPLE = 1_000
 
-# Words before a dotted name that are no sentence of their own.
+# Words before a dotted name that are not a sentence by themselves.
 _MOST_WORDS = 5
 
 _SPACE = re.compile(r"\s")
 
 # First code point of each range, and the language whose rules are used for it. Latin is English
-# unless the caller knows better; a script that is not here is too.
+# unless the caller knows better, and so is a script that is not here.
 _SCRIPTS = (
     (0x0000, None),
     (0x0041, "en"),
@@ -71,7 +71,7 @@ _PHRASE_END = re.compile(rf"(?<=[{_PHRASED}])\s+(?=[{_PHRASED}])")
 def detect_language(text: str) -> str:
     """The language whose rules fit the script that most letters of the text are in.
 
-    Scripts are told apart, languages that share one are not: Latin is English, Cyrillic is
+    Scripts are told apart; languages that share one are not: Latin is English, Cyrillic is
     Russian, Arabic letters are Arabic, Devanagari is Hindi.
     """
     if text.isascii():
@@ -83,7 +83,7 @@ def detect_language(text: str) -> str:
             counts[language] += 1
     if not counts:
         return "en"
-    # Japanese is mostly Chinese characters in titles and names, Chinese has never any kana.
+    # Japanese is mostly Chinese characters in titles and names; Chinese never has any kana.
     if counts["ja"]:
         counts["ja"] += counts.pop("zh", 0)
     return max(counts, key=counts.__getitem__)
@@ -93,13 +93,13 @@ def split_sentences(text: str, language: str | None = None) -> list[tuple[int, i
     """Sentences of one paragraph; line breaks in it are white space like any other.
 
     A sentence has no white space at either end, and between two of them there is nothing else.
-    In Thai, Lao, Khmer and Tibetan the spans are phrases: what stands between white space that has
+    In Thai, Lao, Khmer and Tibetan, the spans are phrases: what is between white space that has
     letters of the script on both sides.
 
     Args:
         text: The paragraph.
-        language: A language code such as `de`, `None` to go by the script. A region or script
-            after the language is ignored, an unknown language has English rules.
+        language: A language code such as `de`; `None` to go by the script. A region or script after
+            the language is ignored; an unknown language has English rules.
     """
     # One character for one: every offset into this is an offset into the text. White space is
     # plain spaces, because sentencex would itself put "\n\n" for "\n\r\n" and counts a no-break
@@ -121,7 +121,7 @@ def ends_sentence(text: str) -> bool:
     tail = readable(text[-_SAMPLE:]).rstrip()
     while tail and (tail[-1] in "\"'*_`" or unicodedata.category(tail[-1]) in ("Pe", "Pf")):
         tail = tail[:-1].rstrip()
-    # One letter before the mark, so that it is not a sentence of its own.
+    # One letter before the mark, so that the mark is not a sentence by itself.
     last = sentencex.get_sentence_boundaries("en", "a" + _SPACE.sub(" ", tail[-1:]))
     return bool(tail) and last[-1]["boundary_symbol"] is not None
 
@@ -133,9 +133,9 @@ def _cut(text: str, language: str) -> list[tuple[int, int]]:
     while len(text) - start > _WINDOW:
         pieces = _pieces(text[start : start + _WINDOW], language)
         if len(pieces) > 1:
-            pieces.pop()  # it may go on behind the window: the next one begins with it
+            pieces.pop()  # it may continue after the window: the next one begins with it
         else:
-            # No sentence is as long as that: cut where there is white space, if there is any.
+            # No sentence is that long: cut where there is white space, if there is any.
             space = text.rfind(" ", start, start + _WINDOW)
             end = start + _WINDOW
             place = space + 1 if space > start else place_without_space(text, start, end)
@@ -150,9 +150,9 @@ def _cut(text: str, language: str) -> list[tuple[int, int]]:
 
 
 def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The sentences, those of one dotted name (`System.Drawing.Image`) as one.
+    """The sentences, with those of one dotted name (`System.Drawing.Image`) as one.
 
-    sentencex takes a full stop before a capital for an end, also where nothing is between them.
+    sentencex takes a full stop before a capital for an end, even where nothing is between them.
     """
     joined: list[tuple[int, int]] = []
     for start, end in spans:
@@ -166,11 +166,11 @@ def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _is_dotted(text: str, begin: int, place: int, end: int) -> bool:
-    """Whether a full stop between two "sentences" is inside a name, and no end.
+    """Whether a full stop between two "sentences" is inside a name, and not an end.
 
-    An end that only lacks its space is told from that where it can be: a small word or a number,
-    the first of its kind, before a word with one capital, behind some words more than a name would
-    have (`in a severe crisis.Indonesia was`).
+    An end that only lacks its space is told from that where possible: a lower-case word or a
+    number, the first of its kind, before a word with one capital, after some more words than a name
+    would have (`in a severe crisis.Indonesia was`).
     """
     if text[place] == "~" and place - 1 > begin and text[place - 1] == ".":  # TeX: `Eq.~(2)`
         return True
@@ -193,7 +193,7 @@ def _pieces(text: str, language: str) -> list[int]:
     try:
         pieces = sentencex.segment(language, text)
     except BaseException as error:
-        # A panic in Rust is not an `Exception`, and its class cannot be imported.
+        # A Rust panic is not an `Exception`, and its class cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
         return [len(text)]

@@ -9,7 +9,7 @@ from attnmass.text.segmentation.regions import Piece, Region, is_indented
 
 _TRACEBACK = "Traceback (most recent call last):"
 _FRAME = re.compile(r"""[ \t]+File "[^"]{1,400}", line \d""")
-# Java, C#, JavaScript; Ruby has `from`. Brackets or a line number, so that no verse is one.
+# Java, C#, JavaScript; Ruby has `from`. Brackets or a line number, so that verse does not match.
 _AT = re.compile(
     r"[ \t]+(?:at|from) \S[^()\r\n]{0,400}"
     r"(?:[\w>`\]]\(|\((?:[^()\r\n]{0,300}:\d|native|<anonymous>|index \d)"
@@ -41,7 +41,7 @@ def find_trace(lines: Sequence[str], first: int) -> Region | None:
 
 
 def _numbered(lines: Sequence[str], first: int) -> Region | None:
-    """Frames with a number each, that count up: Rust, whose places stand below, gdb and PHP."""
+    """Frames with numbers that count up: Rust, whose places are below them, gdb and PHP."""
     pieces: list[Piece] = []
     numbers: list[int] = []
     line = first
@@ -61,7 +61,7 @@ def _numbered(lines: Sequence[str], first: int) -> Region | None:
 
 
 def _python_trace(lines: Sequence[str], first: int) -> Region | None:
-    """Python's: its heading goes with the first frame, what was raised stands by itself."""
+    """Python's: its heading goes with the first frame; what was raised is separate."""
     pieces: list[Piece] = []
     line = first + 1
     while line < len(lines) and is_indented(lines[line]):
@@ -80,7 +80,7 @@ def _python_trace(lines: Sequence[str], first: int) -> Region | None:
 
 
 def _by_indent(lines: Sequence[str], first: int) -> Region:
-    """Each line with the indented ones below it, up to a blank one."""
+    """Each line with the indented lines below it, up to a blank one."""
     pieces = [Piece(first, first + 1, "code")]
     line = first + 1
     while line < len(lines) and lines[line].strip():

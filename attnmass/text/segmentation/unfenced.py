@@ -1,7 +1,7 @@
-"""Lines that are no prose though nothing marks them: logs, stack traces, subtitles, CSV, code.
+"""Lines that are not prose though nothing marks them: logs, stack traces, subtitles, CSV, code.
 
-Each kind is known by more than one line, so that a sentence that happens to begin with a date or to
-end with a brace stays one. Every line is looked at a bounded number of times.
+Each kind is recognised by more than one line, so that a sentence that happens to begin with a date
+or to end with a brace stays a sentence. Every line is looked at a bounded number of times.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def find_regions(text: str) -> list[tuple[int, int, Region]]:
     """Runs of whole lines that are not prose, in order; nothing inside a code fence is one.
 
     Args:
-        text: All of a chunk. Where its fences are not in pairs, nothing is looked for: which lines
-            are inside of one is not known.
+        text: All of a chunk. Where its fences are not in pairs, nothing is looked for: it is not
+            known which lines are inside one.
 
     Returns:
-        Of each its `[start, end)` in characters, and its lines.
+        For each, its `[start, end)` in characters, and its lines.
     """
     starts = line_starts(text)
     lines = [text[a:b].rstrip("\r\n") for a, b in pairwise(starts)]
@@ -59,21 +59,21 @@ def _region_at(lines: Sequence[str], line: int, rows: RowFinder) -> Region | Non
     """What begins with this line."""
     table = find_ruled(lines, line) or rows.at(line)
     log = find_records(lines, line)
-    # A log has a comma in its times as a rule.
+    # As a rule, a log has a comma in its times.
     if table and (log is None or rows.columns > _MIN_COLUMNS):
         return table
     return find_cues(lines, line) or log or find_trace(lines, line)
 
 
 def _outside_fences(lines: Sequence[str]) -> list[bool] | None:
-    """For each line whether it is in no fence; `None` where fences are not in pairs."""
+    """For each line, whether it is outside any fence; `None` where fences are not in pairs."""
     outside: list[bool] = []
     fence = ""
     for line in lines:
         mark, info = fence_of(line.lstrip(" \t>")) or ("", "")
         outside.append(not fence and not mark)
         if fence and mark.startswith(fence):
-            if info:  # what opens inside of a fence: all of this is inside out
+            if info:  # opens inside a fence: all of this is inverted
                 return None
             fence = ""
         elif mark and not fence:
