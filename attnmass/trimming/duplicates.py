@@ -97,7 +97,7 @@ def _words(text: str) -> Words:
 
 
 def _rarest(runs: frozenset[Words]) -> list[Words]:
-    """The rarest of a text's runs, enough that two texts that are alike share at least one of them.
+    """The longest of a text's runs, which are rare: two texts that are alike share at least one.
 
     Texts that share this much cannot differ in all of the first runs in any order that both follow
     (Chaudhuri et al., "A primitive operator for similarity joins in data cleaning", 2006).
