@@ -172,7 +172,8 @@ def why(
     mine = late["means"]["musique"]["late"][0]
     return (
         "- **Chunks are read once.** attnmass keeps "
-        f"{late['bytes_a_token']:.0f} bytes per token, and a question over 2,000 kept chunks\n  takes {seconds:.2f} s on {cost['threads']} cores: "
+        f"{late['bytes_a_token']:.0f} bytes per token, and a question over 2,000 kept chunks\n"
+        f"  takes {seconds:.2f} s on {cost['threads']} cores: "
         f"{100 * ratio:.1f}% of the time of a cross-encoder the size of MiniLM-L6.\n"
         "- **No model is trained.** On MuSiQue, where an answer takes several documents, nDCG@10 "
         f"is {mine:.2f};\n  all-MiniLM-L6-v2 has {others['MiniLM cosine']:.2f}, BM25 "

@@ -1,1 +1,1 @@
-"""What the adapters of frameworks share: a ranker for each model, and its options as fields."""
+"""What the framework adapters share: a ranker for each model, and its options as fields."""

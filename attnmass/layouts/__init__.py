@@ -1,4 +1,4 @@
-"""How chunks and query are laid out for the model; a layout is one file here."""
+"""How chunks and query are laid out for the model; each layout is one file here."""
 
 from attnmass.layouts.base import (
     AnsweredQuery,

@@ -1,1 +1,1 @@
-"""What a model of transformers is: its kind, its size, its parts, and which one it is."""
+"""What a transformers model is: its kind, its size, its parts, and its identity."""

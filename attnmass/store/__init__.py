@@ -1,4 +1,4 @@
-"""What chunks left behind, kept for later queries: in memory, and if wanted in a folder."""
+"""What chunks left behind, kept for later queries: in memory, and in a folder if wanted."""
 
 from __future__ import annotations
 
