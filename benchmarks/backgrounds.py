@@ -69,7 +69,7 @@ def measured(
 def table(found: dict[str, Any]) -> str:
     """AUROC, and what the shipped threshold makes of it, beside both backgrounds."""
     lines = [
-        "| | held against | AUROC | false alarms at 95% kept | silenced | let through |",
+        "| | compared with | AUROC | false alarms at 95% kept | silenced | let through |",
         "|---|---|---|---|---|---|",
     ]
     for name, of_set in found["sets"].items():

@@ -76,11 +76,12 @@ def told(found: dict[str, Any]) -> str:
         f"{found['missed']:.1%} of both kinds of others through."
     )
     lines = [
-        f"That of `{found['model']}` was fitted on {sum(found['queries'].values())} queries, each "
-        "with chunks of other queries beside its own. On folds that fitted nothing the area under "
-        f"ROC of the best relevance is {found['auc_others']:.3f} where what supports the answer is "
-        f"held against as many other queries' chunks, and {found['auc_nearest_by_best']:.3f} where "
-        "it is taken out of the query's own candidates; by attention without words it would be "
+        f"The rule of `{found['model']}` was fitted on {sum(found['queries'].values())} queries, "
+        "each with chunks of other queries beside its own. On held-out folds, the best relevance "
+        f"has an area under the ROC curve of {found['auc_others']:.3f} in telling what supports the "
+        "answer from as many chunks of other queries, and of "
+        f"{found['auc_nearest_by_best']:.3f} in telling a query's own candidates from the same "
+        "without what supports the answer. There attention without words would have "
         f"{found['auc_nearest_by_attention']:.3f}, and evidence has {found['auc_nearest']:.3f}. "
         f"The Brier score is {found['brier']:.3f}, at even odds of relevant chunks and others. "
         f"{threshold}",

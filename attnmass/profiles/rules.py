@@ -76,7 +76,7 @@ def log_relative(masses: Sequence[float], mean: float | None = None) -> list[flo
 
     Args:
         masses: Of chunks, or of a chunk's spans.
-        mean: What they are held against; default: their own mean.
+        mean: What they are compared with; default: their own mean.
     """
     if mean is None:
         mean = sum(masses) / max(len(masses), 1)
