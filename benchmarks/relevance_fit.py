@@ -78,8 +78,8 @@ def told(found: dict[str, Any]) -> str:
     lines = [
         f"The rule of `{found['model']}` was fitted on {sum(found['queries'].values())} queries, "
         "each with chunks of other queries beside its own. On held-out folds, the best relevance "
-        f"has an area under the ROC curve of {found['auc_others']:.3f} in telling what supports the "
-        "answer from as many chunks of other queries, and of "
+        f"has an area under the ROC curve of {found['auc_others']:.3f} in telling what supports "
+        "the answer from as many chunks of other queries, and of "
         f"{found['auc_nearest_by_best']:.3f} in telling a query's own candidates from the same "
         "without what supports the answer. There attention without words would have "
         f"{found['auc_nearest_by_attention']:.3f}, and evidence has {found['auc_nearest']:.3f}. "
