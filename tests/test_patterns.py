@@ -150,7 +150,6 @@ WORST: dict[str, tuple[Callable[[re.Pattern[str], str], None], tuple[str, ...]]]
     "attnmass.text.echo._OPENERS": (whole, ("who ", " ", "a")),
     "attnmass.text.rarity.UNSPACED": (searched, ("a", "今", " ")),
     "attnmass.text.rarity._WORD": (searched, ("a", "a ", "_")),
-    "attnmass.text.echo._SENTENCE": (searched, ("a", "a.", "\n", "\n ", "?", "a? ")),
     "attnmass.text.echo._WORD": (searched, ("a", "a ", "_")),
     "attnmass.trimming.cut._UNSPACED": (searched, ("a", "今", " ")),
     "attnmass.trimming.duplicates._WORD": (searched, ("1", "1,", "-1", "-", "a", "€", "+", " ")),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from attnmass.text.rarity import UNSPACED, Rarity, beginnings
+from attnmass.text.segmentation import segment
 
 _WORD = re.compile(r"\w+")
 _LEAST_WORDS = 3  # fewer are a topic, which texts may name
@@ -15,13 +16,9 @@ _WHOLE = 0.8  # of a text's words; one that has so many of them from the query s
 _LONG = 7  # words that no name has; what says them again is about the query, and not its subject
 _HALF = 0.5  # the same share for these
 _MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u055e", "\u1367")
-_ENDS = "".join(_MARKS)
-# A sentence, and the mark where it is a question. Each character is looked at once.
-_SENTENCE = re.compile(
-    rf"((?:[^.!\u3002\uff01\n{_ENDS}]|[.!](?!\s)|\n(?![^\S\n]{{0,20}}\n))+)([{_ENDS}]?)"
-)
 _NEARLY = 0.75  # of what a query's words weigh; a question that has so much of it asks the same
 _FURTHER = 6  # words that it may have beside them, or as many as the query has
+_MOST = 10_000  # characters of a text that is looked at for this: few chunks are longer
 # What questions begin with where nobody types the mark, as in search boxes.
 _OPENERS = re.compile(
     r"\s*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|am|do|does|did|can|could"
@@ -105,15 +102,13 @@ class Echo:
 
     def _only_asks(self, text: str) -> bool:
         """Whether a text has nothing but questions, one of them nearly the query."""
-        if not self._weights or not any(mark in text for mark in _MARKS):
+        if not self._weights or len(text) > _MOST or not _asks(text):
             return False
-        asked = []
-        for match in _SENTENCE.finditer(text):
-            if match.group(2):
-                asked.append(match.group(1))
-            elif _WORD.search(match.group(1)):
-                return False
-        return any(map(self._is_near, asked))
+        sentences = [text[one.start : one.end] for one in segment(text)]
+        # A query of several sentences has some that ask nothing.
+        told = set().union(*(beginnings(one) for one in sentences if not _asks(one)))
+        asked = filter(_asks, sentences)
+        return told <= self._weights.keys() and any(map(self._is_near, [text, *asked]))
 
     def _is_near(self, question: str) -> bool:
         """Whether a question says nearly the same, and names nothing that may be the answer."""
@@ -129,6 +124,12 @@ class Echo:
             and len(further) <= max(_FURTHER, len(self._weights))
             and not any(_names(words[place]) for place in further if place)
         )
+
+
+def _asks(text: str) -> bool:
+    """Whether a text ends as a question does."""
+    last = max(map(text.rfind, _MARKS))
+    return last >= 0 and not _WORD.search(text, last)
 
 
 def _names(word: str) -> bool:

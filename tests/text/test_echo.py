@@ -82,6 +82,18 @@ def test_other_questions_count(text: str) -> None:
     assert left(DOSE, text) == text
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("Where was Harris W. Fawell born?", "In what city was Harris W. Fawell born?"),
+        ("Ulm has a minster. How high is it?", "Ulm has a minster. How high is it really?"),
+    ],
+)
+def test_full_stops_in_a_question(query: str, text: str) -> None:
+    """Abbreviations end no sentence, and a query may say something before it asks."""
+    assert left(query, text) == ""
+
+
 def test_a_question_that_is_nearly_the_same_counts_above_an_answer() -> None:
     """It tells what the answer is on, which in a list of frequent questions may be a "yes"."""
     text = "Q: Is there any dose of ibuprofen for a child?\nA: Yes."
