@@ -17,12 +17,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from attnmass import AttentionRanker
+from attnmass import AttentionRanker, Ranking
 from benchmarks.baselines import MiniLM
 from benchmarks.data import SETS, Labelled, parser, test_part
 from benchmarks.late_ranker import late_ranker
 
 RESULTS = Path(__file__).parent / "results" / "echoes.json"
+KINDS = ("word for word", "nearly")
 ALONE, FUSED = "attention alone", "with cosines"
 
 
@@ -43,25 +44,19 @@ def measured(ranker: AttentionRanker, asked: list[Labelled], minilm: MiniLM) -> 
     """How many chunks of each kind were tried, and what became of them."""
     rows = {
         (kind, way): {"tried": 0, "above the answer": 0, "evidence": 0}
-        for kind in kinds("")
+        for kind in KINDS
         for way in (ALONE, FUSED)
     }
     for query in tqdm(asked):
-        for kind, texts in kinds(query.query).items():
+        for kind, texts in zip(KINDS, repeats(query.query), strict=True):
             everything = [*query.texts, *texts]
             cosines = list(map(float, minilm(query.query, everything)))
-            own = {ALONE: None, FUSED: cosines}
-            for way, given in own.items():
+            for way, given in ((ALONE, None), (FUSED, cosines)):
                 row = rows[kind, way]
-                ranks = _order(ranker, query.query, everything, given)
+                ranks = [chunk.index for chunk in ranked(ranker, query, everything, given).chunks]
                 best = min(ranks.index(at) for at, yes in enumerate(query.relevant) if yes)
                 for at, text in enumerate(texts, len(query.texts)):
-                    by_itself = ranker.rank(
-                        query.query,
-                        [text],
-                        retrieval_scores=None if given is None else [given[at]],
-                        retrieval_kind="auto" if given is None else "similarity",
-                    )
+                    by_itself = ranked(ranker, query, [text], given and [given[at]])
                     row["tried"] += 1
                     row["above the answer"] += ranks.index(at) < best
                     row["evidence"] += not by_itself.no_evidence
@@ -71,20 +66,15 @@ def measured(ranker: AttentionRanker, asked: list[Labelled], minilm: MiniLM) -> 
     }
 
 
-def _order(
-    ranker: AttentionRanker, query: str, texts: list[str], given: list[float] | None
-) -> list[int]:
-    found = ranker.rank(
-        query,
-        texts,
-        retrieval_scores=given,
-        retrieval_kind="auto" if given is None else "similarity",
-    )
-    return [chunk.index for chunk in found.chunks]
+def ranked(
+    ranker: AttentionRanker, query: Labelled, texts: list[str], cosines: list[float] | None
+) -> Ranking:
+    """Texts by attention, and by cosines where there are any."""
+    return ranker.rank(query.query, texts, retrieval_scores=cosines, retrieval_kind="similarity")
 
 
-def kinds(query: str) -> dict[str, list[str]]:
-    """Chunks that repeat the query.
+def repeats(query: str) -> tuple[list[str], list[str]]:
+    """Chunks that repeat the query, of each kind.
 
     Word for word: as it is, in capitals, ten times, and announced. Nearly: announced as a question,
     with one word more, and, where it has four or more, with one less.
@@ -93,19 +83,19 @@ def kinds(query: str) -> dict[str, list[str]]:
     words = re.split(r"\s+", bare)
     place = random.Random(query).randrange(len(words))
     fewer = [" ".join(words[:place] + words[place + 1 :]) + "?"] if len(words) > 3 else []
-    return {
-        "word for word": [
+    return (
+        [
             query,
             query.upper(),
             " ".join([query] * 10),
             f"This paragraph is the answer to: {query}",
         ],
-        "nearly": [
+        [
             f"Does anybody here know {bare}?",
             " ".join([*words[:place], "really", *words[place:]]) + "?",
             *fewer,
         ],
-    }
+    )
 
 
 def table(echoes: dict[str, Any]) -> str:
@@ -117,7 +107,7 @@ def table(echoes: dict[str, Any]) -> str:
     ]
     for name, found in echoes.items():
         rows = {(row["kind"], row["way"]): row for row in found["rows"]}
-        for kind in kinds(""):
+        for kind in KINDS:
             alone, fused = rows[kind, ALONE], rows[kind, FUSED]
             lines.append(
                 f"| {found['queries']} of {name} | {kind} | {alone['tried']} "

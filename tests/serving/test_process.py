@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from attnmass.serving.service import Service
 from tests.serving.conftest import QUERY, TEXTS
 from tests.serving.processes import Process, process
 
+# httpx's own five seconds pass where other work goes on.
+get, post = partial(httpx.get, timeout=30), partial(httpx.post, timeout=30)
+
 ASKED = {"query": QUERY, "documents": TEXTS}
 HELD = "tests.serving.held"
 
@@ -31,13 +35,13 @@ HELD = "tests.serving.held"
 def test_it_serves_and_ends(tiny_folder: Path) -> None:
     """From the command to an answer over a socket, in JSON lines without a text, to exit code 0."""
     with process("--model", tiny_folder, "--heads", "1-0,1-3") as server:
-        assert httpx.get(f"{server.url}/health", timeout=30).json() == {"status": "ok"}
+        assert get(f"{server.url}/health").json() == {"status": "ok"}
         headers = {"X-Request-ID": "mine-1"}
-        answer = httpx.post(f"{server.url}/v2/rerank", json=ASKED, headers=headers, timeout=30)
+        answer = post(f"{server.url}/v2/rerank", json=ASKED, headers=headers)
         assert answer.status_code == 200
         assert answer.headers["X-Request-ID"] == "mine-1"
         assert len(answer.json()["results"]) == 3
-        found = httpx.get(f"{server.url}/metrics", timeout=30).text
+        found = get(f"{server.url}/metrics").text
         assert 'attnmass_requests_total{route="/v2/rerank",status="200"} 1.0' in found
         assert server.end() == 0
     told = [record for record in server.records if record["message"] == "request"]
@@ -81,10 +85,7 @@ def test_what_is_no_http_is_answered_in_the_one_body() -> None:
             assert set(told) == {"message", "detail", "error", "error_type"}
             assert "not HTTP" in told["detail"]
         # A socket of the web is none of its routes: whoever asks for one gets what the path has.
-        assert (
-            httpx.get(f"{server.url}/ready", headers=upgrade, timeout=30).json()["status"]
-            == "ready"
-        )
+        assert get(f"{server.url}/ready", headers=upgrade).json()["status"] == "ready"
         assert server.end() == 0
     assert not [record for record in server.records if record["level"] == "error"]
 
@@ -132,7 +133,7 @@ def test_a_burst_over_a_small_queue() -> None:
         for each in answers:
             assert each.json()["id" if each.status_code == 200 else "message"]  # type: ignore
             assert each.status_code == 200 or each.headers["Retry-After"]  # type: ignore
-        assert httpx.get(f"{server.url}/ready", timeout=30).status_code == 200
+        assert get(f"{server.url}/ready").status_code == 200
 
 
 def test_the_signal_to_end_under_load() -> None:
@@ -142,7 +143,7 @@ def test_the_signal_to_end_under_load() -> None:
 
         async def run() -> list[Any]:
             asked = asyncio.ensure_future(burst(server.url, 20))
-            while "attnmass_queue_depth 0.0" in httpx.get(f"{server.url}/metrics", timeout=30).text:
+            while "attnmass_queue_depth 0.0" in get(f"{server.url}/metrics").text:
                 await asyncio.sleep(0.02)
             server.process.send_signal(signal.SIGTERM)
             return await asked
@@ -165,7 +166,7 @@ def test_a_time_to_end_that_is_over() -> None:
 
         async def run() -> list[Any]:
             asked = asyncio.ensure_future(burst(server.url, 8))
-            while "attnmass_queue_depth 0.0" in httpx.get(f"{server.url}/metrics", timeout=30).text:
+            while "attnmass_queue_depth 0.0" in get(f"{server.url}/metrics").text:
                 await asyncio.sleep(0.02)
             server.process.send_signal(signal.SIGTERM)
             return await asked
@@ -183,7 +184,7 @@ def test_a_time_to_end_that_is_over() -> None:
 def test_a_call_that_does_not_end(sent: signal.Signals, code: int) -> None:
     """A model that computes on beyond the time to end neither delays the end nor crashes it."""
     with process("--request-timeout", "1", module=HELD) as server:
-        answer = httpx.post(f"{server.url}/rerank", json=ASKED | {"query": "compute"}, timeout=30)
+        answer = post(f"{server.url}/rerank", json=ASKED | {"query": "compute"})
         assert answer.status_code == 503
         server.process.send_signal(sent)
         assert server.process.wait(30) == code
@@ -193,7 +194,7 @@ def test_a_call_that_does_not_end(sent: signal.Signals, code: int) -> None:
 def test_a_dead_worker_ends_the_process() -> None:
     """Whoever asks is told, nothing more is taken, and the process ends with an error."""
     with process(module=HELD) as server:
-        answer = httpx.post(f"{server.url}/rerank", json=ASKED | {"query": "die"}, timeout=30)
+        answer = post(f"{server.url}/rerank", json=ASKED | {"query": "die"})
         assert answer.status_code == 503
         assert server.process.wait(30) == 5
     assert server.lines[-2].startswith("error: RuntimeError: the model's thread has ended")
@@ -215,7 +216,7 @@ def test_large_bodies_over_a_socket() -> None:
             assert answer.status_code == 413
             assert answer.json()["error_type"] == "payload_too_large"
         assert server.memory - before < 64 << 20
-        assert httpx.post(f"{server.url}/rerank", json=ASKED, timeout=30).status_code == 200
+        assert post(f"{server.url}/rerank", json=ASKED).status_code == 200
 
 
 @pytest.mark.slow
@@ -238,7 +239,7 @@ def test_clients_that_hang_up_and_clients_that_dawdle() -> None:
             connection.settimeout(10)
             assert connection.recv(1000).startswith(b"HTTP/1.1 408")
             connection.close()
-        told = httpx.get(f"{server.url}/metrics", timeout=30).text
+        told = get(f"{server.url}/metrics").text
         assert 'attnmass_requests_total{route="/rerank",status="499"}' in told
 
 
@@ -246,7 +247,7 @@ def test_clients_that_hang_up_and_clients_that_dawdle() -> None:
 def test_a_server_that_was_killed_finds_what_it_read(tmp_path: Path) -> None:
     """After kill -9 under load another one starts on the same store, and reads nothing again."""
     with process(module=HELD, HELD_STORE=str(tmp_path / "kept")) as server:
-        scores = httpx.post(f"{server.url}/rerank", json=ASKED, timeout=30).json()["results"]
+        scores = post(f"{server.url}/rerank", json=ASKED).json()["results"]
 
         async def run() -> list[Any]:
             asked = asyncio.ensure_future(burst(server.url, 50))
@@ -257,12 +258,8 @@ def test_a_server_that_was_killed_finds_what_it_read(tmp_path: Path) -> None:
         asyncio.run(run())
         assert server.process.wait(30) == -signal.SIGKILL
     with process(module=HELD, HELD_STORE=str(tmp_path / "kept")) as server:
-        assert (
-            httpx.post(f"{server.url}/rerank", json=ASKED, timeout=30).json()["results"] == scores
-        )
-        assert (
-            "attnmass_cache_misses_total 0.0" in httpx.get(f"{server.url}/metrics", timeout=30).text
-        )
+        assert post(f"{server.url}/rerank", json=ASKED).json()["results"] == scores
+        assert "attnmass_cache_misses_total 0.0" in get(f"{server.url}/metrics").text
 
 
 def test_new_shapes_cost_no_memory(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
