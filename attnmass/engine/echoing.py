@@ -14,14 +14,20 @@ from attnmass.trimming import tokens_of
 
 
 def echoes(query: str, inputs: Inputs) -> Mapping[int, Sequence[int]]:
-    """The tokens that do not count, by the place of their chunk among the distinct ones."""
+    """The tokens that do not count, by the place of their chunk among the distinct ones.
+
+    All of its tokens, where a chunk says nothing besides the question.
+    """
     echo = Echo(query, ordinary_rarity())
     found: dict[int, Sequence[int]] = {}
     for index, place in inputs.places.items():
         if place in found:
             continue
-        places = echo.places(chunk_text(inputs.chunks[index]))
-        if places:
+        text = chunk_text(inputs.chunks[index])
+        places = echo.places(text)
+        if places == [(0, len(text))]:
+            found[place] = range(len(inputs.tokens[index]))  # those without characters, too
+        elif places:
             offsets = np.array(inputs.tokens[index].offsets, dtype=np.int64)
             groups = tokens_of(offsets, 0, places)
             found[place] = sorted({token for group in groups for token in group})

@@ -90,6 +90,7 @@ class Ranked:
                 relevance=None if likely is None else likely[place],
                 logit=None if logits is None else logits[place],
                 text=place,
+                echoes=place in ignored and len(ignored[place]) == len(inputs.tokens[index]),
             )
             for index, place in inputs.places.items()
         }

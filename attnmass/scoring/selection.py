@@ -28,6 +28,8 @@ class Parts:
         logit: What a classification head says, where one was asked.
         text: The number of the text that it is a copy of, or of its own: copies have the same
             number.
+        echoes: Whether it says nothing besides the question. It then comes after the others with
+            score 0.0, whatever a retriever says, and has no part in their scores.
     """
 
     mass: float
@@ -37,6 +39,7 @@ class Parts:
     relevance: float | None = None
     logit: float | None = None
     text: int = 0
+    echoes: bool = False
 
 
 def rank(
@@ -68,22 +71,25 @@ def rank(
         knows_relevance: Whether there is such a number; what was not scored then has 0 of it.
     """
     given = selection.retrieval_scores
+    scored = {index: one for index, one in parts.items() if not one.echoes}
     # Texts are compared, not chunks: a copy takes nothing from the others.
-    firsts = {one.text: one for one in reversed(list(parts.values()))}
+    firsts = {one.text: one for one in reversed(list(scored.values()))}
     of_text = [firsts[text] for text in sorted(firsts)]
     place = {text: number for number, text in enumerate(sorted(firsts))}
-    found = _by_text(parts, place, given)
-    keys, scores = _scores(selection, of_text, found, rank_by, rule, words)
+    found = _by_text(scored, place, given)
+    said = None if words is None else [words[text] for text in place]
+    keys, scores = _scores(selection, of_text, found, rank_by, rule, said)
 
     def retrieval(index: int) -> float | None:
         score = None if given is None else given[index]
         return None if score is None else float(score)
 
-    indices = list(parts)
+    indices = list(scored)
+    by_key = [indices[i] for i in order([keys[place[one.text]] for one in scored.values()])]
     ranked = [
         RankedChunk(
             index=i,
-            score=scores[place[parts[i].text]],
+            score=0.0 if parts[i].echoes else scores[place[parts[i].text]],
             share=max(0.0, parts[i].share),
             mass=parts[i].mass,
             relevance=parts[i].relevance,
@@ -94,9 +100,7 @@ def rank(
             text=chunks[i].text,
             metadata=chunks[i].metadata,
         )
-        for i in (
-            indices[number] for number in order([keys[place[one.text]] for one in parts.values()])
-        )
+        for i in (*by_key, *(i for i, one in parts.items() if one.echoes))
     ]
     ranked += [
         RankedChunk(

@@ -217,6 +217,29 @@ def test_what_says_nothing_changes_nothing(
     assert after.evidence == before.evidence
 
 
+@PROPERTY
+@given(
+    chunks=texts,
+    junk=st.lists(st.sampled_from(["", "\n\t", QUERY, QUERY.upper(), f"{QUERY} {QUERY}"])),
+    seed=st.integers(0, 99),
+    fuse=st.sampled_from(["auto", None, 0.0, 0.5, 1.0]),
+)
+def test_what_says_nothing_is_last_whatever_a_retriever_says(
+    scored: AttentionRanker, chunks: list[str], junk: list[str], seed: int, fuse: Any
+) -> None:
+    """Its cosine is the question's own; the others keep their order, scores and evidence."""
+    scored.warm(chunks)
+    cosines = [random.Random(seed + i).random() for i in range(len(chunks))]
+    told: dict[str, Any] = {"fuse": fuse, "retrieval_kind": "similarity"}
+    before = scored.rank(QUERY, chunks, retrieval_scores=cosines, **told)
+    given = [*cosines, *([1.0] * len(junk))]
+    after = scored.rank(QUERY, [*chunks, *junk], retrieval_scores=given, **told)
+    ranks = [chunk.index for chunk in before.chunks if not chunk.skipped]
+    assert [chunk.index for chunk in after.chunks][: len(ranks)] == ranks
+    assert after.scores == (*before.scores, *([0.0] * len(junk)))
+    assert after.evidence == before.evidence
+
+
 def test_score_never_rises_down_the_list(ranker: AttentionRanker) -> None:
     """Fused or not, by whatever rule, the order is by score."""
     chunks = PARAGRAPHS[:12]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnmass.layouts import QueryAttention
-from attnmass.options.choices import RetrievalKind
+from attnmass.options.choices import RankBy, RetrievalKind
 from attnmass.options.selection import Selection
 from attnmass.profiles import FuseRule
 from attnmass.scoring import masses
@@ -146,6 +146,30 @@ def test_copies_have_the_same_score_and_change_no_other() -> None:
             assert after.pop(5) == after[1]
             assert after == before
             assert [c.index for c in found if c.index != 5] == [c.index for c in alone]
+
+
+@pytest.mark.parametrize("rank_by", get_args(RankBy))
+@pytest.mark.parametrize("fuse_by", [None, "auto", 0.5])
+@pytest.mark.parametrize("given_", [None, [0.1, 0.9, 0.3, 0.0, 0.8, 1.0]])
+def test_what_only_repeats_the_question_is_after_the_others(
+    rank_by: RankBy, fuse_by: Any, given_: list[float] | None
+) -> None:
+    """Whatever else speaks for it, and it takes nothing from them; what was skipped is last."""
+    if given_ is None and fuse_by == 0.5:
+        pytest.skip("that needs scores")
+    parts = {i: replace(part, logit=float(i)) for i, part in PARTS.items()}
+    echo = Parts(mass=0.9, share=0.9, n_tokens=5, logit=9.0, text=len(parts), echoes=True)
+    every = [*CHUNKS, Chunk("text")]
+    told: dict[str, Any] = {"rank_by": rank_by, "rule": RULE}
+    if fuse_by == "auto":
+        told["words"] = [1.0, 0.0, 2.0, 0.0, 9.0]
+    found = [
+        rank(Selection(retrieval_scores=given_, fuse=fuse_by), chunks, known, {3: "blank"}, **told)
+        for chunks, known in ((CHUNKS, parts), (every, {5: echo} | parts))
+    ]
+    without, beside = ([(c.index, c.score) for c in one] for one in found)
+    assert beside == [*without[:-1], (5, 0.0), without[-1]]
+    assert found[1][-2].retrieval_score == (given_ and given_[5])
 
 
 @pytest.mark.parametrize(
