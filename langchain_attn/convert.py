@@ -162,7 +162,8 @@ def check_document(document: Document) -> None:
     """Raise `TypeError` for what is not a document."""
     if not isinstance(document, Document):
         raise TypeError(
-            f"{type(document).__name__} is no Document: pass one, or call this for each of several"
+            f"{type(document).__name__} is not a Document: pass one, or call this for each of "
+            "several"
         )
 
 

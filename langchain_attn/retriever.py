@@ -267,8 +267,8 @@ def _with_scores(
     if (rises and kind == "similarity") or (falls and kind in ("distance", "rank")):
         lower, instead = ("lower", "distance") if rises else ("higher", "similarity")
         raise ValueError(
-            f"retrieval_kind is {kind!r}, but of this vector store's scores the {lower} are the "
-            f"better: pass retrieval_kind={instead!r}, or leave it out"
+            f"retrieval_kind is {kind!r}, but this vector store's better scores are the {lower} "
+            f"ones: pass retrieval_kind={instead!r}, or leave it out"
         )
     sign = -1 if rises and kind == "auto" else 1
     found = []

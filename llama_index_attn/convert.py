@@ -274,7 +274,7 @@ def _has(node: BaseNode, name: str) -> bool:
 def _check_node(found: object) -> None:
     if not isinstance(found, NodeWithScore | BaseNode):
         raise TypeError(
-            f"{type(found).__name__} is no node: pass one, or call this for each of several"
+            f"{type(found).__name__} is not a node: pass one, or call this for each of several"
         )
 
 

@@ -106,7 +106,7 @@ CORE: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (ranked_passages, (TWO, ["a"]), {}, "2 chunks were ranked, not 1"),
     (explain, (None,), {}, "ranking must be a Ranking"),
     (explain_answer, (None,), {}, "attribution must be an Attribution"),
-    (Trim, (), {"max_tokens": 5, "tokenizer": 3}, "int is no tokenizer"),
+    (Trim, (), {"max_tokens": 5, "tokenizer": 3}, "int is not a tokenizer"),
 ]  # fmt: skip
 
 
@@ -159,8 +159,8 @@ def test_langchain_names_what_is_wrong() -> None:
         (rerank.warm, (one,), "documents must be a sequence"),
         (adapter.AttentionWarmer, ("a",), "rerank must be an AttentionRerank"),
         (adapter.AttentionWarmer(rerank).transform_documents, (["a"],), r"documents\[0\] must"),
-        (adapter.restore, ([one],), "list is no Document: pass one"),
-        (adapter.restore, (None,), "NoneType is no Document"),
+        (adapter.restore, ([one],), "list is not a Document: pass one"),
+        (adapter.restore, (None,), "NoneType is not a Document"),
         (adapter.cite, (one,), "documents must be a sequence"),
         (adapter.cite, (["a"],), r"documents\[0\] must be a Document"),
         (adapter.cite, (None,), "documents must be a sequence"),
@@ -198,8 +198,8 @@ def test_llama_index_names_what_is_wrong() -> None:
         (rerank.warm, ([found],), r"nodes\[0\] must be a BaseNode, not NodeWithScore"),
         (rerank.warm, (node,), "nodes must be a sequence of BaseNode"),
         (adapter.AttentionWarmer(rerank=rerank), (["a"],), r"nodes\[0\] must be a BaseNode"),
-        (adapter.restore, ([node],), "list is no node: pass one"),
-        (adapter.restore, (None,), "NoneType is no node"),
+        (adapter.restore, ([node],), "list is not a node: pass one"),
+        (adapter.restore, (None,), "NoneType is not a node"),
         (adapter.cite, (node,), "nodes must be a sequence of NodeWithScore or BaseNode"),
         (adapter.cite, (["a"],), r"nodes\[0\] must be a NodeWithScore or BaseNode"),
         (adapter.cite, (None,), "nodes must be a sequence"),

@@ -172,7 +172,7 @@ def eager_rows(reader: Reader, model: nn.Module, ids: Tensor) -> Tensor:
     attention = torch.stack(rows)  # [head, query, key]
     if attention.triu(1).abs().max() > 0:
         raise UnsupportedModelError(
-            f"{name} looks ahead, so it is no causal decoder, which the parallel layout needs: "
+            f"{name} looks ahead, so it is not a causal decoder, which the parallel layout needs: "
             "pass a decoder such as SmolLM2, Llama or Qwen."
         )
     return attention

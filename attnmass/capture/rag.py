@@ -30,7 +30,7 @@ class QuestionEncoder:
         """
         if not is_rag(model):
             raise UnsupportedModelError(
-                f"{type(model).__name__} is no RAG model: pass a RagSequenceForGeneration or a "
+                f"{type(model).__name__} is not a RAG model: pass a RagSequenceForGeneration or a "
                 "RagTokenForGeneration."
             )
         self._state = ModelState(

@@ -91,8 +91,7 @@ class VectorReader(Reader):
         shape = (self.key_heads, self.n_dims, self.distance)
         if getattr(self, "_shape", shape) != shape:
             raise UnsupportedModelError(
-                "the model's heads have become others than they were when the ranker was built: "
-                "build a new ranker"
+                "the model's heads have changed since the ranker was built: build a new ranker"
             )
         self._shape = shape
         self.caps = tuple(tap.rules[layer].softcap for layer, _ in self.heads)

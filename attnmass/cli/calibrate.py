@@ -48,7 +48,7 @@ def calibrate(
     with written(out):
         out.write_text(profile.to_json(), encoding="utf-8")
     note(
-        f"{out}: relevance is held against {len(profile.background)} of {len(texts)} texts; "
+        f"{out}: relevance is measured against {len(profile.background)} of {len(texts)} texts; "
         f"rank with --profile {out}",
         quiet=common.quiet,
     )

@@ -52,7 +52,7 @@ def _opened(url: str) -> ObjectStore:
     with api_arguments():
         check_shared(url)
     if not is_objects(url):
-        raise UsageError(f"{url} is no folder of an object store", "such as s3://bucket/folder")
+        raise UsageError(f"{url} is not a folder in an object store", "such as s3://bucket/folder")
     try:
         return ObjectStore(url, PATIENCE)
     except (ImportError, ValueError) as error:
@@ -66,7 +66,7 @@ def _done(copy: Callable[[], Copied], url: str) -> Copied:
         raise CliError(
             f"not all could be copied, {url}: {error}",
             ExitCode.FAILED,
-            "the same command goes on there",
+            "the same command continues from there",
         ) from error
 
 

@@ -145,7 +145,9 @@ def _number_or(words: Sequence[str]) -> Callable[[str], float | str]:
         try:
             return float(text)
         except ValueError:
-            raise typer.BadParameter(f"{text!r} is no number, nor {' or '.join(words)}") from None
+            raise typer.BadParameter(
+                f"{text!r} is neither a number nor {' or '.join(words)}"
+            ) from None
 
     read.__name__ = "|".join(["number", *words])
     return read

@@ -217,7 +217,7 @@ def _carrier(found: Findings, name: str) -> None:
     if _version(package) is not None and (unmet := _unmet(package)):
         found.facts["pip check"] = (
             f"says that {package} lacks {', '.join(unmet)}: it is there for its weights alone, "
-            "and nothing of it is run"
+            "and none of its code is run"
         )
 
 

@@ -89,7 +89,7 @@ def _check(common: DrawOptions) -> None:
     """Refuse what would fail only once the model has run."""
     if common.output is not None and common.output.suffix not in _SUFFIXES:
         raise UsageError(
-            f"--output {common.output} does not say by its end what to write",
+            f"--output {common.output} does not say by its ending what to write",
             f"name a file that ends with one of {', '.join(_SUFFIXES)}",
         )
     if common.output is not None and not common.output.parent.is_dir():

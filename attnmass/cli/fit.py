@@ -109,7 +109,7 @@ def kept_on_interrupt(*, quiet: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        note("what was read is kept: the same command goes on there", quiet=quiet)
+        note("what was read is kept: the same command continues from there", quiet=quiet)
         raise
 
 

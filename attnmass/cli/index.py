@@ -146,7 +146,7 @@ class _Run:
             if there:
                 note(
                     f"at least {there:,} of {self._total.chunks:,} chunks are in {self._folder}: "
-                    "the same command goes on there",
+                    "the same command continues from there",
                     quiet=self._common.quiet,
                 )
             raise
@@ -183,7 +183,9 @@ class _Run:
             for done in batches_done:
                 batches.adapt(done)
                 if done.trouble is not None:
-                    raise CliError(done.trouble, ExitCode.FAILED, "what could be kept is there")
+                    raise CliError(
+                        done.trouble, ExitCode.FAILED, "what could be kept is in the store"
+                    )
                 self._done += done
                 bar.update(done.chunks)
                 if self._done.seconds:
@@ -216,8 +218,8 @@ class _Run:
         limit = self._kept.limit
         if limit is not None and before.disk_bytes + needed > limit:
             warn(
-                f"the store may have {size(limit)}, which is too little: chunks that were read "
-                "first will have to leave it; pass a larger --store-bytes",
+                f"the store may take up {size(limit)}, which is too little: the chunks that "
+                "are read first will be evicted; pass a larger --store-bytes",
                 quiet=self._common.quiet,
             )
 
@@ -227,8 +229,8 @@ class _Run:
         per_token = round(now.value_bytes / now.tokens, 1) if now.tokens else None
         if done.evicted:
             warn(
-                f"{done.evicted:,} chunks had to leave the store again, or are too large for it: "
-                f"{size(self._kept.limit or 0)} are too little; pass a larger --store-bytes",
+                f"{done.evicted:,} chunks were evicted from the store, or are too large for it: "
+                f"{size(self._kept.limit or 0)} is too little; pass a larger --store-bytes",
                 quiet=self._common.quiet,
             )
         record: dict[str, Any] = {

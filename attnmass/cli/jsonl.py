@@ -87,13 +87,13 @@ def read_questions(text: str, name: str, shared: Sequence[Item] | None) -> list[
 
 def _chunks(found: Any, place: str, name: str) -> Iterator[Item]:
     if not isinstance(found, list):
-        raise InputError(f"{place}: chunks is no list", f"a line is {_QUESTION}")
+        raise InputError(f"{place}: chunks is not a list", f"a line is {_QUESTION}")
     for index, data in enumerate(found):
         where = f"{place}: chunks[{index}]"
         if isinstance(data, str):
             data = {"text": data}
         if not isinstance(data, dict):
-            raise InputError(f"{where} is no object", f"a chunk is {_CHUNK}")
+            raise InputError(f"{where} is not an object", f"a chunk is {_CHUNK}")
         yield _item(data, where, name, int(place.rpartition(":")[2]))
 
 

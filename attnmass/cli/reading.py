@@ -209,7 +209,7 @@ def _named(path: str, opened: Open) -> Iterator[tuple[BinaryIO, str]]:
         try:
             file = opened(path)
         except ValueError as error:  # NUL in a name
-            raise InputError(f"{name}: no name of a file: {error}") from error
+            raise InputError(f"{name}: not a file name: {error}") from error
         with file:
             yield file, name
     except FileNotFoundError:

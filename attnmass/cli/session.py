@@ -71,7 +71,7 @@ def _layout_of(model: ModelOptions, folder: str, *, quiet: bool) -> str | None:
     if written and name not in written:
         others = " and ".join(written)
         note(
-            f"{folder} was written with {others}, and what another model reads is kept apart",
+            f"{folder} was written with {others}, and what another model reads is kept separately",
             quiet=quiet,
         )
     if model.layout is not None or model.profile not in (None, FIT):

@@ -74,7 +74,9 @@ def store(
     found, written = kept.stats(), read_written(kept)
     kept.close()
     if not clear and not found.disk_bytes:
-        raise InputError(f"{folder}: there is no {FILE_NAME} in it, so nothing was kept there yet")
+        raise InputError(
+            f"{folder}: there is no {FILE_NAME} in it, so nothing has been kept there yet"
+        )
     used = None if found.last_used is None else _moment(found.last_used)
     per_token = round(found.value_bytes / found.tokens, 1) if found.tokens else None
     record = {

@@ -162,7 +162,8 @@ class Http:
         except (ValueError, KeyError, TypeError):
             if 300 <= status < 400:
                 return ServerError(
-                    f"{self.url} answers {status}, which points elsewhere: name where it is itself",
+                    f"{self.url} answers {status}, which redirects: pass the address that "
+                    "it redirects to",
                     status,
                 )
             return ServerError(
@@ -174,7 +175,8 @@ class Http:
             return ValueError(message)
         if status == 401:
             return ServerError(
-                f"{self.url} lets nobody in without a key: pass api_key, or set {API_KEY}", status
+                f"{self.url} lets nobody in without an API key: pass api_key, or set {API_KEY}",
+                status,
             )
         if status == 404:
             why = f"it may be older than version {version('attnmass')}, which asks"

@@ -98,7 +98,7 @@ def read_attribution(
 
     def support(span: WireSupport) -> Support:
         if span.index >= len(chunks) or not span.start < span.end <= len(chunks[span.index].text):
-            raise ValueError("a span is none of its chunk")
+            raise ValueError("a span is not in its chunk")
         text = chunks[span.index].text[span.start : span.end]
         found = (span.kind, span.score, span.mass, span.id)
         return Support(span.index, span.start, span.end, text, *found)

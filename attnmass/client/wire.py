@@ -194,7 +194,7 @@ def read_scored(
         ValueError: If it does not fit what was sent.
     """
     if sorted(each.index for each in told.chunks) != list(range(len(chunks))):
-        raise ValueError("the ranking does not have each chunk once")
+        raise ValueError("the ranking does not have each chunk exactly once")
     ranked = tuple(
         RankedChunk(
             **each.model_dump(),
@@ -236,11 +236,11 @@ def _scored_text(told: WireSpans, text: str) -> ScoredText:
     last = 0
     for place, (start, end, _, headings) in enumerate(told.segments):
         if not last <= start < end <= len(text) or any(each >= place for each in headings):
-            raise ValueError(f"span {place} of chunk {told.index} is none of its text")
+            raise ValueError(f"span {place} of chunk {told.index} is not in its text")
         last = end
     counts = {len(told.segments), len(told.scores), len(told.masses)}
     if len(counts | {len(told.relevances or told.scores)}) != 1:
-        raise ValueError(f"chunk {told.index} has not one score for each span")
+        raise ValueError(f"chunk {told.index} does not have one score for each span")
     segments = tuple(
         Segment(start, end, kind, tuple(headings))  # type: ignore[arg-type]
         for start, end, kind, headings in told.segments

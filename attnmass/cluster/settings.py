@@ -69,7 +69,7 @@ class ClusterSettings:
         CacheOptions(**mine(Storing))
         if ranker.get("layout") not in (None, _LAYOUT):
             raise ValueError(
-                f"layout {ranker['layout']!r} cannot lie in shards: leave it out, or pass "
+                f"layout {ranker['layout']!r} cannot be split into shards: leave it out, or pass "
                 f"{_LAYOUT!r}"
             )
         if isinstance(ranker.get("heads"), list):  # all that YAML has for pairs

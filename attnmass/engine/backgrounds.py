@@ -58,8 +58,9 @@ class Backgrounds(Sharding):
         if rule is None or not isinstance(layout, HoldsAgainst):
             raise UnsupportedModelError(
                 f"the profile of {self._profile.model or 'this model'} for the layout "
-                f"{self._profile.layout!r} tells no relevance, so there is nothing to hold against "
-                "a background: use the layout 'late' with a profile that has a rule for it"
+                f"{self._profile.layout!r} has no rule for relevance, so there is nothing "
+                "to measure against a background: use the layout 'late' with a profile "
+                "that has one"
             )
         sample = _sample(texts)
         made = copy(self)

@@ -156,6 +156,6 @@ class Sharding(Engine):
         if not isinstance(layout, ShardableLayout):
             raise UnsupportedModelError(
                 f"layout {self._profile.layout!r} reads chunks with others or with the query, so "
-                "they cannot lie in shards: use a decoder in the layout 'late'"
+                "they cannot be split into shards: use a decoder in the layout 'late'"
             )
         return layout

@@ -72,8 +72,8 @@ def heads_for(model: Any, tokenizer: Any, default: DefaultProfile) -> HeadProfil
     name = "MODEL" if is_unnamed(default.model) else default.model
     if found is None:
         read = (
-            "all heads of its middle layers are read, which ranks near random; no heads could be "
-            "singled out by a few sentences of ordinary text, as where weights are not trained"
+            "all heads of its middle layers are read, which ranks almost at random; no heads could "
+            "be singled out by a few sentences of ordinary text, as when weights are untrained"
         )
     else:
         read = (

@@ -80,7 +80,7 @@ def fit_at_first_use(
     """
     check_installed()
     if is_untrained(unwrapped(model)):
-        raise _nothing_found(default, "its weights are as they were before any training")
+        raise _nothing_found(default, "its weights are untrained")
     config, folder = find_config(model), kept_folder()
     state = state_of(model, default)
     known = newest(folder, state, config, default.layout) if texts is None else None
@@ -164,7 +164,7 @@ def _working_place(file: Path) -> Iterator[Path]:
             place.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FileLock(file.with_suffix(".lock")))
         except OSError as error:
-            _logger.info("what is read is kept in no cache: %s", error)
+            _logger.info("what is read is not kept in a cache: %s", error)
             place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             yield place

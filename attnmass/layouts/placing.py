@@ -31,7 +31,9 @@ class Placing:
         if not names:
             raise ValueError("there is no shard: pass at least one")
         if len(set(names)) < len(names):
-            raise ValueError(f"a shard's name stands twice in {list(names)}: name them apart")
+            raise ValueError(
+                f"a shard's name appears twice in {list(names)}: give each a name of its own"
+            )
         self._names = sorted(names)
         seeds = [hashlib.sha256(name.encode()).digest()[:8] for name in self._names]
         self._seeds = np.array([int.from_bytes(seed, "little") for seed in seeds], dtype=np.uint64)

@@ -77,7 +77,8 @@ def _shards(folder: Path) -> list[str]:
         names = sorted(set(places.values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsNotFoundError(
-            f"{path} tells no file for each tensor ({type(error).__name__}: {error}): {_AGAIN}"
+            f"{path} does not name a file for each tensor ({type(error).__name__}: {error}): "
+            f"{_AGAIN}"
         ) from error
     for name in names:
         if Path(name).name != name or not (folder / name).is_file():
@@ -208,5 +209,6 @@ def sound(where: str, files: str) -> Iterator[None]:
         yield
     except _RAW as error:
         raise WeightsNotFoundError(
-            f"{where} has a {files} that makes no model ({type(error).__name__}: {error}): {_AGAIN}"
+            f"{where} has a {files} from which no model can be made "
+            f"({type(error).__name__}: {error}): {_AGAIN}"
         ) from error

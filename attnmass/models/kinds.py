@@ -64,7 +64,8 @@ def own_tokenizer(model: Any) -> Any:
     tokenizer = getattr(model, "tokenizer", None) if _is_of_sentence_transformers(model) else None
     if tokenizer is None:
         raise TypeError(
-            f"{type(model).__name__} brings no tokenizer: pass its fast tokenizer after the model"
+            f"{type(model).__name__} comes without a tokenizer: pass its fast tokenizer after "
+            "the model"
         )
     return tokenizer
 

@@ -104,7 +104,7 @@ def advising(what: str, remedy: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(
-            f"memory ran out over {what}: {remedy}, or use a smaller model or dtype, or a device "
+            f"memory ran out on {what}: {remedy}, or use a smaller model or dtype, or a device "
             "with more memory"
         ) from error
 

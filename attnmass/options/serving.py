@@ -40,7 +40,7 @@ class Serving(BaseModel):
     api_keys: str | None = option(
         None,
         "API keys that are accepted, separated by commas; from the environment only",
-        unset="everybody is let in",
+        unset="anyone is let in",
         repr=False,
     )
     api_key_file: str | None = option(

@@ -35,12 +35,12 @@ def check_url(url: str) -> str:
     """
     told = "pass one such as 'http://127.0.0.1:8080'"
     if not is_url(url):
-        raise ValueError(f"{url!r} is no URL of http or https: {told}")
+        raise ValueError(f"{url!r} is not an http or https URL: {told}")
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise ValueError(f"{url!r} is no URL: {error}; {told}") from None
+        raise ValueError(f"{url!r} is not a URL: {error}; {told}") from None
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL with a user or a password in it ends up in logs: pass api_key")
     if not parts.hostname or parts.query or parts.fragment:
@@ -66,7 +66,7 @@ def check_shared(url: str, *, name: str = "shared_store") -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"{name} is no URL: {error}; {told}") from None
+        raise ValueError(f"{name} is not a URL: {error}; {told}") from None
     if parts.password is not None or "password" in parts.query.lower():
         raise ValueError(
             f"a URL with a password in it ends up in logs: set {REDIS_PASSWORD} instead, and what "
@@ -84,4 +84,4 @@ def check_shared(url: str, *, name: str = "shared_store") -> None:
     place = parts.path if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in SHARED_STORES or not place or port == 0:
         known = ", ".join(["a Redis", *others])
-        raise ValueError(f"{said} is no URL of {known} or an object store: {told}")
+        raise ValueError(f"{said} is not the URL of {known} or of an object store: {told}")

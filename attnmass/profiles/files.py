@@ -101,19 +101,19 @@ def _heads(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _object(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise TypeError(f"{data!r} is no object with fields")
+        raise TypeError(f"{data!r} is not an object with fields")
     return data
 
 
 def _numbers(data: Any) -> tuple[float, ...]:
     """Numbers, and no texts that look like some."""
     if not isinstance(data, list):
-        raise TypeError(f"{data!r} is no list of numbers")
+        raise TypeError(f"{data!r} is not a list of numbers")
     found = []
     for value in data:
         number = as_float(value)
         if number is None:
-            raise TypeError(f"{value!r} is no number")
+            raise TypeError(f"{value!r} is not a number")
         found.append(number)
     return tuple(found)
 

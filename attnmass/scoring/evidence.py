@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 
 from attnmass.options.choices import RetrievalKind
 from attnmass.profiles.fusing import FuseRule
@@ -49,7 +50,7 @@ def covered(
     each: Sequence[float],
     found: Sequence[int],
     threshold: float,
-    by_pairs: Callable[[Sequence[int]], Sequence[float]],
+    by_pairs: Callable[[Sequence[int]], Iterable[float]],
     exponent: float,
 ) -> float:
     """The best chunk's evidence, less where the query asks for what no two chunks say.
@@ -76,9 +77,14 @@ def covered(
     for one, words in zip(each, found, strict=True):
         if one >= threshold:
             strongest[words] = max(one, strongest.get(words, threshold))
-    least = log_odds(threshold)
-    pairs = zip(strongest.values(), by_pairs(list(strongest)), strict=True)
-    above = max((log_odds(one) - least) * share**exponent for one, share in pairs)
+    ranked = sorted(strongest.items(), key=itemgetter(1), reverse=True)
+    least, above = log_odds(threshold), 0.0
+    shares = by_pairs([words for words, _ in ranked])
+    for (_, one), share in zip(ranked, shares, strict=True):
+        alone = log_odds(one) - least
+        if alone <= above:  # nor can a weaker one be above it, whatever is said beside it
+            break
+        above = max(above, alone * share**exponent)
     return max(threshold, sigmoid(least + above))
 
 

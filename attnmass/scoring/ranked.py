@@ -51,7 +51,8 @@ class RankedChunk:
         index: Position of the chunk in the input, 0-based.
         score: What chunks are ordered by, in [0, 1]: it never rises down the list. Its `share`;
             where a classification head ranks, the sigmoid of its `logit`; where scores were fused,
-            or ranked by `"both"`, the softmax of the logits that were made from both.
+            or ranked by `"both"`, the softmax of the logits that were made from both; 0.0 for what
+            was skipped or says nothing besides the question.
         n_tokens: Tokens that the model read for this chunk, title included; 0 if skipped.
         n_windows: Overlapping windows that a chunk too long for the model was split into; else 1.
         retrieval_score: The score that the caller passed for it, if any.

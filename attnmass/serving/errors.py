@@ -80,7 +80,7 @@ def body_of(error: HttpError) -> dict[str, Any]:
 
 
 def of_model(error: Exception) -> HttpError | None:
-    """What a failure of the ranker is reported as; `None` if it is a bug of ours.
+    """What a failure of the ranker is reported as; `None` if it is a bug in attnmass.
 
     Requests have already been checked, so a `TypeError` is one.
     """
@@ -93,7 +93,7 @@ def of_model(error: Exception) -> HttpError | None:
     if isinstance(error, OutOfMemoryError):
         return HttpError(424, "out_of_memory", str(error))
     if isinstance(error, MemoryError) or is_out_of_memory(error):
-        return HttpError(424, "out_of_memory", "memory ran out over this input: send less at once")
+        return HttpError(424, "out_of_memory", "memory ran out on this input: send less at once")
     if isinstance(error, CaptureError):
         return HttpError(424, "capture_failed", str(error))
     if isinstance(error, UnsupportedModelError):

@@ -66,9 +66,11 @@ class Guard:
         except Exception as error:
             facts["error_type"] = type(error).__name__
             # Not the error itself, whose message may quote a text, whatever formats the record.
-            _logger.error("a bug of ours", extra={"request_id": facts["id"], **told_error(error)})
+            _logger.error(
+                "a bug in attnmass", extra={"request_id": facts["id"], **told_error(error)}
+            )
             if not status:
-                answer = HttpError(500, "internal", "the server failed: this is a bug of its own")
+                answer = HttpError(500, "internal", "the server failed: this is a bug in attnmass")
                 await error_answer(answer)(scope, receive, told)
         finally:
             self._tell(scope, facts, status or 499, time.perf_counter() - started)

@@ -28,7 +28,7 @@ class ServingOptions(Serving, Checked):
         for origin in self.origins:
             if origin != "*" and "://" not in origin:
                 raise ValueError(
-                    f"cors_origins has {origin!r}, which is no origin: pass one such as "
+                    f"cors_origins has {origin!r}, which is not an origin: pass one such as "
                     "'https://example.org'"
                 )
 
@@ -46,7 +46,7 @@ class ServingOptions(Serving, Checked):
         """
         found = list(listed(self.api_keys))
         if self.api_keys is not None and not found:
-            raise ValueError("api_keys names no key: leave it out to let everybody in")
+            raise ValueError("api_keys names no key: leave it out to let anyone in")
         if self.api_key_file is not None:
             text = Path(self.api_key_file).expanduser().read_text(encoding="utf-8")
             lines = [line.strip() for line in text.splitlines()]

@@ -50,6 +50,6 @@ def _untold() -> HttpError:
     return HttpError(
         424,
         "no_relevance",
-        "this model's head profile does not tell relevance: start the server with "
+        "this model's head profile has no rule for relevance: start the server with "
         "--scores top1 or --scores share",
     )

@@ -58,7 +58,7 @@ class Protocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what never reaches an application, and end the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is on its way
-            answer = error_answer(BadRequest("what was sent is not HTTP as it should be"))
+            answer = error_answer(BadRequest("what was sent is not valid HTTP"))
             headers = [*answer.raw_headers, (b"connection", b"close")]
             for event in (
                 h11.Response(status_code=answer.status_code, headers=headers),
@@ -139,7 +139,7 @@ def run(
     _logger.info("listening at %s port %s", host, port)
     if not options.keys() and not is_loopback(host):
         _logger.warning(
-            "everybody who can reach %s may ask: set ATTNMASS_API_KEYS or --api-key-file", host
+            "anyone who can reach %s may ask: set ATTNMASS_API_KEYS or --api-key-file", host
         )
     # uvicorn raises the signal again once it is done, but ending cleanly is all that it asks for.
     signal.signal(signal.SIGTERM, lambda *_: None)

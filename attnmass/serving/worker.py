@@ -164,7 +164,7 @@ class ModelWorker:
         with self._changed:
             if len(self._waiting) >= self._queue_size:
                 raise TryLater(
-                    "queue_full", f"{self._queue_size} requests wait already", status=429
+                    "queue_full", f"{self._queue_size} requests are already waiting", status=429
                 )
             self._waiting.append(job)
             self._changed.notify()

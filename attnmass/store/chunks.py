@@ -127,7 +127,7 @@ class ChunkCache:
         try:
             entry = from_bytes(data)
         except ValueError as error:
-            _logger.warning("an entry of the chunk cache is none: %s", error)
+            _logger.warning("an entry of the chunk cache is malformed: %s", error)
             return None
         if not fits(entry):
             _logger.warning("an entry of the chunk cache is of another model than its key says")

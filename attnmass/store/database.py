@@ -106,7 +106,7 @@ class Database(Guarded):
             except sqlite3.Error as error:
                 if not is_damage(error):
                     raise
-                _logger.warning("%s is damaged and is begun anew: %s", self.path, error)
+                _logger.warning("%s is damaged, and a new one is begun: %s", self.path, error)
                 self._empty()
                 return self._run(task, write, patience) if write else None
 

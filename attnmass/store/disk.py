@@ -278,7 +278,7 @@ class DiskStore:
 
     def _remove(self, damaged: Sequence[bytes]) -> None:
         _logger.warning(
-            "%d damaged values of the store are removed: %s", len(damaged), self._database.path
+            "%d damaged values were removed from the store: %s", len(damaged), self._database.path
         )
         with suppress(sqlite3.Error, OSError, NotOursError):  # such as a read-only one
             self._run(partial(statements.delete, damaged), write=True)

@@ -138,7 +138,7 @@ class SharedStore(Counted):
             return
         for start in range(0, len(keys), _AT_ONCE):
             if start and time.monotonic() > end:
-                raise TimeoutError(f"no more than {_PATIENCE:g} seconds are waited for it")
+                raise TimeoutError(f"no more than {_PATIENCE:g} seconds are spent waiting for it")
             yield keys[start : start + _AT_ONCE]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attnmass.text.echo import Echo
 from attnmass.text.rarity import LETTERS, UNSPACED, Rarity, beginnings
@@ -58,29 +58,31 @@ class QueryWords:
         said = sum(weight for place, weight in enumerate(self._weights) if found >> place & 1)
         return said / self._total
 
-    def by_pairs(self, found: Sequence[int]) -> list[float]:
+    def by_pairs(self, found: Sequence[int]) -> Iterator[float]:
         """The share that each text says together with the one that adds most to it, in [0, 1].
 
         1 for a query that has no words. Never less with further texts, and the same to the last
-        bit in any order.
+        bit in any order. Compares a few hundred with all when the first of them is asked for, so
+        that whoever stops early saves the rest.
 
         Args:
             found: What each says, from `found`.
         """
         if not self._words or not found:
-            return [1.0] * len(found)
+            yield from [1.0] * len(found)
+            return
         import numpy as np  # not above: profiles know how rare words are, and importing is light
 
         weights = np.array(self._weights, dtype=np.float64)
-        bits = [[one >> place & 1 for place in range(len(weights))] for one in found]
-        said = np.array(bits, dtype=np.float64)
+        width = -(-len(weights) // 8)
+        packed = b"".join(one.to_bytes(width, "little") for one in found)
+        bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), bitorder="little")
+        said = bits.reshape(len(found), -1)[:, : len(weights)].astype(np.float64)
         alone = said @ weights
-        most: list[float] = []
         for start in range(0, len(found), _ROWS):
             rows = said[start : start + _ROWS]
             both = alone[start : start + _ROWS, None] + alone - (rows * weights) @ said.T
-            most.extend(both.max(axis=1).tolist())
-        return [one / self._total for one in most]
+            yield from (one / self._total for one in both.max(axis=1).tolist())
 
 
 def bm25(query: str, texts: Sequence[str], rarity: Rarity) -> list[float]:

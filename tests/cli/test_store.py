@@ -122,9 +122,9 @@ def test_what_was_copied_to_is_closed(
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--push", "redis://127.0.0.1/0"), 2, "no folder of an object store"),
+        (("--push", "redis://127.0.0.1/0"), 2, "not a folder in an object store"),
         (("--push", "gs://bucket/x"), 2, "gcsfs"),
-        (("--pull", "nothing"), 2, "--pull 'nothing' is no URL"),
+        (("--pull", "nothing"), 2, "--pull 'nothing' is not the URL"),
         (("--push", "/a/folder"), 2, "file:///folder"),
         (("--pull", "memory://x", "--clear"), 2, "pass one of"),
         (("--push", "file:///proc/nowhere"), 5, "not all could be copied"),

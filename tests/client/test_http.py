@@ -26,7 +26,7 @@ from attnmass.options.urls import check_url, is_url
 from tests.client.scripted import Answer, error, scripted
 
 KEY = "open-sesame"
-BUSY = error(429, "queue_full", "64 requests wait already", Retry_After="0.2")
+BUSY = error(429, "queue_full", "64 requests are already waiting", Retry_After="0.2")
 
 
 def http(url: str, **options: Any) -> Http:
@@ -48,7 +48,7 @@ def test_a_busy_server_is_asked_again_when_it_says() -> None:
 
 def test_retries_end() -> None:
     """After as many retries as were asked for, the server's own words are raised."""
-    with scripted(BUSY) as server, pytest.raises(ServerError, match="64 requests wait") as caught:
+    with scripted(BUSY) as server, pytest.raises(ServerError, match="64 requests are") as caught:
         http(server.url, retries=2).post("/x", {})
     assert len(server.requests) == 3
     assert caught.value.status == 429
@@ -127,7 +127,7 @@ def test_a_path_behind_the_host() -> None:
         (error(404, "not_found", "POST /x: Not Found"), "may be older than version"),
         (Answer(404, b"<html>nginx</html>"), "not as attnmass serve does"),
         (Answer(502, {"detail": []}), "answers 502, and not as attnmass serve does"),
-        (Answer(308, b"", {"Location": "http://elsewhere/"}), "points elsewhere"),
+        (Answer(308, b"", {"Location": "http://elsewhere/"}), "redirects"),
     ],
 )
 def test_what_is_no_such_server(answer: Answer, message: str) -> None:

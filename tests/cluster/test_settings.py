@@ -43,7 +43,7 @@ def test_a_store_behind_all_shards() -> None:
     assert "shared_store" not in found.of_gateway()[1]
     found = ClusterSettings.of({"shared_store": url, "store": "/data"})
     assert found.of_shard("shard-1")[1]["store"] == "/data/shard-1"
-    with pytest.raises(ValueError, match="no URL of a Redis"):
+    with pytest.raises(ValueError, match="not the URL of a Redis"):
         ClusterSettings.of({"shared_store": "http://cache"})
 
 
@@ -62,7 +62,7 @@ def test_defaults_need_no_options() -> None:
         ({"shards": "two"}, TypeError, "shards"),
         ({"store_bytes": 0, "store": "x"}, ValueError, "store_bytes must be at least 1"),
         ({"store_bytes": 1 << 30}, ValueError, "name its folder"),
-        ({"layout": "parallel"}, ValueError, "layout 'parallel' cannot lie in shards"),
+        ({"layout": "parallel"}, ValueError, "layout 'parallel' cannot be split into shards"),
         ({"port": 80}, ValueError, "http_options"),
         ({"api_keys": "secret"}, ValueError, "ATTNMASS_API_KEYS"),
         ({"drain_timeout": 3}, ValueError, "graceful_shutdown_timeout_s"),

@@ -81,7 +81,7 @@ def test_bad_values_fail_at_construction(adapter: Adapter, wrong: dict[str, Any]
 
 def test_what_is_no_tokenizer_fails_at_construction(adapter: Adapter) -> None:
     """An object that cannot count is a `TypeError` that says what can."""
-    with pytest.raises(TypeError, match="int is no tokenizer"):
+    with pytest.raises(TypeError, match="int is not a tokenizer"):
         adapter.Rerank(max_tokens=5, tokenizer=3)
 
 

@@ -127,8 +127,8 @@ def test_bad_texts(
 
 @pytest.mark.parametrize("layout", ["late", "parallel"])
 def test_without_a_rule_there_is_nothing_to_hold(layout: str) -> None:
-    """A profile that tells no relevance has no background."""
+    """A profile that has no rule for relevance has no background."""
     heads = HeadProfile.from_heads(((1, 0),), model="tiny", layout=layout)
     ranker = AttentionRanker(tiny_model(), tiny_tokenizer(), profile=heads, layout=layout)
-    with pytest.raises(UnsupportedModelError, match="tells no relevance"):
+    with pytest.raises(UnsupportedModelError, match="has no rule for relevance"):
         ranker.with_background(OWN)

@@ -123,7 +123,7 @@ def test_digest_is_of_what_the_model_reads() -> None:
 
 BAD = {
     "broken": ('{"query": "x", ', "not JSON: Expecting property name"),
-    "nan": ('{"query": NaN}', "not JSON: NaN is no JSON number"),
+    "nan": ('{"query": NaN}', "not JSON: NaN is not a JSON number"),
     "list": ("[1]", "a list, not an object"),
     "no query": (changed(query=...), "no query: a line is"),
     "query of another type": (changed(query=5), "query is a number, not a string"),

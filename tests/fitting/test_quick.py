@@ -194,7 +194,7 @@ def test_nowhere_to_keep(kept: Path, looks: list[str]) -> None:
 
 def test_untrained_weights_are_not_asked(kept: Path, looks: list[str]) -> None:
     """Weights as they begin are known at once: middle layers, a warning that says why, no file."""
-    with pytest.warns(UserWarning, match="middle layers.*near random.*weights are not trained"):
+    with pytest.warns(UserWarning, match="middle layers.*almost at random.*weights are untrained"):
         found = AttentionRanker(tiny_model(), tiny_tokenizer())
     assert found.profile.source == "default"
     assert looks == []

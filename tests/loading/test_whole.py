@@ -327,7 +327,7 @@ def test_configs_that_make_no_model(name: str, value: Any, tmp_path: Path) -> No
     _save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, name: value}))
-    with pytest.raises(AttnMassError, match=r"config\.json that makes no model"):
+    with pytest.raises(AttnMassError, match=r"config\.json from which no model can be made"):
         AttentionRanker.from_pretrained(tmp_path, heads=[(1, 0)])
 
 

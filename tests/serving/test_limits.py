@@ -66,8 +66,8 @@ def test_long_texts_are_no_error(client: Any) -> None:
         (b"", "the body is not JSON"),
         (b"\xff\xfe", "the body is not UTF-8, from byte 0 on"),
         (b'{"query": "\xc3("}', "the body is not UTF-8, from byte 11 on"),
-        (b'{"query": NaN}', "the body is not JSON: NaN is no JSON number"),
-        (b'{"top_n": -Infinity}', "the body is not JSON: -Infinity is no JSON number"),
+        (b'{"query": NaN}', "the body is not JSON: NaN is not a JSON number"),
+        (b'{"top_n": -Infinity}', "the body is not JSON: -Infinity is not a JSON number"),
         (b"[" * 100_000, "the body's JSON is nested too deeply"),
         (b'{"a":' * 100_000, "the body's JSON is nested too deeply"),
         (
@@ -325,7 +325,7 @@ def test_no_other_origin_unless_named(watched: Watched) -> None:
     [
         ({"port": 70_000}, "port must be at most 65535"),
         ({"max_body_bytes": 1 << 40}, "max_pending_bytes=268435456 has no room"),
-        ({"cors_origins": "a.example"}, "'a.example', which is no origin"),
+        ({"cors_origins": "a.example"}, "'a.example', which is not an origin"),
         ({"queue_size": 0}, "queue_size must be at least 1"),
         ({"scores": "best"}, "scores must be one of"),
     ],

@@ -90,7 +90,7 @@ async def test_a_full_queue_says_so(watched: Watched) -> None:
     first = await busy(worker, watched)
     waiting = [asyncio.ensure_future(worker.run(Rank(QUERY, CHUNKS), 30)) for _ in range(2)]
     await eventually(lambda: worker.depth == 2)
-    with pytest.raises(TryLater, match="2 requests wait already") as caught:
+    with pytest.raises(TryLater, match="2 requests are already waiting") as caught:
         await worker.run(Rank(QUERY, CHUNKS), 30)
     assert caught.value.status == 429
     assert int(caught.value.headers["Retry-After"]) >= 1

@@ -55,5 +55,5 @@ def test_a_store_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     assert other.stats.tokens_encoded == 0
     assert other.warm(chunks).read == 0
     assert apart.warm(chunks).read == 2
-    with pytest.raises(ValueError, match="no URL of a Redis, dict or an object store: "):
+    with pytest.raises(ValueError, match="not the URL of a Redis, dict or of an object store: "):
         CacheOptions(shared_store="dictionary://here")

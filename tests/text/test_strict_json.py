@@ -18,8 +18,8 @@ def test_numbers_stay_what_they_are() -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("[NaN]", "NaN is no JSON number"),
-        ('{"a": -Infinity}', "-Infinity is no JSON number"),
+        ("[NaN]", "NaN is not a JSON number"),
+        ('{"a": -Infinity}', "-Infinity is not a JSON number"),
         ("1e999", "a number is too large for a float"),
         ('{"a": [-1.5e400]}', "a number is too large for a float"),
         ("9" * 4301, "a number has more than 4,300 digits"),

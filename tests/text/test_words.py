@@ -43,22 +43,23 @@ def test_words_of_several_texts_are_joined() -> None:
     words = QueryWords("cat map sea sky", EVEN)
     found = [words.found(text) for text in ("a cat", "a map and a cat", "sea, map", "a dog")]
     assert words.share(found[0] | found[2]) == 0.75
-    assert words.by_pairs(found) == [0.75, 0.75, 0.75, 0.5]
-    assert words.by_pairs(found[:1]) == [0.25]
-    assert words.by_pairs([]) == []
+    assert list(words.by_pairs(found)) == [0.75, 0.75, 0.75, 0.5]
+    assert list(words.by_pairs(found[:1])) == [0.25]
+    assert list(words.by_pairs([])) == []
     none = QueryWords("?!", EVEN)
-    assert (none.share(0), none.by_pairs([0, 0])) == (0.0, [1.0, 1.0])
+    assert (none.share(0), list(none.by_pairs([0, 0]))) == (0.0, [1.0, 1.0])
 
 
 @given(found=st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=300), seed=st.randoms())
 def test_pairs_are_the_same_in_any_order(found: list[int], seed: random.Random) -> None:
     """To the last bit, for as many words and texts as one likes, and as one by one."""
     words = QueryWords(" ".join(f"w{n:03}" for n in range(40)), Rarity({"w003": 3, "w017": 60}, 80))
-    first = words.by_pairs(found)
+    first = list(words.by_pairs(found))
     assert first[0] == max(words.share(found[0] | one) for one in found)
     order = seed.sample(range(len(found)), len(found))
-    assert words.by_pairs([found[place] for place in order]) == [first[place] for place in order]
-    more = words.by_pairs([*found, 2**40 - 1])
+    again = list(words.by_pairs([found[place] for place in order]))
+    assert again == [first[place] for place in order]
+    more = list(words.by_pairs([*found, 2**40 - 1]))
     assert more == [1.0] * len(more)
 
 

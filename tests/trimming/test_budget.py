@@ -106,7 +106,7 @@ def test_callables_that_give_something_else(found: Any) -> None:
 @pytest.mark.parametrize("wrong", [5, "gpt-4", object(), ["a"]])
 def test_no_tokenizer(wrong: Any) -> None:
     """What cannot count is an error that says what can."""
-    with pytest.raises(TypeError, match="is no tokenizer: pass one of transformers"):
+    with pytest.raises(TypeError, match="is not a tokenizer: pass one of transformers"):
         TokenCounter(wrong)
 
 

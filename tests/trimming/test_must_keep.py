@@ -68,9 +68,9 @@ def test_a_pattern_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             ["amount"],
             ValueError,
-            r"'amount', which is no set .*Did you mean 'amounts'\?.*\(\?:amou",
+            r"'amount', which is not a set .*Did you mean 'amounts'\?.*\(\?:amou",
         ),
-        (["("], ValueError, "no regular expression: missing .* one of numbers, amounts"),
+        (["("], ValueError, "not a regular expression: missing .* one of numbers, amounts"),
         ([""], ValueError, "empty pattern"),
         ("amounts", TypeError, "must_keep must be a sequence of str, not str: pass ..amounts"),
         ([5], TypeError, r"must_keep\[0\] must be a str, not int"),

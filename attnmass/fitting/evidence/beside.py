@@ -46,7 +46,7 @@ def look_beside(
         chunks = chunks_of(query)
         beside = ranker.attention(query.query, chunks).beside
         if beside is None:
-            raise ValueError("the ranker holds nothing against a background")
+            raise ValueError("the ranker measures nothing against a background")
         inputs = read_chunks(chunks, plain)
         counts = [len(inputs.tokens.get(index, ())) for index in range(len(chunks))]
         spans = []

@@ -129,8 +129,8 @@ def check_enough(data: LabelledData) -> None:
     if len(data.queries) < LEAST_QUERIES:
         raise DataError(
             f"{', '.join(data.counts)}: {len(data.queries)} labelled queries, and at least "
-            f"{LEAST_QUERIES} are needed to judge heads on others than select them; a few dozen "
-            "are a good start"
+            f"{LEAST_QUERIES} are needed to judge heads on other queries than select them; a few "
+            "dozen are a good start"
         )
 
 

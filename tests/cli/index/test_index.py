@@ -132,7 +132,8 @@ def test_it_goes_on_where_it_stopped(
     assert result.exit_code == INTERRUPTED
     assert result.stdout == ""
     assert result.stderr == (
-        f"note: at least {there} of {N_LINES} chunks are in kept: the same command goes on there\n"
+        f"note: at least {there} of {N_LINES} chunks are in kept: "
+        "the same command continues from there\n"
     )
     monkeypatch.setattr(index_jobs, "read_batch", read)
     done = summary(cli(*arguments))

@@ -106,8 +106,8 @@ def test_a_bound_that_is_too_small(
     assert done["evicted"] > 0
     assert done["bytes"] <= 262144
     _, early, late = result.stderr.splitlines()
-    assert early.startswith("warning: the store may have 262 KB, which is too little")
-    assert late.startswith(f"warning: {done['evicted']} chunks had to leave the store again")
+    assert early.startswith("warning: the store may take up 262 KB, which is too little")
+    assert late.startswith(f"warning: {done['evicted']} chunks were evicted from the store")
 
 
 def test_a_store_that_fails_underway(

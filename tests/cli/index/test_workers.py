@@ -57,7 +57,7 @@ def test_a_worker_that_dies(
     arguments = ("index", "lines.jsonl", *model, "--store", "kept")
     told = cli.fails(FAILED, *arguments, "--jobs", "2")
     assert named[0] in told
-    assert "chunks are in kept: the same command goes on there" in told
+    assert "chunks are in kept: the same command continues from there" in told
     done = summary(cli(*arguments, "-f", "json"))
     assert done["skipped"] >= 8
     assert done["read"] + done["skipped"] == N_LINES - 1
@@ -80,7 +80,7 @@ def test_interrupted_with_workers(
     monkeypatch.setattr(index_command, "read_by_workers", interrupt)
     result = cli("index", "lines.jsonl", *model, "--store", "kept", "--jobs", "2")
     assert result.exit_code == INTERRUPTED
-    assert "the same command goes on there" in result.stderr
+    assert "the same command continues from there" in result.stderr
     assert [worker.process.is_alive() for worker in teams[0].members] == [False, False]
 
 
