@@ -94,10 +94,12 @@ class Layers(nn.Module):
 
 def layers_and_tokens(folder: Path) -> tuple[Layers, Tensor]:
     """The layers in float32, and a batch of chunks of the same length."""
-    ranker = AttentionRanker.from_pretrained("smollm2-135m", dtype="float32")
+    ranker = AttentionRanker.from_pretrained("smollm2-135m", layout="parallel", dtype="float32")
     view: Any = ranker._layout._reader._view  # type: ignore[attr-defined]
     model = copy.deepcopy(view)
-    model.config._attn_implementation = "sdpa"
+    for module in model.modules():  # layers have a config of their own, which says how they attend
+        if hasattr(module, "config"):
+            module.config._attn_implementation = "sdpa"
     plain: PlainTokenizer = ranker._plain
     _, texts = query_and_chunks(folder, 20)
     rows = sorted((tokens.ids for tokens in plain.content(texts)), key=len)[-BATCH:]

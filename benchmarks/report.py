@@ -219,6 +219,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "cache": (scaling.table, ("scaling.json",)),
     "formats": (cache_formats.table, ("cache_formats.json",)),
     "cpu": (cpu.table, ("cpu.json",)),
+    "cpu without tiles": (cpu.table, ("cpu.avx512.json",)),
     "trimming": (trimming_report.tables, ("trimming.json",)),
     "attribution": (attribution.table, ("attribution.json",)),
 }

@@ -39,7 +39,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """`dtype`, or for `"auto"` the fastest that the device handles well.
 
-    That is bfloat16 on accelerators and on CPUs with instructions for it, else float32.
+    That is bfloat16 on accelerators and on CPUs that multiply it faster, else float32.
 
     Raises:
         ValueError: If the name is not a dtype.
@@ -60,9 +60,17 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def _cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 faster than float32.
+
+    With tiles (AMX) and on ARM it does. With AVX-512's dot products alone, Intel's take twice as
+    long as in float32, which is measured (`benchmarks/cpu.py`); AMD's do as many at once as float32
+    and twice as much in each.
+    """
     get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch >= 2.12
-    if get_capabilities is not None:
-        found = get_capabilities()
-        return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16"))
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+    if get_capabilities is None:
+        return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+    found = get_capabilities()
+    fast = ["amx_bf16", "sve_bf16", "bf16"]
+    if "amd" in str(found.get("cpu_name", "")).lower():
+        fast.append("avx512_bf16")
+    return any(found.get(name) for name in fast)

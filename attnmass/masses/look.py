@@ -118,8 +118,9 @@ def look(
         found[block] = of_block(queries, runs[block])
 
     def in_blocks(most: int) -> None:
-        blocks = list(_blocks([len(run) for run in runs], most))
-        _in_threads(fill, blocks, torch.get_num_threads() if on_cpu else 1)
+        sizes = [len(run) for run in runs]
+        n_threads = torch.get_num_threads() if on_cpu else 1
+        _in_threads(fill, list(_blocks(sizes, _even(sizes, most, n_threads))), n_threads)
 
     with advising("a block of key vectors", "keep fewer, with a smaller memory_bytes"):
         shrinking(in_blocks, sizes_down(block_tokens, _SMALLEST_BLOCK))
@@ -167,6 +168,19 @@ def _blocks(sizes: Sequence[int], most: int) -> Iterator[slice]:
             start, size = place, 0
         size += n_tokens
     yield slice(start, len(sizes))
+
+
+def _even(sizes: Sequence[int], most: int, n_threads: int) -> int:
+    """Tokens of a block, at most `most`, so that all threads have about as much to do.
+
+    What fits into one block stays in one: threads take longer to begin than it takes.
+    """
+    n_tokens = sum(sizes)
+    if n_tokens <= most or n_threads == 1:
+        return most
+    n_blocks = -(-n_tokens // (most * n_threads)) * n_threads
+    of_last = n_tokens // len(sizes)  # a block ends before the run that would be too much
+    return min(most, -(-n_tokens // n_blocks) + of_last)
 
 
 def _in_threads(run: Callable[[slice], None], blocks: Sequence[slice], n_threads: int) -> None:

@@ -21,17 +21,22 @@ class Way(NamedTuple):
     """How a product is cut.
 
     Attributes:
-        tile: Tokens of each part, the last one padded. Small enough for one thread to make it.
+        tile: Tokens of each part, the last one padded.
         columns: Columns of each part at most.
+        turned: Whether tokens are the columns of what is multiplied.
     """
 
     tile: int
     columns: int
+    turned: bool = False
 
 
-# The fastest first.
-_WAYS = (Way(128, 1 << 30), Way(192, 8))
+# The fastest first; the second is for processors with AVX2 and no AVX-512.
+_WAYS = (Way(32, 128), Way(16, 128, turned=True), Way(96, 8))
 ROUND = 384  # tokens, a multiple of all tiles
+# Multiplications of one part: OpenBLAS makes more of them in threads of its own, which get in the
+# way of those that look at several blocks.
+_ALONE = 1 << 18
 
 _TRIES = 4  # different tokens that are tried at each place of a tile
 # Bits of a query's numbers: with those of a code and of the count of summands, fewer than a double
@@ -72,12 +77,17 @@ def way_of(n_dims: int, n_columns: int) -> Way | None:
 
 def _cut(tiles: Floats, matrix: Floats, way: Way) -> Floats:
     """A product in parts, `[tile, token, column]`."""
-    n_columns = matrix.shape[1]
-    if n_columns <= way.columns:
-        return np.asarray(tiles @ matrix)
-    starts = range(0, n_columns, way.columns)
-    parts = [np.ascontiguousarray(matrix[:, start : start + way.columns]) for start in starts]
-    return np.concatenate([tiles @ part for part in parts], axis=-1)
+    n_dims, n_columns = matrix.shape
+    step = min(way.columns, max(8, _ALONE // (way.tile * n_dims) // 8 * 8))
+    found = np.empty((len(tiles), way.tile, n_columns), dtype=np.float32)
+    for start in range(0, n_columns, step):
+        here = found[..., start : start + step]
+        part = np.ascontiguousarray(matrix[:, start : start + step])
+        if way.turned:
+            here[...] = np.matmul(part.T, tiles.transpose(0, 2, 1)).transpose(0, 2, 1)
+        else:
+            np.matmul(tiles, part, out=here)
+    return found
 
 
 def _exact(codes: Floats, matrix: Floats) -> Floats:

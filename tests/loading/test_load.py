@@ -82,6 +82,25 @@ def test_choices() -> None:
     assert choose_dtype("float16", device) == torch.float16
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({}, torch.float32),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, torch.bfloat16),
+        ({"avx512_bf16": True, "amx_bf16": False, "cpu_name": "AMD EPYC 9B14"}, torch.bfloat16),
+        ({"avx512_bf16": False, "cpu_name": "AMD EPYC 7763"}, torch.float32),
+        ({"bf16": True}, torch.bfloat16),
+    ],
+)
+def test_bfloat16_where_a_cpu_is_faster_with_it(
+    capabilities: dict[str, object], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Intel's dot products alone take longer in it."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert choose_dtype("auto", torch.device("cpu")) is dtype
+
+
 def test_wishes_that_cannot_be() -> None:
     """A device or dtype that does not exist is an error with its name."""
     with pytest.raises(ValueError, match="'fridge' is not a device"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attnmass.masses import Denominator, KeyVectors, Queries, chunk_mass, look, quantize
-from attnmass.masses.look import token_scores
+from attnmass.masses.look import _blocks, _even, token_scores
 from attnmass.masses.merge import mass_beside
 
 KEY_OF, CAPS = (0, 2, 1, 2), (None, 2.0, None, None)
@@ -83,6 +83,23 @@ def test_shards_merge_exactly(shard_of: list[int], random: object) -> None:
         one_by_one = one_by_one.merge(other)
     for among in (at_once, one_by_one):
         assert float((chunk_mass(whole, among) - expected).abs().max()) < 1e-12
+
+
+@given(
+    sizes=st.lists(st.integers(1, 400), min_size=1, max_size=80),
+    most=st.sampled_from([256, 512, 4096]),
+    n_threads=st.integers(1, 4),
+)
+def test_threads_have_about_as_much_to_do(sizes: list[int], most: int, n_threads: int) -> None:
+    """Blocks are none too many and none too large; what fits into one stays in one."""
+    even = _even(sizes, most, n_threads)
+    blocks = [sizes[block] for block in _blocks(sizes, even)]
+    assert [size for block in blocks for size in block] == sizes
+    assert all(sum(block) <= most or len(block) == 1 for block in blocks)
+    if sum(sizes) <= most:
+        assert len(blocks) == 1
+    elif n_threads > 1:
+        assert even <= sum(sizes) / n_threads + max(sizes) + 1
 
 
 def test_masses_of_all_sum_to_one() -> None:

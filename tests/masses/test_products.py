@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -52,7 +55,7 @@ def test_a_place_changes_no_bit(n_dims: int, n_columns: int) -> None:
 @pytest.mark.usefixtures("fresh")
 def test_an_uneven_way_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that sums otherwise at some place of a tile is seen, and the next way is taken."""
-    cut, uneven = module._cut, {128, 192}
+    cut, uneven = module._cut, {way.tile for way in module._WAYS}
 
     def cut_unevenly(tiles: Floats, matrix: Floats, way: Way) -> Floats:
         found = cut(tiles, matrix, way)
@@ -68,6 +71,48 @@ def test_an_uneven_way_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(whole, turned[::-1])
     right = tokens.astype(np.float64) @ matrix.astype(np.float64)
     np.testing.assert_allclose(whole, right, rtol=1e-6, atol=1e-4)
-    uneven.remove(192)
-    way_of.cache_clear()
-    assert way_of(64, 6) == Way(192, 8)
+    for way in reversed(module._WAYS):
+        uneven.remove(way.tile)
+        way_of.cache_clear()
+        assert way_of(64, 6) == way
+        np.testing.assert_allclose(products(codes_of(tokens), N_TOKENS, matrix), right, 1e-5, 2e-3)
+
+
+@pytest.mark.parametrize("kind", ["Haswell", "SkylakeX", "Zen", "Sandybridge"])
+def test_other_processors(kind: str) -> None:
+    """With what OpenBLAS has for another processor, a fast way is found, and no bit changes."""
+    script = (
+        "import numpy as np; from attnmass.masses.products import *\n"
+        "random = np.random.default_rng(0)\n"
+        "for n_dims, n_columns in ((64, 84), (128, 100), (256, 60)):\n"
+        "    assert way_of(n_dims, n_columns) is not None\n"
+        "    tokens = random.integers(-127, 128, (ROUND, n_dims)).astype(np.float32)\n"
+        "    matrix = random.standard_normal((n_dims, n_columns), dtype=np.float32)\n"
+        "    whole = products(tokens, ROUND, matrix)\n"
+        "    again = products(np.ascontiguousarray(tokens[::-1]), ROUND, matrix)\n"
+        "    assert np.array_equal(whole, again[::-1])\n"
+    )
+    env = {**os.environ, "OPENBLAS_CORETYPE": kind}
+    subprocess.run([sys.executable, "-c", script], env=env, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("way", module._WAYS)
+@pytest.mark.parametrize(("n_dims", "n_columns"), [(64, 112), (128, 40), (256, 200), (512, 9)])
+def test_each_product_is_left_to_one_thread(
+    monkeypatch: pytest.MonkeyPatch, way: Way, n_dims: int, n_columns: int
+) -> None:
+    """Parts are so small that OpenBLAS, too, makes them where it is called."""
+    sizes: list[int] = []
+    whole = np.matmul
+
+    def seen(first: Floats, second: Floats, **options: object) -> Floats:
+        sizes.append(first.shape[-2] * first.shape[-1] * second.shape[-1])
+        return np.asarray(whole(first, second, **options))  # type: ignore[call-overload]
+
+    monkeypatch.setattr(module.np, "matmul", seen)
+    tiles = np.ones((2, way.tile, n_dims), dtype=np.float32)
+    found = module._cut(tiles, np.ones((n_dims, n_columns), dtype=np.float32), way)
+    assert (found == n_dims).all()
+    assert found.shape == (2, way.tile, n_columns)
+    assert sizes
+    assert max(sizes) <= 1 << 18 or n_dims * way.tile * 8 > 1 << 18  # eight columns at least
