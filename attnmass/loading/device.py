@@ -62,9 +62,9 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
 def _cpu_multiplies_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 faster than float32.
 
-    With tiles (AMX) and on ARM it does. With AVX-512's dot products alone, Intel's take twice as
-    long as in float32, which is measured (`benchmarks/cpu.py`); AMD's do as many at once as float32
-    and twice as much in each.
+    Measured (`benchmarks/cpu.py`): with tiles (AMX) it takes a third of the time, with AVX-512's
+    dot products alone Intel's take nearly twice as long. ARM's and AMD's instructions for it have
+    not been measured here, and are taken.
     """
     get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch >= 2.12
     if get_capabilities is None:
