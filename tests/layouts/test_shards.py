@@ -151,7 +151,7 @@ def test_another_shard_takes_only_what_it_will_have() -> None:
     assert Placing(NAMES)([]) == []
 
 
-@pytest.mark.parametrize(("names", "message"), [((), "no shard"), (("a", "a"), "stands twice")])
+@pytest.mark.parametrize(("names", "message"), [((), "no shard"), (("a", "a"), "appears twice")])
 def test_shards_need_names_of_their_own(names: tuple[str, ...], message: str) -> None:
     """No shards, or two of one name, are an error."""
     with pytest.raises(ValueError, match=message):

@@ -83,7 +83,7 @@ def test_what_is_no_http_is_answered_in_the_one_body() -> None:
             assert answer.headers["Content-Type"] == "application/json"
             assert answer.headers["Connection"] == "close"
             assert set(told) == {"message", "detail", "error", "error_type"}
-            assert "not HTTP" in told["detail"]
+            assert "not valid HTTP" in told["detail"]
         # A socket of the web is none of its routes: whoever asks for one gets what the path has.
         assert get(f"{server.url}/ready", headers=upgrade).json()["status"] == "ready"
         assert server.end() == 0
