@@ -20,6 +20,7 @@ import attnmass.cli
 from attnmass.cli import asking
 from attnmass.cli.errors import MEANINGS, ExitCode
 from tests.cli.conftest import Cli
+from tests.serving.processes import heed_interrupts
 from tests.test_architecture import FRAMEWORKS, HEAVY
 
 ROOT = Path(__file__).parents[2]
@@ -249,11 +250,6 @@ def test_interrupted() -> None:
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (130, b"", b"")
-
-
-def heed_interrupts() -> None:
-    """What a shell does for what it starts in the foreground."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until_reading(pid: int) -> None:

@@ -20,6 +20,11 @@ import httpx
 ROOT = Path(__file__).parents[2]
 
 
+def heed_interrupts() -> None:
+    """What a shell does for what it starts in the foreground."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """`attnmass serve`, and what it logs."""
 
@@ -32,6 +37,7 @@ class Process:
             text=True,
             cwd=ROOT,
             env=environment,
+            preexec_fn=heed_interrupts,
         )
         self.lines: list[str] = []
         self._listening = threading.Event()
