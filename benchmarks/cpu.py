@@ -5,6 +5,8 @@ installed (`pip install --group cpu-study`), and how far their result is from fl
 minutes to prepare (compilation, conversion) is reported separately.
 
 python -m benchmarks.cpu DATA_FOLDER [--repeats N]
+
+CPUs that multiply bfloat16 in tiles (AMX) have results of their own, beside those of others.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from attnmass.text.tokens import PlainTokenizer
 from benchmarks.data import query_and_chunks
 from benchmarks.measure import interleaved, paired, rounded, store
 
-RESULTS = Path(__file__).parent / "results" / "cpu.json"
+_TILES = torch.cpu._is_amx_tile_supported()
+RESULTS = Path(__file__).parent / "results" / ("cpu.json" if _TILES else "cpu.avx512.json")
 
 BATCH = 7  # chunks in one pass of 1,024 tokens, as the parallel layout makes them
 OURS = "torch, bfloat16"  # what the others are compared with

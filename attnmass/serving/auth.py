@@ -10,7 +10,7 @@ from attnmass.serving.errors import HttpError
 
 
 class Keys:
-    """Keys, one of which each request has to bring; without any, anyone is let in."""
+    """Keys, one of which each request has to bring; without any, everyone is let in."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
         """Remember what keys are compared by."""

@@ -136,7 +136,7 @@ def test_not_by_name(tmp_path: Path) -> None:
 
 
 def test_bad_arguments() -> None:
-    """What is not a RAG model, no retriever, no question or no number of documents is an error."""
+    """What is no RAG model, no retriever, no question or no number of documents is an error."""
     with pytest.raises(UnsupportedModelError, match="RagSequenceForGeneration"):
         RagSearch(tiny_bart(), tokenizer(), Index(), heads=HEADS)
     with pytest.raises(TypeError, match="RagRetriever"):

@@ -78,9 +78,9 @@ def test_an_uneven_way_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_allclose(products(codes_of(tokens), N_TOKENS, matrix), right, 1e-5, 2e-3)
 
 
-@pytest.mark.parametrize("kind", ["Haswell", "SkylakeX", "Zen", "Sandybridge"])
-def test_other_processors(kind: str) -> None:
-    """With what OpenBLAS has for another processor, a fast way is found, and no bit changes."""
+@pytest.mark.parametrize("kind", ["Haswell", "Zen", "Sandybridge"])
+def test_older_processors(kind: str) -> None:
+    """With what OpenBLAS has for an older processor, a fast way is found, and no bit changes."""
     script = (
         "import numpy as np; from attnmass.masses.products import *\n"
         "random = np.random.default_rng(0)\n"
